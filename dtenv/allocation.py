@@ -1,0 +1,289 @@
+"""Exact historical-data allocation on one server: the program inside the step (Zhou 2025, eq. 26).
+
+Given who is on a server, choose how much of last slot's data every twin trains on, x_u = γ_u D'_u:
+
+    minimise   G(x) + b tanh(z / 4 f0)        G(x) = -a Σ ρ_u(D_u + x_u)        (convex)
+    subject to y <= q,  0 <= x_u <= D'_u      z = z0 + Σ c_u x_u                (total energy)
+                                              y = y0 + k Σ x_u                  (computation energy, C2)
+
+with a = β1 / U, b = β2 / S. The paper's Theorem 2 calls this convex; it is not, as tanh is concave and
+couples the users of a server, and with migrating users several local minima occur. It is solved globally:
+
+* A concave function is the minimum of its tangents, so the optimum is min over slopes λ of ψ(λ) + g(λ),
+  where ψ(λ) is the tangent's intercept and g(λ) = min_x G + λ z a convex program whose solution has a
+  closed form a user (Wright omega), with one multiplier μ for C2.
+* g is concave. Between two slopes it lies above its chord, and ψ + chord has a closed-form minimum: a lower
+  bound for every slope between. Each new slope is put where the lowest bound lies, until the best value
+  found and the lowest bound differ by less than `tolerance`. That difference is the certificate.
+
+With `barrier_curve` > 0 the constraint y <= q becomes the term -ln(q - y) / f (Zhou 2025, eq. 24), which
+only changes the equation for μ.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from dtenv.compiled import compiled
+
+from dtenv.physics.energy import normalised_energy, normalised_energy_slope
+from dtenv.physics.utility import data_power, data_utility, marginal_utility
+
+MAX_SLOPES = 96
+"""Slopes examined at most; the certificate tells if they did not suffice (never seen: 40 at most)."""
+
+
+# Rows of the work array `users`, a column a user of the server. One 2-D array is twice as fast to hand
+# from function to function as a tuple of twelve.
+FRESH = 0  # D, samples
+PAST = 1  # D', samples
+CEILING = 2  # v
+COST = 3  # c, energy a sample
+LOW_MARGINAL = 4  # a ρ' at γ = 0
+HIGH_MARGINAL = 5  # a ρ' at γ = 1
+LOW_UTILITY = 6  # ρ at γ = 0
+HIGH_UTILITY = 7  # ρ at γ = 1
+OFFSET = 8  # of the Wright omega's argument
+RATIO = 9  # v / (1 - v)
+FACTOR = 10  # α2 v / (1 - v), which is w / p
+LOG_FACTOR = 11
+TAKEN = 12  # x, samples, of the latest slope
+BEST = 13  # x, samples, of the best value
+
+# Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
+SLOPE = 0  # λ
+TOUCH = 1  # the energy z whose tangent has slope λ
+DUAL = 2  # g(λ)
+BOUND = 3  # lower bound on the interval from this slope to the next
+NEXT = 4  # the energy z whose tangent attains that bound
+
+
+class Program(NamedTuple):
+    """The scalars of one server's program."""
+
+    a: float
+    b: float
+    f0: float
+    alpha1: float
+    alpha2: float
+    alpha3: float
+    energy0: float  # z0
+    load0: float  # y0
+    unit_load: float  # k, computation energy a sample
+    capacity: float  # q
+    barrier_curve: float  # f, or 0 for the hard constraint
+
+
+def work_arrays(num_users: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays `users` and `slopes`, for any server of a network with `num_users` users."""
+    return np.zeros((BEST + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
+
+
+@compiled
+def wright_omega(x: float) -> float:
+    """w with w + ln w = x, for real x, to a relative error of about 1e-15 (Lawrence et al. 2012)."""
+    if x > 1.0:
+        w = x - math.log(x) * (1.0 - 1.0 / x)
+    elif x > -2.0:
+        w = math.exp(0.6 * (x - 1.0)) if x > 0.0 else 0.5671432904097838 * math.exp(0.64 * x)
+    else:
+        w = math.exp(x)
+        if x < -36.0:
+            return w
+        w = w * (1.0 - w)
+    for _ in range(2):  # Fritsch-Shafer-Crowley: fourth order
+        r = x - w - math.log(w)
+        t = 1.0 + w
+        s = 2.0 * t * (t + 2.0 / 3.0 * r)
+        w *= 1.0 + r / t * (s - r) / (s - 2.0 * r)
+    return w
+
+
+@compiled
+def prepare(users: np.ndarray, n: int, program: Program) -> None:
+    """Fill what depends on a user alone: marginal utilities and utilities at both ends, omega's offset."""
+    a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
+    for u in range(n):
+        v, fresh = users[CEILING, u], users[FRESH, u]
+        power = data_power(fresh, v, alpha3)
+        users[LOW_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
+        users[LOW_MARGINAL, u] = a * marginal_utility(fresh, power, v, alpha1, alpha2)
+        full = fresh + users[PAST, u]
+        power = data_power(full, v, alpha3)
+        users[HIGH_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
+        users[HIGH_MARGINAL, u] = a * marginal_utility(full, power, v, alpha1, alpha2)
+        ratio = v / (1.0 - v)
+        users[RATIO, u] = ratio
+        users[FACTOR, u] = alpha2 * ratio
+        users[LOG_FACTOR, u] = math.log(alpha2 * ratio)
+        users[OFFSET, u] = ratio * math.log(a * alpha1 * alpha2 * alpha3 * v) + users[LOG_FACTOR, u]
+
+
+@compiled
+def demand(users: np.ndarray, n: int, program: Program, slope: float, price: float) -> tuple[float, float, float, float]:
+    """Minimise G + λ z + μ y over the box, user by user, into users[TAKEN].
+
+    With p = (α3 D)^v, stationarity a ρ'(D) = m for the user's cost m = λ c + μ k a sample reads
+    w + ln w = offset - ratio ln m, where w = α2 ratio p.
+
+    Returns:
+        Σ ρ, Σ c x, Σ x, and d Σ x / d ln μ.
+    """
+    utility = energy = total = response = 0.0
+    last_marginal = last_ceiling = -1.0
+    level = power = 0.0
+    for u in range(n):
+        marginal = slope * users[COST, u] + price * program.unit_load
+        if marginal >= users[LOW_MARGINAL, u]:
+            users[TAKEN, u] = 0.0
+            utility += users[LOW_UTILITY, u]
+            continue
+        if marginal <= users[HIGH_MARGINAL, u]:
+            x = users[PAST, u]
+            users[TAKEN, u] = x
+            utility += users[HIGH_UTILITY, u]
+        else:
+            v = users[CEILING, u]
+            if marginal != last_marginal or v != last_ceiling:  # users alike share the data level
+                argument = users[OFFSET, u] - users[RATIO, u] * math.log(marginal)
+                w = wright_omega(argument)
+                power = w / users[FACTOR, u]
+                level = math.exp((argument - w - users[LOG_FACTOR, u]) / v) / program.alpha3  # ln w = argument - w
+                last_marginal, last_ceiling = marginal, v
+            x = min(max(level - users[FRESH, u], 0.0), users[PAST, u])
+            users[TAKEN, u] = x
+            utility += data_utility(power, v, program.alpha1, program.alpha2)
+            share = price * program.unit_load / marginal
+            response -= share * level / (1.0 - v + program.alpha2 * v * power)
+        energy += users[COST, u] * x
+        total += x
+    return utility, energy, total, response
+
+
+@compiled
+def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: float) -> tuple[float, float, float]:
+    """Evaluate g(λ): minimise G + λ z under C2 (or with its barrier), into users[TAKEN].
+
+    Returns:
+        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ) and μ.
+        g(λ) is the Lagrangian's value, a lower bound whatever the accuracy of μ.
+    """
+    room = program.capacity - program.load0
+    f = program.barrier_curve
+    hard = f == 0.0
+    price = 0.0
+    utility, energy, total, response = demand(users, n, program, slope, 0.0)
+    if not hard or program.unit_load * total > room:
+        # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
+        target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
+        low, high = 0.0, math.inf
+        price = hint if hint > 0.0 else (1.0 / (f * room) if not hard else slope + 1e-9)
+        for _ in range(200):
+            utility, energy, total, response = demand(users, n, program, slope, price)
+            give = 0.0 if hard else 1.0 / (f * price)
+            residual = program.unit_load * total + give - target
+            if abs(residual) <= 1e-12 * room and program.unit_load * total < room:
+                break
+            if residual > 0.0:
+                low = price
+            else:
+                high = price
+            if high < math.inf and high - low <= 1e-16 * high:  # a jump in demand: stay on the feasible side
+                price = high
+                utility, energy, total, response = demand(users, n, program, slope, price)
+                break
+            steep = program.unit_load * response - give
+            step = math.exp(min(max(-residual / steep, -3.0), 3.0)) if steep < 0.0 else 8.0
+            price *= step if steep < 0.0 or residual > 0.0 else 0.125
+            if not low < price < high:
+                price = 4.0 * low if high == math.inf else (0.25 * high if low == 0.0 else math.sqrt(low * high))
+    z = program.energy0 + energy
+    value = program.b * normalised_energy(z, program.f0) - program.a * utility
+    dual = slope * z - program.a * utility + price * (program.unit_load * total - room)
+    if not hard:
+        value -= math.log(room - program.unit_load * total) / f
+        dual += (1.0 + math.log(f * price)) / f
+    return value, dual, price
+
+
+@compiled
+def bound_interval(slopes: np.ndarray, i: int, program: Program) -> None:
+    """Least of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
+    low, high = slopes[SLOPE, i], slopes[SLOPE, i + 1]
+    least, most = slopes[TOUCH, i + 1], slopes[TOUCH, i]  # the steeper tangent touches at the lower energy
+    touch, at, slope = most, i, low
+    if low < high:  # not so once tanh has saturated and energy costs nothing more
+        chord = (slopes[DUAL, i + 1] - slopes[DUAL, i]) / (high - low)
+        if chord <= least:
+            touch, at, slope = least, i + 1, high
+        elif chord < most:
+            touch = chord
+    slopes[NEXT, i] = touch
+    slopes[BOUND, i] = program.b * normalised_energy(touch, program.f0) - slope * touch + slopes[DUAL, at]
+
+
+@compiled
+def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, tolerance: float) -> tuple[float, float]:
+    """Solve one server's program for its first `n` users, to a proven gap of at most `tolerance`.
+
+    Call `prepare` first. The solution x is left in users[BEST]. Where C2 cannot be met even with γ = 0,
+    x = 0 and the gap is 0.
+
+    Returns:
+        The minimum found and a proven lower bound of it.
+    """
+    limit = 0.0
+    for u in range(n):
+        users[BEST, u] = 0.0
+        limit += users[COST, u] * users[PAST, u]
+    room = program.capacity - program.load0
+    if limit == 0.0 or room <= 0.0:
+        utility = 0.0
+        for u in range(n):
+            utility += users[LOW_UTILITY, u]
+        value = program.b * normalised_energy(program.energy0, program.f0) - program.a * utility
+        if program.barrier_curve > 0.0 and room > 0.0:
+            value -= math.log(room) / program.barrier_curve
+        return value, value
+
+    best = math.inf
+    price = 0.0
+    for i in range(2):
+        slopes[TOUCH, i] = program.energy0 + limit * (1 - i)
+        slopes[SLOPE, i] = program.b * normalised_energy_slope(slopes[TOUCH, i], program.f0)
+        value, slopes[DUAL, i], price = respond(users, n, program, slopes[SLOPE, i], price)
+        if value < best:
+            best = value
+            for u in range(n):
+                users[BEST, u] = users[TAKEN, u]
+    count = 2
+    at = 0
+    bound_interval(slopes, 0, program)
+    while best - slopes[BOUND, at] > tolerance and count < MAX_SLOPES:
+        touch = slopes[NEXT, at]
+        slope = program.b * normalised_energy_slope(touch, program.f0)
+        if not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
+            break  # the interval is as narrow as floating point allows
+        for i in range(count, at + 1, -1):
+            slopes[SLOPE, i] = slopes[SLOPE, i - 1]
+            slopes[TOUCH, i] = slopes[TOUCH, i - 1]
+            slopes[DUAL, i] = slopes[DUAL, i - 1]
+            slopes[BOUND, i] = slopes[BOUND, i - 1]
+            slopes[NEXT, i] = slopes[NEXT, i - 1]
+        count += 1
+        slopes[SLOPE, at + 1] = slope
+        slopes[TOUCH, at + 1] = touch
+        value, slopes[DUAL, at + 1], price = respond(users, n, program, slope, price)
+        if value < best:
+            best = value
+            for u in range(n):
+                users[BEST, u] = users[TAKEN, u]
+        for i in range(at, at + 2):
+            bound_interval(slopes, i, program)
+        at = 0
+        for i in range(1, count - 1):
+            if slopes[BOUND, i] < slopes[BOUND, at]:
+                at = i
+    return best, min(best, slopes[BOUND, at])

@@ -1,0 +1,1 @@
+"""The doors: how a task is reached through Gymnasium's and PettingZoo's interfaces."""

@@ -1,0 +1,9 @@
+"""Distances."""
+
+from dtenv.compiled import compiled
+
+
+@compiled
+def manhattan(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Manhattan distance in metres, l of (Zhou 2025, eqs 13-14)."""
+    return abs(x1 - x2) + abs(y1 - y2)

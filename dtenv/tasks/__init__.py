@@ -1,0 +1,1 @@
+"""One file a task: its constants, state, batched step kernel, observation, reward and costs."""
