@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gymnasium as _gym
 
-from dtenv.compiled import announce_first_compilation as _announce
 from dtenv.observation import StructuredObservation
 from dtenv.physics.utility import earth_movers_distance
 from dtenv.presets import ASSOCIATION
@@ -25,5 +24,4 @@ __all__ = [
     "scenario_from_traces",
 ]
 
-_announce()
 _gym.register(id="DTAssociation-v0", entry_point="dtenv.envs.single:AssociationEnv")

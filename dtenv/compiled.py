@@ -1,10 +1,13 @@
-"""How dtenv compiles its kernels: one place for the options, and for the one notice to the user."""
+"""How dtenv compiles its kernels: one place for the options, the cache and the one notice to the user."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import hashlib
+import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """Compile a scalar function or kernel: float64 without fast-math, cached on disk, IEEE division."""
+    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
     return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
@@ -28,8 +32,23 @@ def as_record(values: Any) -> np.ndarray:
     return np.array([tuple(values)], dtype=fields)
 
 
-def announce_first_compilation() -> None:
-    """Say once, on standard error, that a machine without cached kernels compiles them now."""
-    cache = Path(__file__).parent / "tasks" / "__pycache__"
-    if not any(cache.glob("*.nbi")) and "NUMBA_CACHE_DIR" not in os.environ:
-        print("dtenv: compiling its kernels, once on this machine (about half a minute)", file=sys.stderr)
+@cache
+def _drop_stale_kernels(folder: Path) -> None:
+    """Delete a folder's cached kernels once any source they may have been compiled from has changed.
+
+    Numba's cache looks at a kernel's own file alone, so that a changed formula would leave its callers
+    running the old one.
+    """
+    sources = {*Path(__file__).parent.rglob("*.py"), *folder.glob("*.py")}
+    stats = "".join(f"{path}{path.stat().st_mtime_ns}{path.stat().st_size}" for path in sorted(sources))
+    stamp = hashlib.sha256((numba.__version__ + stats).encode()).hexdigest()
+    file = folder / "__pycache__" / "kernels.stamp"
+    with contextlib.suppress(OSError):  # a read-only install: Numba then caches elsewhere
+        if file.exists() and file.read_text() == stamp:
+            return
+        for kernel in file.parent.glob("*.nb[ic]"):
+            kernel.unlink(missing_ok=True)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(stamp)
+        if folder.name == "physics":  # the first folder that `import dtenv` compiles from
+            print("dtenv: compiling its kernels, once for this version (about half a minute)", file=sys.stderr)

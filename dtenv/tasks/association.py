@@ -327,7 +327,7 @@ class AssociationTask:
         Exact up to the observation's float32; samples are rounded back to whole numbers.
         """
         view = self.layout.split(np.asarray(obs, dtype=np.float64))
-        users, servers, scale = view["users"], view["servers"], self.scale[0]
+        users, servers, scale = view["users"], view["servers"], Scale.of(self.scenario)
         host = self.layout.blocks[2].column("hosts")
         return Slot(
             user_xy=np.ascontiguousarray(0.5 * (users[..., :2] + 1.0) * scale.area_m),

@@ -27,7 +27,7 @@ from dtenv.physics.energy import (
 )
 from dtenv.physics.geometry import manhattan
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
-from dtenv.scenario import REWARDS, AssociationScenario
+from dtenv.scenario import REWARDS, AssociationScenario, Data, Energy, Learning, Objective, Radio
 
 GIVEN, OPTIMAL, OPTIMAL_BARRIER = 0, 1, 2
 MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN, "none": GIVEN, "action": GIVEN}
@@ -63,12 +63,25 @@ class Constants(NamedTuple):
     @classmethod
     def of(cls, scenario: AssociationScenario) -> Constants:
         """The constants of a scenario."""
-        energy, objective, learning = scenario.energy, scenario.objective, scenario.learning
+        return cls.of_groups(
+            scenario.learning,
+            scenario.radio,
+            scenario.energy,
+            scenario.objective,
+            scenario.data,
+            mode=MODES[scenario.episode.history],
+        )
+
+    @classmethod
+    def of_groups(
+        cls, learning: Learning, radio: Radio, energy: Energy, objective: Objective, data: Data, mode: int
+    ) -> Constants:
+        """The constants of the groups that a slot's worth depends on."""
         return cls(
             *learning.alpha,
             epochs=learning.epochs,
-            bits_per_sample=float(scenario.data.bits_per_sample),
-            rate_bps=scenario.radio.rate_bps,
+            bits_per_sample=float(data.bits_per_sample),
+            rate_bps=radio.rate_bps,
             n_mig=float(energy.n_mig),
             n_syn=float(energy.n_syn),
             n_cmp=float(energy.n_cmp),
@@ -78,7 +91,7 @@ class Constants(NamedTuple):
             beta2=float(objective.beta2),
             barrier_curve=float(objective.barrier_curve),
             reward=REWARDS.index(objective.reward),
-            mode=MODES[scenario.episode.history],
+            mode=mode,
         )
 
 
@@ -291,34 +304,49 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
 
 
 @compiled
-def nearest_with_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Baseline 2's association into server (U,): users by falling D, each to the nearest server with room.
+def fits(c: Constants, slot: Slot, server: np.ndarray, u: int, s: int) -> bool:
+    """Whether server s would meet C2 (with γ = 0) and C3 with user u beside those that server (U,) puts there."""
+    load, synchronisation = fresh_load(c, slot, u, s), link_energy(c, slot, u, s)
+    for i in range(len(server)):
+        if server[i] == s and i != u:
+            load += fresh_load(c, slot, i, s)
+            synchronisation += link_energy(c, slot, i, s)
+    return not is_violated(load, slot.compute_capacity[s]) and not is_violated(synchronisation, slot.sync_capacity[s])
 
-    Room means C2 with γ = 0 and C3; where no server has room, the nearest. The paper leaves order and
-    fallback open (our choice).
+
+@compiled
+def nearest_that_fits(c: Constants, slot: Slot, server: np.ndarray, u: int) -> int:
+    """The server nearest to user u that `fits`, or -1."""
+    chosen, least = -1, np.inf
+    for s in range(len(slot.compute_capacity)):
+        distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
+        if distance < least and fits(c, slot, server, u, s):
+            chosen, least = s, distance
+    return chosen
+
+
+@compiled
+def nearest(slot: Slot, u: int) -> int:
+    """The server nearest to user u."""
+    chosen, least = 0, np.inf
+    for s in range(len(slot.compute_capacity)):
+        distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
+        if distance < least:
+            chosen, least = s, distance
+    return chosen
+
+
+@compiled
+def nearest_with_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
+    """Baseline 2's association into server (U,): users by falling D, each to the nearest server that fits.
+
+    Where none fits, the nearest. The paper leaves order and fallback open (our choice).
     """
-    num_users, num_servers = len(slot.samples), len(slot.compute_capacity)
     server[:] = -1
-    for _ in range(num_users):
+    for _ in range(len(server)):
         u = -1
-        for i in range(num_users):
+        for i in range(len(server)):
             if server[i] < 0 and (u < 0 or slot.samples[i] > slot.samples[u]):
                 u = i
-        chosen, nearest = -1, 0
-        chosen_distance = nearest_distance = np.inf
-        for s in range(num_servers):
-            d = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
-            if d < nearest_distance:
-                nearest, nearest_distance = s, d
-            if d >= chosen_distance:
-                continue
-            load, synchronisation = fresh_load(c, slot, u, s), link_energy(c, slot, u, s)
-            for i in range(num_users):
-                if server[i] == s:
-                    load += fresh_load(c, slot, i, s)
-                    synchronisation += link_energy(c, slot, i, s)
-            if not is_violated(load, slot.compute_capacity[s]) and not is_violated(
-                synchronisation, slot.sync_capacity[s]
-            ):
-                chosen, chosen_distance = s, d
-        server[u] = chosen if chosen >= 0 else nearest
+        s = nearest_that_fits(c, slot, server, u)
+        server[u] = s if s >= 0 else nearest(slot, u)
