@@ -12,7 +12,7 @@ from agents.local_search import local_search
 from agents.policy import Policy, SlotPolicy
 from dtenv import presets
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association_slot import nearest_with_room
+from dtenv.tasks.association_nearest import nearest_with_room
 
 __all__ = ["HEURISTICS", "Policy", "load"]
 

@@ -11,7 +11,8 @@ from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association_slot import Constants, Slot, fits, fresh_load, link_energy, nearest, nearest_that_fits
+from dtenv.tasks.association_nearest import fits, nearest, nearest_that_fits
+from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energy
 
 
 class RandomPolicy:

@@ -8,26 +8,27 @@ strong where slots couple weakly, beaten where moving now pays later. It is no u
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from agents.association import pack, stay
+from dtenv.allocation import work_arrays
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import normalised_energy
-from dtenv.tasks.association_slot import (
-    Constants,
-    Slot,
-    nearest_with_room,
-    serve,
-)
-from dtenv.allocation import work_arrays
+from dtenv.tasks.association_nearest import nearest_with_room
+from dtenv.tasks.association_slot import Constants, Slot, serve
 
-LEAST_GAIN = 1e-9  # a move must gain more than the allocation's certificate
+LEAST_GAIN = 1e-6
+"""What a move must gain: more than the certificate of the allocations that it is judged by."""
 
 
 def local_search(c: Constants, slot: Slot, server: np.ndarray) -> None:
     """Write the best association found into server (U,)."""
-    search(c, slot, server, *work_arrays(len(server)))
+    coarse: Any = c.copy()  # type: ignore[attr-defined]
+    coarse["certificate"] = 0.1 * LEAST_GAIN
+    search(coarse, slot, server, *work_arrays(len(server)))
 
 
 @compiled

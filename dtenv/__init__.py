@@ -12,7 +12,7 @@ from dtenv.physics.utility import earth_movers_distance
 from dtenv.presets import ASSOCIATION
 from dtenv.recording import Recording
 from dtenv.scenario import AssociationScenario
-# from dtenv.traces import scenario_from_traces
+from dtenv.traces import scenario_from_traces
 
 __version__ = "0.1.0"
 __all__ = [

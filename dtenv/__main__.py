@@ -96,14 +96,15 @@ def _render(options: argparse.Namespace) -> None:
     frames = []
     for _ in range(options.slot):
         *_, truncated, _ = env.step(info["server"])
-        if truncated or options.out.suffix == ".gif":
+        if options.out.suffix == ".gif":
             frames.append(Image.fromarray(env.render()))  # type: ignore[arg-type]
         if truncated:
             break
     frames = frames or [Image.fromarray(env.render())]  # type: ignore[arg-type]
-    frames[-1 if options.out.suffix == ".png" else 0].save(
-        options.out, **({"save_all": True, "append_images": frames[1:], "duration": 200, "loop": 0} if len(frames) > 1 else {})
-    )
+    if options.out.suffix == ".png":
+        frames[-1].save(options.out)
+    else:
+        frames[0].save(options.out, save_all=True, append_images=frames[1:], duration=200, loop=0)
     print(f"wrote {options.out}")
 
 

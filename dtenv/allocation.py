@@ -26,8 +26,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from dtenv.compiled import compiled
 
+from dtenv.compiled import compiled
 from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
@@ -122,7 +122,9 @@ def prepare(users: np.ndarray, n: int, program: Program) -> None:
 
 
 @compiled
-def demand(users: np.ndarray, n: int, program: Program, slope: float, price: float) -> tuple[float, float, float, float]:
+def demand(
+    users: np.ndarray, n: int, program: Program, slope: float, price: float
+) -> tuple[float, float, float, float]:
     """Minimise G + λ z + μ y over the box, user by user, into users[TAKEN].
 
     With p = (α3 D)^v, stationarity a ρ'(D) = m for the user's cost m = λ c + μ k a sample reads

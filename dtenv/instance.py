@@ -36,9 +36,10 @@ class InstanceError(ValueError):
 
 
 PARAMS = (
-    ("alpha", "n_mig", "n_syn", "n_cmp", "bandwidth_hz", "transmit_power_w", "channel_gain", "noise_dbm", "f0")
-    + ("beta1", "beta2", "barrier_curve", "epochs_local", "epochs_fine_tune", "bits_per_sample")
-    + ("migrate_current_data",)
+    *("alpha", "epochs_local", "epochs_fine_tune", "bits_per_sample"),
+    *("bandwidth_hz", "transmit_power_w", "channel_gain", "noise_dbm"),
+    *("n_mig", "n_syn", "n_cmp", "migrate_current_data"),
+    *("f0", "beta1", "beta2", "barrier_curve"),
 )
 USERS = ("xy_m", "samples", "previous_samples", "twin_bits", "emd", "previous_server")
 SERVERS = ("xy_m", "cycles_per_bit", "compute_capacity", "sync_capacity")
@@ -81,8 +82,12 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
 def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
     migration, synchronisation, computation = terms.energy[0].T
     history, totals = terms.history[0], terms.totals[0]
-    barrier = sum(literal_barrier(x, q, c.barrier_curve) for x, q in zip(computation, slot.compute_capacity, strict=True))
-    barrier += sum(literal_barrier(x, p, c.barrier_curve) for x, p in zip(synchronisation, slot.sync_capacity, strict=True))
+    barrier = sum(
+        literal_barrier(x, q, c.barrier_curve) for x, q in zip(computation, slot.compute_capacity, strict=True)
+    )
+    barrier += sum(
+        literal_barrier(x, p, c.barrier_curve) for x, p in zip(synchronisation, slot.sync_capacity, strict=True)
+    )
     report = {
         "total_samples": (slot.samples + history * slot.previous_samples).tolist(),
         "history": history.tolist(),

@@ -19,7 +19,7 @@ from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import earth_movers_distance
 from dtenv.recording import Recording
 
-REWARDS = ("barrier", "literal", "objective")
+REWARDS = ("barrier", "literal", "objective", "score")
 HISTORIES = ("optimal", "optimal-barrier", "random", "none", "action")
 
 Range = tuple[float, float]
@@ -229,7 +229,8 @@ class Objective:
     beta1: float = 0.3
     beta2: float = 0.7
     reward: str = "barrier"
-    """"barrier": e minus a smooth finite barrier; "literal": (25) with a floor; "objective": e alone."""
+    """"barrier": e minus a smooth finite barrier; "literal": (25) with a floor; "objective": e alone;
+    "score": e minus the penalties of violated constraints, which tables rank by."""
     barrier_curve: float = 1000.0
     """f of (24). Our choice; the paper's 10 overturns e (see the environment's page)."""
 

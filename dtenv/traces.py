@@ -1,265 +1,20 @@
-"""Real station sites and mobility traces, read as their publishers offer them, made into a scenario.
-
-Coordinates stay as published (degrees or local metres) until a square window is chosen; one projection
-around its centre then makes metres of degrees.
-"""
+"""Real sites and walks made into a scenario: a window, the sites in it, and the walks cut into episodes."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import io
 import math
-import os
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dtenv.presets import resolve
 from dtenv.recording import Recording
 from dtenv.scenario import AssociationScenario
+from dtenv.trace_files import FilePath, Sites, Walks, project, read_sites, read_trace
 
-LAYOUTS = """understood are
-  sites: EUA/ACMA (SITE_ID,LATITUDE,LONGITUDE,…); Ireland (bs_lat,bs_long); OpenCelliD (radio,mcc,…,lon,lat,…, with or
-    without header); Shanghai Telecom's stations; any table of x_m,y_m or latitude|lat,longitude|lon|lng|long
-  traces: trace,time_s with x_m,y_m or latitude,longitude; Shanghai Telecom (start time,end time,user id with latitude,
-    longitude or location(latitude/lontitude)); users who stand still (coordinates and no time); cabspotting (.txt of
-    lat lon occupancy unixtime); GeoLife (.plt); a folder of new_*.txt or, at any depth, *.plt"""
-ALIASES = {"lat": "latitude", "bs_lat": "latitude", "location(latitude/lontitude)": "location"}
-ALIASES |= dict.fromkeys(("lon", "lng", "long", "bs_long"), "longitude")
-CABSPOTTING = "latitude longitude occupancy unixtime".split()
-GEOLIFE, GEOLIFE_PREAMBLE = "latitude longitude zero altitude_ft days date time".split(), 6
-GEOLIFE_BAD_FIX = "400.166666666667"  # the release's one latitude off the globe: locationtech/geowave#411
-OPENCELLID = "radio mcc net area cell unit lon lat range samples changeable created updated averageSignal".split()
-RADIOS = ("GSM", "CDMA", "UMTS", "LTE", "NR", "NBIOT")
-DAY_S = 86400.0
-EQUATOR_M, ECCENTRICITY_SQUARED = 6378137.0, 6.69437999014e-3  # WGS 84
+__all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_traces"]
+
 GAP = 5.0  # slots and median intervals: a longer silence breaks a walk
-
-FilePath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Places:
-    """Coordinates out of a file or folder."""
-
-    source: str  # its base name
-    sha256: str  # digest of the file; of a folder, that of its sorted names and contents
-    coordinates: np.ndarray  # (places, 2) latitude, longitude in degrees where geographic, else x, y in metres
-    geographic: bool
-
-    def metres(self, centre: np.ndarray) -> np.ndarray:
-        """(places, 2) metres east and north of a centre that is given as these places are."""
-        return project(*self.coordinates.T, centre) if self.geographic else self.coordinates - centre
-
-
-class Sites(Places):
-    """Where stations stand, each place once."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Walks(Places):
-    """Where users were, sorted by walk and then by time; no time stands twice in a walk."""
-
-    walk: np.ndarray  # (places,) number of the walk that a place belongs to
-    time_s: np.ndarray  # (places,) seconds from an origin of the source's own
-    until_s: np.ndarray  # (places,) last second a user is known to be there; infinite for users who stand still
-    stepwise: bool  # users hold a place until the next (stations), rather than go there in a straight line
-
-    @property
-    def interval_s(self) -> float:
-        """Median seconds between successive places of a walk; nan where no walk has two."""
-        seconds = np.diff(self.time_s)[np.diff(self.walk) == 0]
-        return float(np.median(seconds)) if seconds.size else math.nan
-
-
-def read_sites(path: FilePath) -> Sites:
-    """Station sites of a .csv, .csv.gz or .xlsx file in one of LAYOUTS; co-located entries count once.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: unknown layout, no rows, or a malformed row: the message names file, line, field and value.
-        ImportError: an .xlsx file where openpyxl is absent.
-    """
-    file = Path(os.path.abspath(path))
-    if not file.is_file():
-        raise FileNotFoundError(f"no such file of sites: {path}")
-    data = file.read_bytes()
-    table = _read_table(file.name, data)
-    if table.at.keys() & {"time_s", "unixtime", "days"}:  # places on a walk are no stations
-        raise table.unknown()
-    places, geographic = table.coordinates()
-    digest = hashlib.sha256(data).hexdigest()
-    return Sites(source=file.name, sha256=digest, coordinates=np.unique(places, axis=0), geographic=geographic)
-
-
-def read_trace(path: FilePath) -> Walks:
-    """Walks of a file, or of a folder of cabspotting or GeoLife files, in one of LAYOUTS.
-
-    Of rows with the same walk and time the last counts. Shanghai's rows without coordinates are left out, and
-    so is the one fix of GeoLife's release that lies off the globe. Raises as `read_sites` does.
-    """
-    root = Path(os.path.abspath(path))
-    files = [root] if root.is_file() else sorted(root.rglob("*.plt")) or sorted(root.glob("new_*.txt"))
-    if not files:
-        raise FileNotFoundError(f"no such trace, or a folder without *.plt and new_*.txt: {path}")
-    digest, numbers, parts = hashlib.sha256(), {}, []
-    for file in files:
-        name, data = file.relative_to(root.parent).as_posix(), file.read_bytes()
-        digest.update(data if file == root else name.encode() + b"\0" + data)
-        table = _read_table(name, data)
-        users, time, until = table.clock()
-        places, geographic = table.coordinates()
-        walk = [numbers.setdefault((name, user), len(numbers)) for user in users]
-        parts.append((np.array(walk), np.array(time), np.array(until), places))
-    walk, time, until, places = map(np.concatenate, zip(*parts, strict=True))
-    order = np.lexsort((time, walk))  # stable: rows of one time stay in the file's order
-    order = order[np.append((np.diff(walk[order]) != 0) | (np.diff(time[order]) != 0), True)]
-    walk, time, until, stepwise = walk[order], time[order], until[order], "start time" in table.at
-    for held in np.split(until, np.flatnonzero(np.diff(walk)) + 1) if stepwise else ():
-        np.maximum.accumulate(held, out=held)  # sessions overlap: a user is seen until the latest end
-    known = {"source": root.name, "sha256": digest.hexdigest(), "geographic": geographic, "stepwise": stepwise}
-    return Walks(coordinates=places[order], walk=walk, time_s=time, until_s=until, **known)
-
-
-class _Table(NamedTuple):
-    source: str
-    header: list[str]
-    at: dict[str, int]  # column of every lower-case name, its aliases resolved
-    rows: list[tuple[int, list[str]]]  # line in the file from 1, cells
-
-    def column(self, name: str, parse: Callable[[str], Any]) -> list[Any]:
-        """A column's values; to the ValueError("must …") of `parse`, file, line, field and value are added."""
-        at, values = self.at[name], []
-        for line, row in self.rows:
-            try:
-                values.append(parse(row[at]))
-            except (ValueError, IndexError) as error:
-                fault = f"{error}, got {row[at]!r}" if at < len(row) else f"is missing, the row has {len(row)} columns"
-                raise ValueError(f"{self.source}:{line}: {self.header[at]} {fault}") from None
-        return values
-
-    def coordinates(self) -> tuple[np.ndarray, bool]:
-        """Coordinates (rows, 2), and whether they are geographic."""
-        if {"latitude", "longitude"} <= self.at.keys():
-            return np.column_stack([self.column("latitude", _latitude), self.column("longitude", _longitude)]), True
-        if "location" in self.at:
-            return np.array(self.column("location", _location)), True
-        if {"x_m", "y_m"} <= self.at.keys():
-            return np.column_stack([self.column("x_m", _number), self.column("y_m", _number)]), False
-        raise self.unknown()
-
-    def clock(self) -> tuple[Any, Any, Any]:
-        """User, second, and second until when, of every row."""
-        if {"start time", "end time", "user id"} <= self.at.keys():
-            time, until = self.column("start time", _moment), self.column("end time", _moment)
-            return self.column("user id", str), time, np.maximum(time, until)
-        users, still = [""] * len(self.rows), np.zeros(len(self.rows))  # one walk a file
-        if {"trace", "time_s"} <= self.at.keys():
-            users, time = self.column("trace", str), self.column("time_s", _number)
-        elif "unixtime" in self.at:
-            time = self.column("unixtime", _number)
-        elif "days" in self.at:
-            time = np.round(np.array(self.column("days", _number)) * DAY_S, 3)  # its ten decimals hold 9 µs
-        elif any(word in name for name in self.at for word in ("trace", "time", "date")):
-            raise self.unknown()  # users who move must not pass for users who stand still
-        else:
-            return range(len(users)), still, still + math.inf
-        return users, time, time
-
-    def unknown(self) -> ValueError:
-        return ValueError(f"{self.source}: unknown header {','.join(self.header)!r}; {LAYOUTS}")
-
-
-def _read_table(source: str, data: bytes) -> _Table:
-    kind = Path(source.removesuffix(".gz")).suffix
-    try:
-        if kind == ".xlsx":
-            rows = list(enumerate(_sheet(data), start=1))
-        else:
-            text = (gzip.decompress(data) if source.endswith(".gz") else data).decode("utf-8-sig", "replace")
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=" " if kind == ".txt" else ",")
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
-        raise ValueError(f"{source}: {error}") from None
-    rows = [(line, row) for line, row in rows if any(row)]
-    if kind == ".plt":
-        header = GEOLIFE
-        rows = [(line, row) for line, row in rows if line > GEOLIFE_PREAMBLE and row[0] != GEOLIFE_BAD_FIX]
-    elif kind == ".txt":
-        header = CABSPOTTING
-    else:
-        header = OPENCELLID if rows and rows[0][1][0].upper() in RADIOS else rows.pop(0)[1] if rows else []
-    names = [name.strip().lower() for name in header]
-    at = {ALIASES.get(name, name): i for i, name in enumerate(names)}
-    if "start time" in at:  # Shanghai's file has sessions at stations whose place is not known
-        where = [at[name] for name in ("latitude", "longitude", "location") if name in at]
-        rows = [(n, row) for n, row in rows if not any(i < len(row) and _is_nowhere(row[i]) for i in where)]
-    if not rows:
-        raise ValueError(f"{source}: holds no rows of places")
-    return _Table(source, header, at, rows)
-
-
-def _sheet(data: bytes) -> list[list[str]]:
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise ImportError("reading .xlsx needs openpyxl: pip install openpyxl (or save the sheet as .csv)") from None
-    sheet = load_workbook(io.BytesIO(data), read_only=True, data_only=True).active
-    return [["" if cell is None else str(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
-
-
-def _is_nowhere(text: str) -> bool:
-    return any(part.strip().lower() in ("", "nan") for part in text.split("/"))
-
-
-def _number(text: str, limit: float = math.inf) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("must be a number") from None
-    if not math.isfinite(value):
-        raise ValueError("must be finite")
-    if abs(value) > limit:
-        raise ValueError(f"must lie in [-{limit}, {limit}]")
-    return value
-
-
-_latitude, _longitude = partial(_number, limit=90), partial(_number, limit=180)
-
-
-def _location(text: str) -> tuple[float, float]:
-    latitude, _, longitude = text.partition("/")
-    return _latitude(latitude), _longitude(longitude)
-
-
-@lru_cache(maxsize=1 << 16)  # half a month has 21,600 minutes, and strptime is slow
-def _moment(text: str) -> float:
-    """Seconds since 1970 on the city's own clock."""
-    try:
-        moment = datetime.strptime(text, "%d/%m/%y %H:%M") if "/" in text else datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be a time like 2014-06-01 10:22:00 or 01/06/14 10:22") from None
-    return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
-
-
-def project(latitude: Any, longitude: Any, origin: Any) -> np.ndarray:
-    """Local equirectangular metres (…, 2) east and north of an origin (latitude, longitude); all in degrees.
-
-    The radii are those of the WGS 84 ellipsoid at the origin: distances hold to 0.1 % within ten kilometres.
-    """
-    bend = 1.0 - ECCENTRICITY_SQUARED * math.sin(math.radians(origin[0])) ** 2
-    normal = EQUATOR_M / math.sqrt(bend)
-    radii = normal * math.cos(math.radians(origin[0])), normal * (1.0 - ECCENTRICITY_SQUARED) / bend
-    degrees = np.stack([np.subtract(longitude, origin[1]), np.subtract(latitude, origin[0])], axis=-1)
-    return np.radians((degrees + 180.0) % 360.0 - 180.0) * radii  # the short way round, across the date line
 
 
 def scenario_from_traces(
@@ -313,7 +68,7 @@ def scenario_from_traces(
     site_xy = site_xy[_inside(site_xy, side)]
     overlaid = sites.geographic != walks.geographic or not _inside(walks.metres(place), side).any()
     walks_place = _fullest(walks, side) if overlaid else place
-    walk_xy, segment_start, count = _segments(walks, walks_place, side, slot_seconds, base.episode.num_slots)
+    walk_xy, segment_start, count = _segments(walks, walks_place, side, base)
     apart = f"sites and walkers come from different places: walks from {walks.source} are laid over the window of "
     provenance = {
         "sites_file": sites.source,
@@ -387,32 +142,35 @@ def _densest_site(sites: Sites, wanted: int) -> np.ndarray:
 
 
 def _fullest(walks: Walks, side: float) -> np.ndarray:
-    """Median of the walks' places in the fullest cell of a grid of windows."""
+    """Median of the walks' places in the window around the fullest cell of a grid of windows."""
     cell = np.floor(walks.metres(np.median(walks.coordinates, axis=0)) / side).astype(np.int64)
     _, cell, places = np.unique(cell[:, 0] * 2**32 + cell[:, 1], return_inverse=True, return_counts=True)
-    return np.median(walks.coordinates[cell == places.argmax()], axis=0)
+    crowd = walks.coordinates[cell == places.argmax()]
+    middle = crowd[np.abs(crowd - np.median(crowd, axis=0)).sum(axis=1).argmin()]
+    return np.median(walks.coordinates[_inside(walks.metres(middle), side)], axis=0)  # crowds straddle cells
 
 
-def _segments(walks: Walks, centre: np.ndarray, side: float, slot_seconds: float, num_slots: int) -> tuple:
+def _segments(
+    walks: Walks, centre: np.ndarray, side: float, base: AssociationScenario
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Places (points, 2) every slot, metres from the centre; where segments start; how many walks have one."""
-    points = num_slots + 2
+    num_slots, slot_seconds = base.episode.num_slots, base.mobility.slot_seconds
+    points, stride = num_slots + 2, max(1, num_slots // 4)  # overlapping segments: diversity from few walks
     xy, walk, stretch = _resample(walks, walks.metres(centre), slot_seconds, points)
     run = np.where(_inside(xy, side), stretch, -1)
     first = np.flatnonzero(np.append(True, np.diff(run) != 0))
-    length = np.diff(np.append(first, len(run))) * (run[first] >= 0)
-    longest = length.max()
+    first, end = first[run[first] >= 0], np.append(first[1:], len(run))[run[first] >= 0]
+    longest = (end - first).max(initial=0)
     if longest < points:
         raise ValueError(
             f"{walks.source}: no walk stays in its window of {side:g} m for the {points} slots of {slot_seconds:g} s "
             f"that num_slots={num_slots} needs, the longest stretch found has {longest}: choose a larger window_m"
             + (f" or num_slots of at most {longest - 2}" if longest > 2 else "")
         )
-    kept = np.repeat(length >= points, np.diff(np.append(first, len(run))))
-    first, length = first[length >= points], length[length >= points]
-    stride = max(1, num_slots // 4)  # overlapping segments: diversity from few walks
-    begin = np.cumsum(length) - length
-    starts = [b + np.arange(0, n - points + 1, stride) for b, n in zip(begin, length, strict=True)]
-    return xy[kept], np.concatenate(starts), len(np.unique(walk[first]))
+    runs = [(a, b) for a, b in zip(first, end, strict=True) if b - a >= points]
+    kept = np.concatenate([np.arange(a, b) for a, b in runs])
+    start = np.concatenate([np.arange(a, b - points + 1, stride) for a, b in runs])
+    return xy[kept], np.searchsorted(kept, start), len(np.unique(walk[kept]))
 
 
 def _resample(walks: Walks, xy: np.ndarray, slot_seconds: float, points: int) -> tuple[np.ndarray, ...]:

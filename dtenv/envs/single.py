@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -42,8 +42,8 @@ class AssociationEnv(gym.Env):
       over smoothly into the score's penalty where the constraint is broken. Finite everywhere.
     - `reward="literal"`: (24)-(25) as printed, in absolute slack, which is held at 1e-9 or more.
     - `reward="objective"`: e alone. It pays for breaking C3.
-
-    `info["score"]`, e minus .04 + .4 x relative excess for every violated constraint, is what tables rank by.
+    - `reward="score"`: what tables rank by, also `info["score"]`: e minus .04 + .4 x relative excess for every
+      violated constraint.
 
     ## Starting state
     Servers, users, capacities and all data sizes are drawn at reset. κ^0 is Baseline 2's association. `step` is
@@ -82,7 +82,7 @@ class AssociationEnv(gym.Env):
     - v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "human"], "render_fps": 5}
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 5}  # noqa: RUF012 (as Gymnasium declares it)
 
     def __init__(
         self,

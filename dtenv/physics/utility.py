@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from dtenv.compiled import compiled
 
 

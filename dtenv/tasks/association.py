@@ -12,6 +12,7 @@ from dtenv.observation import Block, Layout
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
+from dtenv.tasks.association_nearest import nearest_with_room
 from dtenv.tasks.association_slot import (
     COMPUTATION,
     EXCESS,
@@ -32,7 +33,6 @@ from dtenv.tasks.association_slot import (
     fresh_load,
     link_energy,
     move_distance,
-    nearest_with_room,
     new_terms,
     new_work,
 )

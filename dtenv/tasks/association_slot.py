@@ -34,7 +34,7 @@ MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN
 """How γ comes about, by the scenario's `history`."""
 
 CERTIFICATE = 1e-9
-"""Proven gap of the allocation, summed over the servers of a slot."""
+"""Proven gap of the environment's allocation, summed over the servers of a slot."""
 
 
 class Constants(NamedTuple):
@@ -59,6 +59,7 @@ class Constants(NamedTuple):
     barrier_curve: float
     reward: int  # index into REWARDS
     mode: int  # GIVEN, OPTIMAL or OPTIMAL_BARRIER
+    certificate: float = CERTIFICATE  # proven gap of the allocation, summed over servers
 
     @classmethod
     def of(cls, scenario: AssociationScenario) -> Constants:
@@ -78,7 +79,7 @@ class Constants(NamedTuple):
     ) -> Constants:
         """The constants of the groups that a slot's worth depends on."""
         return cls(
-            *learning.alpha,
+            **{f"alpha{k}": a for k, a in enumerate(learning.alpha, 1)},
             epochs=learning.epochs,
             bits_per_sample=float(data.bits_per_sample),
             rate_bps=radio.rate_bps,
@@ -240,7 +241,7 @@ def serve(
             c.barrier_curve if c.mode == OPTIMAL_BARRIER else 0.0,
         )
         prepare(users, n, program)
-        value, bound = allocate(users, slopes, n, program, 0.5 * CERTIFICATE / num_servers)
+        value, bound = allocate(users, slopes, n, program, 0.5 * c.certificate / num_servers)
         gap = value - bound
     n = 0
     for u in range(num_users):
@@ -298,55 +299,6 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
     objective = c.beta1 * totals[UTILITY] - c.beta2 / num_servers * spent
     totals[OBJECTIVE] = objective
     totals[SCORE] = objective - penalty
-    totals[REWARD] = objective - barrier
+    totals[REWARD] = totals[SCORE] if c.reward == 3 else objective - barrier
     totals[CERTIFIED_VALUE] = objective - program_barrier
     totals[CERTIFIED_BOUND] = objective - program_barrier + gap
-
-
-@compiled
-def fits(c: Constants, slot: Slot, server: np.ndarray, u: int, s: int) -> bool:
-    """Whether server s would meet C2 (with γ = 0) and C3 with user u beside those that server (U,) puts there."""
-    load, synchronisation = fresh_load(c, slot, u, s), link_energy(c, slot, u, s)
-    for i in range(len(server)):
-        if server[i] == s and i != u:
-            load += fresh_load(c, slot, i, s)
-            synchronisation += link_energy(c, slot, i, s)
-    return not is_violated(load, slot.compute_capacity[s]) and not is_violated(synchronisation, slot.sync_capacity[s])
-
-
-@compiled
-def nearest_that_fits(c: Constants, slot: Slot, server: np.ndarray, u: int) -> int:
-    """The server nearest to user u that `fits`, or -1."""
-    chosen, least = -1, np.inf
-    for s in range(len(slot.compute_capacity)):
-        distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
-        if distance < least and fits(c, slot, server, u, s):
-            chosen, least = s, distance
-    return chosen
-
-
-@compiled
-def nearest(slot: Slot, u: int) -> int:
-    """The server nearest to user u."""
-    chosen, least = 0, np.inf
-    for s in range(len(slot.compute_capacity)):
-        distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
-        if distance < least:
-            chosen, least = s, distance
-    return chosen
-
-
-@compiled
-def nearest_with_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Baseline 2's association into server (U,): users by falling D, each to the nearest server that fits.
-
-    Where none fits, the nearest. The paper leaves order and fallback open (our choice).
-    """
-    server[:] = -1
-    for _ in range(len(server)):
-        u = -1
-        for i in range(len(server)):
-            if server[i] < 0 and (u < 0 or slot.samples[i] > slot.samples[u]):
-                u = i
-        s = nearest_that_fits(c, slot, server, u)
-        server[u] = s if s >= 0 else nearest(slot, u)

@@ -1,0 +1,70 @@
+"""Warm start: clone a heuristic by DAgger, labelling the states that the student itself comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import nn
+
+from agents.policy import Policy
+
+
+def clone(
+    network: nn.Module,
+    expert: Policy,
+    envs: gym.vector.VectorEnv,
+    *,
+    slots: int = 8192,
+    rounds: int = 4,
+    epochs: int = 4,
+    stride: int = 3,
+    learning_rate: float = 2e-3,
+    minibatch: int = 64,
+    seed: int = 0,
+    report: Callable[[int, float], None] = lambda labelled, loss: None,
+) -> None:
+    """Train the network's actor to choose as the expert does (Ross et al. 2011).
+
+    The first round follows the expert, later ones the student; the expert labels every `stride`-th slot of both.
+
+    Args:
+        network: gives a Decision for (obs, action).
+        expert: the policy to clone.
+        envs: environments to visit; reset here.
+        slots: states labelled in total.
+        rounds: times that the student is trained, each time on all states labelled so far.
+        epochs: passes over them in each round.
+        stride: slots between labels, so that labelled states differ.
+        learning_rate: Adam's.
+        minibatch: states a gradient step.
+        seed: of the environments and the shuffling.
+        report: called with the states labelled so far and the latest loss.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    shuffle = torch.Generator().manual_seed(seed)
+    seen: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    obs, _ = envs.reset(seed=seed)
+    done = np.zeros(envs.num_envs, np.bool_)
+    for turn in range(rounds):
+        while sum(map(len, seen)) < slots * (turn + 1) // rounds:
+            label = expert.act(obs)
+            seen.append(obs[~done].copy())
+            labels.append(label[~done])
+            for _ in range(stride):
+                if turn > 0:
+                    with torch.no_grad():
+                        label = network(torch.as_tensor(obs), greedy=True).action.numpy()
+                obs, _, _, done, _ = envs.step(label)
+        states, targets = torch.as_tensor(np.concatenate(seen)), torch.as_tensor(np.concatenate(labels))
+        for _ in range(epochs):
+            for rows in torch.randperm(len(states), generator=shuffle).split(minibatch):
+                loss = -network(states[rows], targets[rows]).log_prob.mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+        report(len(states), loss.item())

@@ -1,0 +1,116 @@
+"""Run policies on the same episodes: one row an episode, all policies on common random numbers."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import dtenv
+from agents.policy import Policy
+from dtenv.scenario import AssociationScenario
+
+EVALUATION_SEEDS = range(100_000, 1_000_000)
+"""Seeds of evaluation episodes; training seeds lie above, tuning seeds below."""
+
+MEANS = (
+    *("score", "objective", "utility", "energy", "energy_migration", "energy_synchronisation", "energy_computation"),
+    *("latency", "cost", "migrations", "reward", "violation_rate"),
+)
+"""Columns of a row: means over the slots of one episode. violation_rate is the share of slots with any."""
+
+
+def run_episodes(
+    policy: Policy,
+    env_id: str,
+    scenario: AssociationScenario,
+    seeds: Sequence[int],
+    progress: Callable[[int], Any] = lambda slots: None,
+) -> list[dict[str, Any]]:
+    """One row an episode of `policy`, episodes side by side.
+
+    Args:
+        policy: reset once, at the first seed.
+        env_id: the environment.
+        scenario: what is fixed.
+        seeds: one an episode.
+        progress: called with the number of slots just played.
+    """
+    played = scenario.override(**policy.overrides)
+    envs: list[Any] = [gym.make(env_id, scenario=played, disable_env_checker=True) for _ in seeds]
+    obs = np.stack([env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)])
+    policy.reset(int(seeds[0]))
+    slots, sums = 0, np.zeros((len(envs), len(MEANS)))
+    running = True
+    while running:
+        steps = [env.step(action) for env, action in zip(envs, policy.act(obs), strict=True)]
+        obs = np.stack([step[0] for step in steps])
+        for i, (_, reward, _, _, info) in enumerate(steps):
+            seen = {**info, "reward": reward, "violation_rate": not info["feasible"]}
+            sums[i] += [seen[name] for name in MEANS]
+        slots += 1
+        progress(len(envs))
+        running = not (steps[0][2] or steps[0][3])  # all episodes of a scenario are equally long
+    return [
+        {"agent": policy.name, "env_id": env_id, "scenario": scenario.name, "seed": int(seed)}
+        | {"num_users": scenario.network.num_users, "num_servers": scenario.network.num_servers, "slots": slots}
+        | dict(zip(MEANS, (row / slots).tolist(), strict=True))
+        for seed, row in zip(seeds, sums, strict=True)
+    ]
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Rows as CSV, floats to the last bit."""
+    rows = list(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def manifest(scenario: AssociationScenario, **about: Any) -> dict[str, Any]:
+    """What is needed to run it again: command, commit, versions, hardware, scenario."""
+    packages = ("numpy", "numba", "gymnasium", "torch")
+    settings = scenario.as_dict()
+    return {
+        "command": " ".join(["python", "-m", *_module(), *sys.argv[1:]]),
+        "dtenv": dtenv.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "machine": f"{platform.machine()}, {platform.system()}, {_cores()} cores",
+        "scenario": settings,
+        "scenario_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
+        **about,
+    }
+
+
+def _module() -> list[str]:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return [spec.name] if spec else [Path(sys.argv[0]).name]
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _commit() -> str:
+    root = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("-dirty" if dirty.stdout.strip() else "")

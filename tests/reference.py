@@ -1,0 +1,163 @@
+"""The association model once more: plain loops from the paper's equations (Zhou 2025), nothing from dtenv.
+
+An instance is a dict in the instance format that `python -m dtenv score` reads.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import numpy as np
+
+TABLE_II = {
+    "alpha": [0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366],
+    "n_mig": 1e-4,
+    "n_syn": 0.1,
+    "n_cmp": 1e-7,
+    "bandwidth_hz": 15e3,
+    "transmit_power_w": 0.2,
+    "channel_gain": 1.0,
+    "noise_dbm": -174.0,
+    "f0": 200.0,
+    "beta1": 0.3,
+    "beta2": 0.7,
+    "barrier_curve": 10.0,
+    "epochs_local": 50,
+    "epochs_fine_tune": 10,
+    "bits_per_sample": 784,
+    "migrate_current_data": True,
+}
+
+
+def ceiling(alpha: list[float], emd: float) -> float:
+    """v of (12)."""
+    return alpha[3] * math.exp(-(((alpha[4] + emd) / alpha[5]) ** 2))
+
+
+def utility(alpha: list[float], samples: float, emd: float) -> float:
+    """ρ of (11)."""
+    v = ceiling(alpha, emd)
+    return v - alpha[0] * math.exp(-alpha[1] * (alpha[2] * samples) ** v)
+
+
+def norm(energy: float, f0: float) -> float:
+    """Norm of (22)."""
+    return 2.0 / (1.0 + math.exp(-energy / (2.0 * f0))) - 1.0
+
+
+def rate(params: dict[str, Any]) -> float:
+    """The denominator of (14), bit/s."""
+    noise_w = 10.0 ** (params["noise_dbm"] / 10.0) / 1000.0
+    snr = params["transmit_power_w"] * params["channel_gain"] / noise_w
+    return params["bandwidth_hz"] * math.log2(1.0 + snr)
+
+
+def manhattan(a, b) -> float:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1])
+
+
+def barrier(load: float, capacity: float, curve: float) -> float:
+    """B of (24) at x = load - capacity."""
+    return -math.log(capacity - load) / curve if load < capacity else math.inf
+
+
+def terms(instance: dict[str, Any], history) -> dict[str, Any]:
+    """Every term of one slot under κ = instance["action"]["server"] and γ = history."""
+    p, users, servers = instance["params"], instance["users"], instance["servers"]
+    kappa, count = instance["action"]["server"], len(servers["xy_m"])
+    migration, synchronisation, computation = [0.0] * count, [0.0] * count, [0.0] * count
+    rho, total_samples = [], []
+    for u, s in enumerate(kappa):
+        total = users["samples"][u] + history[u] * users["previous_samples"][u]
+        total_samples.append(total)
+        rho.append(utility(p["alpha"], total, users["emd"][u]))
+        moved = total if p["migrate_current_data"] else history[u] * users["previous_samples"][u]
+        home = servers["xy_m"][users["previous_server"][u]]
+        wire = manhattan(home, servers["xy_m"][s])
+        migration[s] += p["n_mig"] * wire * (moved * p["bits_per_sample"] + users["twin_bits"][u])
+        upload_s = users["samples"][u] * p["bits_per_sample"] / rate(p)
+        synchronisation[s] += p["n_syn"] * upload_s * manhattan(users["xy_m"][u], servers["xy_m"][s])
+        cycles = servers["cycles_per_bit"][s] * total * p["bits_per_sample"]
+        computation[s] += p["n_cmp"] * cycles * (p["epochs_local"] + p["epochs_fine_tune"])
+    energy = [sum(parts) for parts in zip(migration, synchronisation, computation, strict=True)]
+    normalised = [norm(c, p["f0"]) for c in energy]
+    objective = p["beta1"] / len(kappa) * sum(rho) - p["beta2"] / count * sum(normalised)
+    q, pp, f = servers["compute_capacity"], servers["sync_capacity"], p["barrier_curve"]
+    walls = sum(barrier(computation[s], q[s], f) + barrier(synchronisation[s], pp[s], f) for s in range(count))
+    return {
+        "total_samples": total_samples,
+        "utility": rho,
+        "energy": {"migration": migration, "synchronisation": synchronisation, "computation": computation},
+        "normalised_energy": normalised,
+        "objective": objective,
+        "barrier": walls,
+        "reward": objective - walls,
+        "feasible": {
+            "compute": all(computation[s] <= q[s] * (1 + 1e-9) for s in range(count)),
+            "synchronisation": all(synchronisation[s] <= pp[s] * (1 + 1e-9) for s in range(count)),
+        },
+    }
+
+
+def score(instance: dict[str, Any], history) -> float:
+    """e minus .04 + .4 x relative excess for every violated constraint."""
+    found, servers = terms(instance, history), instance["servers"]
+    penalty = 0.0
+    for load, capacity in (("computation", "compute_capacity"), ("synchronisation", "sync_capacity")):
+        for x, q in zip(found["energy"][load], servers[capacity], strict=True):
+            penalty += 0.04 + 0.4 * (x / q - 1) if x > q * (1 + 1e-9) else 0.0
+    return found["objective"] - penalty
+
+
+def random_instance(
+    rng: np.random.Generator,
+    users: int,
+    servers: int,
+    *,
+    samples: tuple[int, int] = (50, 600),
+    migrants: float = 0.5,
+    crowd: float = 0.0,
+    room: tuple[float, ...] = (9.0,),
+    **params: Any,
+) -> dict[str, Any]:
+    """One slot under a random association.
+
+    Args:
+        rng: where the draws come from.
+        users: how many.
+        servers: how many.
+        samples: range of D and D'.
+        migrants: share of users whose twin was on a random server before.
+        crowd: share of users on server 0; the others are on random servers.
+        room: a server's q is drawn from these, as shares of the way from the load of γ = 0 to that of γ = 1;
+            below 0, C2 cannot be met.
+        **params: in place of Table II.
+    """
+    kappa = np.where(rng.random(users) < crowd, 0, rng.integers(servers, size=users))
+    before = np.where(rng.random(users) < migrants, rng.integers(servers, size=users), kappa)
+    instance = {
+        "model": "association",
+        "params": copy.deepcopy(TABLE_II) | params,
+        "users": {
+            "xy_m": rng.uniform(0, 120, (users, 2)).tolist(),
+            "samples": rng.integers(*samples, size=users, endpoint=True).tolist(),
+            "previous_samples": rng.integers(*samples, size=users, endpoint=True).tolist(),
+            "twin_bits": rng.uniform(4.4e3, 4.6e3, users).tolist(),
+            "emd": rng.choice([0.0, 0.2, 0.4, 0.6, 1.0], users).tolist(),
+            "previous_server": before.tolist(),
+        },
+        "servers": {
+            "xy_m": rng.uniform(0, 120, (servers, 2)).tolist(),
+            "cycles_per_bit": rng.uniform(54, 56, servers).tolist(),
+            "compute_capacity": [1450.0] * servers,
+            "sync_capacity": rng.uniform(120, 130, servers).tolist(),
+        },
+        "action": {"server": kappa.tolist(), "history": "optimal"},
+    }
+    low = np.array(terms(instance, np.zeros(users))["energy"]["computation"])
+    high = np.array(terms(instance, np.ones(users))["energy"]["computation"])
+    q = np.maximum(low + rng.choice(room, servers) * (high - low), 0.5 * low)
+    instance["servers"]["compute_capacity"] = np.where(low > 0, q, 1450.0).tolist()
+    return instance
