@@ -17,9 +17,9 @@ def clone(
     expert: Policy,
     envs: gym.vector.VectorEnv,
     *,
-    slots: int = 8192,
+    slots: int = 4096,
     rounds: int = 4,
-    epochs: int = 4,
+    epochs: int = 6,
     stride: int = 3,
     learning_rate: float = 2e-3,
     minibatch: int = 64,
@@ -57,7 +57,7 @@ def clone(
             for _ in range(stride):
                 if turn > 0:
                     with torch.no_grad():
-                        label = network(torch.as_tensor(obs), greedy=True).action.numpy()
+                        label = network(torch.as_tensor(obs)).action.numpy()
                 obs, _, _, done, _ = envs.step(label)
         states, targets = torch.as_tensor(np.concatenate(seen)), torch.as_tensor(np.concatenate(labels))
         for _ in range(epochs):

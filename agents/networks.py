@@ -92,7 +92,7 @@ class Equivariant(nn.Module):
         self.user_mix, self.server_mix = orthogonal(nn.Linear(3 * n, n)), orthogonal(nn.Linear(3 * n, n))
         self.pair_user, self.pair_server = orthogonal(nn.Linear(n, p)), orthogonal(nn.Linear(n, p))
         self.pair_link = orthogonal(nn.Linear(links + 4, p))
-        self.pair_load = orthogonal(nn.Linear(9, p))
+        self.pair_load = orthogonal(nn.Linear(13, p))
         self.score = orthogonal(nn.Linear(p, 1), 0.01)
         self.stay = nn.Parameter(torch.tensor(6.0))  # at first, a user moves about once in thirty slots
         self.critic = nn.Sequential(
@@ -145,9 +145,12 @@ class Equivariant(nn.Module):
         """Scores (…, S) of a user's servers under the loads (…, S, 4) of the other users."""
         after = load + own
         norm_before, norm_after = load[..., 2:3].tanh(), after[..., 2:3].tanh()  # marginal energy cost of (22)
+        shares = after[..., :2]
+        broken = [(shares > 1.0).float(), (shares - 1.0).clamp(0.0, 3.0)]  # the two parts of a violation's price
         entries = [
             load.clamp(max=3.0),
-            after[..., :2].clamp(max=3.0),
+            shares.clamp(max=3.0),
+            *broken,
             norm_before,
             norm_after,
             norm_after - norm_before,

@@ -1,8 +1,8 @@
 """Proximal policy optimisation for DTAssociation-v0 (Zhou 2025, Algorithm 1), in one file.
 
-Read against the paper's errata: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the ratio
-to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the reset row that
-next-step autoreset inserts is masked. The probability ratio is clipped user by user with a shared advantage.
+Read against the paper's errata: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the
+ratio to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the reset
+row that next-step autoreset inserts is masked. The ratio is clipped user by user with a shared advantage.
 
     python -m agents.ppo --scenario balanced --num-servers 15 --total-steps 300000
     python -m agents.ppo --network perceptron --warm-start none --gamma 0.98 --reward barrier   # the paper's agent
@@ -15,6 +15,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Args:
     """equivariant, or the paper's perceptron"""
     warm_start: str = "local-search"
     """heuristic to clone first, or none"""
-    warm_start_slots: int = 8192
+    warm_start_slots: int = 4096
     """states that it labels"""
     value_updates: int = 5
     """rollouts after the warm start that train the critic alone"""
@@ -126,6 +127,11 @@ def advantages(
     return result
 
 
+def make_env(env_id: str, scenario: AssociationScenario, num_slots: int) -> gym.Env:
+    """One training environment."""
+    return gym.make(env_id, scenario=scenario, num_slots=num_slots, disable_env_checker=True)
+
+
 def train(
     args: Args,
     scenario: AssociationScenario | None = None,
@@ -151,13 +157,10 @@ def train(
     torch.set_num_threads(args.threads)
 
     # Environments and network
-    envs = gym.make_vec(
-        args.env_id,
-        args.num_envs,
-        vectorization_mode="sync",
-        scenario=trained_on,
-        disable_env_checker=True,
-    )
+    # Horizons differ between environments, so that a rollout holds all phases of an episode.
+    longest = trained_on.episode.num_slots
+    horizons = np.linspace(max(1, longest // 2), longest, args.num_envs).round().astype(int)
+    envs = gym.vector.SyncVectorEnv([partial(make_env, args.env_id, trained_on, int(slots)) for slots in horizons])
     users = scenario.network.num_users
     network = NETWORKS[args.network](trained_on)
     first_seed = TRAINING_SEEDS * (1 + args.seed)

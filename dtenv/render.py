@@ -119,8 +119,8 @@ class AssociationCanvas:
             self._drawn, self._server = moment, task.state.server[0].copy()
 
     def _show(self, picture: Any) -> None:
-        display = self._pygame.display
-        if display.get_surface() is None or self._pygame.event.get(self._pygame.QUIT):
+        display, event = self._pygame.display, self._pygame.event
+        if display.get_surface() is None or any(e.type == self._pygame.QUIT for e in event.get()):
             self.close()  # by its user, or with another environment's window
             return
         self._screen.blit(picture, (0, 0))
@@ -147,8 +147,10 @@ class Pen:
         return self._pygame.transform.smoothscale(self._sheet, (WIDTH, HEIGHT))
 
     def shape(self, corners: Any, colour: Colour) -> None:
-        """A filled polygon."""
-        self._pygame.draw.polygon(self._sheet, colour, [(x * SHARP, y * SHARP) for x, y in corners])
+        """A filled polygon with smooth edges."""
+        corners = [(x * SHARP, y * SHARP) for x, y in corners]
+        self._pygame.draw.polygon(self._sheet, colour, corners)
+        self._pygame.draw.aalines(self._sheet, colour, True, corners)
 
     def dot(self, xy: Any, radius: float, colour: Colour) -> None:
         """A disc."""
@@ -211,11 +213,11 @@ def draw_map(pen: Pen, scenario: AssociationScenario, task: AssociationTask, bef
     signs = spread(sites)
     hues = [HUES[s % len(HUES)] for s in range(len(sites))]
     for site, sign in zip(sites, signs, strict=True):
-        pen.line((site, sign), 1.5, SOFT)
+        pen.line((site, sign), 1, SOFT)
         pen.dot(site, 3, SOFT)
     for walk, s in zip(walks, server, strict=True):
-        pen.line(walk, 3, mix(GROUND, hues[s], 0.25))
-        pen.line((walk[-1], signs[s]), 1.4, mix(GROUND, hues[s], 0.6))
+        pen.line(walk, 2.6, mix(GROUND, hues[s], 0.25))
+        pen.line((walk[-1], signs[s]), 1, mix(GROUND, hues[s], 0.6))
     if before is not None:
         moves = Counter((a, b) for a, b in zip(before.tolist(), server, strict=True) if a != b)
         for (a, b), twins in reversed(moves.most_common()):
@@ -224,7 +226,7 @@ def draw_map(pen: Pen, scenario: AssociationScenario, task: AssociationTask, bef
             bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
             draw_move(pen, signs[a], bend, signs[b], twins)
     elif slot and task.info()["migrations"]:
-        pen.text(MAP - MARGIN, MAP - 12, "moves not shown: last slot was not drawn", SOFT, align=1)
+        pen.text(MAP - MARGIN, MAP - 12, "moves not shown: the slot before was not drawn", SOFT, align=1)
     for s, sign in enumerate(signs):
         _, sync, compute = task.terms.energy[0, s].tolist() if slot else (0.0, 0.0, 0.0)
         loads = ((compute, tape.compute_capacity[0, s]), (sync, tape.sync_capacity[0, s]))
@@ -237,10 +239,11 @@ def draw_grid(pen: Pen, area_m: float) -> None:
     """A grid of round metres, and its scale."""
     power = 10.0 ** math.floor(math.log10(area_m / 5))
     step = power * max(k for k in (1, 2, 5) if k * power <= area_m / 5)
-    gap = (MAP - 2 * MARGIN) * step / area_m
-    for i in range(int(area_m / step + 1e-9) + 1):
-        pen.box(MARGIN + i * gap - 0.5, MARGIN, 1, MAP - 2 * MARGIN, GRID)
-        pen.box(MARGIN, MAP - MARGIN - i * gap - 0.5, MAP - 2 * MARGIN, 1, GRID)
+    side = MAP - 2 * MARGIN
+    gap = side * step / area_m
+    for away in (*np.arange(0, side, gap), side):
+        pen.box(MARGIN + away - 0.5, MARGIN, 1, side, GRID)
+        pen.box(MARGIN, MAP - MARGIN - away - 0.5, side, 1, GRID)
     pen.line(((MARGIN, MAP - 12), (MARGIN + gap, MAP - 12)), 2, SOFT)
     for x in (MARGIN, MARGIN + gap):
         pen.line(((x, MAP - 16), (x, MAP - 8)), 2, SOFT)
@@ -292,7 +295,7 @@ def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: i
     curve = curve[np.linspace(0, len(curve) - 1, 25).astype(int)]
     ahead = (curve[-1] - curve[-2]) / max(math.dist(curve[-1], curve[-2]), 1e-9)
     side = 6 * ahead[::-1] * (-1, 1)
-    pen.line(curve.tolist(), 2.6, MOVE)
+    pen.line(curve.tolist(), 2.2, MOVE)
     pen.shape((curve[-1] + 4 * ahead, curve[-1] - 8 * ahead + side, curve[-1] - 8 * ahead - side), MOVE)
     (x, y), half = curve[12], 5 if twins == 1 else 9 if twins < 10 else 11
     pen.box(x - half - 1.5, y - half - 1.5, 2 * half + 3, 2 * half + 3, PAPER, 4)
@@ -313,8 +316,9 @@ def draw_panel(pen: Pen, scenario: AssociationScenario, task: AssociationTask, o
     pen.text(LEFT, 92, f"slot {slot} of {slots}")
     pen.bar(LEFT, 105, RIGHT - LEFT, 4, slot / slots, INK)
     mean = sum(objectives) / len(objectives) if objectives else None
-    for i, (label, value) in enumerate((("objective", info), ("running mean", mean), ("score", info))):
-        number = value[label] if isinstance(value, dict) else value
+    objective, score = (info["objective"], info["score"]) if info else (None, None)
+    figures = {"objective": objective, "running mean": mean, "score": score}
+    for i, (label, number) in enumerate(figures.items()):
         pen.text(LEFT + 108 * i, 132, label, SOFT)
         pen.text(LEFT + 108 * i, 155, "–" if number is None else short(number), size=20)
     draw_sparkline(pen, np.asarray(objectives), 184.0, 240.0)
@@ -322,8 +326,10 @@ def draw_panel(pen: Pen, scenario: AssociationScenario, task: AssociationTask, o
     draw_legend(pen)
     recording = scenario.mobility.recording
     source = recording.provenance if recording is not None else {}
+    if source.get("overlaid"):
+        pen.text(LEFT, 664, "walks from elsewhere, laid over the sites", SOFT)
     for y, label, key in ((684, "sites", "sites_file"), (704, "walks", "trace_file")):
-        if key in source:
+        if source.get(key):
             pen.text(LEFT, y, label, SOFT)
             pen.text(LEFT + 50, y, pen.fitted(str(source[key]), RIGHT - LEFT - 50))
 
@@ -338,7 +344,7 @@ def draw_sparkline(pen: Pen, values: np.ndarray, top: float, bottom: float) -> N
     share = (values - low) / (high - low) if high > low else np.full(values.size, 0.5)
     x = np.linspace(LEFT + 7, right - 7, values.size)
     points = np.column_stack([x, bottom + (top - bottom) * share]).tolist()
-    pen.line(points, 1.6, HUES[0])
+    pen.line(points, 1.2, HUES[0])
     pen.dot(points[-1], 3.5, HUES[0])
     for y, value in ((top, high), (bottom, low)) if high > low else ((0.5 * (top + bottom), low),):
         pen.text(right + 8, y, short(value), SOFT)
@@ -378,12 +384,12 @@ def draw_legend(pen: Pen) -> None:
     pen.text(text, top + 36, "computation / q (C2)")
     pen.text(text, top + 54, "synchronisation / p (C3)")
     walk = ((LEFT + 8, top + 90), (LEFT + 22, top + 80))
-    pen.line(walk, 3, mix(PAPER, HUES[0], 0.25))
-    pen.line((walk[-1], (LEFT + 90, top + 86)), 1.4, mix(PAPER, HUES[0], 0.6))
+    pen.line(walk, 2.6, mix(PAPER, HUES[0], 0.25))
+    pen.line((walk[-1], (LEFT + 90, top + 86)), 1, mix(PAPER, HUES[0], 0.6))
     draw_user(pen, walk[-1], HUES[0])
     pen.text(text, top + 84, "user, walk, link to twin")
     bow = np.array(((LEFT - 20, top + 107), (LEFT + 45, top + 129), (LEFT + 115, top + 107)))
-    draw_move(pen, *bow, twins=1)
+    draw_move(pen, bow[0], bow[1], bow[2], 1)
     pen.text(text, top + 112, "twin moved in this slot")
 
 

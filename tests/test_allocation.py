@@ -395,3 +395,11 @@ def test_capacity_at_the_fresh_load(excess, mode):
     assert report["feasible"]["compute"] == (excess < 0.5)
     assert report["certificate"]["gap"] <= 1e-9
     assert report["objective"] == pytest.approx(terms(instance, history)["objective"], rel=1e-12)
+
+
+def test_c2_holds_where_further_data_is_worth_next_to_nothing():
+    """120,000 samples: marginal utilities of about 1e-130, and tanh is saturated to the last bit."""
+    instance = two_on_one_server([120_000, 120_000], [120_000, 120_000], [0, 0], 0.0, n_cmp=1e-4)
+    low, high = (terms(instance, [share, share])["energy"]["computation"][0] for share in (0, 1))
+    instance["servers"]["compute_capacity"] = [low + 0.3 * (high - low)]
+    check_solution(instance)

@@ -1,0 +1,183 @@
+"""Steps a second, ours and others', in one run: writes a table as CSV and Markdown.
+
+    python -m benchmarks.speed --out runs/speed
+
+Every contender plays the same wall time after a warm-up, in turns, `repeats` times; the median counts. mobile-env is
+another cell-selection suite (13 cells, 30 users); "cvxpy in the loop" is our environment with the allocation solved as
+most suites would: CVXPY, the tangent of tanh re-linearised until it stands still, one parametrised problem a server size.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import tyro
+
+import dtenv  # noqa: F401 (registers the environments)
+from benchmarks.cvxpy_loop import CvxpyAllocation
+from benchmarks.evaluate import manifest, write_rows
+from dtenv import presets
+
+
+@dataclass
+class Speed:
+    """Settings of the measurement."""
+
+    seconds: float = 2.0
+    """wall time of one contender in one turn"""
+    repeats: int = 5
+    """turns"""
+    out: Path = Path("runs/speed")
+    """where to write"""
+
+
+def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Callable[[float], float]:
+    """Plays an environment for some seconds, resets included; gives steps a second."""
+
+    def play(seconds: float) -> float:
+        steps, seed = 0, 0
+        start = time.perf_counter()
+        while True:
+            obs, info = env.reset(seed=seed)
+            action, over = choose(obs, info), False
+            while not over:
+                _, _, terminated, truncated, _ = env.step(action)
+                over = terminated or truncated
+                steps += 1
+                if not steps % 16 or over:
+                    elapsed = time.perf_counter() - start
+                    if elapsed > seconds:
+                        return steps / elapsed
+            seed += 1
+
+    return play
+
+
+def bare_kernel() -> Callable[[float], float]:
+    """Our kernel without Gymnasium: what its interface leaves to gain."""
+    env: Any = gym.make("DTAssociation-v0", disable_env_checker=True).unwrapped
+
+    def play(seconds: float) -> float:
+        steps, seed = 0, 0
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            _, info = env.reset(seed=seed)
+            action = info["server"][None]
+            for _ in range(env.scenario.episode.num_slots):
+                env.task.advance(action)
+            steps += env.scenario.episode.num_slots
+            seed += 1
+        return steps / (time.perf_counter() - start)
+
+    return play
+
+
+def cvxpy_in_the_loop() -> Callable[[float], float]:
+    """Our environment with γ from CVXPY, handed in as the agent's."""
+    env: Any = gym.make("DTAssociation-v0", history="action", disable_env_checker=True)
+    solver = CvxpyAllocation(env.unwrapped.scenario)
+
+    def play(seconds: float) -> float:
+        steps = 0
+        _, info = env.reset(seed=0)
+        server = info["server"]
+        start = time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            history = solver.solve(env.unwrapped.task.slot(), server)
+            truncated = env.step({"server": server, "history": history})[3]
+            steps += 1
+            if truncated:
+                server = env.reset(seed=steps)[1]["server"]
+        return steps / (time.perf_counter() - start)
+
+    return play
+
+
+class Noop(gym.Env):
+    """Does nothing: the cost of Gymnasium's interface alone."""
+
+    observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self):
+        self._obs = np.zeros(1, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        """Nothing."""
+        return self._obs, {}
+
+    def step(self, action):
+        """Nothing."""
+        return self._obs, 0.0, False, False, {}
+
+
+def mobile_env() -> Callable[[float], float]:
+    """mobile-env's large scenario under its central controller."""
+    import mobile_env  # noqa: F401 (registers its environments)
+
+    env = gym.make("mobile-large-central-v0", disable_env_checker=True)
+    env.action_space.seed(0)
+    return player(env, lambda obs, info: env.action_space.sample())
+
+
+def contenders() -> dict[str, Callable[[float], float]]:
+    """What is measured, by name."""
+    ours = {
+        f"DTAssociation-v0, {what}": player(
+            gym.make("DTAssociation-v0", disable_env_checker=True, **settings), lambda obs, info: info["server"]
+        )
+        for what, settings in (("exact allocation", {}), ("no history", {"history": "none"}))
+    }
+    gym.register("dtenv/Noop-v0", Noop)
+    return ours | {
+        "DTAssociation-v0, CVXPY in the loop": cvxpy_in_the_loop(),
+        "mobile-large-central-v0": mobile_env(),
+        "bare kernel, no Gymnasium": bare_kernel(),
+        "no-op environment": player(gym.make("dtenv/Noop-v0", disable_env_checker=True), lambda obs, info: 0),
+    }
+
+
+def main(settings: Speed) -> None:
+    """Measure in turns and write the table."""
+    plays = contenders()
+    for play in plays.values():
+        play(0.5)  # compiles, caches, imports
+    speeds: dict[str, list[float]] = {name: [] for name in plays}
+    for _ in range(settings.repeats):
+        for name, play in plays.items():
+            speeds[name].append(play(settings.seconds))
+    ours = speeds["DTAssociation-v0, exact allocation"]
+    rows = [
+        {
+            "environment": name,
+            "steps_per_second": round(statistics.median(values), 1),
+            "lowest": round(min(values), 1),
+            "highest": round(max(values), 1),
+            "ours_is_times": round(statistics.median(a / b for a, b in zip(ours, values, strict=True)), 2),
+        }
+        for name, values in speeds.items()
+    ]
+    settings.out.mkdir(parents=True, exist_ok=True)
+    write_rows(settings.out / "speed.csv", rows)
+    record = manifest(presets.resolve("balanced"), seconds=settings.seconds, repeats=settings.repeats)
+    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    lines = ["| environment | steps/s | lowest to highest | ours is |", "|---|---:|---:|---:|"]
+    for row in rows:
+        span = f"{row['lowest']:,.0f} to {row['highest']:,.0f}"
+        lines.append(f"| {row['environment']} | {row['steps_per_second']:,.0f} | {span} | {row['ours_is_times']:g}x |")
+    table = "\n".join(lines)
+    (settings.out / "speed.md").write_text(table + "\n")
+    print(f"{table}\n\n{record['machine']}; medians of {settings.repeats} turns of {settings.seconds:g} s")
+    print(f"written to {settings.out}/")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Speed))
