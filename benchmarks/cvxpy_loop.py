@@ -12,6 +12,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
+from dtenv.compiled import as_record
 from dtenv.physics.energy import computation_energy, migration_energy, normalised_energy_slope
 from dtenv.physics.utility import utility_ceiling
 from dtenv.scenario import AssociationScenario
@@ -21,23 +22,23 @@ from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energ
 class CvxpyAllocation:
     """Solves slots of one scenario; problems are built once and re-used by their parameters."""
 
-    def __init__(self, scenario: AssociationScenario, iterations: int = 20, tolerance: float = 1e-9):
+    def __init__(self, scenario: AssociationScenario, iterations: int = 20, tolerance: float = 1e-3):
         self._c: Any = Constants.of(scenario)
         self._iterations, self._tolerance = iterations, tolerance
         users, servers = scenario.network.num_users, scenario.network.num_servers
         c = self._c
         emd = scenario.data.user_emd(users)
-        self._ceiling = np.array([utility_ceiling(phi, c.alpha4, c.alpha5, c.alpha6) for phi in emd])
+        ceiling = np.array([utility_ceiling(phi, c.alpha4, c.alpha5, c.alpha6) for phi in emd])
         self._gamma = cp.Variable(users, nonneg=True)
         self._fresh, self._past = cp.Parameter(users, nonneg=True), cp.Parameter(users, nonneg=True)
         self._slope = cp.Parameter(users, nonneg=True)  # tangent's price of each γ
         self._load = cp.Parameter((servers, users), nonneg=True)
         self._room = cp.Parameter(servers)
         data = c.alpha3 * (self._fresh + cp.multiply(self._past, self._gamma))
-        powers = cp.hstack([cp.power(data[u], float(v)) for u, v in enumerate(self._ceiling)])
-        worth = -c.alpha1 * cp.sum(cp.exp(-c.alpha2 * powers))
+        # One atom for each ceiling there is: with one EMD for all users, a single vector power.
+        powers = [cp.power(data[np.flatnonzero(ceiling == v)], float(v), approx=False) for v in np.unique(ceiling)]
+        worth = -c.alpha1 * cp.sum(cp.exp(-c.alpha2 * cp.hstack(powers)))
         cost = cp.sum(cp.multiply(self._slope, self._gamma))
-        # The objective is scaled to about one, for the solver's absolute tolerances.
         self._problem = cp.Problem(
             cp.Minimize(-worth + cost), [self._gamma <= 1.0, self._load @ self._gamma <= self._room]
         )
@@ -45,7 +46,7 @@ class CvxpyAllocation:
     def solve(self, slot: Slot, server: np.ndarray, start: float = 0.5) -> np.ndarray:
         """γ (U,) for one slot under the association `server` (U,), from γ = start everywhere."""
         c, users = self._c, len(server)
-        record = np.array([tuple(c)], dtype=[(n, np.asarray(v).dtype) for n, v in zip(c._fields, c, strict=True)])[0]
+        record = as_record(c)[0]
         base = np.zeros(len(slot.compute_capacity))  # energy at γ = 0
         fresh = np.zeros_like(base)
         extra, load = np.zeros(users), np.zeros((len(base), users))
@@ -67,7 +68,7 @@ class CvxpyAllocation:
             self._slope.value = c.beta2 / len(base) * slope[server] * extra * users / c.beta1
             self._problem.solve(solver=cp.CLARABEL)
             update = np.clip(self._gamma.value, 0.0, 1.0)
-            if np.abs(update - gamma).max() < self._tolerance**0.5:
+            if np.abs(update - gamma).max() < self._tolerance:  # the solver's own noise is a tenth of it
                 return update
             gamma = update
         return gamma

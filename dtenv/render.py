@@ -1,55 +1,47 @@
 """The picture of a slot: a map of the network beside a panel of its numbers, drawn with pygame.
 
-Everything is drawn twice as large and scaled down, which smooths lines and letters alike. The letters are
-pygame's own, so that a picture comes out the same on every machine. Only a window needs a display.
+Only a window needs a display.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from dtenv.pen import (
+    BAD,
+    GOOD,
+    GRID,
+    GROUND,
+    HEIGHT,
+    HUES,
+    INK,
+    LARGE,
+    MOVE,
+    PAPER,
+    SOFT,
+    TRACK,
+    WARN,
+    WIDTH,
+    Colour,
+    Pen,
+    import_pygame,
+    mix,
+)
 from dtenv.physics.barrier import is_violated
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association import AssociationTask
 
 TITLE = "DTAssociation-v0"
 FPS = 5  # of the window, as the environment's metadata has it
-SHARP = 2
-WIDTH, HEIGHT = 1080, 720
 MAP, MARGIN = 720, 40  # side of the map, and what lies around the square that users walk in
 LEFT, RIGHT = MAP + 24, WIDTH - 24  # of the panel's text
-SMALL, LARGE = 14, 24  # letters
 SIGN = np.array((43.0, 48.0))  # of a server, with its rim
 TRAIL = 6  # slots of a user's walk that stay visible
-
-Colour = tuple[int, int, int]
-PAPER, GROUND, GRID, TRACK = (255, 255, 255), (246, 248, 250), (229, 233, 238), (221, 226, 232)
-INK, SOFT = (33, 41, 52), (98, 108, 121)
-GOOD, WARN, BAD, MOVE = (0, 148, 110), (232, 163, 15), (207, 34, 34), (142, 36, 154)
-HUES = ((46, 98, 168), (32, 134, 140), (92, 116, 44), (92, 84, 150), (36, 60, 104), (132, 102, 66))
-"""Servers' colours: blue, green and brown, from which loads and moves stand out, for the colour-blind too."""
-
-
-def import_pygame() -> ModuleType:
-    """Pygame, without its greeting.
-
-    Raises:
-        ImportError: it is not installed; the message says how to.
-    """
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    try:
-        import pygame
-    except ImportError as error:
-        raise ImportError('rendering needs pygame: pip install "dtenv[render]"') from error
-    return pygame
 
 
 class AssociationCanvas:
@@ -67,9 +59,6 @@ class AssociationCanvas:
         self._scenario = scenario
         self._pygame = import_pygame()
         self._pen = Pen(self._pygame)
-        self._drawn: tuple[Any, ...] | None = None  # the moment drawn last
-        self._server: np.ndarray | None = None  # its κ
-        self._before: np.ndarray | None = None  # the κ before that
         self._window = window
         self._screen: Any = None
         if window:
@@ -81,8 +70,6 @@ class AssociationCanvas:
     def draw(self, task: AssociationTask, objectives: Sequence[float]) -> np.ndarray | None:
         """Row 0 of the task after its last slot, or after its reset.
 
-        Moves of twins are drawn where the slot before was drawn too: the task does not keep its association.
-
         Args:
             task: the episodes.
             objectives: of the episode's slots so far.
@@ -92,9 +79,8 @@ class AssociationCanvas:
         """
         if self._window and self._screen is None:
             return None
-        self._remember(task, objectives)
         self._pen.clear()
-        draw_map(self._pen, self._scenario, task, self._before)
+        draw_map(self._pen, self._scenario, task)
         draw_panel(self._pen, self._scenario, task, objectives)
         picture = self._pen.picture()
         if self._window:
@@ -109,15 +95,6 @@ class AssociationCanvas:
             self._screen = None
             self._pygame.display.quit()
 
-    def _remember(self, task: AssociationTask, objectives: Sequence[float]) -> None:
-        """Find the κ before the one to be drawn: that of the last picture, if it was of the slot before."""
-        slot, place = int(task.state.slot[0]), task.tape.server_xy[0].tobytes()
-        moment = (slot, place, tuple(objectives))
-        if moment != self._drawn:
-            follows = self._drawn == (slot - 1, place, tuple(objectives[:-1]))
-            self._before = self._server if follows else None
-            self._drawn, self._server = moment, task.state.server[0].copy()
-
     def _show(self, picture: Any) -> None:
         display, event = self._pygame.display, self._pygame.event
         if display.get_surface() is None or any(e.type == self._pygame.QUIT for e in event.get()):
@@ -128,79 +105,10 @@ class AssociationCanvas:
         self._clock.tick(FPS)
 
 
-class Pen:
-    """Draws, in the picture's pixels, on a sheet `SHARP` times as large."""
-
-    def __init__(self, pygame: ModuleType):
-        self._pygame = pygame
-        self._sheet = pygame.Surface((WIDTH * SHARP, HEIGHT * SHARP), 0, 32)
-        self._fonts: dict[int, Any] = {}
-
-    def clear(self) -> None:
-        """Start on an empty sheet."""
-        self._pygame.font.init()
-        self._fonts = {}  # fonts do not outlive a pygame.quit() elsewhere
-        self._sheet.fill(PAPER)
-
-    def picture(self) -> Any:
-        """What has been drawn, as a surface of the picture's size."""
-        return self._pygame.transform.smoothscale(self._sheet, (WIDTH, HEIGHT))
-
-    def shape(self, corners: Any, colour: Colour) -> None:
-        """A filled polygon with smooth edges."""
-        corners = [(x * SHARP, y * SHARP) for x, y in corners]
-        self._pygame.draw.polygon(self._sheet, colour, corners)
-        self._pygame.draw.aalines(self._sheet, colour, True, corners)
-
-    def dot(self, xy: Any, radius: float, colour: Colour) -> None:
-        """A disc."""
-        self._pygame.draw.circle(self._sheet, colour, (xy[0] * SHARP, xy[1] * SHARP), radius * SHARP)
-
-    def line(self, points: Any, width: float, colour: Colour) -> None:
-        """A line through points, round at its ends and bends."""
-        for (x0, y0), (x1, y1) in pairwise(points):
-            scale = 0.5 * width / max(math.hypot(x1 - x0, y1 - y0), 1e-9)
-            dx, dy = (y0 - y1) * scale, (x1 - x0) * scale
-            self.shape(((x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)), colour)
-        for point in points:
-            self.dot(point, 0.5 * width, colour)
-
-    def box(self, x: float, y: float, width: float, height: float, colour: Colour, radius: float = 0.0) -> None:
-        """A filled rectangle from its upper left corner, with round corners."""
-        rect = self._pygame.Rect(*(round(v * SHARP) for v in (x, y, width, height)))
-        self._pygame.draw.rect(self._sheet, colour, rect, border_radius=round(radius * SHARP))
-
-    def bar(self, x: float, y: float, width: float, height: float, share: float, colour: Colour) -> None:
-        """A horizontal bar, filled from the left."""
-        self.box(x, y, width, height, TRACK, height / 2)
-        if share > 0.0:
-            self.box(x, y, max(min(share, 1.0) * width, height), height, colour, height / 2)
-
-    def text(self, x: float, y: float, text: str, colour: Colour = INK, size: int = SMALL, align: float = 0.0) -> float:
-        """One line around height y; x is its left end, or its right end with align=1. Returns its width."""
-        image = self._font(size).render(text, True, colour)
-        width, height = image.get_size()
-        self._sheet.blit(image, (round(x * SHARP - align * width), round(y * SHARP - 0.5 * height)))
-        return width / SHARP
-
-    def fitted(self, text: str, width: float) -> str:
-        """The text, with its middle left out where it is wider than `width`."""
-        fitted, kept = text, len(text)
-        while kept > 2 and self._font(SMALL).size(fitted)[0] > width * SHARP:
-            kept -= 1
-            fitted = f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
-        return fitted
-
-    def _font(self, size: int) -> Any:
-        if size not in self._fonts:
-            font = self._pygame.font
-            self._fonts[size] = font.Font(font.get_default_font(), size * SHARP)
-        return self._fonts[size]
-
-
-def draw_map(pen: Pen, scenario: AssociationScenario, task: AssociationTask, before: np.ndarray | None) -> None:
-    """Servers, users, the links to their twins, and the twins' moves from the association `before`."""
+def draw_map(pen: Pen, scenario: AssociationScenario, task: AssociationTask) -> None:
+    """Servers, users, the links to their twins, and the last slot's moves of twins."""
     tape, server, area_m = task.tape, task.state.server[0].tolist(), scenario.network.area_m
+    before = task.state.previous[0].tolist()
     slot = int(task.state.slot[0]) - 1
 
     def place(xy: np.ndarray) -> np.ndarray:
@@ -218,15 +126,12 @@ def draw_map(pen: Pen, scenario: AssociationScenario, task: AssociationTask, bef
     for walk, s in zip(walks, server, strict=True):
         pen.line(walk, 2.6, mix(GROUND, hues[s], 0.25))
         pen.line((walk[-1], signs[s]), 1, mix(GROUND, hues[s], 0.6))
-    if before is not None:
-        moves = Counter((a, b) for a, b in zip(before.tolist(), server, strict=True) if a != b)
-        for (a, b), twins in reversed(moves.most_common()):
-            across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
-            bend = 0.5 * (signs[a] + signs[b]) + across * max(0.22, 120 / max(length, 1) - 1)
-            bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
-            draw_move(pen, signs[a], bend, signs[b], twins)
-    elif slot and task.info()["migrations"]:
-        pen.text(MAP - MARGIN, MAP - 12, "moves not shown: the slot before was not drawn", SOFT, align=1)
+    moves = Counter((a, b) for a, b in zip(before, server, strict=True) if a != b)
+    for (a, b), twins in reversed(moves.most_common()):
+        across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
+        bend = 0.5 * (signs[a] + signs[b]) + across * max(0.22, 120 / max(length, 1) - 1)
+        bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
+        draw_move(pen, signs[a], bend, signs[b], twins)
     for s, sign in enumerate(signs):
         _, sync, compute = task.terms.energy[0, s].tolist() if slot else (0.0, 0.0, 0.0)
         loads = ((compute, tape.compute_capacity[0, s]), (sync, tape.sync_capacity[0, s]))
@@ -391,12 +296,6 @@ def draw_legend(pen: Pen) -> None:
     bow = np.array(((LEFT - 20, top + 107), (LEFT + 45, top + 129), (LEFT + 115, top + 107)))
     draw_move(pen, bow[0], bow[1], bow[2], 1)
     pen.text(text, top + 112, "twin moved in this slot")
-
-
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """The colour a share of the way from a to b."""
-    share = min(max(share, 0.0), 1.0)
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
 def short(value: float) -> str:

@@ -161,3 +161,47 @@ def random_instance(
     q = np.maximum(low + rng.choice(room, servers) * (high - low), 0.5 * low)
     instance["servers"]["compute_capacity"] = np.where(low > 0, q, 1450.0).tolist()
     return instance
+
+
+def instance_of(slot: Any, scenario: Any, server=None) -> dict[str, Any]:
+    """An environment's slot, in physical units, as an instance; `server` is κ, by default what was before."""
+    groups = (scenario.learning, scenario.radio, scenario.energy, scenario.objective, scenario.data)
+    params = {name: getattr(group, name) for name in TABLE_II for group in groups if hasattr(group, name)}
+    users = ("samples", "previous_samples", "twin_bits", "emd", "previous_server")
+    servers = ("cycles_per_bit", "compute_capacity", "sync_capacity")
+    return {
+        "model": "association",
+        "params": params | {"alpha": list(params["alpha"])},
+        "users": {name: getattr(slot, name).tolist() for name in users} | {"xy_m": slot.user_xy.tolist()},
+        "servers": {name: getattr(slot, name).tolist() for name in servers} | {"xy_m": slot.server_xy.tolist()},
+        "action": {"server": list(slot.previous_server if server is None else map(int, server)), "history": "optimal"},
+    }
+
+
+def fits(instance: dict[str, Any], together: list[int], s: int) -> bool:
+    """Whether server s meets C2 without history, and C3, with the users `together` and nobody else."""
+    p, users, servers = instance["params"], instance["users"], instance["servers"]
+    load = synchronisation = 0.0
+    for u in together:
+        bits = users["samples"][u] * p["bits_per_sample"]
+        load += p["n_cmp"] * servers["cycles_per_bit"][s] * bits * (p["epochs_local"] + p["epochs_fine_tune"])
+        synchronisation += p["n_syn"] * bits / rate(p) * manhattan(users["xy_m"][u], servers["xy_m"][s])
+    limits = servers["compute_capacity"][s], servers["sync_capacity"][s]
+    return load <= limits[0] * (1 + 1e-9) and synchronisation <= limits[1] * (1 + 1e-9)
+
+
+def by_distance(instance: dict[str, Any], u: int) -> list[int]:
+    """Servers from the nearest to user u to the farthest."""
+    at, sites = instance["users"]["xy_m"][u], instance["servers"]["xy_m"]
+    return sorted(range(len(sites)), key=lambda s: manhattan(at, sites[s]))
+
+
+def baseline_2(instance: dict[str, Any]) -> list[int]:
+    """Users by falling D, each to the nearest server with room, or to the nearest where none has."""
+    samples = instance["users"]["samples"]
+    kappa: dict[int, int] = {}
+    for u in sorted(range(len(samples)), key=lambda u: -samples[u]):
+        nearest = by_distance(instance, u)
+        roomy = [s for s in nearest if fits(instance, [u, *(v for v in kappa if kappa[v] == s)], s)]
+        kappa[u] = (roomy or nearest)[0]
+    return [kappa[u] for u in range(len(samples))]

@@ -128,17 +128,16 @@ def test_training_runs_repeats_and_its_policy_reloads(tmp_path, network, warm_st
 
 
 def test_updates_follow_the_reward():
-    """One user, two servers, one far: after some updates PPO chooses the near one far more often."""
-    scenario = presets.resolve("balanced", num_users=1, num_servers=2, num_slots=4, n_syn=30.0)
-    args = ppo.Args(warm_start="none", total_steps=6000, num_envs=16, num_steps=8, num_minibatches=4, num_slots=4)
-    untrained = NetworkPolicy("ppo", Equivariant(scenario))
+    """Two users, two servers, migration dear: the perceptron starts out at random and learns to leave twins alone."""
+    torch.manual_seed(0)
+    scenario = presets.resolve("balanced", num_users=2, num_servers=2, num_slots=8)
+    args = ppo.Args(network="perceptron", warm_start="none", num_envs=32, num_steps=16, num_minibatches=8, num_slots=8)
+    args = dataclasses.replace(args, total_steps=30_000, learning_rate=2e-3, update_epochs=4)
+    untrained = NetworkPolicy("ppo", Perceptron(scenario))
     trained = ppo.train(args, scenario)
-    seeds = EVALUATION_SEEDS[:16]
-    scores = [
-        np.mean([row["score"] for row in run_episodes(p, "DTAssociation-v0", scenario, seeds)])
-        for p in (untrained, trained)
-    ]
-    assert scores[1] > scores[0]
+    seeds = EVALUATION_SEEDS[:32]
+    before, after = (run_episodes(p, "DTAssociation-v0", scenario, seeds) for p in (untrained, trained))
+    assert np.mean([row["score"] for row in after]) > np.mean([row["score"] for row in before]) + 0.05
 
 
 def test_cloning_takes_after_the_expert():
@@ -149,7 +148,7 @@ def test_cloning_takes_after_the_expert():
     expert = agents.load("nearest", scenario=scenario)
     obs = observations(scenario, 32).obs
     before = (NetworkPolicy("ppo", network).act(obs) == expert.act(obs)).mean()
-    clone(network, expert, envs, slots=400, rounds=2, epochs=20, stride=1, minibatch=32)
+    clone(network, expert, envs, slots=1600, rounds=2, epochs=10, stride=1, minibatch=32)
     after = (NetworkPolicy("ppo", network).act(obs) == expert.act(obs)).mean()
     assert after > 0.8 > before
 

@@ -43,6 +43,7 @@ class State(NamedTuple):
     """What an episode's past leaves to its future, for a batch (B)."""
 
     server: np.ndarray  # (B, U) κ of the last slot
+    previous: np.ndarray  # (B, U) κ of the slot before, for pictures
     slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
 
 
@@ -148,10 +149,10 @@ def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
         AssociationTape(*arrays[:9]),
-        State(*arrays[9:11]),
-        Terms(*arrays[11:15]),
-        Work(*arrays[15:17]),
-        *arrays[17:],
+        State(*arrays[9:12]),
+        Terms(*arrays[12:16]),
+        Work(*arrays[16:18]),
+        *arrays[18:],
     )
 
 
@@ -163,6 +164,7 @@ def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
     server[:] = 0
     before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
     nearest_with_room(batch.constants[0], before, server)
+    batch.state.previous[b] = server
     batch.state.slot[b] = 1
     observe(batch, b)
 
@@ -188,6 +190,7 @@ def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndar
         slot = slot_at(tape, b, t, server)
         evaluate(batch.constants[0], slot, action[b], work.users[b], work.slopes[b], terms, b)
         for u in range(len(server)):
+            state.previous[b, u] = server[u]
             server[u] = action[b, u]
         state.slot[b] = t + 1
         observe(batch, b)
@@ -226,7 +229,7 @@ def observe(batch: Batch, b: int) -> None:
         host = slot.previous_server[u]
         load = fresh_load(c, slot, u, host) / slot.compute_capacity[host]
         share = link_energy(c, slot, u, host) / slot.sync_capacity[host]
-        row[servers + 8 * host + 5] += 1.0 / num_users
+        row[servers + 8 * host + 5] = min(row[servers + 8 * host + 5] + 1.0 / num_users, 1.0)
         row[servers + 8 * host + 6] = min(row[servers + 8 * host + 6] + load, 1.0)
         row[servers + 8 * host + 7] = min(row[servers + 8 * host + 7] + share, 1.0)
         for s in range(num_servers):
@@ -263,7 +266,9 @@ class AssociationTask:
             )
         )
         self.tape = empty_association_tape(scenario, batch)
-        self.state = State(np.zeros((batch, users), np.int64), np.zeros(batch, np.int64))
+        self.state = State(
+            np.zeros((batch, users), np.int64), np.zeros((batch, users), np.int64), np.zeros(batch, np.int64)
+        )
         self.terms = new_terms(batch, users, servers)
         self.obs = np.zeros((batch, self.layout.size), np.float32)
         self.mask = np.ones((batch, users, servers), np.bool_)
