@@ -23,6 +23,9 @@ class Interval(NamedTuple):
         spec = spec or ".4f"
         return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
+    def __str__(self) -> str:
+        return format(self)
+
 
 def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
     """Mean of independent values with its 95 % bootstrap interval (BCa), seeded."""

@@ -57,4 +57,4 @@ class Tracker:
 
     def __exit__(self, *_: object) -> None:
         if self._run is not None:
-            self._run.finish(quiet=True)
+            self._run.finish()

@@ -1,6 +1,6 @@
 """The margin of the hysteresis heuristic, chosen on seeds that no training and no evaluation uses.
 
-    python -m benchmarks.tune_hysteresis
+python -m benchmarks.tune_hysteresis
 """
 
 from __future__ import annotations

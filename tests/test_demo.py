@@ -23,7 +23,9 @@ def run(tmp_path, monkeypatch, **settings):
     monkeypatch.setattr(
         demo.ppo,
         "Args",
-        lambda **given: train(**given, num_envs=8, num_steps=4, warm_start_slots=64, value_updates=1, num_minibatches=2),
+        lambda **given: train(
+            **given, num_envs=8, num_steps=4, warm_start_slots=64, value_updates=1, num_minibatches=2
+        ),
     )
     small = demo.Demo(num_servers=5, num_slots=6, episodes=3, total_steps=64, out=tmp_path / "demo", **settings)
     demo.main(small)

@@ -101,21 +101,21 @@ def test_stepping_at_the_wrong_time(unwrapped):
         env.step(action)
     env.reset(seed=0)
     env.step(action)
-    with pytest.raises(ResetNeeded, match="after the episode's end \\(num_slots=1\\)"):
+    with pytest.raises(ResetNeeded, match=r"after the episode's end \(num_slots=1\)"):
         env.step(action)
     env.reset()
     env.step(action)
 
 
 BAD_SERVERS = [
-    (np.zeros(19, np.int64), "action must have shape \\(20,\\).* got shape \\(19,\\)"),
-    (np.zeros((1, 20), np.int64), "action must have shape \\(20,\\).* got shape \\(1, 20\\)"),
-    (3, "action must have shape \\(20,\\).* got shape \\(\\)"),
+    (np.zeros(19, np.int64), "action must have shape (20,), one server a user, got shape (19,)"),
+    (np.zeros((1, 20), np.int64), "action must have shape (20,), one server a user, got shape (1, 20)"),
+    (3, "action must have shape (20,), one server a user, got shape ()"),
     (np.zeros(20), "action must hold whole numbers, got dtype float64"),
     (np.zeros(20, bool), "action must hold whole numbers, got dtype bool"),
-    ([0] * 7 + [15] + [0] * 12, "action\\[7\\] must be a server in 0..14, got 15"),
-    ([0] * 19 + [-1], "action\\[19\\] must be a server in 0..14, got -1"),
-    (np.full(20, 2**64 - 1, np.uint64), "action\\[0\\] must be a server in 0..14, got"),
+    ([0] * 7 + [15] + [0] * 12, "action[7] must be a server in 0..14, got 15"),
+    ([0] * 19 + [-1], "action[19] must be a server in 0..14, got -1"),
+    (np.full(20, 2**64 - 1, np.uint64), "action[0] must be a server in 0..14, got "),
 ]
 
 
@@ -124,18 +124,20 @@ def test_a_bad_action_is_named_and_changes_nothing(action, message):
     env, other = make().unwrapped, make().unwrapped
     env.reset(seed=0)
     other.reset(seed=0)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError) as error:
         env.step(action)
+    assert message in str(error.value)
     assert same(play(env, 2, np.random.default_rng(0)), play(other, 2, np.random.default_rng(0)))
 
 
+HOME = [0] * 20
 BAD_HISTORIES = [
-    ({"server": [0] * 20}, 'action must be a dict of "server" and "history"'),
-    ([0] * 20, 'action must be a dict of "server" and "history"'),
-    ({"server": [0] * 20, "history": [0.5] * 19}, 'action\\["history"\\] must have shape \\(20,\\), got shape \\(19,\\)'),
-    ({"server": [0] * 20, "history": [0.5] * 19 + [1.5]}, 'action\\["history"\\]\\[19\\] must lie in \\[0, 1\\], got 1.5'),
-    ({"server": [0] * 20, "history": [math.nan] + [0.5] * 19}, 'action\\["history"\\]\\[0\\] must lie in .* got nan'),
-    ({"server": [0] * 19 + [15], "history": [0.5] * 20}, "action\\[19\\] must be a server in 0..14, got 15"),
+    (HOME, 'action must be a dict of "server" and "history", got [0, 0,'),
+    ({"server": HOME}, 'action must be a dict of "server" and "history", got {'),
+    ({"server": HOME, "history": [0.5] * 19}, 'action["history"] must have shape (20,), got shape (19,)'),
+    ({"server": HOME, "history": [0.5] * 19 + [1.5]}, 'action["history"][19] must lie in [0, 1], got 1.5'),
+    ({"server": HOME, "history": [math.nan] + [0.5] * 19}, 'action["history"][0] must lie in [0, 1], got nan'),
+    ({"server": [0] * 19 + [15], "history": [0.5] * 20}, "action[19] must be a server in 0..14, got 15"),
 ]
 
 
@@ -143,8 +145,9 @@ BAD_HISTORIES = [
 def test_a_bad_dict_action_is_named(action, message):
     env = make(history="action").unwrapped
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError) as error:
         env.step(action)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.int8, np.uint8, np.int32, np.uint64])
@@ -157,11 +160,15 @@ def test_whole_numbers_of_any_kind_are_actions(kind):
 
 
 def test_unknown_keywords_list_the_known_ones():
-    with pytest.raises(TypeError, match="unknown keyword 'num_user' \\(did you mean 'num_users'\\?\\); known: .*num_slots"):
+    with pytest.raises(
+        TypeError, match=r"unknown keyword 'num_user' \(did you mean 'num_users'\?\); known: .*num_slots"
+    ):
         make(num_user=3)
-    with pytest.raises(ValueError, match="scenario 'balance' is unknown \\(did you mean 'balanced'\\?\\); known: .*paper"):
+    with pytest.raises(
+        ValueError, match=r"scenario 'balance' is unknown \(did you mean 'balanced'\?\); known: .*paper"
+    ):
         make(scenario="balance")
-    with pytest.raises(ValueError, match="options has no entries in this environment, got {'x': 1}"):
+    with pytest.raises(ValueError, match=r"options has no entries in this environment, got \{'x': 1\}"):
         make().reset(options={"x": 1})
 
 
@@ -200,7 +207,11 @@ def test_another_process_plays_the_same_episodes():
     assert done.stdout.strip() == digest(), done.stderr
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
+def pickled(env):
+    return pickle.loads(pickle.dumps(env))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])
 @pytest.mark.parametrize("history", HISTORIES)
 def test_a_copy_goes_on_as_the_original(duplicate, history):
     env = make(history=history)
@@ -291,7 +302,8 @@ def test_info_is_the_reference_models(settings, history):
             assert instance["users"]["previous_server"] == before.tolist()
             action = np.where(rng.random(20) < 0.5, before, rng.integers(15, size=20))
             instance["action"]["server"] = action.tolist()
-            _, _, _, _, info = env.step({"server": action, "history": rng.random(20)} if history == "action" else action)
+            given = {"server": action, "history": rng.random(20)} if history == "action" else action
+            _, _, _, _, info = env.step(given)
             expected = terms(instance, info["history"])
             parts = {name: sum(expected["energy"][name]) for name in ("migration", "synchronisation", "computation")}
             found = {name: info[f"energy_{name}"] for name in parts}
@@ -380,7 +392,7 @@ def test_action_masks_steer_maskable_ppo():
     env = make(num_users=4, num_servers=3, num_slots=8, n_syn=10.0)
     model = contrib.MaskablePPO("MlpPolicy", env, n_steps=8, batch_size=8, n_epochs=1, seed=0, device="cpu")
     model.learn(16)
-    obs, info = env.reset(seed=0)
+    obs, _ = env.reset(seed=0)
     refused = 0
     for _ in range(8):
         mask = env.unwrapped.action_masks()
@@ -410,7 +422,8 @@ def test_observation_entry_by_entry():
     slot, blocks = task.slot(), task.layout.split(obs)
     walked = (slot.user_xy - task.tape.user_xy[0, 2]) / 2  # at most 2 m a slot
     users = [slot.user_xy / 60 - 1, walked]
-    users += [x[:, None] for x in (slot.samples / 300, slot.previous_samples / 300, slot.twin_bits / 4600, slot.emd / 2)]
+    users += [x[:, None] / 300 for x in (slot.samples, slot.previous_samples)]
+    users += [slot.twin_bits[:, None] / 4600, slot.emd[:, None] / 2]
     np.testing.assert_allclose(blocks["users"], np.hstack(users), atol=1e-6)
     assert len(set(slot.emd)) == 4
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-import agents
 import gymnasium as gym
 import numpy as np
 import pytest
 from reference import baseline_2, instance_of, score
 
+import agents
 import dtenv  # noqa: F401 (registers the id)
 from dtenv.instance import score as score_instance
 from dtenv.presets import resolve
@@ -66,11 +66,11 @@ def test_random_draws_anew_and_again_with_its_seed():
 def test_loading():
     assert agents.load("nearest", scenario="paper", num_servers=9).name == "nearest"
     assert agents.load("nearest-random").overrides == {"history": "random"}
-    with pytest.raises(ValueError, match="agent 'neerest' is unknown \\(did you mean 'nearest'\\?\\); known: .*stay"):
+    with pytest.raises(ValueError, match=r"agent 'neerest' is unknown \(did you mean 'nearest'\?\); known: .*stay"):
         agents.load("neerest")
     with pytest.raises(ValueError, match="env_id 'CartPole-v1' has no agents; known: DTAssociation-v0"):
         agents.load("stay", "CartPole-v1")
-    with pytest.raises(ValueError, match="checkpoint must be None for the heuristic 'stay', got 'x.safetensors'"):
+    with pytest.raises(ValueError, match=r"checkpoint must be None for the heuristic 'stay', got 'x\.safetensors'"):
         agents.load("stay", checkpoint="x.safetensors")
     with pytest.raises(TypeError, match="unknown keyword 'num_user'"):
         agents.load("stay", num_user=3)
@@ -118,7 +118,10 @@ def test_nearest_random_is_the_same_association():
     assert act("nearest-random", **slot, q=[410 * PER_SAMPLE, 1450]) == [0, 1, 0]
 
 
-@pytest.mark.parametrize("settings", [{}, {"n_syn": 30.0, "compute_capacity": (60.0, 200.0)}], ids=["balanced", "crowded"])
+CROWDED = {"n_syn": 30.0, "compute_capacity": (60.0, 200.0)}
+
+
+@pytest.mark.parametrize("settings", [{}, CROWDED], ids=["balanced", "crowded"])
 def test_nearest_is_baseline_2(settings):
     env = make(**settings)
     policy = agents.load("nearest", **settings)
