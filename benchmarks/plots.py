@@ -29,19 +29,24 @@ def comparison(path: Path, ranking: Sequence[Mapping[str, Any]], title: str, lea
     worst = min(line["score"].low for line in lines if line["agent"] != "random")
     best = max(line["score"].high for line in lines)
     left = worst - 0.15 * (best - worst)
+
+    def beside(x: float, y: float, text: str, colour: str) -> None:
+        axes.annotate(
+            text, (x, y), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=9, color=colour
+        )
+
     for y, line in enumerate(lines):
         score, colour = line["score"], ACCENT if line["agent"] in learned else INK
-        note = f"{line['energy']:,.0f}   {line['violation_rate']:.1%}"
-        axes.annotate(note, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK)
+        for x, figure_text in ((1.08, f"{line['energy']:,.0f}"), (1.16, f"{line['violation_rate']:.1%}")):
+            beside(x, y, figure_text, INK)
         if score.mean < left:  # far below the rest: told in words, so that the rest can be told apart
             axes.annotate(f"◂ {score.mean:.3f}", (left, y), va="center", fontsize=9, color=MUTED)
             continue
         axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
         axes.plot(score.mean, y, "o", color=colour, markersize=6)
         axes.annotate(f"{score.mean:.4f}", (score.mean, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
-    axes.annotate(
-        "energy   broken", (1.02, len(lines) - 0.35), xycoords=("axes fraction", "data"), fontsize=8, color=MUTED
-    )
+    for x, head in ((1.08, "energy"), (1.16, "broken")):
+        beside(x, len(lines) - 0.45, head, MUTED)
     axes.set(yticks=range(len(lines)), xlim=(left, best + 0.1 * (best - worst)), ylim=(-0.6, len(lines) - 0.3))
     axes.set_yticklabels([line["agent"] for line in lines])
     axes.set_xlabel("score a slot (mean and 95 % interval)", color=INK)
@@ -63,17 +68,12 @@ def learning_curve(path: Path, curve: Sequence[Mapping[str, Any]], levels: Mappi
     )
     axes.plot(seconds, scores, color=ACCENT, alpha=0.25, linewidth=1.0)
     axes.plot(seconds, smooth, color=ACCENT, linewidth=2.0)
-    axes.annotate(
-        "ppo, exploring",
-        (seconds[-1], smooth[-1]),
-        (4, 0),
-        textcoords="offset points",
-        color=ACCENT,
-        va="center",
-        fontsize=9,
-    )
     low = min(min(levels.values()), float(np.percentile(scores, 5)))
     high = max(max(levels.values()), float(scores.max()))
+    middle = len(smooth) // 2
+    above = (0, -20) if smooth[middle] > 0.5 * (low + high) else (0, 10)
+    label = {"color": ACCENT, "ha": "center", "fontsize": 9}
+    axes.annotate("ppo, exploring", (seconds[middle], smooth[middle]), above, textcoords="offset points", **label)
     placed: list[float] = []
     for name, level in sorted(levels.items(), key=lambda item: item[1]):
         axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))

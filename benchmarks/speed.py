@@ -3,8 +3,8 @@
     python -m benchmarks.speed --out runs/speed
 
 Every contender plays the same wall time after a warm-up, in turns, `repeats` times; the median counts. mobile-env is
-another cell-selection suite (13 cells, 30 users); "cvxpy in the loop" is our environment with the allocation solved as
-most suites would: CVXPY, the tangent of tanh re-linearised until it stands still, one parametrised problem a server size.
+another cell-selection suite (13 cells, 30 users); "CVXPY in the loop" is our environment with the allocation solved by
+benchmarks/cvxpy_loop.py, a parametrised problem whose tangents are renewed until it stands still.
 """
 
 from __future__ import annotations

@@ -89,6 +89,8 @@ def _score(options: argparse.Namespace) -> None:
 def _render(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".png", ".gif"):
         raise ValueError(f"--out must end in .png or .gif, got {str(options.out)!r}")
+    if options.slot < 1:
+        raise ValueError(f"--slot must be at least 1, got {options.slot}")
     from PIL import Image
 
     env = gym.make(options.id, scenario=scenario_of(options), render_mode="rgb_array")

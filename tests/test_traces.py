@@ -300,7 +300,7 @@ def test_a_truncated_download_is_named(write):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.csv"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         read_sites(tmp_path / "nowhere.csv")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_trace(tmp_path / "nowhere")
