@@ -10,10 +10,11 @@ row that next-step autoreset inserts is masked. The ratio is clipped user by use
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,14 @@ import numpy as np
 import torch
 import tyro
 from torch import nn
+from tqdm import tqdm
 
 import agents
 import dtenv
 from agents.checkpoint import NetworkPolicy, save_policy
 from agents.dagger import clone
 from agents.networks import NETWORKS
+from agents.tracking import Tracker
 from dtenv import presets
 from dtenv.scenario import AssociationScenario
 
@@ -255,7 +258,7 @@ def train(
                 "losses/value_loss": v_loss.item(),
                 "losses/entropy": entropy.item(),
                 "losses/clipfrac": ((ratio - 1.0).abs() > args.clip_coef).float().mean().item(),
-                "losses/explained_variance": 1.0 - ((flat[4] - (flat[4] - flat[3])).var() / flat[4].var()).item(),
+                "losses/explained_variance": 1.0 - (flat[3].var() / flat[4].var()).item(),
             }
         )
     envs.close()
@@ -265,12 +268,31 @@ def train(
     return NetworkPolicy("ppo", network.eval())
 
 
+@contextlib.contextmanager
+def progress_bar(title: str = "training ppo") -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Shows the rows that `train` reports as a bar with time, score and steps a second."""
+    with tqdm(total=100, desc=title, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
+
+        def show(row: dict[str, Any]) -> None:
+            if row["charts/phase"] == "warm start":
+                bar.set_postfix_str(f"cloning, {row['charts/labelled']} states labelled")
+                return
+            bar.n = round(100 * row["charts/progress"])
+            bar.set_postfix_str(f"score {row['charts/score']:.4f}, {row['charts/SPS']:.0f} steps/s")
+
+        yield show
+
+
 def main(args: Args) -> None:
     """Train with a progress bar, and log where asked to."""
-    from benchmarks.tracking import Tracker  # wandb is imported only where used
+    name = f"{args.env_id}__ppo__{args.seed}__{int(time.time())}"
+    with Tracker(args, enabled=args.track, name=name, project=args.wandb_project) as tracker, progress_bar() as show:
 
-    with Tracker(args, enabled=args.track, name=f"{args.env_id}__ppo__{args.seed}__{int(time.time())}") as tracker:
-        train(args, report=tracker.log)
+        def report(row: dict[str, Any]) -> None:
+            tracker.log(row)
+            show(row)
+
+        train(args, report=report)
 
 
 if __name__ == "__main__":

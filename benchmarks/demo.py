@@ -22,10 +22,10 @@ from tqdm import tqdm
 import agents
 from agents import ppo
 from agents.policy import Policy
+from agents.tracking import Tracker
 from benchmarks import plots
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.statistics import ranking
-from benchmarks.tracking import Tracker
 from dtenv import presets
 from dtenv.scenario import AssociationScenario
 from dtenv.traces import scenario_from_traces
@@ -128,16 +128,13 @@ def train(demo: Demo, scenario: AssociationScenario, curve: list[dict[str, Any]]
     args = ppo.Args(
         total_steps=demo.total_steps, num_slots=demo.num_slots, seed=demo.seed, save=demo.out / "ppo.safetensors"
     )
-    with tqdm(total=100, desc="training ppo", unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
+    with ppo.progress_bar() as show:
 
         def report(row: dict[str, Any]) -> None:
             tracker.log(row)
-            if row["charts/phase"] == "warm start":
-                bar.set_postfix_str(f"cloning local search, {row['charts/labelled']} states")
-                return
-            curve.append(row)
-            bar.n = round(100 * row["charts/progress"])
-            bar.set_postfix_str(f"score {row['charts/score']:.4f}, {row['charts/SPS']:.0f} steps/s")
+            show(row)
+            if row["charts/phase"] != "warm start":
+                curve.append(row)
 
         return ppo.train(args, scenario, report)
 
