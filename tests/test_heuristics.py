@@ -138,10 +138,10 @@ def test_stay_stays_unless_there_is_no_room():
     assert act("stay", **slot, q=50 * PER_SAMPLE) == [1, 1, 1]  # nowhere to go
 
 
-def test_hysteresis_moves_once_it_is_30_metres_nearer():
+def test_hysteresis_moves_once_it_is_a_margin_nearer():
     slot = {"servers": [20, 100], "samples": [100, 100, 100], "hosts": [0, 0, 0]}
-    # Nearer to server 1 by 28, by 32 and not at all.
-    assert act("hysteresis", users=[74, 76, 30], **slot) == [0, 1, 0]
+    even = agents.MARGIN * 120 / 2  # metres beyond the middle between the two
+    assert act("hysteresis", users=[60 + even - 1, 60 + even + 1, 30], **slot) == [0, 1, 0]
 
 
 def test_pack_fills_the_hub_of_most_twins_with_the_nearest_users():
