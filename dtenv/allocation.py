@@ -165,6 +165,24 @@ def demand(
 
 
 @compiled
+def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> tuple[float, float]:
+    """Bounds of the multiplier μ that brings demand down to the room there is.
+
+    At the lower one somebody takes all (or, with a barrier, its slope alone is that large); at the upper one
+    nobody takes anything, which always fits. It is infinite where a user has no new data.
+    """
+    least = 0.0
+    if program.barrier_curve > 0.0:
+        least = 1.0 / (program.barrier_curve * (program.capacity - program.load0))
+    low, high = math.inf, least
+    for u in range(n):
+        if users[PAST, u] > 0.0:
+            low = min(low, (users[HIGH_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
+            high = max(high, (users[LOW_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
+    return max(least, low if program.barrier_curve == 0.0 else 0.0), high
+
+
+@compiled
 def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: float) -> tuple[float, float, float]:
     """Evaluate g(λ): minimise G + λ z under C2 (or with its barrier), into users[TAKEN].
 
@@ -180,27 +198,33 @@ def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: flo
     if not hard or program.unit_load * total > room:
         # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
         target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
-        low, high = 0.0, math.inf
-        price = hint if hint > 0.0 else (1.0 / (f * room) if not hard else slope + 1e-9)
+        low, high = price_bracket(users, n, program, slope)
+        price = hint
+        settled = False
         for _ in range(200):
+            if not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
+                if high == math.inf:
+                    price = max(4.0 * low, slope, 1e-9)
+                else:
+                    price = math.sqrt(low * high) if low > 0.0 else 1e-3 * high
             utility, energy, total, response = demand(users, n, program, slope, price)
             give = 0.0 if hard else 1.0 / (f * price)
             residual = program.unit_load * total + give - target
-            if abs(residual) <= 1e-12 * room and program.unit_load * total < room:
+            settled = abs(residual) <= 1e-12 * room and program.unit_load * total < room
+            if settled:
                 break
             if residual > 0.0:
                 low = price
             else:
                 high = price
-            if high < math.inf and high - low <= 1e-16 * high:  # a jump in demand: stay on the feasible side
-                price = high
-                utility, energy, total, response = demand(users, n, program, slope, price)
+            if high < math.inf and high - low <= 1e-16 * high:
                 break
             steep = program.unit_load * response - give
-            step = math.exp(min(max(-residual / steep, -3.0), 3.0)) if steep < 0.0 else 8.0
-            price *= step if steep < 0.0 or residual > 0.0 else 0.125
-            if not low < price < high:
-                price = 4.0 * low if high == math.inf else (0.25 * high if low == 0.0 else math.sqrt(low * high))
+            step = -residual / steep if steep < 0.0 else math.inf
+            price = price * math.exp(step) if abs(step) < 3.0 else 0.0
+        if not settled:  # a jump in demand: stay on the feasible side
+            price = high
+            utility, energy, total, response = demand(users, n, program, slope, price)
     z = program.energy0 + energy
     value = program.b * normalised_energy(z, program.f0) - program.a * utility
     dual = slope * z - program.a * utility + price * (program.unit_load * total - room)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ from dtenv.tasks.association_slot import (
     new_terms,
     new_work,
 )
+
+LARGEST = sys.float_info.max
 
 
 class InstanceError(ValueError):
@@ -169,7 +172,7 @@ def _fields(name: str, group: Any, known: tuple[str, ...]) -> None:
 
 
 def _number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise InstanceError(f"{name} must be a finite number, got {value!r}")
     if not low <= value <= high:
         bounds = "not negative" if (low, high) == (0.0, math.inf) else f"in [{low:g}, {high:g}]"
@@ -212,5 +215,5 @@ def loads(text: str) -> dict[str, Any]:
     """An instance from JSON text; NaN and Infinity are refused like any other bad number."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InstanceError(f"not JSON: {error}") from None

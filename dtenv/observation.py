@@ -72,11 +72,12 @@ class Layout:
         return views
 
 
-class StructuredObservation(gym.ObservationWrapper):
+class StructuredObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
     """Observations as a Dict of blocks (users, servers, links …) in place of one flat vector."""
 
     def __init__(self, env: gym.Env):
-        super().__init__(env)
+        gym.utils.RecordConstructorArgs.__init__(self)  # so that gym.make(env.spec) can rebuild it
+        gym.ObservationWrapper.__init__(self, env)
         self._layout: Layout = env.unwrapped.layout  # type: ignore[attr-defined]
         self.observation_space = self._layout.structured_space
 

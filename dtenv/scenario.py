@@ -25,18 +25,33 @@ HISTORIES = ("optimal", "optimal-barrier", "random", "none", "action")
 Range = tuple[float, float]
 
 
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool | np.bool_ | str) or not np.isscalar(value) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    if isinstance(values, str) or not np.iterable(values):
+        raise ValueError(f"{name} must be a sequence of numbers, got {values!r}")
+    return tuple(_number(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
 def _at_least(group: Any, low: float, *names: str) -> None:
     for name in names:
-        value = getattr(group, name)
-        if not (isinstance(value, int | float) and math.isfinite(value) and value >= low):
-            raise ValueError(f"{name} must be a number of at least {low:g}, got {value!r}")
+        if _number(name, getattr(group, name)) < low:
+            raise ValueError(f"{name} must be at least {low:g}, got {getattr(group, name)!r}")
 
 
 def _positive(group: Any, *names: str) -> None:
     for name in names:
-        value = getattr(group, name)
-        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive, got {value!r}")
+        if _number(name, getattr(group, name)) <= 0:
+            raise ValueError(f"{name} must be positive, got {getattr(group, name)!r}")
+
+
+def _boolean(group: Any, name: str) -> None:
+    if not isinstance(getattr(group, name), bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {getattr(group, name)!r}")
 
 
 def _count(group: Any, *names: str) -> None:
@@ -128,14 +143,23 @@ class Data:
             raise ValueError(f"samples must be whole numbers, got {self.samples!r}")
         _positive(self, "bits_per_sample")
         _range(self, 0.0, "twin_bits")
-        if not np.isscalar(self.emd):
-            object.__setattr__(self, "emd", tuple(float(v) for v in self.emd))  # type: ignore[union-attr]
-        for value in np.atleast_1d(self.emd):
+        emd = (_number("emd", self.emd),) if np.isscalar(self.emd) else _numbers("emd", self.emd)
+        object.__setattr__(self, "emd", emd[0] if np.isscalar(self.emd) else emd)
+        for value in emd:
             if not 0.0 <= value <= 2.0:  # the L1 distance of two distributions
                 raise ValueError(f"emd must lie in [0, 2], got {value!r}")
+        if self.label_reference is not None:
+            object.__setattr__(self, "label_reference", _numbers("label_reference", self.label_reference))
+            if self.label_counts is None:
+                raise ValueError(f"label_reference needs label_counts beside it, got {self.label_reference!r} alone")
         if self.label_counts is not None:
-            object.__setattr__(self, "label_counts", tuple(tuple(map(float, row)) for row in self.label_counts))
-            earth_movers_distance(self.label_counts, self.label_reference)
+            if not np.iterable(self.label_counts):
+                raise ValueError(f"label_counts must be one histogram a user, got {self.label_counts!r}")
+            rows = tuple(_numbers(f"label_counts[{u}]", row) for u, row in enumerate(self.label_counts))
+            if len({len(row) for row in rows}) > 1:
+                raise ValueError(f"label_counts must have as many labels for every user, got {self.label_counts!r}")
+            object.__setattr__(self, "label_counts", rows)
+            earth_movers_distance(rows, self.label_reference)
 
     def user_emd(self, num_users: int) -> np.ndarray:
         """φ of every user, shape (num_users,)."""
@@ -163,15 +187,15 @@ class Learning:
 
     def __post_init__(self) -> None:
         _count(self, "epochs_local", "epochs_fine_tune")
-        alpha = tuple(float(a) for a in self.alpha)
+        alpha = _numbers("alpha", self.alpha)
         object.__setattr__(self, "alpha", alpha)
-        if len(alpha) != 6 or not all(math.isfinite(a) for a in alpha):
-            raise ValueError(f"alpha must be six finite numbers, got {self.alpha!r}")
+        if len(alpha) != 6:
+            raise ValueError(f"alpha must be six numbers, got {self.alpha!r}")
         for k in (1, 2, 3, 4, 6):
             if alpha[k - 1] <= 0:
                 raise ValueError(f"alpha[{k - 1}] (α{k}) must be positive, got {alpha[k - 1]!r}")
-        if alpha[3] >= 1:  # v(φ) < 1 makes the utility concave in the data
-            raise ValueError(f"alpha[3] (α4) must be below 1, got {alpha[3]!r}")
+        if alpha[3] > 0.9999:  # v(φ) < 1 makes the utility concave in the data; the solver divides by 1 - v
+            raise ValueError(f"alpha[3] (α4) must be at most 0.9999, got {alpha[3]!r}")
 
     @property
     def epochs(self) -> float:
@@ -192,8 +216,8 @@ class Radio:
 
     def __post_init__(self) -> None:
         _positive(self, "bandwidth_hz", "transmit_power_w", "channel_gain")
-        if not math.isfinite(self.noise_dbm):
-            raise ValueError(f"noise_dbm must be finite, got {self.noise_dbm!r}")
+        _number("noise_dbm", self.noise_dbm)
+        _boolean(self, "noise_per_hertz")
 
     @property
     def rate_bps(self) -> float:
@@ -218,6 +242,7 @@ class Energy:
     def __post_init__(self) -> None:
         _at_least(self, 0.0, "n_mig", "n_syn")
         _positive(self, "n_cmp")
+        _boolean(self, "migrate_current_data")
 
 
 @dataclass(frozen=True, kw_only=True)

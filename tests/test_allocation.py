@@ -15,7 +15,9 @@ import pytest
 from reference import TABLE_II, ceiling, random_instance, terms
 from scipy.optimize import minimize
 
+from dtenv import allocation
 from dtenv import instance as dtenv_instance
+from dtenv.physics.utility import utility_ceiling
 
 NEVER_WORSE = 1e-8
 MODES = ("optimal", "optimal-barrier")
@@ -403,3 +405,26 @@ def test_c2_holds_where_further_data_is_worth_next_to_nothing():
     low, high = (terms(instance, [share, share])["energy"]["computation"][0] for share in (0, 1))
     instance["servers"]["compute_capacity"] = [low + 0.3 * (high - low)]
     check_solution(instance)
+
+
+def test_wild_servers_keep_c2_and_the_certificate():
+    """2,000 servers far from Table II: users without data, any EMD, 1 to 20,000 samples, any capacity and scale."""
+    rng = np.random.default_rng(7)
+    alpha = (0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366)
+    for _ in range(2000):
+        n, scale = rng.integers(1, 21), 10 ** rng.uniform(0, 4.3)
+        users, slopes = allocation.work_arrays(n)
+        users[allocation.FRESH], users[allocation.PAST] = rng.integers(0, scale + 1, (2, n))
+        users[allocation.CEILING] = [utility_ceiling(phi, *alpha[3:]) for phi in rng.uniform(0, 2, n)]
+        unit = 784 * 1e-7 * 55 * 60
+        users[allocation.COST] = unit + 784 * 1e-4 * rng.choice([0, 1], n, p=[0.7, 0.3]) * rng.uniform(0, 200, n)
+        load = unit * users[allocation.FRESH].sum()
+        shared = (0.3 / 20, 0.7 / rng.integers(2, 30), 10 ** rng.uniform(0, 4), *alpha[:3], load + rng.uniform(0, 300))
+        curve = float(rng.choice([0, 0, 10, 1000, 1e6]))
+        program = allocation.Program(*map(float, (*shared, load, unit, 10 ** rng.uniform(1, 5), curve)))
+        allocation.prepare(users, n, program)
+        value, bound = allocation.allocate(users, slopes, n, program, 1e-11)
+        taken = users[allocation.BEST]
+        assert 0 <= value - bound <= 1.1e-11
+        assert (taken >= 0).all() and (taken <= users[allocation.PAST]).all()
+        assert load + unit * taken.sum() <= max(program.capacity * (1 + 1e-9), load)

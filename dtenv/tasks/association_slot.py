@@ -16,6 +16,7 @@ from dtenv.compiled import compiled
 from dtenv.physics.barrier import (
     floored_barrier,
     is_violated,
+    literal_barrier,
     smooth_barrier,
     violation_penalty,
 )
@@ -291,7 +292,7 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
         elif c.reward == 1:
             barrier += floored_barrier(load, q, c.barrier_curve) + floored_barrier(synchronisation, p, c.barrier_curve)
         if c.mode == OPTIMAL_BARRIER and load < q:
-            program_barrier += floored_barrier(load, q, c.barrier_curve)
+            program_barrier += literal_barrier(load, q, c.barrier_curve)
     for u in range(num_users):
         totals[UTILITY] += utility[u] / num_users
         totals[LATENCY] += slot.samples[u] * c.bits_per_sample / c.rate_bps / num_users
