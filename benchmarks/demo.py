@@ -49,7 +49,7 @@ class Demo:
     """file or folder of recorded walks, together with --sites"""
     episodes: int = 24
     """held-out episodes for every agent"""
-    total_steps: int = 200_000
+    total_steps: int = 150_000
     """PPO's environment steps; with 0 the heuristics are compared alone"""
     seed: int = 1
     """of the training"""
@@ -153,11 +153,11 @@ def evaluate(policies: Sequence[Policy], scenario: AssociationScenario, seeds: S
 def print_table(table: Sequence[Mapping[str, Any]], episodes: int) -> None:
     """The ranked table."""
     print(f"\nscore a slot: mean over {episodes} held-out episodes and 95 % interval; all agents on the same episodes")
-    print(f"{'':>2}  {'agent':<15}{'score':<26}{'paired, minus hysteresis':<30}{'energy':>8}{'moves':>7}{'broken':>8}")
+    print(f"{'':>2}  {'agent':<15}{'score':<28}{'paired, minus hysteresis':<30}{'energy':>8}{'moves':>7}{'broken':>8}")
     for place, line in enumerate(table, 1):
         difference = "" if line["agent"] == "hysteresis" else f"{line['difference']:+.4f}"
         print(
-            f"{place:>2}  {line['agent']:<15}{line['score']!s:<26}{difference:<30}"
+            f"{place:>2}  {line['agent']:<15}{line['score']!s:<28}{difference:<30}"
             f"{line['energy']:>8,.0f}{line['migrations']:>7.2f}{line['violation_rate']:>8.1%}"
         )
     print("energy: summed over servers, unshaped; moves: twins migrated; broken: slots with a violated constraint")
@@ -172,7 +172,7 @@ def animate(path: Path, policy: Policy, scenario: AssociationScenario, seed: int
     for _ in range(min(slots, scenario.episode.num_slots)):
         obs, *_ = env.step(policy.act(obs))
         picture: Any = env.render()
-        frames.append(Image.fromarray(picture).quantize(64))
+        frames.append(Image.fromarray(picture).quantize(256))
     env.close()
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=250, loop=0, optimize=True)
 

@@ -13,6 +13,7 @@ from agents import ppo
 from agents.checkpoint import NetworkPolicy, save_policy
 from agents.dagger import clone
 from agents.networks import Equivariant, Perceptron
+from benchmarks.demo import Demo
 from benchmarks.evaluate import EVALUATION_SEEDS, run_episodes
 from benchmarks.statistics import paired_difference
 from dtenv import presets
@@ -171,6 +172,6 @@ def test_ppo_beats_hysteresis_on_balanced():
     seeds = EVALUATION_SEEDS[:24]
     hysteresis = run_episodes(agents.load("hysteresis", scenario=scenario), "DTAssociation-v0", scenario, seeds)
     for seed in (1, 2, 3):
-        policy = ppo.train(ppo.Args(seed=seed), scenario)
+        policy = ppo.train(ppo.Args(seed=seed, total_steps=Demo.total_steps), scenario)
         rows = hysteresis + run_episodes(policy, "DTAssociation-v0", scenario, seeds)
         assert paired_difference(rows, "ppo", "hysteresis").low > 0.0

@@ -1,0 +1,34 @@
+"""The README is true: its code runs, its tables are the generated ones, its pictures and links exist."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_python_blocks_run():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_tables_are_the_generated_ones():
+    for generated in ("docs/results/speed/speed.md", "docs/results/balanced/table.md"):
+        text = (ROOT / generated).read_text()
+        part = text if "S = 15" not in text else text[text.index("`balanced`, S = 15") : text.index("`balanced`, S = 21")]
+        assert part.strip() in README, f"README.md does not hold {generated} as it is"
+
+
+def test_files_named_exist():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_environments_page_example_runs():
+    import doctest
+
+    from dtenv.envs import single
+
+    assert doctest.testmod(single).failed == 0
