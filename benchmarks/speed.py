@@ -165,9 +165,9 @@ def main(settings: Speed) -> None:
         }
         for name, values in speeds.items()
     ]
+    record = manifest(presets.resolve("balanced"), seconds=settings.seconds, repeats=settings.repeats)
     settings.out.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out / "speed.csv", rows)
-    record = manifest(presets.resolve("balanced"), seconds=settings.seconds, repeats=settings.repeats)
     (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
     lines = ["| environment | steps/s | lowest to highest | ours is |", "|---|---:|---:|---:|"]
     for row in rows:

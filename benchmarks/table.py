@@ -61,9 +61,9 @@ def main(table: Table) -> None:
                 f"| {line['migrations']:.2f} | {line['violation_rate']:.1%} |"
             )
         lines.append("")
+    record = manifest(presets.resolve(table.scenario), servers=table.servers, episodes=table.episodes)
     table.out.mkdir(parents=True, exist_ok=True)
     write_rows(table.out / "rows.csv", rows)
-    record = manifest(presets.resolve(table.scenario), servers=table.servers, episodes=table.episodes)
     (table.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
     (table.out / "table.md").write_text("\n".join(lines))
     print("\n".join(lines))
