@@ -17,7 +17,9 @@ def test_python_blocks_run():
 def test_tables_are_the_generated_ones():
     for generated in ("docs/results/speed/speed.md", "docs/results/balanced/table.md"):
         text = (ROOT / generated).read_text()
-        part = text if "S = 15" not in text else text[text.index("`balanced`, S = 15") : text.index("`balanced`, S = 21")]
+        part = (
+            text if "S = 15" not in text else text[text.index("`balanced`, S = 15") : text.index("`balanced`, S = 21")]
+        )
         assert part.strip() in README, f"README.md does not hold {generated} as it is"
 
 
