@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -54,8 +54,8 @@ class Args:
     """overrides the preset's φ"""
     num_slots: int = 60
     """slots of a training episode"""
-    reward: str = "score"
-    """reward trained on: score, barrier, objective or literal"""
+    reward: Literal["score", "barrier", "objective", "literal"] = "score"
+    """reward trained on"""
     seed: int = 1
     """of network, environments and sampling"""
     track: bool = False
@@ -68,8 +68,8 @@ class Args:
     """torch threads"""
 
     # Algorithm specific arguments
-    network: str = "equivariant"
-    """equivariant, or the paper's perceptron"""
+    network: Literal["equivariant", "perceptron"] = "equivariant"
+    """the perceptron is the paper's"""
     warm_start: str = "local-search"
     """heuristic to clone first, or none"""
     warm_start_slots: int = 4096
@@ -193,6 +193,7 @@ def train(
     done = np.zeros(args.num_envs, np.bool_)
     iterations = max(1, args.total_steps // (args.num_envs * args.num_steps))
     warm = args.value_updates if args.warm_start != "none" else 0
+    returns_so_far, episode_returns = np.zeros(args.num_envs), [np.nan]
     centre = spread = 0.0
     for iteration in range(warm + iterations):
         progress = max(0, iteration - warm) / iterations
@@ -211,6 +212,10 @@ def train(
             rewards[t] = torch.as_tensor(reward, dtype=torch.float32)
             terminations[t], truncations[t] = torch.as_tensor(terminated), torch.as_tensor(truncated)
             done = terminated | truncated
+            returns_so_far += reward  # 0 on the step that only resets
+            if done.any():
+                episode_returns = returns_so_far[done].tolist()
+                returns_so_far[done] = 0.0
         with torch.no_grad():
             values[-1] = network(torch.as_tensor(obs)).value
 
@@ -250,6 +255,7 @@ def train(
                 "charts/phase": "critic" if iteration < warm else "ppo",
                 "global_step": steps,
                 "charts/progress": (iteration + 1) / (warm + iterations),
+                "charts/episodic_return": float(np.mean(episode_returns)),  # of the latest episodes to end
                 "charts/score": float(np.concatenate(scores).mean()),
                 "charts/SPS": steps / seconds,
                 "charts/seconds": seconds,
