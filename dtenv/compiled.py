@@ -50,5 +50,6 @@ def _drop_stale_kernels(folder: Path) -> None:
             kernel.unlink(missing_ok=True)
         file.parent.mkdir(exist_ok=True)
         file.write_text(stamp)
-        if folder.name == "physics":  # the first folder that `import dtenv` compiles from
+        # Told to people alone, on the first folder that `import dtenv` compiles from; scripts read stderr for errors.
+        if folder.name == "physics" and (sys.stderr.isatty() or "ipykernel" in sys.modules):
             print("dtenv: compiling its kernels, once for this version (about half a minute)", file=sys.stderr)

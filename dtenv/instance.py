@@ -52,7 +52,8 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
     """Terms of one decision.
 
     Args:
-        instance: `model`, `params`, `users`, `servers` and `action`, as in the README.
+        instance: `model`, `params`, `users`, `servers` and `action`; or these under `instance`, with whatever
+            is `expected` beside them, which is not looked at.
 
     Returns:
         JSON-ready terms: total_samples, history, utility, energy, normalised_energy, objective, barrier and
@@ -61,6 +62,9 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InstanceError: a field is unknown, missing, of wrong length or out of range.
     """
+    if isinstance(instance, dict) and "instance" in instance:  # an example file, with expected values beside it
+        _fields("the file", {"expected": None, **instance}, ("instance", "expected"))
+        instance = instance["instance"]
     _fields("instance", instance, ("model", "params", "users", "servers", "action"))
     if instance["model"] != "association":
         raise InstanceError(f"model must be 'association', got {instance['model']!r}")

@@ -34,3 +34,14 @@ def test_environments_page_example_runs():
     from dtenv.envs import single
 
     assert doctest.testmod(single).failed == 0
+
+
+def test_documented_instance_is_scored():
+    import json
+
+    from dtenv.instance import loads, score
+
+    report = score(loads((ROOT / "docs/instance.json").read_text()))
+    assert report["certificate"]["gap"] <= 1e-9 and report["feasible"] == {"compute": True, "synchronisation": True}
+    page = (ROOT / "docs/instance.md").read_text()
+    assert all(f"`{name}`" in page for name in json.loads((ROOT / "docs/instance.json").read_text())["params"])

@@ -131,6 +131,15 @@ def test_command_reads_a_file(tmp_path):
     assert json.loads(done.stdout) == score(GOOD)
 
 
+def test_command_reads_an_example_file_with_its_expected_values(tmp_path):
+    (tmp_path / "example.json").write_text(json.dumps({"instance": GOOD, "expected": {"objective": 0.0}}))
+    done = command(str(tmp_path / "example.json"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == score(GOOD)
+    (tmp_path / "example.json").write_text(json.dumps({"instance": GOOD, "answer": 0.0}))
+    assert "unknown field 'answer'" in command(str(tmp_path / "example.json")).stderr
+
+
 def test_command_reads_standard_input():
     done = command("-", text=json.dumps(WITH_HISTORY))
     assert (done.returncode, done.stderr) == (0, "")
