@@ -15,10 +15,8 @@ import numpy as np
 from agents.association import pack, stay
 from dtenv.allocation import work_arrays
 from dtenv.compiled import compiled
-from dtenv.physics.barrier import violation_penalty
-from dtenv.physics.energy import normalised_energy
 from dtenv.tasks.association_nearest import nearest_with_room
-from dtenv.tasks.association_slot import Constants, Slot, serve
+from dtenv.tasks.association_slot import Constants, Slot, server_score
 
 LEAST_GAIN = 1e-6
 """What a move must gain: more than the certificate of the allocations that it is judged by."""
@@ -54,30 +52,6 @@ def search(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slop
         if values.sum() > best + LEAST_GAIN:
             best = values.sum()
             server[:] = trial
-
-
-@compiled
-def server_score(
-    c: Constants,
-    slot: Slot,
-    server: np.ndarray,
-    s: int,
-    users: np.ndarray,
-    slopes: np.ndarray,
-    history: np.ndarray,
-    utility: np.ndarray,
-) -> float:
-    """Server s's part of the slot's score."""
-    migration, synchronisation, load, _ = serve(c, slot, server, s, users, slopes, history, utility)
-    worth = 0.0
-    for u in range(len(server)):
-        if server[u] == s:
-            worth += utility[u]
-    energy = normalised_energy(migration + synchronisation + load, c.f0)
-    penalty = violation_penalty(load, slot.compute_capacity[s]) + violation_penalty(
-        synchronisation, slot.sync_capacity[s]
-    )
-    return c.beta1 / len(server) * worth - c.beta2 / len(slot.compute_capacity) * energy - penalty
 
 
 @compiled

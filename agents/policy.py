@@ -31,7 +31,7 @@ class Policy(Protocol):
 
 
 Rule = Callable[[Any, Slot, np.ndarray], None]
-"""A compiled function of constants, a slot and the association (U,) to be written."""
+"""A function of constants, a slot and the association (U,) to be written; it releases the GIL where compiled."""
 
 
 class SlotPolicy:

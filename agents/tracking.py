@@ -47,11 +47,6 @@ class Tracker:
             media = wandb.Video(str(path), format="gif") if path.suffix == ".gif" else wandb.Image(str(path))
             self._run.log({key: media})
 
-    @property
-    def folder(self) -> Path | None:
-        """Where the run's files are."""
-        return None if self._run is None else Path(self._run.dir).parent
-
     def __enter__(self) -> Tracker:
         return self
 

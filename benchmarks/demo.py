@@ -26,9 +26,8 @@ from agents.tracking import Tracker
 from benchmarks import plots
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.statistics import ranking
-from dtenv import presets
 from dtenv.scenario import AssociationScenario
-from dtenv.traces import scenario_from_traces
+from dtenv.traces import scenario_from_options
 
 ENV_ID = "DTAssociation-v0"
 
@@ -58,12 +57,8 @@ class Demo:
 
     def resolve(self) -> AssociationScenario:
         """The scenario to run on."""
-        if bool(self.sites) != bool(self.trace):
-            raise ValueError("--sites and --trace go together: give both or neither")
         fields = {"num_servers": self.num_servers, "num_slots": self.num_slots}
-        if self.sites and self.trace:
-            return scenario_from_traces(self.sites, self.trace, scenario=self.scenario, **fields)
-        return presets.resolve(self.scenario, **fields)
+        return scenario_from_options(self.scenario, self.sites, self.trace, **fields)
 
 
 def main(demo: Demo) -> None:

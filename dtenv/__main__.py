@@ -47,11 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def scenario_of(options: argparse.Namespace) -> AssociationScenario:
     """The scenario that --scenario, --sites and --trace ask for."""
-    if bool(options.sites) != bool(options.trace):
-        raise ValueError("--sites and --trace go together: give both or neither")
-    if options.sites:
-        return traces.scenario_from_traces(options.sites, options.trace, scenario=options.scenario)
-    return presets.resolve(options.scenario)
+    return traces.scenario_from_options(options.scenario, options.sites, options.trace)
 
 
 def _list(_: argparse.Namespace) -> None:

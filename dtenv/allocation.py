@@ -32,11 +32,11 @@ from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
 MAX_SLOPES = 96
-"""Slopes examined at most; the certificate tells if they did not suffice (never seen: 40 at most)."""
+"""Slopes examined at most; the certificate tells if they did not suffice."""
 
 
-# Rows of the work array `users`, a column a user of the server. One 2-D array is twice as fast to hand
-# from function to function as a tuple of twelve.
+# Rows of the work array `users`, a column a user of the server. One 2-D array is faster to hand
+# from function to function than a tuple of many.
 FRESH = 0  # D, samples
 PAST = 1  # D', samples
 CEILING = 2  # v

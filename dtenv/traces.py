@@ -12,9 +12,24 @@ from dtenv.recording import Recording
 from dtenv.scenario import AssociationScenario
 from dtenv.trace_files import FilePath, Sites, Walks, project, read_sites, read_trace
 
-__all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_traces"]
+__all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_options", "scenario_from_traces"]
 
 GAP = 5.0  # slots and median intervals: a longer silence breaks a walk
+
+
+def scenario_from_options(
+    scenario: str | AssociationScenario, sites: FilePath | None, trace: FilePath | None, **overrides: Any
+) -> AssociationScenario:
+    """The scenario that a command line's --scenario, --sites and --trace ask for.
+
+    Raises:
+        ValueError: one of --sites and --trace without the other; otherwise as `scenario_from_traces`.
+    """
+    if bool(sites) != bool(trace):
+        raise ValueError("--sites and --trace go together: give both or neither")
+    if sites and trace:
+        return scenario_from_traces(sites, trace, scenario=scenario, **overrides)
+    return resolve(scenario, **overrides)
 
 
 def scenario_from_traces(

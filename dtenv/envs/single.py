@@ -75,7 +75,7 @@ class AssociationEnv(gym.Env):
       Moving twins onto it is free in e, though not in energy. Show raw energy beside the score.
     - The paper's Theorem 2 (the allocation is convex) does not hold; hence the global solver.
     - With Table II's n_syn (`paper`), moving a twin towards its user never pays, and C3 never binds.
-    - With f = 10 the literal barrier (24) overturns e: its best associations spread out and use no history.
+    - With f = 10 the literal barrier (24) can overturn e: it ranks spread-out twins above hubs of higher e.
     - The paper's rise of the objective with S is partly β2/S: an idle server scores Norm(0) = 0.
 
     ## Version history

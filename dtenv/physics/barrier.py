@@ -12,8 +12,8 @@ LITERAL_FLOOR = 1e-9
 
 VIOLATION_FIXED = 0.04
 VIOLATION_SLOPE = 0.4
-"""Price of a violated constraint in the score: fixed + slope x relative excess. With the slope alone, and
-below about .3, breaking C3 pays in `balanced` (our choice)."""
+"""Price of a violated constraint in the score: fixed + slope x relative excess (our choice). e alone can rise
+by breaking C3, which costs it nothing."""
 
 
 @compiled

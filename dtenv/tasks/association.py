@@ -140,7 +140,7 @@ class Batch(NamedTuple):
     scale: np.ndarray  # (1,) record of Scale
 
     def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple: handing that to a kernel costs 2 µs, handing it this one 8 µs."""
+        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
         return (*self.tape, *self.state, *self.terms, *self.work, *self[4:])
 
 

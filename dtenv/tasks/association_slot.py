@@ -263,6 +263,30 @@ def serve(
 
 
 @compiled
+def server_score(
+    c: Constants,
+    slot: Slot,
+    server: np.ndarray,
+    s: int,
+    users: np.ndarray,
+    slopes: np.ndarray,
+    history: np.ndarray,
+    utility: np.ndarray,
+) -> float:
+    """Server s's part of the slot's score: over all servers these add up to what `evaluate` gives."""
+    migration, synchronisation, load, _ = serve(c, slot, server, s, users, slopes, history, utility)
+    worth = 0.0
+    for u in range(len(server)):
+        if server[u] == s:
+            worth += utility[u]
+    energy = normalised_energy(migration + synchronisation + load, c.f0)
+    penalty = violation_penalty(load, slot.compute_capacity[s]) + violation_penalty(
+        synchronisation, slot.sync_capacity[s]
+    )
+    return c.beta1 / len(server) * worth - c.beta2 / len(slot.compute_capacity) * energy - penalty
+
+
+@compiled
 def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray, terms: Terms, b: int):
     """Terms of one slot under κ = server (U,), into row b of `terms`; γ is read from it where c.mode is GIVEN."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
