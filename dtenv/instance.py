@@ -17,7 +17,7 @@ import numpy as np
 from dtenv.compiled import as_record
 from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import normalised_energy
-from dtenv.scenario import Data, Energy, Learning, Objective, Radio
+from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
 from dtenv.tasks.association_slot import (
     CERTIFIED_BOUND,
     CERTIFIED_VALUE,

@@ -30,10 +30,10 @@ class Recording:
     provenance: dict[str, Any] = field(default_factory=dict)
     """File names, digests and window, for manifests and pictures."""
 
-    def check(self, num_servers: int, num_slots: int) -> None:
-        """Raise ValueError where this recording is too small for a scenario."""
-        if num_servers > len(self.site_xy):
-            raise ValueError(f"num_servers must be at most the window's {len(self.site_xy)} sites, got {num_servers}")
+    def check(self, name: str, stations: int, num_slots: int) -> None:
+        """Raise ValueError where this recording is too small for a scenario whose field `name` counts stations."""
+        if stations > len(self.site_xy):
+            raise ValueError(f"{name} must be at most the window's {len(self.site_xy)} sites, got {stations}")
         if num_slots + 2 > self.segment_slots:
             raise ValueError(
                 f"num_slots must be at most {self.segment_slots - 2} for these walks, got {num_slots}; "

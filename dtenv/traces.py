@@ -9,7 +9,7 @@ import numpy as np
 
 from dtenv.presets import resolve
 from dtenv.recording import Recording
-from dtenv.scenario import AssociationScenario
+from dtenv.scenario import Scenario
 from dtenv.trace_files import FilePath, Sites, Walks, project, read_sites, read_trace
 
 __all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_options", "scenario_from_traces"]
@@ -18,8 +18,12 @@ GAP = 5.0  # slots and median intervals: a longer silence breaks a walk
 
 
 def scenario_from_options(
-    scenario: str | AssociationScenario, sites: FilePath | None, trace: FilePath | None, **overrides: Any
-) -> AssociationScenario:
+    scenario: str | Scenario | None,
+    sites: FilePath | None,
+    trace: FilePath | None,
+    env_id: str = "DTAssociation-v0",
+    **overrides: Any,
+) -> Any:
     """The scenario that a command line's --scenario, --sites and --trace ask for.
 
     Raises:
@@ -28,40 +32,43 @@ def scenario_from_options(
     if bool(sites) != bool(trace):
         raise ValueError("--sites and --trace go together: give both or neither")
     if sites and trace:
-        return scenario_from_traces(sites, trace, scenario=scenario, **overrides)
-    return resolve(scenario, **overrides)
+        return scenario_from_traces(sites, trace, scenario=scenario, env_id=env_id, **overrides)
+    return resolve(scenario, env_id, **overrides)
 
 
 def scenario_from_traces(
     sites: FilePath | Sites,
     trace: FilePath | Walks,
     *,
-    scenario: str | AssociationScenario = "balanced",
+    scenario: str | Scenario | None = None,
+    env_id: str = "DTAssociation-v0",
     window_m: float | None = None,
     slot_seconds: float | None = None,
     keep_tradeoff: bool = True,
     centre: tuple[float, float] | None = None,
     **overrides: Any,
-) -> AssociationScenario:
+) -> Any:
     """A scenario whose servers stand on real sites and whose users follow recorded walks.
 
-    All sites of a square window are kept; an episode draws num_servers of them. Where sites and walks are both
-    geographic or both in local metres, and any walk enters the window, walks are taken from it. Otherwise the
-    walks' own fullest window of that size is laid over it, and the recording's provenance says so. Walks are
-    resampled every slot, broken where they are silent for more than five slots and five median intervals, and
+    All sites of a square window are kept; an episode draws num_servers (or num_stations) of them. Where sites and
+    walks are both geographic or both in local metres, and any walk enters the window, walks are taken from it.
+    Otherwise the walks' own fullest window of that size is laid over it, and the recording's provenance says so. Walks
+    are resampled every slot, broken where they are silent for more than five slots and five median intervals, and
     cut into overlapping segments of num_slots + 2 points that stay inside the window.
 
     Args:
         sites: file for `read_sites`, or what it returned.
         trace: file or folder for `read_trace`, or what it returned.
-        scenario: preset's name or scenario to start from.
-        window_m: side of the window, metres; by default the least whole number that holds num_servers sites.
+        scenario: preset's name or scenario to start from; by default the first preset of `env_id`.
+        env_id: the environment that the preset belongs to.
+        window_m: side of the window, metres; by default the least whole number that holds so many sites.
         slot_seconds: by default the trace's median interval, or the scenario's where all users stand still.
-        keep_tradeoff: divide n_mig and n_syn by window_m / (the scenario's area_m). The paper's energy a metre
-            belongs to a square of 120 m; on a wider one, moving and staying keep their balance only if crossing
-            the square costs the same. False keeps both, and one given in `overrides` is kept in any case.
+        keep_tradeoff: divide what a metre costs (n_mig and n_syn, or wired_s_per_bit_m) by window_m / (the scenario's
+            area_m). Such a cost belongs to a square of that size; on a wider one, moving and staying keep their
+            balance only if crossing the square costs the same. False keeps it, and one given in `overrides` is kept
+            in any case.
         centre: middle of the window, (latitude, longitude) or (x_m, y_m) as the sites are given; by default
-            the site around which the smallest square holds num_servers sites.
+            the site around which the smallest square holds so many sites.
         **overrides: single fields of the scenario by name: num_users, num_servers, num_slots, …
 
     Raises:
@@ -72,13 +79,13 @@ def scenario_from_traces(
     if overrides.keys() & {"area_m", "recording"}:
         raise TypeError("area_m and recording come from the files here; window_m sets the side of the square")
     # A recording that the scenario brings would be checked against the overrides, though it is to be replaced.
-    base = resolve(scenario, recording=None, **overrides)
+    base = resolve(scenario, env_id, recording=None, **overrides)
     sites = sites if isinstance(sites, Sites) else read_sites(sites)
     walks = trace if isinstance(trace, Walks) else read_trace(trace)
     if slot_seconds is None:
         slot_seconds = base.mobility.slot_seconds if math.isnan(walks.interval_s) else walks.interval_s
     base = base.override(slot_seconds=slot_seconds)  # refuses one that is not positive
-    place, side = _window(sites, base.network.num_servers, centre, window_m)
+    place, side = _window(sites, base.SITES, base.num_sites, centre, window_m)
     site_xy = sites.metres(place)
     site_xy = site_xy[_inside(site_xy, side)]
     overlaid = sites.geographic != walks.geographic or not _inside(walks.metres(place), side).any()
@@ -110,17 +117,19 @@ def scenario_from_traces(
         provenance=provenance,
     )
     wider = side / base.network.area_m if keep_tradeoff else 1.0
-    costs = {name: getattr(base.energy, name) / wider for name in ("n_mig", "n_syn") if name not in overrides}
-    return base.override(recording=recording, area_m=side, **costs)
+    changes = {name: base.value(name) / wider for name in base.COSTS_A_METRE if name not in overrides}
+    if "separation_m" in base.fields():  # of random stations; recorded ones stand where they stand
+        changes["separation_m"] = 0.0
+    return base.override(recording=recording, area_m=side, **changes)
 
 
 def _inside(xy: np.ndarray, side: float) -> np.ndarray:
     return np.abs(xy).max(axis=1) <= side / 2
 
 
-def _window(sites: Sites, servers: int, centre: Any, window_m: float | None) -> tuple[np.ndarray, float]:
-    """Centre, as the sites are given, and side in metres of a square that holds at least `servers` sites."""
-    wanted = max(servers, 2)  # the smallest square that holds one site is a point
+def _window(sites: Sites, field: str, count: int, centre: Any, window_m: float | None) -> tuple[np.ndarray, float]:
+    """Centre, as the sites are given, and side in metres of a square with at least `count` sites, the field's value."""
+    wanted = max(count, 2)  # the smallest square that holds one site is a point
     place = np.array(_densest_site(sites, wanted) if centre is None else centre, dtype=np.float64)
     if place.shape != (2,) or not np.isfinite(place).all():
         raise ValueError(f"centre must be two finite numbers, got {centre!r}")
@@ -129,10 +138,10 @@ def _window(sites: Sites, servers: int, centre: Any, window_m: float | None) -> 
     if not (math.isfinite(side) and side > 0):
         raise ValueError(f"window_m must be a positive number of metres, got {side!r}")
     held = np.count_nonzero(away <= side / 2)
-    if held < servers:
+    if held < count:
         raise ValueError(
             f"the window of {side:g} m around ({place[0]:.6g}, {place[1]:.6g}) in {sites.source} holds {held} sites, "
-            f"num_servers needs {servers}: choose a larger window_m, another centre or a smaller num_servers"
+            f"{field} needs {count}: choose a larger window_m, another centre or a smaller {field}"
         )
     return place, float(side)
 
@@ -165,9 +174,7 @@ def _fullest(walks: Walks, side: float) -> np.ndarray:
     return np.median(walks.coordinates[_inside(walks.metres(middle), side)], axis=0)  # crowds straddle cells
 
 
-def _segments(
-    walks: Walks, centre: np.ndarray, side: float, base: AssociationScenario
-) -> tuple[np.ndarray, np.ndarray, int]:
+def _segments(walks: Walks, centre: np.ndarray, side: float, base: Any) -> tuple[np.ndarray, np.ndarray, int]:
     """Places (points, 2) every slot, metres from the centre; where segments start; how many walks have one."""
     num_slots, slot_seconds = base.episode.num_slots, base.mobility.slot_seconds
     points, stride = num_slots + 2, max(1, num_slots // 4)  # overlapping segments: diversity from few walks

@@ -21,7 +21,7 @@ from reference import baseline_2, fits, instance_of, rate, score, terms
 
 import dtenv
 from dtenv.instance import score as score_instance
-from dtenv.scenario import HISTORIES, REWARDS
+from dtenv.scenario.association import HISTORIES, REWARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("balanced", "paper", "sequential")

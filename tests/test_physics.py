@@ -27,7 +27,7 @@ from dtenv.physics.energy import (
 from dtenv.physics.geometry import manhattan
 from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import data_power, data_utility, marginal_utility, utility_ceiling
-from dtenv.scenario import Radio
+from dtenv.scenario.association import Radio
 
 A1, A2, A3, A4, A5, A6 = 0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366
 CURVES = (0.1, 1.0, 10.0, 1000.0, 1e6)

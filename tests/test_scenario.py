@@ -11,7 +11,7 @@ import pytest
 
 from dtenv import ASSOCIATION, AssociationScenario
 from dtenv.presets import resolve
-from dtenv.scenario import Data, Network
+from dtenv.scenario.association import Data, Network
 
 TABLE_II = {
     "num_users": 20,

@@ -11,7 +11,7 @@ import pytest
 
 from dtenv.presets import resolve
 from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces
-from dtenv.world import recorded_walks
+from dtenv.world.walks import recorded_walks
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MELBOURNE = DATA / "eua" / "site-optus-melbCBD.csv"

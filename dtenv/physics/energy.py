@@ -1,4 +1,4 @@
-"""Energy of migrating, synchronising and training a twin (Zhou 2025, eqs 13-15, 22); data in bits."""
+"""Energy of migrating, synchronising and training a twin (Zhou 2025, eqs 13-15, 22; Lu 2021, eq. 19); data in bits."""
 
 import math
 
@@ -34,3 +34,9 @@ def normalised_energy_slope(energy: float, f0: float) -> float:
     """d Norm / d C: falls with C, so Norm is concave (Theorem 2 needs it convex)."""
     u = math.exp(-energy / (2.0 * f0))
     return u / (f0 * (1.0 + u) ** 2)
+
+
+@compiled
+def transmission_energy(power_w: float, seconds: float) -> float:
+    """Joules that a user transmits with (Lu 2021, eq. 19)."""
+    return power_w * seconds

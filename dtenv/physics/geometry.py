@@ -1,5 +1,7 @@
 """Distances."""
 
+import math
+
 from dtenv.compiled import compiled
 
 
@@ -7,3 +9,9 @@ from dtenv.compiled import compiled
 def manhattan(x1: float, y1: float, x2: float, y2: float) -> float:
     """Manhattan distance in metres, l of (Zhou 2025, eqs 13-14)."""
     return abs(x1 - x2) + abs(y1 - y2)
+
+
+@compiled
+def euclidean(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Straight distance in metres, d of (Lu 2021, eq. 5)."""
+    return math.sqrt((x1 - x2) ** 2 + (y1 - y2) ** 2)

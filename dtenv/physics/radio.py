@@ -12,6 +12,18 @@ def dbm_to_watt(dbm: float) -> float:
 
 
 @compiled
+def db_to_ratio(db: float) -> float:
+    """Ratio of two powers whose levels differ by so many dB."""
+    return 10.0 ** (db / 10.0)
+
+
+@compiled
+def path_loss_db(distance_m: float, min_distance_m: float, at_km_db: float, decade_db: float) -> float:
+    """Distance-dependent path loss in dB, such as 3GPP's urban macro 128.1 + 37.6 log10(d / km)."""
+    return at_km_db + decade_db * math.log10(max(distance_m, min_distance_m) / 1000.0)
+
+
+@compiled
 def uplink_rate(bandwidth_hz: float, power_w: float, gain: float, noise_w: float) -> float:
-    """Shannon rate W log2(1 + P ξ / N0), bit/s; the denominator of (Zhou 2025, eq. 14)."""
+    """Shannon rate W log2(1 + P h / noise), bit/s: the denominator of (Zhou 2025, eq. 14); (Lu 2021, eq. 3)."""
     return bandwidth_hz * math.log2(1.0 + power_w * gain / noise_w)

@@ -1,4 +1,4 @@
-"""What data is worth to federated training: the predicted accuracy (Zhou 2025, eqs 10-12)."""
+"""What data is worth to federated training (Zhou 2025, eqs 10-12), and a prompt twin to its user (Lu 2021, eq. 20)."""
 
 from __future__ import annotations
 
@@ -62,3 +62,11 @@ def marginal_utility(samples: float, power: float, ceiling: float, alpha1: float
     if samples <= 0.0:
         return math.inf
     return alpha1 * alpha2 * ceiling * power / samples * math.exp(-alpha2 * power)
+
+
+@compiled
+def interaction_utility(
+    beta: float, latency_s: float, deadline_s: float, energy_j: float, time_s: float, reference_j: float
+) -> float:
+    """U = β exp((τ - T) / time) - (1 - β) E / reference; (Lu 2021, eq. 20) has 1 s and 1 J for the two references."""
+    return beta * math.exp((deadline_s - latency_s) / time_s) - (1.0 - beta) * energy_j / reference_j

@@ -36,7 +36,7 @@ from dtenv.tasks.association_slot import (
     new_terms,
     new_work,
 )
-from dtenv.world import AssociationTape, draw_association, empty_association_tape
+from dtenv.world.association import AssociationTape, draw_association, empty_association_tape
 
 
 class State(NamedTuple):

@@ -28,7 +28,7 @@ from dtenv.physics.energy import (
 )
 from dtenv.physics.geometry import manhattan
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
-from dtenv.scenario import REWARDS, AssociationScenario, Data, Energy, Learning, Objective, Radio
+from dtenv.scenario.association import REWARDS, AssociationScenario, Data, Energy, Learning, Objective, Radio
 
 GIVEN, OPTIMAL, OPTIMAL_BARRIER = 0, 1, 2
 MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN, "none": GIVEN, "action": GIVEN}

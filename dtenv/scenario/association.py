@@ -1,4 +1,4 @@
-"""What is fixed over an episode: frozen, validated parameter groups, one for each part of the model.
+"""What is fixed in DTAssociation-v0: frozen, validated parameter groups, one for each part of the model.
 
 Symbols and equation numbers are those of (Zhou 2025). A field whose value is not in the paper's
 Table II says "our choice". Derived quantities are properties, so that no group can hold a stale one.
@@ -6,78 +6,18 @@ Table II says "our choice". Derived quantities are properties, so that no group 
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import earth_movers_distance
-from dtenv.recording import Recording
+from dtenv.scenario.fields import Range, Scenario, at_least, boolean, count, number, numbers, one_of, pair, positive
+from dtenv.scenario.mobility import Mobility
 
 REWARDS = ("barrier", "literal", "objective", "score")
 HISTORIES = ("optimal", "optimal-barrier", "random", "none", "action")
-
-Range = tuple[float, float]
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_ | str) or not np.isscalar(value) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _numbers(name: str, values: Any) -> tuple[float, ...]:
-    if isinstance(values, str) or not np.iterable(values):
-        raise ValueError(f"{name} must be a sequence of numbers, got {values!r}")
-    return tuple(_number(f"{name}[{i}]", value) for i, value in enumerate(values))
-
-
-def _at_least(group: Any, low: float, *names: str) -> None:
-    for name in names:
-        if _number(name, getattr(group, name)) < low:
-            raise ValueError(f"{name} must be at least {low:g}, got {getattr(group, name)!r}")
-
-
-def _positive(group: Any, *names: str) -> None:
-    for name in names:
-        if _number(name, getattr(group, name)) <= 0:
-            raise ValueError(f"{name} must be positive, got {getattr(group, name)!r}")
-
-
-def _boolean(group: Any, name: str) -> None:
-    if not isinstance(getattr(group, name), bool | np.bool_):
-        raise ValueError(f"{name} must be True or False, got {getattr(group, name)!r}")
-
-
-def _count(group: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(group, name)
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        object.__setattr__(group, name, int(value))
-
-
-def _one_of(group: Any, name: str, known: Sequence[str]) -> None:
-    value = getattr(group, name)
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-
-
-def _range(group: Any, low: float, *names: str) -> None:
-    for name in names:
-        value = getattr(group, name)
-        try:
-            a, b = (float(v) for v in value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
-        if not (math.isfinite(b) and low <= a <= b):
-            raise ValueError(f"{name} must be a pair {low:g} <= low <= high, got {value!r}")
-        object.__setattr__(group, name, (a, b))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,27 +37,9 @@ class Network:
     """CPU cycles a bit, ε_s, uniform."""
 
     def __post_init__(self) -> None:
-        _count(self, "num_users", "num_servers")
-        _positive(self, "area_m")
-        _range(self, 1e-9, "compute_capacity", "sync_capacity", "cycles_per_bit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mobility:
-    """How users move: random waypoints (our choice; the paper names no model) or recorded walks."""
-
-    speed_mps: Range = (1.0, 2.0)
-    """Walking speed, uniform for each leg, metres a second (our choice)."""
-    slot_seconds: float = 1.0
-    """Length of a slot (our choice)."""
-    recording: Recording | None = None
-    """Real sites and walks in place of random ones; see dtenv.traces."""
-
-    def __post_init__(self) -> None:
-        _range(self, 0.0, "speed_mps")
-        _positive(self, "slot_seconds")
-        if self.recording is not None and not isinstance(self.recording, Recording):
-            raise ValueError(f"recording must be a Recording (dtenv.traces), got {self.recording!r}")
+        count(self, "num_users", "num_servers")
+        positive(self, "area_m")
+        pair(self, 1e-9, "compute_capacity", "sync_capacity", "cycles_per_bit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,24 +60,24 @@ class Data:
     """Label histogram of the whole data set, P_all in (10); by default the sum of label_counts."""
 
     def __post_init__(self) -> None:
-        _range(self, 1, "samples")
+        pair(self, 1, "samples")
         if any(v != int(v) for v in self.samples):
             raise ValueError(f"samples must be whole numbers, got {self.samples!r}")
-        _positive(self, "bits_per_sample")
-        _range(self, 0.0, "twin_bits")
-        emd = (_number("emd", self.emd),) if np.isscalar(self.emd) else _numbers("emd", self.emd)
+        positive(self, "bits_per_sample")
+        pair(self, 0.0, "twin_bits")
+        emd = (number("emd", self.emd),) if np.isscalar(self.emd) else numbers("emd", self.emd)
         object.__setattr__(self, "emd", emd[0] if np.isscalar(self.emd) else emd)
         for value in emd:
             if not 0.0 <= value <= 2.0:  # the L1 distance of two distributions
                 raise ValueError(f"emd must lie in [0, 2], got {value!r}")
         if self.label_reference is not None:
-            object.__setattr__(self, "label_reference", _numbers("label_reference", self.label_reference))
+            object.__setattr__(self, "label_reference", numbers("label_reference", self.label_reference))
             if self.label_counts is None:
                 raise ValueError(f"label_reference needs label_counts beside it, got {self.label_reference!r} alone")
         if self.label_counts is not None:
             if not np.iterable(self.label_counts):
                 raise ValueError(f"label_counts must be one histogram a user, got {self.label_counts!r}")
-            rows = tuple(_numbers(f"label_counts[{u}]", row) for u, row in enumerate(self.label_counts))
+            rows = tuple(numbers(f"label_counts[{u}]", row) for u, row in enumerate(self.label_counts))
             if len({len(row) for row in rows}) > 1:
                 raise ValueError(f"label_counts must have as many labels for every user, got {self.label_counts!r}")
             object.__setattr__(self, "label_counts", rows)
@@ -186,8 +108,8 @@ class Learning:
     """E_{u,s}."""
 
     def __post_init__(self) -> None:
-        _count(self, "epochs_local", "epochs_fine_tune")
-        alpha = _numbers("alpha", self.alpha)
+        count(self, "epochs_local", "epochs_fine_tune")
+        alpha = numbers("alpha", self.alpha)
         object.__setattr__(self, "alpha", alpha)
         if len(alpha) != 6:
             raise ValueError(f"alpha must be six numbers, got {self.alpha!r}")
@@ -215,9 +137,9 @@ class Radio:
     """False reads the paper's -174 dBm as the total noise; True as dBm/Hz over the bandwidth."""
 
     def __post_init__(self) -> None:
-        _positive(self, "bandwidth_hz", "transmit_power_w", "channel_gain")
-        _number("noise_dbm", self.noise_dbm)
-        _boolean(self, "noise_per_hertz")
+        positive(self, "bandwidth_hz", "transmit_power_w", "channel_gain")
+        number("noise_dbm", self.noise_dbm)
+        boolean(self, "noise_per_hertz")
 
     @property
     def rate_bps(self) -> float:
@@ -240,9 +162,9 @@ class Energy:
     """True charges D_t for migration as (13) is written; False charges history and twin alone."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 0.0, "n_mig", "n_syn")
-        _positive(self, "n_cmp")
-        _boolean(self, "migrate_current_data")
+        at_least(self, 0.0, "n_mig", "n_syn")
+        positive(self, "n_cmp")
+        boolean(self, "migrate_current_data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +182,8 @@ class Objective:
     """f of (24). Our choice; the paper's 10 overturns e (see the environment's page)."""
 
     def __post_init__(self) -> None:
-        _positive(self, "f0", "beta1", "beta2", "barrier_curve")
-        _one_of(self, "reward", REWARDS)
+        positive(self, "f0", "beta1", "beta2", "barrier_curve")
+        one_of(self, "reward", REWARDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,13 +197,16 @@ class Episode:
     "none" is 0; "action" leaves it to the agent."""
 
     def __post_init__(self) -> None:
-        _count(self, "num_slots")
-        _one_of(self, "history", HISTORIES)
+        count(self, "num_slots")
+        one_of(self, "history", HISTORIES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssociationScenario:
+class AssociationScenario(Scenario):
     """All that is fixed in DTAssociation-v0. `override` changes single fields by name."""
+
+    SITES: ClassVar[str] = "num_servers"
+    COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("n_mig", "n_syn")
 
     name: str = "custom"
     network: Network = field(default_factory=Network)
@@ -297,35 +222,4 @@ class AssociationScenario:
         self.data.user_emd(self.network.num_users)
         recording = self.mobility.recording
         if recording is not None:
-            recording.check(self.network.num_servers, self.episode.num_slots)
-
-    @classmethod
-    def fields(cls) -> dict[str, str]:
-        """Every overridable field's name, and the group that holds it."""
-        groups = (f for f in dataclasses.fields(cls) if f.name != "name")
-        return {f.name: g.name for g in groups for f in dataclasses.fields(g.default_factory)}  # type: ignore[arg-type]
-
-    def override(self, **changes: Any) -> AssociationScenario:
-        """A copy with single fields replaced by name.
-
-        Raises:
-            TypeError: a name is no field; the message lists the known ones.
-            ValueError: a value is out of its range; the message names field and value.
-        """
-        known = self.fields()
-        grouped: dict[str, dict[str, Any]] = {}
-        for name, value in changes.items():
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise TypeError(f"unknown keyword {name!r}{hint}; known: {', '.join(sorted(known))}")
-            grouped.setdefault(known[name], {})[name] = value
-        groups = {g: dataclasses.replace(getattr(self, g), **fields) for g, fields in grouped.items()}
-        return dataclasses.replace(self, **groups)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Field values by name, for manifests; a recording stands as its provenance."""
-        values = {name: getattr(getattr(self, group), name) for name, group in self.fields().items()}
-        recording = self.mobility.recording
-        values["recording"] = None if recording is None else recording.provenance
-        return {"name": self.name, **values}
+            recording.check(self.SITES, self.num_sites, self.episode.num_slots)

@@ -1,0 +1,136 @@
+"""What placement and migration share: base stations, their uplink and the twins' data (Lu 2021, Section III).
+
+A field whose value is not in the paper's Table II says "our choice". Every reading of the paper that differs from
+the default is an option named after what it does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dtenv.physics.radio import dbm_to_watt
+from dtenv.scenario.fields import Range, at_least, count, number, one_of, pair, positive, share
+
+ACCESSES = ("strongest", "nearest", "direct")
+BANDWIDTH_SHARINGS = ("equal", "full")
+COMPUTE_SHARINGS = ("sqrt", "equal", "slice")
+RATE_LOGARITHMS = ("log2", "ln")
+DENSEST = 0.4
+"""Share of the area that discs of half the stations' separation may cover: random ones jam at .547."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Base stations, users and the square they stand in (Table II)."""
+
+    num_users: int = 100
+    """N."""
+    num_stations: int = 10
+    """M."""
+    area_m: float = 1500.0
+    """Side of the square, metres (Section VI)."""
+    separation_m: float = 150.0
+    """Least distance of two stations, metres (our choice)."""
+    compute_hz: Range = (8e9, 24e9)
+    """F_k, cycles a second, uniform."""
+    twin_capacity: int | None = None
+    """N_k, twins that a station may host; by default ⌈2N / M⌉ (our choice)."""
+
+    def __post_init__(self) -> None:
+        count(self, "num_users", "num_stations")
+        positive(self, "area_m")
+        at_least(self, 0.0, "separation_m")
+        pair(self, 1.0, "compute_hz")
+        if self.twin_capacity is not None:
+            count(self, "twin_capacity")
+            if self.twin_capacity * self.num_stations < self.num_users:
+                raise ValueError(
+                    f"twin_capacity must hold all twins, got {self.twin_capacity} for num_users {self.num_users} "
+                    f"on num_stations {self.num_stations}"
+                )
+        crowd = self.num_stations * math.pi * (0.5 * self.separation_m) ** 2 / (self.area_m + self.separation_m) ** 2
+        if crowd > DENSEST:
+            raise ValueError(
+                f"separation_m must leave room for num_stations {self.num_stations} in a square of {self.area_m:g} m, "
+                f"got {self.separation_m!r}"
+            )
+
+    @property
+    def capacity(self) -> int:
+        """N_k, the same for every station."""
+        return -(-2 * self.num_users // self.num_stations) if self.twin_capacity is None else self.twin_capacity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radio:
+    """The uplink (3)-(4) and its channel, which the paper leaves open (3GPP urban macro, our choice)."""
+
+    bandwidth_hz: float = 20e6
+    """W."""
+    transmit_power_w: float = 0.2
+    """p_i."""
+    noise_dbm_per_hz: float = -174.0
+    """N_0."""
+    path_loss_km_db: float = 128.1
+    """Path loss at one kilometre, dB."""
+    path_loss_decade_db: float = 37.6
+    """Path loss added by ten times the distance, dB."""
+    min_distance_m: float = 10.0
+    """Distances below count as this one."""
+    shadowing_db: float = 8.0
+    """Standard deviation of log-normal shadowing, dB."""
+    shadowing_decorrelation_m: float = 0.0
+    """Distance walked over which a link's shadowing falls to 1/e of its correlation; 0 draws each slot anew."""
+    shadowing_site_correlation: float = 0.0
+    """Correlation of one user's shadowing between stations, in [0, 1]."""
+    access: str = "strongest"
+    """The station that a user transmits to, j: "strongest" by gain, "nearest", or "direct": its twin's own."""
+    handover_margin_db: float = 0.0
+    """How much stronger another station must be to take over from the strongest of before."""
+    bandwidth_sharing: str = "equal"
+    """"equal": W / n among a station's n users, noise over the part; "full": W for everybody, as (3) is printed."""
+    rate_logarithm: str = "log2"
+    """(3) leaves the base open: "log2" or "ln"."""
+
+    def __post_init__(self) -> None:
+        positive(self, "bandwidth_hz", "transmit_power_w", "min_distance_m", "path_loss_decade_db")
+        at_least(self, 0.0, "shadowing_db", "shadowing_decorrelation_m", "handover_margin_db")
+        number("noise_dbm_per_hz", self.noise_dbm_per_hz)
+        number("path_loss_km_db", self.path_loss_km_db)
+        share(self, "shadowing_site_correlation")
+        one_of(self, "access", ACCESSES)
+        one_of(self, "bandwidth_sharing", BANDWIDTH_SHARINGS)
+        one_of(self, "rate_logarithm", RATE_LOGARITHMS)
+
+    @property
+    def noise_w_per_hz(self) -> float:
+        """N_0 in watt a hertz."""
+        return dbm_to_watt(self.noise_dbm_per_hz)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins:
+    """Users' data, and how twins are computed, reached and kept in step (4)-(12)."""
+
+    data_bits: Range = (1e6, 5e6)
+    """D_i, historical data that a twin is built from, bits, uniform (our choice)."""
+    update_bits: Range = (1e4, 1e5)
+    """ΔD_i, data of one update, bits, uniform (our choice)."""
+    cycles_per_bit: float = 500.0
+    """C, CPU cycles a bit (our choice; (6) and (9) as printed say 1, which leaves computation out of account)."""
+    compute_sharing: str = "sqrt"
+    """f_ik, which the paper leaves open: "sqrt": F_k in proportion to √(C (D_i + η/Δt ΔD_i)), the best for the sum of
+    latencies; "equal" among the twins hosted; "slice": F_k / N_k whoever is there."""
+    wired_s_per_bit_m: float = 5e-10
+    """φ, seconds a bit and metre between stations (our choice: an effective 4 Mbit/s over 500 m)."""
+    sync_interval_s: float = 0.1
+    """Δt, seconds between updates (our choice)."""
+    eta_s: float = 1.0
+    """η, weight of synchronisation in (13), seconds (our choice)."""
+
+    def __post_init__(self) -> None:
+        pair(self, 0.0, "data_bits", "update_bits")
+        positive(self, "cycles_per_bit", "sync_interval_s")
+        at_least(self, 0.0, "wired_s_per_bit_m", "eta_s")
+        one_of(self, "compute_sharing", COMPUTE_SHARINGS)

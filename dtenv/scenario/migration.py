@@ -1,0 +1,131 @@
+"""What is fixed in DTMigration-v0: fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-B)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dtenv.forecast import FORECASTERS, Forecaster
+from dtenv.scenario import edge, mobility
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
+
+CONTROLS = ("focal", "joint")
+BACKGROUNDS = ("payback", "best-latency", "never")
+REWARDS = ("score", "centred")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(edge.Network):
+    """Users and stations; the users are fewer than in placement (our choice)."""
+
+    num_users: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mobility(mobility.Mobility):
+    """Walkers and cars (our choice)."""
+
+    speed_mps: Range = (1.0, 15.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Radio(edge.Radio):
+    """The uplink; what makes the strongest station come and go is correlated shadowing (our choice)."""
+
+    shadowing_decorrelation_m: float = 50.0
+    shadowing_site_correlation: float = 0.5
+    handover_margin_db: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins(edge.Twins):
+    """Users' data; stations share their computing equally among the twins they host (our choice)."""
+
+    compute_sharing: str = "equal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Utility (20), normalised, and the price of a migration."""
+
+    update_deadline_s: Range = (0.06, 0.12)
+    """τ_i, largest allowed T_upd (11), seconds, uniform for each user (our choice)."""
+    kappa: float = 1.5
+    """Price of a migration: κ x its downtime and wired transfer, in slots (our choice; the paper has none)."""
+    downtime_s: float = 0.2
+    """Time that a moving twin is stopped beyond its transfer, seconds (our choice)."""
+    deadline_penalty: float = 0.0
+    """What the score loses by the share of users past their deadline (21c); the utility falls with it in any case."""
+    utility_beta: float = 0.5
+    """β of (20) (our choice)."""
+    utility_time_s: float | None = None
+    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
+    utility_energy_j: float = 1e-3
+    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
+    reward: str = "score"
+    """"score", what tables rank by; "centred": less the mean utility over stations, which no choice of the slot's
+    changes, so that learners see less noise."""
+
+    def __post_init__(self) -> None:
+        pair(self, 1e-9, "update_deadline_s")
+        at_least(self, 0.0, "kappa", "downtime_s", "deadline_penalty")
+        share(self, "utility_beta")
+        if self.utility_time_s is not None:
+            positive(self, "utility_time_s")
+        positive(self, "utility_energy_j")
+        one_of(self, "reward", REWARDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """Length of an episode, whose twins the agent moves, and what it is told of the future."""
+
+    num_slots: int = 200
+    """T (our choice)."""
+    control: str = "focal"
+    """"focal": the agent moves user 0's twin among background users; "joint": all twins."""
+    background: str = "payback"
+    """How the others' twins move beside a focal user: "payback", "best-latency" or "never"."""
+    forecaster: str | Forecaster = "constant-velocity"
+    """What predicts users' next positions in the observation: "none", "constant-velocity", "oracle", or an object."""
+    horizon: int = 10
+    """H, slots that are predicted."""
+
+    def __post_init__(self) -> None:
+        count(self, "num_slots", "horizon")
+        one_of(self, "control", CONTROLS)
+        one_of(self, "background", BACKGROUNDS)
+        if isinstance(self.forecaster, str):
+            one_of(self, "forecaster", tuple(FORECASTERS))
+        elif not isinstance(self.forecaster, Forecaster):
+            known = ", ".join(FORECASTERS)
+            raise ValueError(f"forecaster must be one of {known} or a Forecaster, got {self.forecaster!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationScenario(Scenario):
+    """All that is fixed in DTMigration-v0. `override` changes single fields by name."""
+
+    SITES: ClassVar[str] = "num_stations"
+    COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("wired_s_per_bit_m",)
+
+    name: str = "custom"
+    network: Network = field(default_factory=Network)
+    mobility: Mobility = field(default_factory=Mobility)
+    radio: Radio = field(default_factory=Radio)
+    twins: Twins = field(default_factory=Twins)
+    objective: Objective = field(default_factory=Objective)
+    episode: Episode = field(default_factory=Episode)
+
+    def __post_init__(self) -> None:
+        if self.mobility.recording is not None:
+            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        if self.radio.access == "direct":
+            raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
+        seats = self.network.capacity - 1  # one a station is kept free for the focal user
+        others = self.network.num_users - 1
+        if self.episode.control == "focal" and seats * self.network.num_stations < others:
+            raise ValueError(
+                f"twin_capacity must hold {others} background twins beside one free seat a station, got "
+                f"{self.network.capacity} on num_stations {self.network.num_stations}"
+            )

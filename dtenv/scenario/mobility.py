@@ -1,0 +1,34 @@
+"""How users move, in every task: random waypoints, Gauss-Markov walks, or recorded ones (no paper names a model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dtenv.recording import Recording
+from dtenv.scenario.fields import Range, one_of, pair, positive, share
+
+WALKS = ("random-waypoint", "gauss-markov")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mobility:
+    """Walks (our choice)."""
+
+    walk: str = "random-waypoint"
+    """"random-waypoint": straight legs to uniform points; "gauss-markov": speed and heading with a memory."""
+    speed_mps: Range = (1.0, 2.0)
+    """Metres a second: of random waypoints uniform for each leg; what a Gauss-Markov walker's keeps within."""
+    walk_memory: float = 0.9
+    """Share of a Gauss-Markov walker's speed and heading that lasts a second, in [0, 1]."""
+    slot_seconds: float = 1.0
+    """Length of a slot."""
+    recording: Recording | None = None
+    """Real sites and walks in place of random ones; see dtenv.traces."""
+
+    def __post_init__(self) -> None:
+        one_of(self, "walk", WALKS)
+        pair(self, 0.0, "speed_mps")
+        share(self, "walk_memory")
+        positive(self, "slot_seconds")
+        if self.recording is not None and not isinstance(self.recording, Recording):
+            raise ValueError(f"recording must be a Recording (dtenv.traces), got {self.recording!r}")

@@ -1,0 +1,110 @@
+"""What is fixed in DTPlacementMA-v0: fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-A)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dtenv.scenario import mobility
+from dtenv.scenario.edge import Network, Radio, Twins
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
+
+ACTIONS = ("bid", "price", "binary", "association")
+OBSERVATIONS = ("local", "shared")
+REWARDS = ("shared", "local")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mobility(mobility.Mobility):
+    """Positions change from slot to slot (Section VI); how fast is our choice."""
+
+    speed_mps: Range = (5.0, 15.0)
+    slot_seconds: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Latency (17), cost (25) and reward (26)."""
+
+    deadline_s: Range = (2.0, 6.0)
+    """τ_i, largest allowed T_ini (15), seconds, uniform for each user (our choice)."""
+    alpha: float = 1.0
+    """Weight of latency in (26) (our choice)."""
+    beta: float = 1.0
+    """Weight of cost in (26) (our choice)."""
+    host_cost: float = 0.2
+    """φ of (25), cost of one hosting station (our choice)."""
+    deadline_penalty: float = 1.0
+    """What the score loses by the share of users past their deadline, the soft form of (18d) (our choice)."""
+    move_cost: float = 0.0
+    """What the score loses by the share of twins that changed station; 0 as in the paper, where moving is free."""
+    charge_initial: str = "always"
+    """T_ini in (17): "always", as printed, or "on_change": only of twins that changed station."""
+    wired_count: str = "once"
+    """T_jk in (10): "once", or "twice" as printed, since (8) holds it already."""
+    latency_mean: str = "users"
+    """(17): "users": sum / N; "users-and-stations": sum / (M N) as printed."""
+    host_count: str = "hosts"
+    """m of (25): "hosts", stations that host, or "twins" as printed, a constant."""
+    energy_total: str = "mean"
+    """E of (25): "mean" or "sum" over users."""
+    utility_beta: float = 0.5
+    """β of (20) (our choice)."""
+    utility_time_s: float | None = None
+    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
+    utility_energy_j: float = 0.1
+    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
+    reward: str = "shared"
+    """"shared": every agent gets the score; "local": its own share, which add up to the score."""
+
+    def __post_init__(self) -> None:
+        pair(self, 1e-9, "deadline_s")
+        at_least(self, 0.0, "alpha", "beta", "host_cost", "deadline_penalty", "move_cost")
+        one_of(self, "charge_initial", ("always", "on_change"))
+        one_of(self, "wired_count", ("once", "twice"))
+        one_of(self, "latency_mean", ("users", "users-and-stations"))
+        one_of(self, "host_count", ("hosts", "twins"))
+        one_of(self, "energy_total", ("mean", "sum"))
+        share(self, "utility_beta")
+        if self.utility_time_s is not None:
+            positive(self, "utility_time_s")
+        positive(self, "utility_energy_j")
+        one_of(self, "reward", REWARDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """Length of an episode, and what agents see and say."""
+
+    num_slots: int = 25
+    """T (Fig. 8)."""
+    action: str = "bid"
+    """"bid": a bid for hosting and one a user; "price": a bid for hosting and a price of computing; "binary": (23);
+    "association": every user's station, for a central controller alone."""
+    observe: str = "local"
+    """An agent's view: "local", its own station and links, or "shared", the whole network (Section V-A)."""
+
+    def __post_init__(self) -> None:
+        count(self, "num_slots")
+        one_of(self, "action", ACTIONS)
+        one_of(self, "observe", OBSERVATIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementScenario(Scenario):
+    """All that is fixed in DTPlacementMA-v0. `override` changes single fields by name."""
+
+    SITES: ClassVar[str] = "num_stations"
+    COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("wired_s_per_bit_m",)
+
+    name: str = "custom"
+    network: Network = field(default_factory=Network)
+    mobility: Mobility = field(default_factory=Mobility)
+    radio: Radio = field(default_factory=Radio)
+    twins: Twins = field(default_factory=Twins)
+    objective: Objective = field(default_factory=Objective)
+    episode: Episode = field(default_factory=Episode)
+
+    def __post_init__(self) -> None:
+        if self.mobility.recording is not None:
+            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)

@@ -1,0 +1,291 @@
+"""What one slot of DTPlacementMA is worth under hosts and an association (Lu 2021, eqs 3-26).
+
+`evaluate` is the model. The environment's step, the scoring of instances, local search and bounds all call it, or
+`twin_latency`, its part of one twin.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.physics.barrier import is_violated
+from dtenv.physics.energy import transmission_energy
+from dtenv.physics.latency import (
+    compute_latency,
+    compute_share,
+    square_root_weight,
+    total_latency,
+    wired_latency,
+    wireless_latency,
+)
+from dtenv.physics.utility import interaction_utility
+from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins
+from dtenv.scenario.placement import Objective, PlacementScenario
+from dtenv.tasks.uplink import DIRECT, Uplink, link_rate
+
+SQRT, EQUAL, SLICE = (COMPUTE_SHARINGS.index(name) for name in ("sqrt", "equal", "slice"))
+
+
+class Constants(NamedTuple):
+    """A scenario's numbers, as kernels take them: `Uplink`'s fields come first under the same names."""
+
+    bandwidth_hz: float
+    noise_w_per_hz: float
+    min_distance_m: float
+    path_loss_km_db: float
+    path_loss_decade_db: float
+    handover_margin_db: float
+    access: int
+    shares_bandwidth: bool
+    nats: float
+    compute_sharing: int  # SQRT, EQUAL or SLICE
+    wired_s_per_bit_m: float
+    wired_times: float  # how often (10) counts the wired time
+    sync_interval_s: float
+    eta_s: float
+    alpha: float
+    beta: float
+    host_cost: float
+    deadline_penalty: float
+    move_cost: float
+    initial_on_change: bool
+    latency_over_stations: bool  # (17) divides by M N
+    twins_as_hosts: bool  # m of (25) counts twins
+    energy_sum: bool  # E of (25) is a sum over users
+    utility_beta: float
+    utility_time_s: float  # 0 for the user's deadline
+    utility_energy_j: float
+    local_reward: bool
+
+    @classmethod
+    def of(cls, scenario: PlacementScenario) -> Constants:
+        """The constants of a scenario."""
+        return cls.of_groups(scenario.radio, scenario.twins, scenario.objective)
+
+    @classmethod
+    def of_groups(cls, radio: Radio, twins: Twins, objective: Objective) -> Constants:
+        """The constants of the groups that a slot's worth depends on."""
+        return cls(
+            *Uplink.of(radio),
+            compute_sharing=COMPUTE_SHARINGS.index(twins.compute_sharing),
+            wired_s_per_bit_m=float(twins.wired_s_per_bit_m),
+            wired_times=1.0 if objective.wired_count == "once" else 2.0,
+            sync_interval_s=float(twins.sync_interval_s),
+            eta_s=float(twins.eta_s),
+            alpha=float(objective.alpha),
+            beta=float(objective.beta),
+            host_cost=float(objective.host_cost),
+            deadline_penalty=float(objective.deadline_penalty),
+            move_cost=float(objective.move_cost),
+            initial_on_change=objective.charge_initial == "on_change",
+            latency_over_stations=objective.latency_mean == "users-and-stations",
+            twins_as_hosts=objective.host_count == "twins",
+            energy_sum=objective.energy_total == "sum",
+            utility_beta=float(objective.utility_beta),
+            utility_time_s=0.0 if objective.utility_time_s is None else float(objective.utility_time_s),
+            utility_energy_j=float(objective.utility_energy_j),
+            local_reward=objective.reward == "local",
+        )
+
+
+class Slot(NamedTuple):
+    """What is known when twins are to be placed: (N,) users, (M,) stations."""
+
+    transmit_power_w: np.ndarray  # (N,)
+    data_bits: np.ndarray  # (N,) D_i
+    update_bits: np.ndarray  # (N,) ΔD_i
+    cycles_per_bit: np.ndarray  # (N,) C_i
+    deadline_s: np.ndarray  # (N,) τ_i
+    gain_db: np.ndarray  # (N, M) channel gain
+    access: np.ndarray  # (N,) station transmitted to, but for direct access
+    previous_server: np.ndarray  # (N,) station that hosted the twin last slot
+    compute_hz: np.ndarray  # (M,) F_k
+    capacity: np.ndarray  # (M,) N_k, whole numbers
+    wired_m: np.ndarray  # (M, M) distance between stations
+
+
+# Rows of Terms.users.
+ACCESS = 0  # station transmitted to
+RATE = 1  # bit/s (3)
+SHARE = 2  # f_ik, cycles a second
+WIRELESS = 3  # seconds (4)
+WIRED = 4  # (7), one way
+COMPUTE = 5  # (9)
+INITIAL = 6  # (10)
+UPDATE = 7  # (11)
+TOTAL = 8  # T_ini + η T_syn, the summand of (13)
+ENERGY_INITIAL = 9  # joules (19)
+ENERGY_UPDATE = 10
+UTILITY_OF_USER = 11  # (20)
+LATE = 12  # 1 where T_ini is past the deadline
+USER_TERMS = 13
+
+# Rows of Terms.stations.
+TWINS = 0  # hosted
+WEIGHT = 1  # sum of the twins' computing weights
+TRANSMITTING = 2  # users that transmit to the station
+REWARD = 3  # of the station's agent
+STATION_TERMS = 4
+
+# Columns of Terms.totals.
+OBJECTIVE = 0  # (26) less the cost of moves
+SCORE = 1  # less the penalty of missed deadlines
+LATENCY = 2  # T(pl, A) (17)
+SYSTEM_LATENCY = 3  # T_sys (13), mean over users
+HOSTS = 4
+COST = 5  # R_C (25)
+ENERGY = 6  # joules, summed over users, for building the twins
+UTILITY = 7  # mean of (20)
+VIOLATIONS = 8  # users past their deadline
+MIGRATIONS = 9  # twins that changed station
+TOTALS = 10
+
+
+class Terms(NamedTuple):
+    """What `evaluate` leaves, for a batch (B)."""
+
+    users: np.ndarray  # (B, USER_TERMS, N)
+    stations: np.ndarray  # (B, STATION_TERMS, M)
+    totals: np.ndarray  # (B, TOTALS)
+
+
+def new_terms(batch: int, num_users: int, num_stations: int) -> Terms:
+    """Room for the terms of a batch of slots."""
+    return Terms(
+        np.zeros((batch, USER_TERMS, num_users)),
+        np.zeros((batch, STATION_TERMS, num_stations)),
+        np.zeros((batch, TOTALS)),
+    )
+
+
+@compiled
+def effective_bits(c: Constants, slot: Slot, u: int) -> float:
+    """D'_i = D_i + η/Δt ΔD_i, the data that (13) weighs latency by."""
+    return slot.data_bits[u] + c.eta_s / c.sync_interval_s * slot.update_bits[u]
+
+
+@compiled
+def computing_weight(c: Constants, slot: Slot, u: int) -> float:
+    """Weight of a user's twin when its station's computing is shared."""
+    if c.compute_sharing == SQRT:
+        return square_root_weight(slot.cycles_per_bit[u], effective_bits(c, slot, u))
+    return 1.0
+
+
+@compiled
+def add_loads(c: Constants, slot: Slot, server: np.ndarray, stations: np.ndarray) -> None:
+    """Twins, computing weights and transmitting users of every station, into rows of stations (…, M)."""
+    stations[:] = 0.0
+    for u in range(len(server)):
+        k = server[u]
+        stations[TWINS, k] += 1.0
+        stations[WEIGHT, k] += computing_weight(c, slot, u)
+        stations[TRANSMITTING, k if c.access == DIRECT else slot.access[u]] += 1.0
+    if c.compute_sharing == SLICE:
+        for k in range(stations.shape[1]):
+            stations[WEIGHT, k] = slot.capacity[k]
+
+
+@compiled
+def twin_latency(
+    c: Constants, slot: Slot, u: int, k: int, weight: float, transmitting: float, users: np.ndarray
+) -> float:
+    """Latencies (3)-(13) of user u's twin on station k, into column u of users (USER_TERMS, N).
+
+    Args:
+        c: the scenario's constants.
+        slot: what is known of the slot.
+        u: the user.
+        k: the station.
+        weight: sum of the computing weights on it, the user's included.
+        transmitting: users that share the access station, the user included.
+        users: rows ACCESS to TOTAL are written.
+
+    Returns:
+        T_ini + η T_syn, seconds.
+    """
+    j = k if c.access == DIRECT else slot.access[u]
+    data, update, distance = slot.data_bits[u], slot.update_bits[u], slot.wired_m[j, k]
+    rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
+    share = compute_share(slot.compute_hz[k], computing_weight(c, slot, u), weight)
+    users[ACCESS, u] = j
+    users[RATE, u] = rate
+    users[SHARE, u] = share
+    users[WIRELESS, u] = wireless_latency(data, rate)
+    users[WIRED, u] = wired_latency(c.wired_s_per_bit_m, data, distance)
+    users[COMPUTE, u] = compute_latency(slot.cycles_per_bit[u], data, share)
+    users[INITIAL, u] = users[WIRELESS, u] + c.wired_times * users[WIRED, u] + users[COMPUTE, u]
+    users[UPDATE, u] = (
+        wireless_latency(update, rate)
+        + wired_latency(c.wired_s_per_bit_m, update, distance)
+        + compute_latency(slot.cycles_per_bit[u], update, share)
+    )
+    users[TOTAL, u] = total_latency(users[INITIAL, u], users[UPDATE, u], c.eta_s, c.sync_interval_s)
+    return users[TOTAL, u]
+
+
+@compiled
+def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, terms: Terms, b: int) -> None:
+    """Terms of one slot under hosts (M,) and the association server (N,), into row b of `terms`.
+
+    A station that hosts without a twin costs; every server has to be a host.
+    """
+    num_users, num_stations = len(server), len(host)
+    users, stations, totals = terms.users[b], terms.stations[b], terms.totals[b]
+    add_loads(c, slot, server, stations)
+    totals[:] = 0.0
+    per_user = 1.0 / num_users
+    latency_share = per_user / num_stations if c.latency_over_stations else per_user
+    energy_share = 1.0 if c.energy_sum else per_user
+    for k in range(num_stations):
+        if host[k]:
+            totals[HOSTS] += 1.0
+        m = stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0
+        totals[COST] += c.host_cost * m
+        stations[REWARD, k] = -c.beta * c.host_cost * m
+    moves = 0.0
+    for u in range(num_users):
+        k = server[u]
+        j = k if c.access == DIRECT else slot.access[u]
+        power, deadline = slot.transmit_power_w[u], slot.deadline_s[u]
+        latency = twin_latency(c, slot, u, k, stations[WEIGHT, k], stations[TRANSMITTING, j], users)
+        moved = k != slot.previous_server[u]
+        totals[SYSTEM_LATENCY] += latency * per_user
+        if c.initial_on_change and not moved:
+            latency -= users[INITIAL, u]
+        users[ENERGY_INITIAL, u] = transmission_energy(power, users[WIRELESS, u])
+        users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
+        users[UTILITY_OF_USER, u] = interaction_utility(
+            c.utility_beta,
+            users[INITIAL, u],
+            deadline,
+            users[ENERGY_INITIAL, u],
+            c.utility_time_s if c.utility_time_s > 0.0 else deadline,
+            c.utility_energy_j,
+        )
+        late = 1.0 if is_violated(users[INITIAL, u], deadline) else 0.0
+        users[LATE, u] = late
+        totals[LATENCY] += latency * latency_share
+        totals[COST] += users[ENERGY_INITIAL, u] * energy_share
+        totals[ENERGY] += users[ENERGY_INITIAL, u]
+        totals[UTILITY] += users[UTILITY_OF_USER, u] * per_user
+        totals[VIOLATIONS] += late
+        move = c.move_cost * per_user if moved else 0.0
+        moves += move
+        totals[MIGRATIONS] += 1.0 if moved else 0.0
+        stations[REWARD, k] -= (
+            c.alpha * latency * latency_share
+            + c.beta * users[ENERGY_INITIAL, u] * energy_share
+            + move
+            + c.deadline_penalty * late * per_user
+        )
+    totals[OBJECTIVE] = -c.alpha * totals[LATENCY] - c.beta * totals[COST] - moves
+    totals[SCORE] = 0.0
+    for k in range(num_stations):  # so that the agents' shares add up to it exactly
+        totals[SCORE] += stations[REWARD, k]
+    if not c.local_reward:
+        for k in range(num_stations):
+            stations[REWARD, k] = totals[SCORE]

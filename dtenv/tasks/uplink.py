@@ -1,0 +1,104 @@
+"""Which station a user transmits to, and how fast (Lu 2021, eq. 3): shared by placement and migration."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.physics.geometry import euclidean
+from dtenv.physics.radio import db_to_ratio, path_loss_db, uplink_rate
+from dtenv.scenario.edge import ACCESSES, Network, Radio
+
+STRONGEST, NEAREST, DIRECT = (ACCESSES.index(name) for name in ("strongest", "nearest", "direct"))
+
+
+class Uplink(NamedTuple):
+    """A scenario's radio, as kernels take it."""
+
+    bandwidth_hz: float
+    noise_w_per_hz: float
+    min_distance_m: float
+    path_loss_km_db: float
+    path_loss_decade_db: float
+    handover_margin_db: float
+    access: int  # STRONGEST, NEAREST or DIRECT
+    shares_bandwidth: bool
+    nats: float  # 1, or ln 2 where the rate is counted in them
+
+    @classmethod
+    def of(cls, radio: Radio) -> Uplink:
+        """The numbers of a group."""
+        return cls(
+            float(radio.bandwidth_hz),
+            radio.noise_w_per_hz,
+            float(radio.min_distance_m),
+            float(radio.path_loss_km_db),
+            float(radio.path_loss_decade_db),
+            float(radio.handover_margin_db),
+            ACCESSES.index(radio.access),
+            radio.bandwidth_sharing == "equal",
+            1.0 if radio.rate_logarithm == "log2" else math.log(2.0),
+        )
+
+
+def gain_range_db(radio: Radio, network: Network) -> tuple[float, float]:
+    """Least and greatest gain worth telling apart, dB: over the square, six deviations of shadowing either way."""
+    spread = 6.0 * radio.shadowing_db
+    near = path_loss_db(radio.min_distance_m, radio.min_distance_m, radio.path_loss_km_db, radio.path_loss_decade_db)
+    far = path_loss_db(
+        math.sqrt(2.0) * network.area_m, radio.min_distance_m, radio.path_loss_km_db, radio.path_loss_decade_db
+    )
+    return -far - spread - 1.0, -near + spread + 1.0
+
+
+@compiled
+def link_gains(
+    up: Uplink, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
+) -> None:
+    """Channel gains of one slot into gain_db (N, M), dB; shadowing is a loss."""
+    for u in range(len(user_xy)):
+        for s in range(len(station_xy)):
+            distance = euclidean(user_xy[u, 0], user_xy[u, 1], station_xy[s, 0], station_xy[s, 1])
+            loss = path_loss_db(distance, up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db)
+            gain_db[u, s] = -loss - shadowing_db[u, s]
+
+
+@compiled
+def choose_access(
+    up: Uplink, user_xy: np.ndarray, station_xy: np.ndarray, gain_db: np.ndarray, access: np.ndarray
+) -> None:
+    """Write every user's access station into access (N,), which holds that of the slot before, or -1.
+
+    The station of before is kept until another one's gain is more than the hand-over margin higher.
+    """
+    for u in range(len(access)):
+        best, most = 0, -math.inf
+        for s in range(len(station_xy)):
+            if up.access == NEAREST:
+                worth = -euclidean(user_xy[u, 0], user_xy[u, 1], station_xy[s, 0], station_xy[s, 1])
+            else:
+                worth = gain_db[u, s]
+            if worth > most:
+                best, most = s, worth
+        before = access[u]
+        if up.access != NEAREST and before >= 0 and gain_db[u, best] <= gain_db[u, before] + up.handover_margin_db:
+            best = before
+        access[u] = best
+
+
+@compiled
+def link_rate(up: Uplink, power_w: float, gain_db: float, users: int) -> float:
+    """Uplink rate of one of the `users` at a station, bit/s (Lu 2021, eq. 3)."""
+    bandwidth = up.bandwidth_hz / users if up.shares_bandwidth else up.bandwidth_hz
+    return up.nats * uplink_rate(bandwidth, power_w, db_to_ratio(gain_db), bandwidth * up.noise_w_per_hz)
+
+
+@compiled
+def wired_distances(station_xy: np.ndarray, wired_m: np.ndarray) -> None:
+    """Distances between stations into wired_m (M, M), metres."""
+    for j in range(len(station_xy)):
+        for k in range(len(station_xy)):
+            wired_m[j, k] = euclidean(station_xy[j, 0], station_xy[j, 1], station_xy[k, 0], station_xy[k, 1])
