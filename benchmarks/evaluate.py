@@ -19,22 +19,17 @@ import numpy as np
 
 import dtenv
 from agents.policy import Policy
-from dtenv.scenario import AssociationScenario
+from benchmarks.reports import REPORTS
+from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)
 """Seeds of evaluation episodes; training seeds lie above, tuning seeds below."""
-
-MEANS = (
-    *("score", "objective", "utility", "energy", "energy_migration", "energy_synchronisation", "energy_computation"),
-    *("latency", "cost", "migrations", "reward", "violation_rate"),
-)
-"""Columns of a row: means over the slots of one episode. violation_rate is the share of slots with any."""
 
 
 def run_episodes(
     policy: Policy,
     env_id: str,
-    scenario: AssociationScenario,
+    scenario: Scenario,
     seeds: Sequence[int],
     progress: Callable[[int], Any] = lambda slots: None,
 ) -> list[dict[str, Any]]:
@@ -42,30 +37,31 @@ def run_episodes(
 
     Args:
         policy: reset once, at the first seed.
-        env_id: the environment.
+        env_id: the environment; benchmarks.reports says which columns its rows have.
         scenario: what is fixed.
         seeds: one an episode.
         progress: called with the number of slots just played.
     """
+    means = REPORTS[env_id].columns
     played = scenario.override(**policy.overrides)
     envs: list[Any] = [gym.make(env_id, scenario=played, disable_env_checker=True) for _ in seeds]
     obs = np.stack([env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)])
     policy.reset(int(seeds[0]))
-    slots, sums = 0, np.zeros((len(envs), len(MEANS)))
+    slots, sums = 0, np.zeros((len(envs), len(means)))
     running = True
     while running:
         steps = [env.step(action) for env, action in zip(envs, policy.act(obs), strict=True)]
         obs = np.stack([step[0] for step in steps])
         for i, (_, reward, _, _, info) in enumerate(steps):
             seen = {**info, "reward": reward, "violation_rate": not info["feasible"]}
-            sums[i] += [seen[name] for name in MEANS]
+            sums[i] += [seen[name] for name in means]
         slots += 1
         progress(len(envs))
         running = not (steps[0][2] or steps[0][3])  # all episodes of a scenario are equally long
     return [
         {"agent": policy.name, "env_id": env_id, "scenario": scenario.name, "seed": int(seed)}
-        | {"num_users": scenario.network.num_users, "num_servers": scenario.network.num_servers, "slots": slots}
-        | dict(zip(MEANS, (row / slots).tolist(), strict=True))
+        | {"num_users": scenario.value("num_users"), "num_servers": scenario.num_sites, "slots": slots}
+        | dict(zip(means, (row / slots).tolist(), strict=True))
         for seed, row in zip(seeds, sums, strict=True)
     ]
 
@@ -79,10 +75,11 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def manifest(scenario: AssociationScenario, **about: Any) -> dict[str, Any]:
-    """What is needed to run it again: command, commit, versions, hardware, scenario."""
+def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
+    """What is needed to run it again: command, commit, versions, hardware, scenario (a list, if there are several)."""
     packages = ("numpy", "numba", "gymnasium", "torch")
-    settings = scenario.as_dict()
+    every = [scenario.as_dict() for scenario in scenarios]
+    settings = every[0] if len(every) == 1 else every
     return {
         "command": " ".join(["python", "-m", *_module(), *sys.argv[1:]]),
         "dtenv": dtenv.__version__,

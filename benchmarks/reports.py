@@ -1,0 +1,131 @@
+"""What is told of each environment: columns of its rows, the agent others are compared with, figures beside the score.
+
+The one place that differs by environment; evaluation, tables, plots and the demo read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Figure(NamedTuple):
+    """A column of rows as tables show it, averaged over episodes."""
+
+    column: str
+    head: str
+    """of a table's column"""
+    short: str
+    """head where there is little room"""
+    spec: str
+    """format"""
+    note: str
+    """what it is, in a line's length"""
+    an_episode: bool = False
+    """whether it is summed over the slots of an episode"""
+
+    def mean(self, rows: Sequence[Mapping[str, Any]]) -> float:
+        """Its mean over rows."""
+        return float(np.mean([row[self.column] * (row["slots"] if self.an_episode else 1) for row in rows]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is told of one environment."""
+
+    columns: tuple[str, ...]
+    """columns of a row beside those that say what was run: means over slots of entries of `info`; "reward" is the
+    environment's, "violation_rate" the share of slots with any violation"""
+    reference: str
+    """agent whose scores are taken from all others', episode by episode"""
+    levels: tuple[str, ...] = ()
+    """agents that a learning curve is drawn against"""
+    figures: tuple[Figure, ...]
+    """what tables show beside the score"""
+    drawn: tuple[str, ...]
+    """columns of those figures that the plot shows too"""
+    sites: tuple[str, str]
+    """what has the sites: a letter, and a word"""
+    ratio: tuple[str, str] | None = None
+    """a column that tables give as a multiple too, and the agent whose value it is divided by"""
+
+    table_scenarios: tuple[str, ...]
+    """presets of the published table"""
+    table_sites: tuple[int | None, ...] = (None,)
+    """numbers of servers or stations of the published table; None is the preset's own"""
+    table_episodes: int = 40
+    table_overrides: Mapping[str, Any] = field(default_factory=dict)
+    """fields of the scenarios in the published table, and in the demo"""
+    demo_episodes: int = 24
+    demo_out: str
+    """folder that the demo writes to"""
+
+
+REPORTS: dict[str, Report] = {
+    "DTAssociation-v0": Report(
+        columns=(
+            *("score", "objective", "utility", "energy"),
+            *("energy_migration", "energy_synchronisation", "energy_computation"),
+            *("latency", "cost", "migrations", "reward", "violation_rate"),
+        ),
+        reference="hysteresis",
+        levels=("nearest", "stay", "hysteresis", "local-search"),
+        figures=(
+            Figure("energy", "raw energy", "energy", ",.0f", "summed over servers, unshaped"),
+            Figure("migrations", "twins moved", "moves", ".2f", "twins migrated"),
+            Figure("violation_rate", "slots broken", "broken", ".1%", "slots with a violated constraint"),
+        ),
+        drawn=("energy", "violation_rate"),
+        sites=("S", "servers"),
+        table_scenarios=("balanced",),
+        table_sites=(9, 15, 21),
+        table_overrides={"num_slots": 60},
+        demo_out="demo",
+    ),
+    "DTPlacementMA-v0": Report(
+        columns=(
+            *("score", "objective", "system_cost", "utility", "energy", "latency"),
+            *("latency_wireless", "latency_wired", "latency_compute", "latency_initial", "latency_update"),
+            *("latency_reward", "placement_cost", "hosts", "cost", "migrations", "reward", "violation_rate"),
+        ),
+        reference="greedy-add",
+        levels=("nearest", "greedy-add", "local-search"),
+        figures=(
+            Figure("system_cost", "system cost", "cost", ".3f", "latency and placement cost of (26)"),
+            Figure("hosts", "hosts", "hosts", ".1f", "stations that host"),
+            Figure("latency", "latency, s", "latency", ".3f", "mean T_ini + η T_upd / Δt of a user, seconds"),
+            Figure("cost", "users late", "late", ".1%", "users past their deadline"),
+            Figure("migrations", "twins moved", "moves", ".1f", "twins that changed station, for free"),
+        ),
+        drawn=("hosts", "latency", "cost"),
+        sites=("M", "stations"),
+        ratio=("system_cost", "local-search"),
+        table_scenarios=("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
+        table_episodes=24,
+        demo_out="demo-placement",
+    ),
+    "DTMigration-v0": Report(
+        columns=(
+            *("score", "objective", "utility", "migration_price", "energy", "latency"),
+            *("latency_wireless", "latency_wired", "latency_compute", "downtime", "handovers", "refused"),
+            *("cost", "migrations", "reward", "violation_rate"),
+        ),
+        reference="payback",
+        levels=("never", "best-latency", "payback", "lookahead"),
+        figures=(
+            Figure("migrations", "migrations", "migrations", ".1f", "an episode", True),
+            Figure("handovers", "hand-overs", "handovers", ".1f", "changes of access station an episode", True),
+            Figure("downtime", "downtime, s", "down", ".1f", "seconds an episode that twins were down", True),
+            Figure("cost", "late", "late", ".1%", "updates past their deadline"),
+        ),
+        drawn=("migrations", "downtime", "cost"),
+        sites=("M", "stations"),
+        table_scenarios=("balanced", "ping-pong", "gauss-markov"),
+        demo_episodes=48,
+        demo_out="demo-migration",
+    ),
+}
+"""By environment."""

@@ -1,0 +1,108 @@
+"""Constants of heuristics, chosen on seeds that no training and no evaluation uses.
+
+    python -m benchmarks.tune hysteresis
+    python -m benchmarks.tune payback
+    python -m benchmarks.tune lookahead
+
+Prints the mean score of every setting on every scenario; the best mean over all of them is what agents/__init__.py has.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from agents import migration
+from agents.association import hysteresis
+from agents.policy import Rule, SlotPolicy
+from benchmarks.evaluate import EVALUATION_SEEDS, run_episodes
+from dtenv import presets
+from dtenv.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tried for one heuristic."""
+
+    env_id: str
+    names: tuple[str, ...]
+    """of the settings"""
+    grid: Sequence[tuple[float, ...]]
+    rule: Callable[[Any, tuple[float, ...]], Rule]
+    """the heuristic of a scenario and a setting"""
+    scenarios: dict[str, Scenario]
+    """by what the table calls them"""
+    episodes: int
+
+
+def _presets(env_id: str, *names: str) -> dict[str, Scenario]:
+    return {name: presets.resolve(name, env_id) for name in names}
+
+
+SEARCHES = {
+    "hysteresis": Search(
+        "DTAssociation-v0",
+        ("margin",),
+        [(margin,) for margin in (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)],
+        lambda scenario, setting: hysteresis(*setting, scenario.network.area_m),
+        {f"S = {s}": presets.resolve("balanced", num_servers=s) for s in (9, 15, 21)},
+        episodes=16,
+    ),
+    "payback": Search(
+        "DTMigration-v0",
+        ("slots", "hysteresis"),
+        list(itertools.product((6.0, 8.0, 10.0, 12.0, 14.0), (0.0, 0.1, 0.2, 0.3, 0.4))),
+        lambda scenario, setting: migration.payback(*setting),
+        _presets("DTMigration-v0", "balanced", "gauss-markov", "ping-pong"),
+        episodes=64,
+    ),
+    "lookahead": Search(
+        "DTMigration-v0",
+        ("horizon",),
+        [(horizon,) for horizon in (5, 10, 15, 20, 30)],
+        lambda scenario, setting: migration.lookahead(int(setting[0]), scenario),
+        _presets("DTMigration-v0", "balanced", "gauss-markov", "ping-pong"),
+        episodes=64,
+    ),
+}
+"""By heuristic. The settings of migration's are tuned for all its presets at once, but for the one without a price."""
+
+
+@dataclass
+class Tune:
+    """What to tune."""
+
+    heuristic: Annotated[Literal["hysteresis", "payback", "lookahead"], tyro.conf.Positional]
+    """which one"""
+    episodes: int | None = None
+    """tuning episodes of every scenario; by default 16 for hysteresis, 64 for the others"""
+
+
+def main(tune: Tune) -> None:
+    """Print the mean score of every setting on every scenario, and the best setting."""
+    search = SEARCHES[tune.heuristic]
+    seeds = range(EVALUATION_SEEDS.start - (tune.episodes or search.episodes), EVALUATION_SEEDS.start)
+    scores: dict[tuple[float, ...], list[float]] = {}
+    for setting in tqdm(search.grid, desc=tune.heuristic, unit="setting"):
+        means = []
+        for scenario in search.scenarios.values():
+            policy = SlotPolicy(tune.heuristic, search.rule(scenario, setting), scenario)
+            rows = run_episodes(policy, search.env_id, scenario, seeds)
+            means.append(float(np.mean([row["score"] for row in rows])))
+        scores[setting] = [*means, float(np.mean(means))]
+    print("".join(f"{head:>14}" for head in (*search.names, *search.scenarios, "mean")))
+    for setting, means in scores.items():
+        print("".join(f"{value:>14g}" for value in setting) + "".join(f"{score:>14.4f}" for score in means))
+    best = max(scores, key=lambda setting: scores[setting][-1])
+    chosen = ", ".join(f"{name} {value:g}" for name, value in zip(search.names, best, strict=True))
+    print(f"best mean over {len(seeds)} tuning episodes of each scenario: {chosen}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Tune))
