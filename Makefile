@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO = $(if $(SITES),--sites "$(SITES)") $(if $(TRACE),--trace "$(TRACE)")
+# ENV from the command line alone: shells have an environment variable of that name.
+DEMO = $(if $(filter command line,$(origin ENV)),--env-id "$(ENV)") $(if $(SITES),--sites "$(SITES)") $(if $(TRACE),--trace "$(TRACE)")
 
 .PHONY: demo test slow lint clean
 
@@ -12,7 +13,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
 	touch $@
 
-demo: $(VENV)/installed  ## train, compare, draw: writes runs/demo
+demo: $(VENV)/installed  ## train, compare, draw: writes runs/demo; ENV=DTMigration-v0, SITES=… TRACE=…
 	$(BIN)/python -m benchmarks.demo $(DEMO) $(ARGS)
 
 test: $(VENV)/installed  ## the default test suite

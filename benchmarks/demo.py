@@ -2,6 +2,7 @@
 
 python -m benchmarks.demo                                       # synthetic sites and walks
 python -m benchmarks.demo --sites sites.csv --trace walks.csv   # real ones
+python -m benchmarks.demo --env-id DTMigration-v0               # no learner there yet: the heuristics alone
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import tyro
@@ -25,103 +26,122 @@ from agents.policy import Policy
 from agents.tracking import Tracker
 from benchmarks import plots
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
+from benchmarks.reports import REPORTS, Report
 from benchmarks.statistics import ranking
-from dtenv.scenario import AssociationScenario
+from dtenv import presets
+from dtenv.scenario import Scenario
 from dtenv.traces import scenario_from_options
-
-ENV_ID = "DTAssociation-v0"
 
 
 @dataclass
 class Demo:
     """Settings of the demonstration."""
 
-    scenario: str = "balanced"
-    """name of a preset"""
-    num_servers: int = 15
-    """edge servers, S"""
-    num_slots: int = 60
-    """slots of an episode"""
+    env_id: Literal["DTAssociation-v0", "DTPlacementMA-v0", "DTMigration-v0"] = "DTAssociation-v0"
+    """the environment"""
+    scenario: str | None = None
+    """name of a preset; by default the environment's first"""
+    num_users: int | None = None
+    """users; by default the preset's"""
+    num_servers: int | None = None
+    """servers, S, or stations, M; by default the preset's"""
+    num_slots: int | None = None
+    """slots of an episode; by default the preset's, in DTAssociation-v0 60"""
     sites: str | None = None
     """file of station sites, together with --trace"""
     trace: str | None = None
     """file or folder of recorded walks, together with --sites"""
-    episodes: int = 24
-    """held-out episodes for every agent"""
+    episodes: int | None = None
+    """held-out episodes for every agent; by default 24, in DTMigration-v0 48"""
     total_steps: int = 150_000
-    """PPO's environment steps; with 0 the heuristics are compared alone"""
+    """PPO's environment steps where it can learn; with 0 the heuristics are compared alone"""
     seed: int = 1
     """of the training"""
-    out: Path = Path("runs/demo")
-    """where to write"""
+    out: Path | None = None
+    """where to write; by default runs/demo, runs/demo-placement or runs/demo-migration"""
 
-    def resolve(self) -> AssociationScenario:
+    def resolve(self) -> Scenario:
         """The scenario to run on."""
-        fields = {"num_servers": self.num_servers, "num_slots": self.num_slots}
-        return scenario_from_options(self.scenario, self.sites, self.trace, **fields)
+        given = {
+            "num_users": self.num_users,
+            presets.resolve(None, self.env_id).SITES: self.num_servers,
+            "num_slots": self.num_slots,
+        }
+        fields = {name: value for name, value in given.items() if value is not None}
+        fields = {**REPORTS[self.env_id].overrides, **fields}
+        return scenario_from_options(self.scenario, self.sites, self.trace, self.env_id, **fields)
 
 
 def main(demo: Demo) -> None:
     """Train, evaluate, rank, draw, and say where everything lies."""
     start = time.perf_counter()
+    report = REPORTS[demo.env_id]
+    out = demo.out or Path("runs") / report.demo_out
     scenario = demo.resolve()
-    demo.out.mkdir(parents=True, exist_ok=True)
-    about = describe(scenario)
+    out.mkdir(parents=True, exist_ok=True)
+    about = describe(demo.env_id, scenario)
     print(about)
-    with Tracker(demo, enabled=True, name=f"demo__{ENV_ID}__{demo.seed}", folder=demo.out) as tracker:
+    learns = bool(demo.total_steps and agents.LEARNERS[demo.env_id])
+    if demo.total_steps and not learns:
+        print(f"{demo.env_id} has no learner yet: its heuristics are compared alone")
+    with Tracker(demo, enabled=True, name=f"demo__{demo.env_id}__{demo.seed}", folder=out) as tracker:
         curve: list[dict[str, Any]] = []
-        policies: list[Policy] = [make(scenario) for make in agents.HEURISTICS.values()]
-        if demo.total_steps:
-            policies.append(train(demo, scenario, curve, tracker))
-        rows = evaluate(policies, scenario, list(EVALUATION_SEEDS[: demo.episodes]))
-        table = ranking(rows, reference="hysteresis")
-        print_table(table, demo.episodes)
+        policies: list[Policy] = [make(scenario) for make in agents.HEURISTICS[demo.env_id].values()]
+        if learns:
+            policies.append(train(demo, scenario, out / "ppo.safetensors", curve, tracker))
+        seeds = list(EVALUATION_SEEDS[: demo.episodes or report.demo_episodes])
+        rows = evaluate(demo.env_id, policies, scenario, seeds)
+        table = ranking(rows, report.reference, report.figures)
+        print_table(table, report, len(seeds))
         for line in table:
             tracker.log({f"evaluation/{line['agent']}": line["score"].mean})
 
-        write_rows(demo.out / "rows.csv", rows)
+        write_rows(out / "rows.csv", rows)
         files = {"rows.csv": "one row an episode and agent"}
-        plots.comparison(demo.out / "comparison.png", table, about)
+        beside = [figure for figure in report.figures if figure.column in report.drawn]
+        plots.comparison(out / "comparison.png", table, about, beside)
         files["comparison.png"] = "scores with intervals"
         if curve:
-            write_rows(demo.out / "learning_curve.csv", curve)
-            levels = {line["agent"]: line["score"].mean for line in table if line["agent"] in SHOWN}
-            plots.learning_curve(demo.out / "learning_curve.png", curve, levels, about)
+            write_rows(out / "learning_curve.csv", curve)
+            levels = {line["agent"]: line["score"].mean for line in table if line["agent"] in report.levels}
+            plots.learning_curve(out / "learning_curve.png", curve, levels, about)
             files["learning_curve.csv"] = "one row a rollout"
             files["learning_curve.png"] = "PPO's score while it learns"
-        shown = policies[-1]
-        animate(demo.out / "policy.gif", shown, scenario, EVALUATION_SEEDS[0])
-        files["policy.gif"] = f"{shown.name} playing held-out seed {EVALUATION_SEEDS[0]}"
+        best = next(policy for policy in policies if policy.name == table[0]["agent"])
+        shown = policies[-1] if learns else best
+        animate(out / "policy.gif", demo.env_id, shown, scenario, seeds[0])
+        files["policy.gif"] = f"{shown.name} playing held-out seed {seeds[0]}"
         for name in files:
             if name.endswith((".png", ".gif")):
-                tracker.log_media(name.split(".")[0], demo.out / name)
+                tracker.log_media(name.split(".")[0], out / name)
         record = manifest(scenario, settings=dataclasses.asdict(demo), seconds=round(time.perf_counter() - start, 1))
-        (demo.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+        (out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
         files["manifest.json"] = "command, commit, versions, scenario"
-        if demo.total_steps:
+        if learns:
             files["ppo.safetensors"] = 'the policy: agents.load("ppo", …, checkpoint=…)'
-        print(f"\nwritten to {demo.out}/ in {time.perf_counter() - start:.0f} s:")
+        print(f"\nwritten to {out}/ in {time.perf_counter() - start:.0f} s:")
         for name, what in files.items():
             print(f"  {name:<20} {what}")
         print(f"  {'wandb/':<20} the run's W&B log, offline; `wandb sync` uploads it")
 
 
-SHOWN = ("nearest", "stay", "hysteresis", "local-search")
-
-
-def describe(scenario: AssociationScenario) -> str:
+def describe(env_id: str, scenario: Scenario) -> str:
     """One or two lines on what is being run."""
-    network = scenario.network
-    text = f"{ENV_ID} '{scenario.name}': {network.num_users} users, {network.num_servers} servers, "
-    text += f"{scenario.episode.num_slots} slots of {scenario.mobility.slot_seconds:g} s"
-    recording = scenario.mobility.recording
+    text = f"{env_id} '{scenario.name}': {scenario.value('num_users')} users, "
+    text += f"{scenario.num_sites} {REPORTS[env_id].sites[1]}, "
+    text += f"{scenario.value('num_slots')} slots of {scenario.value('slot_seconds'):g} s"
+    recording = scenario.value("recording")
     return text if recording is None else f"{text}\n{recording.provenance['note']}"
 
 
-def train(demo: Demo, scenario: AssociationScenario, curve: list[dict[str, Any]], tracker: Tracker) -> Policy:
+def train(demo: Demo, scenario: Any, save: Path, curve: list[dict[str, Any]], tracker: Tracker) -> Policy:
     """PPO on training seeds, with a progress bar; fills `curve`."""
     args = ppo.Args(
-        total_steps=demo.total_steps, num_slots=demo.num_slots, seed=demo.seed, save=demo.out / "ppo.safetensors"
+        env_id=demo.env_id,
+        total_steps=demo.total_steps,
+        num_slots=scenario.value("num_slots"),
+        seed=demo.seed,
+        save=save,
     )
     with ppo.progress_bar() as show:
 
@@ -134,40 +154,44 @@ def train(demo: Demo, scenario: AssociationScenario, curve: list[dict[str, Any]]
         return ppo.train(args, scenario, report)
 
 
-def evaluate(policies: Sequence[Policy], scenario: AssociationScenario, seeds: Sequence[int]) -> list[dict[str, Any]]:
+def evaluate(env_id: str, policies: Sequence[Policy], scenario: Scenario, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of all policies on the same held-out episodes."""
     rows: list[dict[str, Any]] = []
-    slots = len(policies) * len(seeds) * scenario.episode.num_slots
+    slots = len(policies) * len(seeds) * scenario.value("num_slots")
     with tqdm(total=slots, desc="held-out episodes", unit="slot", bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
         for policy in policies:
             bar.set_postfix_str(policy.name)
-            rows += run_episodes(policy, ENV_ID, scenario, seeds, progress=bar.update)
+            rows += run_episodes(policy, env_id, scenario, seeds, progress=bar.update)
     return rows
 
 
-def print_table(table: Sequence[Mapping[str, Any]], episodes: int) -> None:
+def print_table(table: Sequence[Mapping[str, Any]], report: Report, episodes: int) -> None:
     """The ranked table."""
     print(f"\nscore a slot: mean over {episodes} held-out episodes and 95 % interval; all agents on the same episodes")
-    print(f"{'':>2}  {'agent':<15}{'score':<28}{'paired, minus hysteresis':<30}{'energy':>8}{'moves':>7}{'broken':>8}")
+    head = f"{'':>2}  {'agent':<22}{'score':<28}{f'paired, minus {report.reference}':<30}"
+    print(head + "".join(f"{figure.short:>9}" for figure in report.figures))
     for place, line in enumerate(table, 1):
-        difference = "" if line["agent"] == "hysteresis" else f"{line['difference']:+.4f}"
+        difference = "" if line["agent"] == report.reference else f"{line['difference']:+.4f}"
         print(
-            f"{place:>2}  {line['agent']:<15}{line['score']!s:<28}{difference:<30}"
-            f"{line['energy']:>8,.0f}{line['migrations']:>7.2f}{line['violation_rate']:>8.1%}"
+            f"{place:>2}  {line['agent']:<22}{line['score']!s:<28}{difference:<30}"
+            + "".join(f"{format(line[figure.column], figure.spec):>9}" for figure in report.figures)
         )
-    print("energy: summed over servers, unshaped; moves: twins migrated; broken: slots with a violated constraint")
+    print("; ".join(f"{figure.short}: {figure.note}" for figure in report.figures))
 
 
-def animate(path: Path, policy: Policy, scenario: AssociationScenario, seed: int, slots: int = 40) -> None:
-    """The first slots of one episode as a GIF."""
-    env = gym.make(ENV_ID, scenario=scenario.override(**policy.overrides), render_mode="rgb_array")
+def animate(path: Path, env_id: str, policy: Policy, scenario: Scenario, seed: int, pictures: int = 40) -> None:
+    """One episode as a GIF, or its first slots; of a long one every so many slots."""
+    env = gym.make(env_id, scenario=scenario.override(**policy.overrides), render_mode="rgb_array")
     obs, _ = env.reset(seed=seed)
     policy.reset(seed)
     frames = []
-    for _ in range(min(slots, scenario.episode.num_slots)):
+    slots = scenario.value("num_slots")
+    stride = max(1, slots // pictures)
+    for slot in range(min(slots, pictures * stride)):
         obs, *_ = env.step(policy.act(obs))
-        picture: Any = env.render()
-        frames.append(Image.fromarray(picture).quantize(256))
+        if slot % stride == 0:
+            picture: Any = env.render()
+            frames.append(Image.fromarray(picture).quantize(256))
     env.close()
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=250, loop=0, optimize=True)
 

@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from benchmarks.reports import Figure
+
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
@@ -22,13 +24,20 @@ def _axes(width: float, height: float) -> tuple[Any, Any]:
     return figure, axes
 
 
-def comparison(path: Path, ranking: Sequence[Mapping[str, Any]], title: str, learned: Sequence[str] = ("ppo",)) -> None:
-    """Score of every agent with its interval, best on top; raw energy and violation rate beside it."""
+def comparison(
+    path: Path,
+    ranking: Sequence[Mapping[str, Any]],
+    title: str,
+    figures: Sequence[Figure],
+    learned: Sequence[str] = ("ppo",),
+) -> None:
+    """Score of every agent with its interval, best on top; figures beside it."""
     lines = list(reversed(ranking))
     figure, axes = _axes(9.0, 0.6 + 0.45 * len(lines))
     worst = min(line["score"].low for line in lines if line["agent"] != "random")
     best = max(line["score"].high for line in lines)
     left = worst - 0.15 * (best - worst)
+    columns = [(1.08 + 0.08 * i, shown) for i, shown in enumerate(figures)]
 
     def beside(x: float, y: float, text: str, colour: str) -> None:
         axes.annotate(
@@ -37,16 +46,16 @@ def comparison(path: Path, ranking: Sequence[Mapping[str, Any]], title: str, lea
 
     for y, line in enumerate(lines):
         score, colour = line["score"], ACCENT if line["agent"] in learned else INK
-        for x, figure_text in ((1.08, f"{line['energy']:,.0f}"), (1.16, f"{line['violation_rate']:.1%}")):
-            beside(x, y, figure_text, INK)
+        for x, shown in columns:
+            beside(x, y, format(line[shown.column], shown.spec), INK)
         if score.mean < left:  # far below the rest: told in words, so that the rest can be told apart
             axes.annotate(f"◂ {score.mean:.3f}", (left, y), va="center", fontsize=9, color=MUTED)
             continue
         axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
         axes.plot(score.mean, y, "o", color=colour, markersize=6)
         axes.annotate(f"{score.mean:.4f}", (score.mean, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
-    for x, head in ((1.08, "energy"), (1.16, "broken")):
-        beside(x, len(lines) - 0.45, head, MUTED)
+    for x, shown in columns:
+        beside(x, len(lines) - 0.45, shown.short, MUTED)
     axes.set(yticks=range(len(lines)), xlim=(left, best + 0.1 * (best - worst)), ylim=(-0.6, len(lines) - 0.3))
     axes.set_yticklabels([line["agent"] for line in lines])
     axes.set_xlabel("score a slot (mean and 95 % interval)", color=INK)

@@ -57,7 +57,7 @@ class Report:
     table_sites: tuple[int | None, ...] = (None,)
     """numbers of servers or stations of the published table; None is the preset's own"""
     table_episodes: int = 40
-    table_overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     """fields of the scenarios in the published table, and in the demo"""
     demo_episodes: int = 24
     demo_out: str
@@ -82,7 +82,7 @@ REPORTS: dict[str, Report] = {
         sites=("S", "servers"),
         table_scenarios=("balanced",),
         table_sites=(9, 15, 21),
-        table_overrides={"num_slots": 60},
+        overrides={"num_slots": 60},
         demo_out="demo",
     ),
     "DTPlacementMA-v0": Report(
@@ -116,10 +116,10 @@ REPORTS: dict[str, Report] = {
         reference="payback",
         levels=("never", "best-latency", "payback", "lookahead"),
         figures=(
-            Figure("migrations", "migrations", "migrations", ".1f", "an episode", True),
-            Figure("handovers", "hand-overs", "handovers", ".1f", "changes of access station an episode", True),
-            Figure("downtime", "downtime, s", "down", ".1f", "seconds an episode that twins were down", True),
-            Figure("cost", "late", "late", ".1%", "updates past their deadline"),
+            Figure("migrations", "migrations", "moves", ".1f", "migrations an episode", True),
+            Figure("handovers", "hand-overs", "handed", ".1f", "changes of access station an episode", True),
+            Figure("downtime", "downtime, s", "down", ".1f", "seconds an episode that the twin was down", True),
+            Figure("cost", "late", "late", ".1%", "slots whose update was past its deadline"),
         ),
         drawn=("migrations", "downtime", "cost"),
         sites=("M", "stations"),

@@ -2,9 +2,11 @@
 
     python -m benchmarks.speed --out runs/speed
 
-Every contender plays the same wall time after a warm-up, in turns, `repeats` times; the median counts. mobile-env is
-another cell-selection suite (13 cells, 30 users); "CVXPY in the loop" is our environment with the allocation solved by
-benchmarks/cvxpy_loop.py, a parametrised problem whose tangents are renewed until it stands still.
+Every contender plays the same wall time after a warm-up, in turns, `repeats` times; the median counts. The last column
+says how many times as fast an environment of ours is as its counterpart in the same turn. mobile-env is another
+cell-selection suite: its large scenario (13 cells, 30 users) has a central controller, or an agent a user. "CVXPY in
+the loop" is our environment with the allocation solved by benchmarks/cvxpy_loop.py, a parametrised problem whose
+tangents are renewed until it stands still.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
-import dtenv  # noqa: F401 (registers the environments)
+import dtenv
 from benchmarks.cvxpy_loop import CvxpyAllocation
 from benchmarks.evaluate import manifest, write_rows
 from dtenv import presets
@@ -39,8 +41,12 @@ class Speed:
     """where to write"""
 
 
-def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Callable[[float], float]:
-    """Plays an environment for some seconds, resets included; gives steps a second."""
+Play = Callable[[float], float]
+"""Plays for some seconds and gives steps a second."""
+
+
+def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Play:
+    """Plays an environment, resets included, with one action an episode; of many agents, all in one step."""
 
     def play(seconds: float) -> float:
         steps, seed = 0, 0
@@ -50,7 +56,7 @@ def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Callable[[
             action, over = choose(obs, info), False
             while not over:
                 _, _, terminated, truncated, _ = env.step(action)
-                over = terminated or truncated
+                over = all(truncated.values()) if isinstance(truncated, dict) else terminated or truncated
                 steps += 1
                 if not steps % 16 or over:
                     elapsed = time.perf_counter() - start
@@ -61,7 +67,7 @@ def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Callable[[
     return play
 
 
-def bare_kernel() -> Callable[[float], float]:
+def bare_kernel() -> Play:
     """Our kernel without Gymnasium: what its interface leaves to gain."""
     env: Any = gym.make("DTAssociation-v0", disable_env_checker=True).unwrapped
 
@@ -80,7 +86,7 @@ def bare_kernel() -> Callable[[float], float]:
     return play
 
 
-def cvxpy_in_the_loop() -> Callable[[float], float]:
+def cvxpy_in_the_loop() -> Play:
     """Our environment with γ from CVXPY, handed in as the agent's."""
     env: Any = gym.make("DTAssociation-v0", history="action", disable_env_checker=True)
     solver = CvxpyAllocation(env.unwrapped.scenario)
@@ -119,30 +125,66 @@ class Noop(gym.Env):
         return self._obs, 0.0, False, False, {}
 
 
-def mobile_env() -> Callable[[float], float]:
-    """mobile-env's large scenario under its central controller."""
-    import mobile_env  # noqa: F401 (registers its environments)
+OURS, CVXPY = "DTAssociation-v0, exact allocation", "DTAssociation-v0, CVXPY in the loop"
+CENTRAL, AGENTS = "mobile-large-central-v0", "mobile-large-ma-v0"
 
-    env = gym.make("mobile-large-central-v0", disable_env_checker=True)
+COUNTERPARTS: dict[str, tuple[str, ...]] = {
+    OURS: (CENTRAL, CVXPY),
+    "DTAssociation-v0, no history": (CENTRAL,),
+    "DTPlacementMA-v0, central controller": (CENTRAL,),
+    "DTPlacementMA-v0, Parallel": (AGENTS,),
+    "DTMigration-v0": (CENTRAL,),
+}
+"""What each of ours is divided by."""
+
+
+def still(obs: Any, info: dict[str, Any]) -> Any:
+    """Leaves twins where they are."""
+    return info["server"]
+
+
+def sampled(env: Any) -> Play:
+    """Plays random actions."""
     env.action_space.seed(0)
     return player(env, lambda obs, info: env.action_space.sample())
 
 
-def contenders() -> dict[str, Callable[[float], float]]:
-    """What is measured, by name."""
-    ours = {
-        f"DTAssociation-v0, {what}": player(
-            gym.make("DTAssociation-v0", disable_env_checker=True, **settings), lambda obs, info: info["server"]
-        )
-        for what, settings in (("exact allocation", {}), ("no history", {"history": "none"}))
+def ours() -> dict[str, Play]:
+    """Our environments; DTPlacementMA-v0's default has 100 users and 10 stations."""
+    parallel = dtenv.parallel_env("DTPlacementMA-v0")
+    for k, agent in enumerate(parallel.possible_agents):
+        parallel.action_space(agent).seed(k)
+    made: dict[str, Any] = {name: gym.make(name, disable_env_checker=True) for name in presets.PRESETS}
+    no_history = gym.make("DTAssociation-v0", history="none", disable_env_checker=True)
+    return {
+        OURS: player(made["DTAssociation-v0"], still),
+        "DTAssociation-v0, no history": player(no_history, still),
+        CVXPY: cvxpy_in_the_loop(),
+        "DTPlacementMA-v0, central controller": sampled(made["DTPlacementMA-v0"]),
+        "DTPlacementMA-v0, Parallel": player(
+            parallel, lambda obs, info: {agent: parallel.action_space(agent).sample() for agent in parallel.agents}
+        ),
+        "DTMigration-v0": player(made["DTMigration-v0"], still),
     }
+
+
+def contenders() -> dict[str, Play]:
+    """What is measured, by name."""
+    import mobile_env  # noqa: F401 (registers its environments)
+
     gym.register("dtenv/Noop-v0", Noop)
-    return ours | {
-        "DTAssociation-v0, CVXPY in the loop": cvxpy_in_the_loop(),
-        "mobile-large-central-v0": mobile_env(),
-        "bare kernel, no Gymnasium": bare_kernel(),
+    return {
+        **ours(),
+        CENTRAL: sampled(gym.make(CENTRAL, disable_env_checker=True)),
+        AGENTS: sampled(gym.make(AGENTS, disable_env_checker=True)),
+        "bare kernel of DTAssociation-v0, no Gymnasium": bare_kernel(),
         "no-op environment": player(gym.make("dtenv/Noop-v0", disable_env_checker=True), lambda obs, info: 0),
     }
+
+
+def times(ours: list[float], theirs: list[float]) -> float:
+    """How many times as fast, in the median turn."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def main(settings: Speed) -> None:
@@ -154,25 +196,27 @@ def main(settings: Speed) -> None:
     for _ in range(settings.repeats):
         for name, play in plays.items():
             speeds[name].append(play(settings.seconds))
-    ours = speeds["DTAssociation-v0, exact allocation"]
     rows = [
         {
             "environment": name,
             "steps_per_second": round(statistics.median(values), 1),
             "lowest": round(min(values), 1),
             "highest": round(max(values), 1),
-            "ours_is_times": round(statistics.median(a / b for a, b in zip(ours, values, strict=True)), 2),
+            "times_as_fast_as": ", ".join(
+                f"{times(values, speeds[other]):,.3g}x {other}" for other in COUNTERPARTS.get(name, ())
+            ),
         }
         for name, values in speeds.items()
     ]
-    record = manifest(presets.resolve("balanced"), seconds=settings.seconds, repeats=settings.repeats)
+    played = [presets.resolve(None, name) for name in presets.PRESETS]
+    record = manifest(*played, seconds=settings.seconds, repeats=settings.repeats)
     settings.out.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out / "speed.csv", rows)
     (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    lines = ["| environment | steps/s | lowest to highest | ours is |", "|---|---:|---:|---:|"]
+    lines = ["| environment | steps/s | lowest to highest | times as fast as |", "|---|---:|---:|---|"]
     for row in rows:
         span = f"{row['lowest']:,.0f} to {row['highest']:,.0f}"
-        lines.append(f"| {row['environment']} | {row['steps_per_second']:,.0f} | {span} | {row['ours_is_times']:g}x |")
+        lines.append(f"| {row['environment']} | {row['steps_per_second']:,.0f} | {span} | {row['times_as_fast_as']} |")
     table = "\n".join(lines)
     (settings.out / "speed.md").write_text(table + "\n")
     print(f"{table}\n\n{record['machine']}; medians of {settings.repeats} turns of {settings.seconds:g} s")

@@ -1,73 +1,111 @@
-"""Shipped agents and heuristics on held-out episodes, for several numbers of servers: the README's table.
+"""Shipped agents and heuristics on held-out episodes of several presets or sizes: the published tables.
 
-python -m benchmarks.table --out docs/results
+python -m benchmarks.table --out docs/results/balanced
+python -m benchmarks.table --env-id DTPlacementMA-v0 --out docs/results/placement
+python -m benchmarks.table --env-id DTMigration-v0 --out docs/results/migration
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import tyro
 from tqdm import tqdm
 
 import agents
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
-from benchmarks.statistics import ranking
+from benchmarks.reports import REPORTS
+from benchmarks.statistics import paired_ratio, ranking
 from dtenv import presets
-
-ENV_ID = "DTAssociation-v0"
+from dtenv.scenario import Scenario
 
 
 @dataclass
 class Table:
-    """Settings of the table."""
+    """Settings of the table. What is left out is as in the published one of the environment."""
 
-    scenario: str = "balanced"
-    """name of a preset"""
-    servers: tuple[int, ...] = (9, 15, 21)
-    """numbers of servers, S"""
-    agents: tuple[str, ...] = (*agents.HEURISTICS, *agents.LEARNERS)
-    """heuristics and learners by name; learners by their shipped checkpoints"""
-    episodes: int = 40
-    """held-out episodes for each agent and number of servers"""
-    num_slots: int = 60
+    env_id: Literal["DTAssociation-v0", "DTPlacementMA-v0", "DTMigration-v0"] = "DTAssociation-v0"
+    """the environment"""
+    scenarios: tuple[str, ...] = ()
+    """names of presets"""
+    servers: tuple[int, ...] = ()
+    """numbers of servers or stations, each with every preset"""
+    agents: tuple[str, ...] = ()
+    """heuristics and learners by name, by default all; learners by their shipped checkpoints"""
+    episodes: int | None = None
+    """held-out episodes of every agent on every scenario"""
+    num_slots: int | None = None
     """slots of an episode"""
     out: Path = Path("runs/table")
     """where to write"""
 
+    def cells(self) -> list[Scenario]:
+        """The scenarios, in the table's order."""
+        report, found = REPORTS[self.env_id], []
+        slots = {} if self.num_slots is None else {"num_slots": self.num_slots}
+        for name in self.scenarios or report.table_scenarios:
+            preset = presets.resolve(name, self.env_id, **{**report.overrides, **slots})
+            for sites in self.servers or report.table_sites:
+                found.append(preset if sites is None else preset.override(**{preset.SITES: sites}))
+        return found
+
 
 def main(table: Table) -> None:
     """Run everything and write rows, manifest and a Markdown table."""
-    seeds = list(EVALUATION_SEEDS[: table.episodes])
+    report, cells = REPORTS[table.env_id], table.cells()
+    names = table.agents or (*agents.HEURISTICS[table.env_id], *agents.LEARNERS[table.env_id])
+    seeds = list(EVALUATION_SEEDS[: table.episodes or report.table_episodes])
     rows, lines = [], []
-    cells = [(servers, name) for servers in table.servers for name in table.agents]
-    for servers, name in tqdm(cells, desc="held-out episodes", unit="agent"):
-        scenario = presets.resolve(table.scenario, num_servers=servers, num_slots=table.num_slots)
-        rows += run_episodes(agents.load(name, ENV_ID, scenario=scenario), ENV_ID, scenario, seeds)
-    for servers in table.servers:
-        own = [row for row in rows if row["num_servers"] == servers]
-        lines += [
-            f"`{table.scenario}`, S = {servers}, {table.episodes} held-out episodes of {table.num_slots} slots:",
-            "",
-            "| agent | score a slot [95 %] | paired, minus hysteresis | raw energy | twins moved | slots broken |",
-            "|---|---|---|---:|---:|---:|",
-        ]
-        for line in ranking(own, reference="hysteresis"):
-            difference = "" if line["agent"] == "hysteresis" else f"{line['difference']:+.4f}"
-            lines.append(
-                f"| {line['agent']} | {line['score']} | {difference} | {line['energy']:,.0f} "
-                f"| {line['migrations']:.2f} | {line['violation_rate']:.1%} |"
-            )
-        lines.append("")
-    record = manifest(presets.resolve(table.scenario), servers=table.servers, episodes=table.episodes)
+    with tqdm(total=len(cells) * len(names), desc="held-out episodes", unit="agent") as bar:
+        for scenario in cells:
+            own = []
+            for name in names:
+                policy = agents.load(name, table.env_id, scenario=scenario)
+                own += run_episodes(policy, table.env_id, scenario, seeds)
+                bar.update()
+            title = f"`{scenario.name}`"
+            if table.servers or report.table_sites != (None,):
+                title += f", {report.sites[0]} = {scenario.num_sites}"
+            lines += [f"{title}, {len(seeds)} held-out episodes of {scenario.value('num_slots')} slots:", ""]
+            lines += [*markdown(table.env_id, own), ""]
+            rows += own
+    record = manifest(*cells, episodes=len(seeds))
     table.out.mkdir(parents=True, exist_ok=True)
     write_rows(table.out / "rows.csv", rows)
     (table.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
     (table.out / "table.md").write_text("\n".join(lines))
     print("\n".join(lines))
     print(f"written to {table.out}/")
+
+
+def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of one scenario's table, best score first."""
+    report = REPORTS[env_id]
+    reference = report.reference
+    known = {row["agent"] for row in rows}
+    heads = ["agent", "score a slot [95 %]", f"paired, minus {reference}"]
+    rules = ["---"] * 3
+    ratio = report.ratio if report.ratio and report.ratio[1] in known else None
+    if ratio:
+        head = next(figure.head for figure in report.figures if figure.column == ratio[0])
+        heads.append(f"{head} / {ratio[1]}'s")
+        rules.append("---")
+    heads += [figure.head for figure in report.figures]
+    rules += ["---:"] * len(report.figures)
+    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    for line in ranking(rows, reference, report.figures):
+        cells = [line["agent"], str(line["score"])]
+        cells.append("" if line["agent"] == reference else f"{line['difference']:+.4f}")
+        if ratio:
+            column, best = ratio
+            cells.append("" if line["agent"] == best else f"{paired_ratio(rows, line['agent'], best, column):.3f}")
+        cells += [format(line[figure.column], figure.spec) for figure in report.figures]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":
