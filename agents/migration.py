@@ -12,8 +12,7 @@ from dtenv.compiled import compiled
 from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import interaction_utility
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration import Slot
-from dtenv.tasks.migration_slot import Constants, migration_price, utility_time
+from dtenv.tasks.migration_slot import Constants, Slot, migration_price, utility_time
 from dtenv.tasks.uplink import choose_access, link_gains
 
 

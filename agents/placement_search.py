@@ -78,8 +78,8 @@ def relocate(
         c: the scenario's constants.
         slot: what is known of the slot.
         server: improved in place.
-        free: station whose hosting is not charged, or -1.
-        banned: station that takes no twins, or -1; those it has leave, whatever it costs.
+        free: station whose hosting is not charged and that alone twins move to, or -1 for any.
+        banned: station that twins leave, whatever it costs, while no others move; or -1.
         worth: station_worth of all stations (M,), written.
         stations: work array, its loads of `server` given.
         users: work array (USER_TERMS, N).
@@ -95,11 +95,13 @@ def relocate(
         moved = False
         for u in range(len(server)):
             home = server[u]
+            if (banned >= 0 and home != banned) or home == free:
+                continue
             server[u] = -1
             without = station_worth(c, slot, server, home, home == free, stations, users)
             target, gain, target_worth = home, -np.inf if home == banned else LEAST_GAIN, 0.0
             for k in range(num_stations):
-                if k in (home, banned) or held[k] >= slot.capacity[k]:
+                if k in (home, banned) or (free >= 0 and k != free) or held[k] >= slot.capacity[k]:
                     continue
                 server[u] = k
                 value = station_worth(c, slot, server, k, k == free, stations, users)
@@ -122,6 +124,7 @@ def improve(c: Constants, slot: Slot, server: np.ndarray) -> float:
     add_loads(c, slot, server, stations)
     relocate(c, slot, server, -1, -1, worth, stations, users)
     score = worth.sum()
+    promising = c.beta * c.host_cost  # what a changed set of hosts may lose before twins have settled on it
     improved = True
     while improved:
         improved = False
@@ -136,6 +139,9 @@ def improve(c: Constants, slot: Slot, server: np.ndarray) -> float:
                 relocate(c, slot, trial, -1, k, worth, stations, users)
             else:
                 relocate(c, slot, trial, k, -1, worth, stations, users)
+                worth[k] = station_worth(c, slot, trial, k, False, stations, users)
+            if worth.sum() <= score - promising:
+                continue
             relocate(c, slot, trial, -1, -1, worth, stations, users)
             if worth.sum() > score + LEAST_GAIN:
                 score, improved = worth.sum(), True

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario, Scenario
-from dtenv.tasks import association_slot, migration, placement_slot
+from dtenv.tasks import association_slot, migration_slot, placement_slot
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.placement import PlacementTask
@@ -109,7 +109,7 @@ TASKS: dict[type[Scenario], tuple[Any, dict[str, Any]]] = {
 SERVED: dict[type, int] = {
     association_slot.Slot: association_slot.Slot._fields.index("previous_server"),
     placement_slot.Slot: placement_slot.Slot._fields.index("previous_server"),
-    migration.Slot: migration.Slot._fields.index("server"),
+    migration_slot.Slot: migration_slot.Slot._fields.index("server"),
 }
 """The field of a slot that is shaped like a decision."""
 

@@ -78,6 +78,25 @@ class Constants(NamedTuple):
         )
 
 
+class Slot(NamedTuple):
+    """What is known when the twins of the agent's `n` users may move."""
+
+    user_xy: np.ndarray  # (n, 2) metres
+    step_xy: np.ndarray  # (n, 2) metres walked since the last slot
+    data_bits: np.ndarray  # (n,) what a migration moves
+    update_bits: np.ndarray  # (n,)
+    deadline_s: np.ndarray  # (n,) τ
+    wireless_s: np.ndarray  # (n,) of an update
+    access: np.ndarray  # (n,) station transmitted to
+    server: np.ndarray  # (n,) station that hosts the twin since the last slot
+    gain_db: np.ndarray  # (n, M)
+    room: np.ndarray  # (n, M) whether the twin may be there
+    latency_s: np.ndarray  # (n, M) T_upd were the twin there, all others as they are
+    price: np.ndarray  # (n, M) of moving the twin there
+    station_xy: np.ndarray  # (M, 2) metres
+    wired_m: np.ndarray  # (M, M) between stations
+
+
 @compiled
 def computing_weight(c: Constants, data_bits: float, update_bits: float) -> float:
     """Weight of a twin when its station's computing is shared."""

@@ -1,0 +1,254 @@
+"""DTPlacement: an episode's state, and the compiled kernels that begin it, play a slot and observe the next."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.physics.barrier import is_violated
+from dtenv.physics.latency import compute_latency, wired_latency, wireless_latency
+from dtenv.scenario.placement import ACTIONS, PlacementScenario
+from dtenv.tasks.placement_decode import bids_of_association, bids_of_prices, choose_hosts, match
+from dtenv.tasks.placement_slot import (
+    TRANSMITTING,
+    TWINS,
+    Slot,
+    Terms,
+    add_loads,
+    evaluate,
+)
+from dtenv.tasks.uplink import DIRECT, choose_access, gain_range_db, link_gains, link_rate, wired_distances
+from dtenv.world.placement import PlacementTape
+
+BID, PRICE, BINARY, ASSOCIATION = (ACTIONS.index(name) for name in ("bid", "price", "binary", "association"))
+
+
+class State(NamedTuple):
+    """What an episode's past leaves to its future, and the slot to be decided, for a batch (B)."""
+
+    server: np.ndarray  # (B, N) stations that hosted the twins in the last slot
+    previous: np.ndarray  # (B, N) in the slot before, for pictures
+    host: np.ndarray  # (B, M) stations that hosted in the last slot
+    slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
+    gain_db: np.ndarray  # (B, N, M) of that slot
+    access: np.ndarray  # (B, N) of that slot
+    wired_m: np.ndarray  # (B, M, M) between stations
+    loads: np.ndarray  # (B, STATION_TERMS, M) if twins stay, rows of `add_loads`
+
+
+class Fixed(NamedTuple):
+    """What is the same in all episodes of a scenario."""
+
+    transmit_power_w: np.ndarray  # (N,)
+    cycles_per_bit: np.ndarray  # (N,)
+    capacity: np.ndarray  # (M,)
+
+
+class Scale(NamedTuple):
+    """Divisors that bring observations into [-1, 1]."""
+
+    area_m: float
+    data_bits: float
+    update_bits: float
+    deadline_s: float
+    compute_hz: float
+    least_gain_db: float
+    most_gain_db: float
+
+    @classmethod
+    def of(cls, scenario: PlacementScenario) -> Scale:
+        """The upper ends of a scenario's ranges."""
+        network, twins = scenario.network, scenario.twins
+        return cls(
+            float(network.area_m),
+            max(twins.data_bits[1], 1e-9),
+            max(twins.update_bits[1], 1e-9),
+            scenario.objective.deadline_s[1],
+            network.compute_hz[1],
+            *gain_range_db(scenario.radio, network),
+        )
+
+
+class Batch(NamedTuple):
+    """All arrays of a batch of episodes."""
+
+    tape: PlacementTape
+    state: State
+    terms: Terms
+    fixed: Fixed
+    bid: np.ndarray  # (B, M, N) work array
+    host_bid: np.ndarray  # (B, M) work array
+    held: np.ndarray  # (B, M) work array, whole numbers
+    network_obs: np.ndarray  # (B, network.size) float32
+    station_obs: np.ndarray  # (B, M, own.size) float32; (B, 0, …) where nobody asks for it
+    mask: np.ndarray  # (B, N, M) bool
+    constants: np.ndarray  # (1,) record of Constants
+    scale: np.ndarray  # (1,) record of Scale
+
+    def flat(self) -> tuple[np.ndarray, ...]:
+        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
+        return (*self.tape, *self.state, *self.terms, *self.fixed, *self[4:])
+
+
+@compiled
+def named(arrays):
+    """The `Batch` of its `flat` tuple, inside a kernel."""
+    return Batch(
+        PlacementTape(*arrays[:7]), State(*arrays[7:15]), Terms(*arrays[15:18]), Fixed(*arrays[18:21]), *arrays[21:]
+    )
+
+
+@compiled
+def slot_at(batch: Batch, b: int) -> Slot:
+    """The slot that row b decides next."""
+    tape, state, fixed, t = batch.tape, batch.state, batch.fixed, batch.state.slot[b]
+    return Slot(
+        fixed.transmit_power_w,
+        tape.data_bits[b, t],
+        tape.update_bits[b, t],
+        fixed.cycles_per_bit,
+        tape.deadline_s[b],
+        state.gain_db[b],
+        state.access[b],
+        state.server[b],
+        tape.compute_hz[b, t],
+        fixed.capacity,
+        state.wired_m[b],
+    )
+
+
+@compiled
+def tune(batch: Batch, b: int) -> None:
+    """Gains and access stations of row b's slot."""
+    tape, state, t = batch.tape, batch.state, batch.state.slot[b]
+    user_xy, station_xy, gain_db = tape.user_xy[b, t], tape.station_xy[b], state.gain_db[b]
+    link_gains(batch.constants[0], user_xy, station_xy, tape.shadowing_db[b, t], gain_db)
+    choose_access(batch.constants[0], user_xy, station_xy, gain_db, state.access[b])
+
+
+@compiled
+def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
+    """Start the episode in row b: in slot 0 all stations host, and twins are at the nearest one with room."""
+    batch = named(arrays)
+    state, bid = batch.state, batch.bid[b]
+    state.access[b] = -1
+    state.slot[b] = 0
+    wired_distances(batch.tape.station_xy[b], state.wired_m[b])
+    tune(batch, b)
+    state.host[b] = True
+    bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], bid)
+    match(bid, state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
+    state.previous[b] = state.server[b]
+    state.slot[b] = 1
+    tune(batch, b)
+    observe(batch, b)
+
+
+@compiled
+def advance(arrays: tuple[np.ndarray, ...], numbers: np.ndarray, server: np.ndarray, mode: int) -> None:
+    """One slot of every row: decode the action, place the twins, observe the next slot.
+
+    Args:
+        arrays: a flat `Batch`; state, terms, observations and mask are updated in place.
+        numbers: stations' bids (B, M, 1 + N), or hosting bids and prices (B, M, 2), finite; empty in mode ASSOCIATION.
+        server: the association (B, N), in mode ASSOCIATION; else empty.
+        mode: BID, PRICE, BINARY or ASSOCIATION.
+    """
+    batch = named(arrays)
+    state, terms, c = batch.state, batch.terms, batch.constants[0]
+    for b in range(len(state.slot)):
+        slot = slot_at(batch, b)
+        bid, host_bid, host, hosted_by = batch.bid[b], batch.host_bid[b], state.host[b], state.server[b]
+        num_stations, num_users = bid.shape
+        if mode == ASSOCIATION:
+            bids_of_association(slot, server[b], host_bid, bid)
+        else:
+            for k in range(num_stations):
+                host_bid[k] = numbers[b, k, 0]
+            if mode == PRICE:
+                bids_of_prices(c, slot, numbers[b, :, 1], bid)
+            else:
+                for k in range(num_stations):
+                    for u in range(num_users):
+                        bid[k, u] = numbers[b, k, 1 + u]
+        for u in range(num_users):
+            state.previous[b, u] = hosted_by[u]
+        choose_hosts(host_bid, slot.capacity, num_users, host)
+        match(bid, host, slot.capacity, hosted_by, batch.held[b])
+        before = Slot(*slot[:7], state.previous[b], *slot[8:])
+        evaluate(c, before, host, hosted_by, terms, b)
+        state.slot[b] += 1
+        tune(batch, b)
+        observe(batch, b)
+
+
+@compiled
+def scaled_gain(scale: Scale, gain_db: float) -> float:
+    """A gain on the observation's scale."""
+    share = (gain_db - scale.least_gain_db) / (scale.most_gain_db - scale.least_gain_db)
+    return min(max(2.0 * share - 1.0, -1.0), 1.0)
+
+
+@compiled
+def observe(batch: Batch, b: int) -> None:
+    """Write row b's observations and action mask of the slot to be decided."""
+    c, scale, mask = batch.constants[0], batch.scale[0], batch.mask
+    slot, t, own = slot_at(batch, b), batch.state.slot[b], batch.station_obs[b]
+    user_xy, station_xy, row = batch.tape.user_xy[b, t], batch.tape.station_xy[b], batch.network_obs[b]
+    num_users, num_stations = slot.gain_db.shape
+    loads = batch.state.loads[b]
+    add_loads(c, slot, slot.previous_server, loads)
+    diagonal = np.sqrt(2.0) * scale.area_m
+    i = 6 * num_users
+    for k in range(num_stations):
+        row[i] = 2.0 * station_xy[k, 0] / scale.area_m - 1.0
+        row[i + 1] = 2.0 * station_xy[k, 1] / scale.area_m - 1.0
+        row[i + 2] = slot.compute_hz[k] / scale.compute_hz
+        row[i + 3] = min(slot.capacity[k] / num_users, 1.0)
+        row[i + 4] = loads[TWINS, k] / num_users
+        row[i + 5] = loads[TRANSMITTING, k] / num_users
+        i += 6
+    for k in range(len(own)):
+        for n in range(6):
+            own[k, n] = row[6 * (num_users + k) + n]
+        for s in range(num_stations):
+            own[k, 6 + s] = 1.0 if s == k else 0.0
+    for u in range(num_users):
+        j = slot.access[u]
+        direct = c.access == DIRECT
+        rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], loads[TRANSMITTING, j] if not direct else 1.0)
+        wireless = wireless_latency(slot.data_bits[u], rate)
+        row[6 * u] = 2.0 * user_xy[u, 0] / scale.area_m - 1.0
+        row[6 * u + 1] = 2.0 * user_xy[u, 1] / scale.area_m - 1.0
+        row[6 * u + 2] = slot.data_bits[u] / scale.data_bits
+        row[6 * u + 3] = slot.update_bits[u] / scale.update_bits
+        row[6 * u + 4] = slot.deadline_s[u] / scale.deadline_s
+        row[6 * u + 5] = max((slot.deadline_s[u] - wireless) / scale.deadline_s, -1.0)
+        for k in range(num_stations):
+            wired_m = 0.0 if direct else slot.wired_m[j, k]
+            row[i] = scaled_gain(scale, slot.gain_db[u, k])
+            row[i + 1] = 1.0 if k == j else 0.0
+            row[i + 2] = 1.0 if k == slot.previous_server[u] else 0.0
+            row[i + 3] = wired_m / diagonal
+            if len(own) > 0:
+                start = 6 + num_stations + 6 * u
+                own[k, start] = row[6 * u + 2]
+                own[k, start + 1] = row[6 * u + 3]
+                own[k, start + 2] = row[6 * u + 5]
+                own[k, start + 3] = row[i]
+                own[k, start + 4] = row[i + 2]
+                own[k, start + 5] = row[i + 3]
+            if direct:
+                rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, k], 1.0)
+                wireless = wireless_latency(slot.data_bits[u], rate)
+            alone = (
+                wireless
+                + c.wired_times * wired_latency(c.wired_s_per_bit_m, slot.data_bits[u], wired_m)
+                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], slot.compute_hz[k])
+            )
+            mask[b, u, k] = not is_violated(alone, slot.deadline_s[u])
+            i += 4
+        if not mask[b, u].any():  # late wherever it goes: leave the choice open
+            mask[b, u, :] = True
