@@ -24,7 +24,7 @@ PAYBACK_SLOTS, PAYBACK_HYSTERESIS = 10.0, 0.1
 the presets balanced, gauss-markov and ping-pong, by little: no hysteresis loses .0006 a slot, two slots more .0009."""
 
 LOOKAHEAD_HORIZON = 15
-"""Slots planned beyond the present one: the best of benchmarks/tune.py in the same mean; 20 lose .0008 a slot, 10 .006."""
+"""Slots planned beyond this one: the best of benchmarks/tune.py in the same mean; 20 lose .0008 a slot, 10 .0056."""
 
 PLACES = {"action": "association"}
 

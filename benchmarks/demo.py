@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Demo:
     trace: str | None = None
     """file or folder of recorded walks, together with --sites"""
     episodes: int | None = None
-    """held-out episodes for every agent; by default 24, in DTMigration-v0 48"""
+    """held-out episodes for every agent; by default 24, in DTMigration-v0 96"""
     total_steps: int = 150_000
     """PPO's environment steps where it can learn; with 0 the heuristics are compared alone"""
     seed: int = 1
@@ -168,15 +169,17 @@ def evaluate(env_id: str, policies: Sequence[Policy], scenario: Scenario, seeds:
 def print_table(table: Sequence[Mapping[str, Any]], report: Report, episodes: int) -> None:
     """The ranked table."""
     print(f"\nscore a slot: mean over {episodes} held-out episodes and 95 % interval; all agents on the same episodes")
-    head = f"{'':>2}  {'agent':<22}{'score':<28}{f'paired, minus {report.reference}':<30}"
-    print(head + "".join(f"{figure.short:>9}" for figure in report.figures))
+    head = f"{'':>2}  {'agent':<22}{'score':<28}{f'paired, minus {report.reference}':<28}"
+    widths = [max(8, len(figure.short) + 2) for figure in report.figures]
+    print(head + "".join(f"{figure.short:>{w}}" for figure, w in zip(report.figures, widths, strict=True)))
     for place, line in enumerate(table, 1):
         difference = "" if line["agent"] == report.reference else f"{line['difference']:+.4f}"
+        shown = [format(line[figure.column], figure.spec) for figure in report.figures]
         print(
-            f"{place:>2}  {line['agent']:<22}{line['score']!s:<28}{difference:<30}"
-            + "".join(f"{format(line[figure.column], figure.spec):>9}" for figure in report.figures)
+            f"{place:>2}  {line['agent']:<22}{line['score']!s:<28}{difference:<28}"
+            + "".join(f"{text:>{w}}" for text, w in zip(shown, widths, strict=True))
         )
-    print("; ".join(f"{figure.short}: {figure.note}" for figure in report.figures))
+    print(textwrap.fill("; ".join(f"{figure.short}: {figure.note}" for figure in report.figures), 110))
 
 
 def animate(path: Path, env_id: str, policy: Policy, scenario: Scenario, seed: int, pictures: int = 40) -> None:

@@ -117,14 +117,14 @@ REPORTS: dict[str, Report] = {
         levels=("never", "best-latency", "payback", "lookahead"),
         figures=(
             Figure("migrations", "migrations", "moves", ".1f", "migrations an episode", True),
-            Figure("handovers", "hand-overs", "handed", ".1f", "changes of access station an episode", True),
+            Figure("handovers", "hand-overs", "handovers", ".1f", "changes of access station an episode", True),
             Figure("downtime", "downtime, s", "down", ".1f", "seconds an episode that the twin was down", True),
             Figure("cost", "late", "late", ".1%", "slots whose update was past its deadline"),
         ),
         drawn=("migrations", "downtime", "cost"),
         sites=("M", "stations"),
         table_scenarios=("balanced", "ping-pong", "gauss-markov"),
-        demo_episodes=48,
+        demo_episodes=96,
         demo_out="demo-migration",
     ),
 }
