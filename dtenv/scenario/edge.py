@@ -50,7 +50,7 @@ class Network:
                     f"on num_stations {self.num_stations}"
                 )
         crowd = self.num_stations * math.pi * (0.5 * self.separation_m) ** 2 / (self.area_m + self.separation_m) ** 2
-        if crowd > DENSEST:
+        if self.num_stations > 1 and crowd > DENSEST:
             raise ValueError(
                 f"separation_m must leave room for num_stations {self.num_stations} in a square of {self.area_m:g} m, "
                 f"got {self.separation_m!r}"
