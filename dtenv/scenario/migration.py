@@ -118,8 +118,7 @@ class MigrationScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
         seats = self.network.capacity - 1  # one a station is kept free for the focal user

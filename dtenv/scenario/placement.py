@@ -106,5 +106,4 @@ class PlacementScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
