@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
+from dtenv.scenario.edge import STEEPEST
 from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
 
 CONTROLS = ("focal", "joint")
@@ -72,6 +73,11 @@ class Objective:
         share(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
+            if self.update_deadline_s[1] > STEEPEST * self.utility_time_s:
+                raise ValueError(
+                    f"utility_time_s must be at least update_deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} for "
+                    f"{self.update_deadline_s!r}"
+                )
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 
@@ -118,6 +124,7 @@ class MigrationScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
+        self.radio.check(self.network.area_m)
         self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
