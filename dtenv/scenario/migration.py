@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
@@ -135,3 +135,9 @@ class MigrationScenario(Scenario):
                 f"twin_capacity must hold {others} background twins beside one free seat a station, got "
                 f"{self.network.capacity} on num_stations {self.network.num_stations}"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Scenario.as_dict`; a forecaster of one's own stands as its class's name."""
+        forecaster = self.episode.forecaster
+        named = forecaster if isinstance(forecaster, str) else type(forecaster).__qualname__
+        return super().as_dict() | {"forecaster": named}
