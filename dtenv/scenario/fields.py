@@ -18,9 +18,12 @@ Range = tuple[float, float]
 
 def number(name: str, value: Any) -> float:
     """The value as a float, or ValueError where it is none or not finite."""
-    if isinstance(value, bool | np.bool_ | str) or not np.isscalar(value) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(value)  # type: ignore[arg-type]
+    try:
+        if not isinstance(value, bool | np.bool_ | str | bytes) and np.isscalar(value) and math.isfinite(value):  # type: ignore[arg-type]
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        pass  # complex, or a whole number beyond floats
+    raise ValueError(f"{name} must be a finite number, got {value!r}")
 
 
 def numbers(name: str, values: Any) -> tuple[float, ...]:
@@ -77,10 +80,10 @@ def pair(group: Any, low: float, *names: str) -> None:
     for name in names:
         value = getattr(group, name)
         try:
-            a, b = (float(v) for v in value)
-        except (TypeError, ValueError):
+            a, b = numbers(name, value)
+        except ValueError:
             raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
-        if not (math.isfinite(b) and low <= a <= b):
+        if not low <= a <= b:
             raise ValueError(f"{name} must be a pair {low:g} <= low <= high, got {value!r}")
         object.__setattr__(group, name, (a, b))
 
