@@ -75,8 +75,8 @@ class Objective:
             positive(self, "utility_time_s")
             if self.update_deadline_s[1] > STEEPEST * self.utility_time_s:
                 raise ValueError(
-                    f"utility_time_s must be at least update_deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} for "
-                    f"{self.update_deadline_s!r}"
+                    f"utility_time_s must be at least update_deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} "
+                    f"for {self.update_deadline_s!r}"
                 )
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)

@@ -301,11 +301,11 @@ def observe(batch: Batch, b: int) -> None:
             if direct:
                 rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, k], 1.0)
                 wireless = wireless_latency(slot.data_bits[u], rate)
-            parts = float(slot.capacity[k]) if c.compute_sharing == SLICE else 1.0
+            share = compute_share(slot.compute_hz[k], 1.0, slot.capacity[k] if c.compute_sharing == SLICE else 1.0)
             alone = (
                 wireless
                 + c.wired_times * wired_latency(c.wired_s_per_bit_m, slot.data_bits[u], wired_m)
-                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], compute_share(slot.compute_hz[k], 1.0, parts))
+                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], share)
             )
             mask[b, u, k] = not is_violated(alone, slot.deadline_s[u])
             i += 4

@@ -6,7 +6,6 @@ import numpy as np
 
 from dtenv.recording import Recording
 
-
 TRIES = 1000
 """Places that a site is offered before all are drawn anew: the ones before may have left no room."""
 
