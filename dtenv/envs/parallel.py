@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -115,6 +116,8 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         last_slot = self.scenario.episode.num_slots
         if not self.agents:
             raise ResetNeeded(f"step() was called {when_not(self.task, last_slot)}: call reset()")
+        if not isinstance(actions, Mapping):
+            raise ValueError(f"actions must be a dict of one a station, got {actions!r}")
         if actions.keys() != set(self.agents):
             missing = [agent for agent in self.agents if agent not in actions]
             unknown = [agent for agent in actions if agent not in self.agents]

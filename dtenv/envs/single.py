@@ -43,6 +43,7 @@ class TaskEnv(gym.Env):
         super().reset(seed=seed)
         if options:
             raise ValueError(f"options has no entries in this environment, got {options!r}")
+        self._under_way = False  # should the scenario's forecaster fail
         self.task.begin(0, self.np_random)
         self._under_way = True
         self._values = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
-from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
+from dtenv.scenario.edge import STEEPEST
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
 
 CONTROLS = ("focal", "joint")
 BACKGROUNDS = ("payback", "best-latency", "never")
@@ -72,7 +73,11 @@ class Objective:
         share(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
-            exponent("update_deadline_s", self.update_deadline_s[1], "utility_time_s", self.utility_time_s)
+            if self.update_deadline_s[1] > STEEPEST * self.utility_time_s:
+                raise ValueError(
+                    f"utility_time_s must be at least update_deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} "
+                    f"for {self.update_deadline_s!r}"
+                )
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 
@@ -119,8 +124,8 @@ class MigrationScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.radio.check(self.network.area_m)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
         seats = self.network.capacity - 1  # one a station is kept free for the focal user
@@ -130,3 +135,9 @@ class MigrationScenario(Scenario):
                 f"twin_capacity must hold {others} background twins beside one free seat a station, got "
                 f"{self.network.capacity} on num_stations {self.network.num_stations}"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Scenario.as_dict`; a forecaster of one's own stands as its class's name."""
+        forecaster = self.episode.forecaster
+        named = forecaster if isinstance(forecaster, str) else type(forecaster).__qualname__
+        return super().as_dict() | {"forecaster": named}

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dtenv.scenario import mobility
-from dtenv.scenario.edge import Network, Radio, Twins
-from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
+from dtenv.scenario.edge import STEEPEST, Network, Radio, Twins
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
 
 ACTIONS = ("bid", "price", "binary", "association")
 OBSERVATIONS = ("local", "shared")
@@ -68,7 +68,11 @@ class Objective:
         share(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
-            exponent("deadline_s", self.deadline_s[1], "utility_time_s", self.utility_time_s)
+            if self.deadline_s[1] > STEEPEST * self.utility_time_s:
+                raise ValueError(
+                    f"utility_time_s must be at least deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} for "
+                    f"{self.deadline_s!r}"
+                )
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 
@@ -107,5 +111,5 @@ class PlacementScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.radio.check(self.network.area_m)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
