@@ -182,7 +182,7 @@ class AssociationEnv(gym.Env):
         if not self.task.state.slot[0]:
             raise ResetNeeded("render() was called before the first reset(): call reset()")
         if self._canvas is None:
-            from dtenv.render import AssociationCanvas  # drawing libraries are optional and slow to import
+            from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
 
             self._canvas = AssociationCanvas(self.scenario, window=self.render_mode == "human")
         return self._canvas.draw(self.task, self._objectives)
