@@ -1,0 +1,148 @@
+"""What one slot is worth to one user of DTMigration on a station (Lu 2021, eqs 3-12, 19-21), and a move's price.
+
+The environment's step, its background users, observations, heuristics and bounds all call these.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.physics.energy import transmission_energy
+from dtenv.physics.latency import (
+    compute_latency,
+    compute_share,
+    square_root_weight,
+    wired_latency,
+    wireless_latency,
+)
+from dtenv.physics.utility import interaction_utility
+from dtenv.scenario.edge import COMPUTE_SHARINGS
+from dtenv.scenario.migration import BACKGROUNDS, MigrationScenario
+from dtenv.tasks.uplink import Uplink
+
+SQRT, EQUAL, SLICE = (COMPUTE_SHARINGS.index(name) for name in ("sqrt", "equal", "slice"))
+
+
+class Constants(NamedTuple):
+    """A scenario's numbers, as kernels take them: `Uplink`'s fields come first under the same names."""
+
+    bandwidth_hz: float
+    noise_w_per_hz: float
+    min_distance_m: float
+    path_loss_km_db: float
+    path_loss_decade_db: float
+    handover_margin_db: float
+    access: int
+    shares_bandwidth: bool
+    nats: float
+    transmit_power_w: float
+    cycles_per_bit: float
+    compute_sharing: int  # SQRT, EQUAL or SLICE
+    capacity: int  # N_k
+    wired_s_per_bit_m: float
+    sync_weight: float  # η / Δt
+    kappa: float
+    downtime_s: float
+    slot_seconds: float
+    deadline_penalty: float
+    utility_beta: float
+    utility_time_s: float  # 0 for the user's deadline
+    utility_energy_j: float
+    centred: bool
+    background: int  # index into BACKGROUNDS
+
+    @classmethod
+    def of(cls, scenario: MigrationScenario) -> Constants:
+        """The constants of a scenario."""
+        radio, twins, objective = scenario.radio, scenario.twins, scenario.objective
+        return cls(
+            *Uplink.of(radio),
+            transmit_power_w=float(radio.transmit_power_w),
+            cycles_per_bit=float(twins.cycles_per_bit),
+            compute_sharing=COMPUTE_SHARINGS.index(twins.compute_sharing),
+            capacity=scenario.network.capacity,
+            wired_s_per_bit_m=float(twins.wired_s_per_bit_m),
+            sync_weight=float(twins.eta_s) / float(twins.sync_interval_s),
+            kappa=float(objective.kappa),
+            downtime_s=float(objective.downtime_s),
+            slot_seconds=float(scenario.mobility.slot_seconds),
+            deadline_penalty=float(objective.deadline_penalty),
+            utility_beta=float(objective.utility_beta),
+            utility_time_s=0.0 if objective.utility_time_s is None else float(objective.utility_time_s),
+            utility_energy_j=float(objective.utility_energy_j),
+            centred=objective.reward == "centred",
+            background=BACKGROUNDS.index(scenario.episode.background),
+        )
+
+
+@compiled
+def computing_weight(c: Constants, data_bits: float, update_bits: float) -> float:
+    """Weight of a twin when its station's computing is shared."""
+    if c.compute_sharing == SQRT:
+        return square_root_weight(c.cycles_per_bit, data_bits + c.sync_weight * update_bits)
+    return 1.0
+
+
+@compiled
+def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.ndarray) -> None:
+    """Computing weights and twins of every station into loads (2, M), in the users' order."""
+    loads[:] = 0.0
+    for u in range(len(server)):
+        loads[0, server[u]] += weight[u]
+        loads[1, server[u]] += 1.0
+
+
+@compiled
+def computing_latency(
+    c: Constants, update_bits: float, compute_hz: float, weight: float, others_weight: float
+) -> float:
+    """Seconds that an update computes on a station beside twins of `others_weight` in all."""
+    total = float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+    return compute_latency(c.cycles_per_bit, update_bits, compute_share(compute_hz, weight, total))
+
+
+@compiled
+def update_latency(c: Constants, update_bits: float, rate: float, distance_m: float, computing_s: float) -> float:
+    """T_upd (11), seconds, over a wired distance from access station to twin."""
+    wired = wired_latency(c.wired_s_per_bit_m, update_bits, distance_m)
+    return wireless_latency(update_bits, rate) + wired + computing_s
+
+
+@compiled
+def utility_time(c: Constants, deadline_s: float) -> float:
+    """Seconds that the exponent of (20) is divided by."""
+    return c.utility_time_s if c.utility_time_s > 0.0 else deadline_s
+
+
+@compiled
+def update_energy(c: Constants, update_bits: float, rate: float) -> float:
+    """Joules that a user transmits one update with (19)."""
+    return transmission_energy(c.transmit_power_w, wireless_latency(update_bits, rate))
+
+
+@compiled
+def utility(c: Constants, update_bits: float, rate: float, latency_s: float, deadline_s: float) -> float:
+    """U of (20), normalised: 1.36 at best, falling with T_upd and with the energy of transmission."""
+    return interaction_utility(
+        c.utility_beta,
+        latency_s,
+        deadline_s,
+        update_energy(c, update_bits, rate),
+        utility_time(c, deadline_s),
+        c.utility_energy_j,
+    )
+
+
+@compiled
+def migration_seconds(c: Constants, data_bits: float, distance_m: float) -> float:
+    """T_mig, seconds that a twin is down while it moves between stations: a stop and its wired transfer (5)."""
+    return c.downtime_s + wired_latency(c.wired_s_per_bit_m, data_bits, distance_m)
+
+
+@compiled
+def migration_price(c: Constants, data_bits: float, distance_m: float) -> float:
+    """What a migration costs in utility: κ for each slot of T_mig."""
+    return c.kappa * migration_seconds(c, data_bits, distance_m) / c.slot_seconds
