@@ -154,15 +154,21 @@ def draw_sign(
         pen.box(x - 4.5, y - 4.5, 41, 47, BAD, 6.5)
     pen.box(x - 2, y - 2, 36, 42, PAPER, 4)
     pen.box(x, y, 32, 22, hue or TRACK, 3)
-    pen.text(xy[0], y + 11, label, PAPER if hue else SOFT, align=0.5)
+    pen.text(xy[0], y + 11, label, letters_on(hue) if hue else SOFT, align=0.5)
     for i, (share, colour) in enumerate(bars):
         pen.bar(x, y + 25 + 7 * i, 32, 5, share, colour)
 
 
-def draw_user(pen: Pen, xy: Any, hue: Colour) -> None:
+def letters_on(ground: Colour) -> Colour:
+    """The colour that can be read on another one."""
+    red, green, blue = ground
+    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else PAPER
+
+
+def draw_user(pen: Pen, xy: Any, hue: Colour, radius: float = 4.5) -> None:
     """A user, in the hue of its twin's server."""
-    pen.dot(xy, 6, PAPER)
-    pen.dot(xy, 4.5, hue)
+    pen.dot(xy, radius + 1.5, PAPER)
+    pen.dot(xy, radius, hue)
 
 
 def draw_head(
@@ -170,8 +176,8 @@ def draw_head(
 ) -> None:
     """The panel down to its curve: title, facts, slots passed, three figures, and values from slot to slot."""
     slots = scenario.episode.num_slots
-    pen.text(LEFT, 36, title, size=LARGE)
-    pen.text(RIGHT, 37, pen.fitted(scenario.name, 90), SOFT, align=1)
+    long = pen.text(LEFT, 36, title, size=LARGE) > RIGHT - LEFT - 100
+    pen.text(RIGHT, 92 if long else 37, pen.fitted(scenario.name, 180 if long else 90), SOFT, align=1)
     pen.text(LEFT, 64, facts, SOFT)
     pen.text(LEFT, 92, f"slot {slot} of {slots}")
     pen.bar(LEFT, 105, RIGHT - LEFT, 4, slot / slots, INK)
