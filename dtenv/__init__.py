@@ -1,27 +1,67 @@
-"""dtenv: Gymnasium environments for digital-twin edge networks.
+"""dtenv: environments for digital-twin edge networks, for Gymnasium and PettingZoo.
 
-`import dtenv` registers DTAssociation-v0 with Gymnasium.
+`import dtenv` registers DTAssociation-v0, DTPlacementMA-v0 and DTMigration-v0 with Gymnasium, and DTPlacementMA-v0 with
+PettingZoo's registry of parallel environments, where it has one (1.27).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import gymnasium as _gym
 
 from dtenv.observation import StructuredObservation
 from dtenv.physics.utility import earth_movers_distance
-from dtenv.presets import ASSOCIATION
+from dtenv.presets import ASSOCIATION, MIGRATION, PLACEMENT
 from dtenv.recording import Recording
-from dtenv.scenario import AssociationScenario
+from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario
 from dtenv.traces import scenario_from_traces
 
 __version__ = "0.1.0"
 __all__ = [
     "ASSOCIATION",
+    "MIGRATION",
+    "PLACEMENT",
     "AssociationScenario",
+    "MigrationScenario",
+    "PlacementScenario",
     "Recording",
     "StructuredObservation",
     "earth_movers_distance",
+    "parallel_env",
     "scenario_from_traces",
 ]
 
-_gym.register(id="DTAssociation-v0", entry_point="dtenv.envs.single:AssociationEnv")
+_gym.register(id="DTAssociation-v0", entry_point="dtenv.envs.association:AssociationEnv")
+_gym.register(id="DTPlacementMA-v0", entry_point="dtenv.envs.placement:PlacementEnv")
+_gym.register(id="DTMigration-v0", entry_point="dtenv.envs.migration:MigrationEnv")
+
+
+def parallel_env(env_id: str, **settings: Any) -> Any:
+    """A PettingZoo ParallelEnv of an environment whose agents are many.
+
+    Args:
+        env_id: "DTPlacementMA-v0".
+        **settings: `scenario`, `render_mode`, and single fields of the scenario by name, as in gym.make.
+
+    Raises:
+        ValueError: the environment has no Parallel view.
+    """
+    if env_id != "DTPlacementMA-v0":
+        raise ValueError(f"env_id {env_id!r} has no Parallel view; known: DTPlacementMA-v0")
+    from dtenv.envs.parallel import PlacementParallelEnv  # needs PettingZoo, which Gymnasium's users may lack
+
+    return PlacementParallelEnv(**settings)
+
+
+def _register_with_pettingzoo() -> None:
+    """Enter DTPlacementMA-v0 into PettingZoo's registry, which came with 1.27."""
+    try:
+        from pettingzoo.env_registry.registration import parallel_registry, register
+    except ImportError:
+        return
+    if "DTPlacementMA-v0" not in parallel_registry:  # a second import would warn
+        register("parallel", "DTPlacementMA-v0", "dtenv.envs.parallel:PlacementParallelEnv")
+
+
+_register_with_pettingzoo()

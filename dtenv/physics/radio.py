@@ -4,6 +4,14 @@ import math
 
 from dtenv.compiled import compiled
 
+LN_10 = math.log(10.0)  # exp and log are several times faster than powers of ten and log10
+
+
+@compiled
+def db_to_ratio(db: float) -> float:
+    """Ratio of two powers whose levels differ by so many dB."""
+    return math.exp(0.1 * LN_10 * db)
+
 
 @compiled
 def dbm_to_watt(dbm: float) -> float:
@@ -12,15 +20,9 @@ def dbm_to_watt(dbm: float) -> float:
 
 
 @compiled
-def db_to_ratio(db: float) -> float:
-    """Ratio of two powers whose levels differ by so many dB."""
-    return 10.0 ** (db / 10.0)
-
-
-@compiled
 def path_loss_db(distance_m: float, min_distance_m: float, at_km_db: float, decade_db: float) -> float:
     """Distance-dependent path loss in dB, such as 3GPP's urban macro 128.1 + 37.6 log10(d / km)."""
-    return at_km_db + decade_db * math.log10(max(distance_m, min_distance_m) / 1000.0)
+    return at_km_db + decade_db / LN_10 * math.log(max(distance_m, min_distance_m) / 1000.0)
 
 
 @compiled

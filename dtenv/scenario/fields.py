@@ -106,7 +106,7 @@ class Scenario:
     @classmethod
     def fields(cls) -> dict[str, str]:
         """Every overridable field's name, and the group that holds it."""
-        groups = (f for f in dataclasses.fields(cls) if f.name != "name")
+        groups = (f for f in dataclasses.fields(cls) if f.name != "name")  # type: ignore[arg-type]
         return {f.name: g.name for g in groups for f in dataclasses.fields(g.default_factory)}  # type: ignore[arg-type]
 
     def override(self, **changes: Any) -> Self:
@@ -125,7 +125,7 @@ class Scenario:
                 raise TypeError(f"unknown keyword {name!r}{hint}; known: {', '.join(sorted(known))}")
             grouped.setdefault(known[name], {})[name] = value
         groups = {g: dataclasses.replace(getattr(self, g), **fields) for g, fields in grouped.items()}
-        return dataclasses.replace(self, **groups)
+        return dataclasses.replace(self, **groups)  # type: ignore[type-var]
 
     def as_dict(self) -> dict[str, Any]:
         """Field values by name, for manifests; a recording stands as its provenance."""

@@ -118,15 +118,6 @@ def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) 
     )
 
 
-@compiled
-def first_outside(server: np.ndarray, num_servers: int) -> int:
-    """First user whose server is not in 0 … S - 1, or -1."""
-    for u in range(len(server)):
-        if server[u] < 0 or server[u] >= num_servers:
-            return u
-    return -1
-
-
 class Batch(NamedTuple):
     """All arrays of a batch of episodes."""
 

@@ -356,7 +356,7 @@ class PlacementTask:
             np.full(stations, scenario.network.capacity),
         )
         self.obs = np.zeros((batch, self.layout.size), np.float32)
-        watched = stations if stations_observe else 0
+        watched = stations if stations_observe and scenario.episode.observe == "local" else 0
         self.station_obs = np.zeros((batch, watched, self.station_layout.size), np.float32)
         self.mask = np.ones((batch, users, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
@@ -397,6 +397,20 @@ class PlacementTask:
         if self.mode == BINARY:
             return spaces.MultiDiscrete([2] * (stations * (1 + users)))
         return spaces.Box(0.0, 1.0, (stations * (2 if self.mode == PRICE else 1 + users),), np.float32)
+
+    @property
+    def observed_layout(self) -> Layout:
+        """What a station sees, by the scenario's `observe`: its own layout, or its number and the network's."""
+        if self.scenario.episode.observe == "local":
+            return self.station_layout
+        return Layout((self.station_layout.blocks[1], *self.layout.blocks))
+
+    def station_observations(self, b: int = 0) -> np.ndarray:
+        """Row b's observations (M, …) of all stations; a view, or with observe="shared" a copy."""
+        if self.scenario.episode.observe == "local":
+            return self.station_obs[b]
+        stations = len(self.fixed.capacity)
+        return np.hstack([np.eye(stations, dtype=np.float32), np.tile(self.obs[b], (stations, 1))])
 
     def begin(self, b: int, rng: np.random.Generator) -> None:
         """Draw row b's episode and observe its first slot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ STRONGEST, NEAREST, DIRECT = (ACCESSES.index(name) for name in ("strongest", "ne
 
 
 class Uplink(NamedTuple):
-    """A scenario's radio, as kernels take it."""
+    """A scenario's radio, as kernels take it; tasks' Constants begin with the same fields."""
 
     bandwidth_hz: float
     noise_w_per_hz: float
@@ -56,7 +56,7 @@ def gain_range_db(radio: Radio, network: Network) -> tuple[float, float]:
 
 @compiled
 def link_gains(
-    up: Uplink, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
+    up: Any, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
 ) -> None:
     """Channel gains of one slot into gain_db (N, M), dB; shadowing is a loss."""
     for u in range(len(user_xy)):
@@ -68,7 +68,7 @@ def link_gains(
 
 @compiled
 def choose_access(
-    up: Uplink, user_xy: np.ndarray, station_xy: np.ndarray, gain_db: np.ndarray, access: np.ndarray
+    up: Any, user_xy: np.ndarray, station_xy: np.ndarray, gain_db: np.ndarray, access: np.ndarray
 ) -> None:
     """Write every user's access station into access (N,), which holds that of the slot before, or -1.
 
@@ -90,7 +90,7 @@ def choose_access(
 
 
 @compiled
-def link_rate(up: Uplink, power_w: float, gain_db: float, users: int) -> float:
+def link_rate(up: Any, power_w: float, gain_db: float, users: float) -> float:
     """Uplink rate of one of the `users` at a station, bit/s (Lu 2021, eq. 3)."""
     bandwidth = up.bandwidth_hz / users if up.shares_bandwidth else up.bandwidth_hz
     return up.nats * uplink_rate(bandwidth, power_w, db_to_ratio(gain_db), bandwidth * up.noise_w_per_hz)

@@ -1,0 +1,124 @@
+"""DTAssociation-v0's page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv import presets
+from dtenv.envs.single import TaskEnv, read_indices
+from dtenv.scenario.association import AssociationScenario
+from dtenv.tasks.association import AssociationTask
+
+
+class AssociationEnv(TaskEnv):
+    """Which edge server hosts each user's digital twin, slot by slot (Zhou et al. 2025).
+
+    ## Description
+    `U` users walk through a square with `S` edge servers. Each user's digital twin lives on one server. In
+    every slot a user uploads new data to its twin, the twin trains on them and on a share γ of last slot's
+    data, and the agent may move twins between servers first. Training is worth the data utility ρ (11);
+    moving (13), uploading (14) and computing (15) cost energy. The objective of a slot is (22),
+
+        e = β1/U Σ_u ρ_u - β2/S Σ_s tanh(C_s / 4 f0),
+
+    under C2, computation energy within q_s, and C3, synchronisation energy within p_s. Given the association,
+    γ is found by an exact global solver inside the step (`history="optimal"`; see `dtenv.allocation`).
+
+    ## Action space
+    `MultiDiscrete([S] * U)`: the server of each user's twin. With `history="action"` a Dict of `server` and
+    `history`, γ in [0, 1] for each user. `info["action_mask"]` (U, S) and `action_masks()` mark the servers
+    that could hold the twin alone without breaking C2 or C3. They advise; no choice is refused.
+
+    ## Observation space
+    A flat `Box` of float32 in [-1, 1]: users x 8, servers x 8, users x servers x 4. `python -m dtenv describe
+    DTAssociation-v0` names every entry; `dtenv.StructuredObservation` gives the blocks as a Dict. The slot's
+    decision problem can be read from it whole (`task.decode`); only the future is hidden.
+
+    ## Rewards
+    - `reward="barrier"` (default): e minus, for each server and constraint, -ln(relative slack) / f, which goes
+      over smoothly into the score's penalty where the constraint is broken. Finite everywhere.
+    - `reward="literal"`: (24)-(25) as printed, in absolute slack, which is held at 1e-9 or more.
+    - `reward="objective"`: e alone. It pays for breaking C3.
+    - `reward="score"`: what tables rank by, also `info["score"]`: e minus .04 + .4 x relative excess for every
+      violated constraint.
+
+    ## Starting state
+    Servers, users, capacities and all data sizes are drawn at reset. κ^0 is Baseline 2's association. `step` is
+    deterministic: the same seed and actions give the same episode.
+
+    ## Episode end
+    Truncated after `num_slots` slots (default 100). Never terminated.
+
+    ## Arguments
+    `scenario`: a preset's name ("balanced", "paper", "sequential") or an AssociationScenario; any of its fields
+    by name (`num_users`, `num_servers`, `emd`, `label_counts`, `reward`, `history`, …) override single values.
+
+    ```python
+    >>> import gymnasium as gym, dtenv
+    >>> env = gym.make("DTAssociation-v0", scenario="balanced", num_servers=9, emd=0.4)
+    >>> obs, info = env.reset(seed=1)
+    >>> obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+
+    ```
+
+    ## Info
+    `score`, `objective`, `utility` (mean ρ), `energy` and its parts `energy_migration`, `energy_synchronisation`,
+    `energy_computation` (sums over servers, unshaped), `latency` (mean upload time, s), `cost` (sum of relative
+    excess over violated constraints), `violations`, `feasible`, `migrations`, `history` (γ), `action_mask`.
+    Reset gives `action_mask` and `server` (κ^0).
+
+    ## What the model does that one may not expect
+    - Packing pays: tanh is concave and divided by S, so a saturated server costs no more for further twins.
+      Moving twins onto it is free in e, though not in energy. Show raw energy beside the score.
+    - The paper's Theorem 2 (the allocation is convex) does not hold; hence the global solver.
+    - With Table II's n_syn (`paper`), moving a twin towards its user never pays, and C3 never binds.
+    - With f = 10 the literal barrier (24) can overturn e: it ranks spread-out twins above hubs of higher e.
+    - The paper's rise of the objective with S is partly β2/S: an idle server scores Norm(0) = 0.
+
+    ## Version history
+    - v0: first version.
+    """
+
+    def __init__(
+        self,
+        scenario: str | AssociationScenario | None = None,
+        *,
+        render_mode: str | None = None,
+        **overrides: Any,
+    ):
+        super().__init__(AssociationTask(presets.resolve(scenario, "DTAssociation-v0", **overrides)), render_mode)
+
+    def _begun(self) -> dict[str, Any]:
+        return {"action_mask": self.task.mask[0].copy(), "server": self.task.state.server[0].copy()}
+
+    def action_masks(self) -> np.ndarray:
+        """The action mask (U, S) of the slot to be decided, as sb3-contrib asks for it."""
+        return self.task.mask[0].copy()
+
+    def _advance(self, action: Any) -> float:
+        network = self.scenario.network
+        history = None
+        if self.scenario.episode.history == "action":
+            action, history = self._read_history(action)
+        server = read_indices("action", action, network.num_users, network.num_servers, "server")
+        self.task.advance(server[None], history)
+        return self.task.reward()
+
+    def _read_history(self, action: Any) -> tuple[Any, np.ndarray]:
+        if not isinstance(action, dict) or set(action) != {"server", "history"}:
+            raise ValueError(f'action must be a dict of "server" and "history", got {action!r}')
+        history = np.asarray(action["history"], dtype=np.float64)
+        shape = (self.scenario.network.num_users,)
+        if history.shape != shape:
+            raise ValueError(f'action["history"] must have shape {shape}, got shape {history.shape}')
+        wrong = np.flatnonzero(~((history >= 0.0) & (history <= 1.0)))
+        if wrong.size:
+            raise ValueError(f'action["history"][{wrong[0]}] must lie in [0, 1], got {history[wrong[0]]}')
+        return action["server"], history[None]
+
+    def _new_canvas(self, window: bool) -> Any:
+        from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
+
+        return AssociationCanvas(self.scenario, window=window)

@@ -1,0 +1,124 @@
+"""DTMigration-v0's page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv import presets
+from dtenv.envs.single import TaskEnv, first_outside, read_indices
+from dtenv.scenario.migration import MigrationScenario
+from dtenv.tasks.migration import MigrationTask
+
+
+class MigrationEnv(TaskEnv):
+    """Twins follow their moving users between servers, at a price (Lu et al. 2021).
+
+    ## Description
+    `N` users move through a square with `M` base stations. A user sends updates to its access station, which another
+    takes over when it is 3 dB stronger, and by wire on to the station that hosts its twin. An update takes T_upd
+    (11): wireless, wired and computing time beside the other twins there. A twin may migrate, and is down meanwhile.
+    A slot is worth the utility (20), normalised,
+
+        U_i = β exp((τ_i - T_upd) / τ_i) - (1 - β) E_i / 1 mJ,
+
+    less the price κ T_mig / slot of a migration, T_mig = downtime + φ D_i d(k, k') (the paper has no price, so
+    following the best station would be optimal). Shadowing is correlated along the walk and between stations, so
+    whoever chases the best station goes to and fro.
+
+    ## Action space
+    `control="focal"` (default): `Discrete(M)`, the station of user 0's twin. The other users' twins follow the policy
+    that `background` names, as if user 0 were not there, and leave one seat free on every station.
+    `control="joint"`: `MultiDiscrete([M] * N)`, every twin's station. Requests are met in the users' order; one for a
+    station that hosts N_k twins by then is refused, and the twin stays. `info["action_mask"]`, (M,) or (N, M), marks
+    the stations with room.
+
+    ## Observation space
+    A flat `Box` of float32 in [-1, 1]: users x 8, stations x 4, users x stations x 8, and the forecast, users x
+    stations x `horizon`: which station is nearest to where the user is expected in each of the next slots. Users are
+    the agent's alone. `python -m dtenv describe DTMigration-v0` names every entry; `dtenv.StructuredObservation` gives
+    the blocks as a Dict. `task.decode` reads the slot back.
+
+    ## Rewards
+    - `reward="score"` (default): the mean over the agent's users of utility less price, less `deadline_penalty`
+      (default 0) times the share of users whose T_upd is past the deadline (21c). What tables rank by.
+    - `reward="centred"`: the score less the utility's mean over stations, which a user's own choice does not change:
+      the same best policy in the slot, with less noise.
+
+    ## Starting state
+    Walks, stations, data, deadlines and shadowing are drawn at reset, and the background's migrations follow from
+    them. Twins are at their users' access stations, or at the nearest one with room. `step` is deterministic.
+
+    ## Episode end
+    Truncated after `num_slots` slots (default 200). Never terminated.
+
+    ## Arguments
+    `scenario`: a preset's name ("balanced", "ping-pong", "gauss-markov", "literal") or a MigrationScenario; any of
+    its fields by name (`kappa`, `walk`, `forecaster`, `horizon`, `control`, `background`, …) override single values.
+    `forecaster`: "none", "constant-velocity", "oracle", or an object with the method of `dtenv.forecast.Forecaster`.
+    `dtenv.scenario_from_traces(sites, trace, env_id="DTMigration-v0")` makes a scenario of real sites and walks.
+
+    ```python
+    >>> import gymnasium as gym, dtenv
+    >>> env = gym.make("DTMigration-v0", scenario="balanced", forecaster="oracle", horizon=5)
+    >>> obs, info = env.reset(seed=1)
+    >>> obs, reward, terminated, truncated, info = env.step(env.action_space.sample())
+
+    ```
+
+    ## Info
+    `score`, `objective` (without the penalty), `utility`, `migration_price`, `energy` (joules of an update), `latency`
+    (T_upd, seconds) and its parts `latency_wireless`, `latency_wired`, `latency_compute`, `downtime` (T_mig, seconds),
+    `cost` (share of users past their deadline), all means over the agent's users; `violations`, `feasible`,
+    `migrations`, `refused`, `handovers` (changes of access station), `server`, `action_mask`. Reset gives `action_mask`
+    and `server`.
+
+    ## What the model does that one may not expect
+    - The energy (19) depends on the access station alone, so on no decision.
+    - The paper's discount of .7 is far too short-sighted for a migration to pay; use .95 or more.
+    - Without shadowing the best station changes seldom, and Algorithm 3 (go there) is nearly optimal.
+
+    ## Version history
+    - v0: first version.
+    """
+
+    drawn = "score"
+
+    def __init__(
+        self,
+        scenario: str | MigrationScenario | None = None,
+        *,
+        render_mode: str | None = None,
+        **overrides: Any,
+    ):
+        super().__init__(MigrationTask(presets.resolve(scenario, "DTMigration-v0", **overrides)), render_mode)
+        self._focal = np.zeros((1, 1), np.int64)
+
+    def action_masks(self) -> np.ndarray:
+        """The action mask, (M,) or (N, M), of the slot to be decided, as sb3-contrib asks for it."""
+        mask = self.task.mask[0] if self.task.joint else self.task.mask[0, 0]
+        return mask.copy()
+
+    def _begun(self) -> dict[str, Any]:
+        return {"action_mask": self.action_masks(), "server": self.task.server()}
+
+    def _advance(self, action: Any) -> float:
+        network = self.scenario.network
+        if self.task.joint:
+            server = read_indices("action", action, network.num_users, network.num_stations, "station")[None]
+        else:
+            station = np.asarray(action)
+            if station.shape != () or station.dtype.kind not in "iu":
+                raise ValueError(f"action must be one whole number, got {action!r}")
+            self._focal[0, 0] = station if station < 2**62 else -1
+            if first_outside(self._focal[0], network.num_stations) >= 0:
+                raise ValueError(f"action must be a station in 0..{network.num_stations - 1}, got {station}")
+            server = self._focal
+        self.task.advance(server)
+        return self.task.reward()
+
+    def _new_canvas(self, window: bool) -> Any:
+        from dtenv.render.migration import MigrationCanvas  # drawing libraries are optional and slow to import
+
+        return MigrationCanvas(self.scenario, window=window)

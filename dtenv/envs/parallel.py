@@ -1,0 +1,178 @@
+"""Base stations as agents: PettingZoo's ParallelEnv over the same kernel as `PlacementEnv`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
+from pettingzoo import ParallelEnv
+
+from dtenv import presets
+from dtenv.envs.single import RENDER_MODES, check_render_mode, read_bits, read_numbers, when_not
+from dtenv.scenario.placement import PlacementScenario
+from dtenv.tasks.placement import BINARY, PlacementTask
+
+
+class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
+    """DTPlacementMA-v0 as its stations play it: `station_0` … `station_{M-1}`, all at once.
+
+    The model, the modes `"bid"`, `"price"` and `"binary"` and the presets are those of
+    `dtenv.envs.placement.PlacementEnv`; the same actions and seed give the same score there and here.
+
+    ## Action space
+    Of one station: `"bid"` is `Box(0, 1, (1 + N,))`, `"price"` `Box(0, 1, (2,))`, and `"binary"`
+    `MultiDiscrete([2] * (1 + N))`.
+
+    ## Observation space
+    `observe="local"` (default): a flat `Box` of float32 in [-1, 1]: the station's own 6 entries, its number as M
+    entries of 0 and 1, and N x 6 about its links to users. `observe="shared"`: its number, then the central
+    controller's observation. `env.layouts` names the entries. `state()` is the central controller's observation.
+
+    ## Rewards
+    `reward="shared"` (default): every station gets the score. `reward="local"`: its share of it, for the twins it
+    hosts; the shares add up to the score.
+
+    ## Info
+    Of every station: what the central controller gets (`score`, `objective`, `latency` and its parts, …, as in
+    `PlacementEnv`), and of its own `action_mask` (N,), the users whom it could serve alone within their deadlines,
+    `hosts_itself` and `twins`, how many it hosts.
+
+    Episodes are truncated for all stations at once after `num_slots` slots.
+
+    ```python
+    >>> import dtenv
+    >>> env = dtenv.parallel_env("DTPlacementMA-v0", scenario="small-20x5", action="price")
+    >>> obs, infos = env.reset(seed=1)
+    >>> actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+    >>> obs, rewards, terminations, truncations, infos = env.step(actions)
+
+    ```
+    """
+
+    metadata = {  # noqa: RUF012 (as PettingZoo declares it)
+        "name": "DTPlacementMA_v0",
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 5,
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        scenario: str | PlacementScenario | None = None,
+        *,
+        render_mode: str | None = None,
+        **overrides: Any,
+    ):
+        check_render_mode(render_mode)
+        self.scenario = presets.resolve(scenario, "DTPlacementMA-v0", **overrides)
+        self.render_mode = render_mode
+        self.task = PlacementTask(self.scenario, stations_observe=True)
+        stations = self.scenario.network.num_stations
+        self.possible_agents = [f"station_{k}" for k in range(stations)]
+        self.agents: list[str] = []
+        self.layout = self.task.layout
+        self.layouts = dict.fromkeys(self.possible_agents, self.task.observed_layout)
+        self.state_space = self.task.layout.space
+        # Spaces of their own, so that agents' samples are seeded apart.
+        self.action_spaces = dict.fromkeys(self.possible_agents, self.task.station_action_space)
+        self.observation_spaces = dict.fromkeys(self.possible_agents, self.task.observed_layout.space)
+        self._read = read_bits if self.task.mode == BINARY else read_numbers
+        self._rng: np.random.Generator | None = None
+        self._canvas: Any = None
+        self._values: list[float] = []
+
+    def observation_space(self, agent: str) -> gym.spaces.Space:
+        """The observation space of a station, always the same object."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gym.spaces.Space:
+        """The action space of a station, always the same object."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """Draw a new episode. `options` are not looked at: PettingZoo's own test hands in made-up ones."""
+        if self._rng is None or seed is not None:
+            self._rng, _ = seeding.np_random(seed)
+        self.task.begin(0, self._rng)
+        self.agents = self.possible_agents[:]
+        self._values = []
+        self._draw()
+        return self._observations(), self._infos({})
+
+    def step(self, actions: dict[str, Any]):
+        """Play one slot.
+
+        Raises:
+            ResetNeeded: before the first reset, or after the episode's end.
+            ValueError: an agent is missing or unknown, or its action of wrong shape, dtype or range; the episode goes
+                on as if it had not been given.
+        """
+        last_slot = self.scenario.episode.num_slots
+        if not self.agents:
+            raise ResetNeeded(f"step() was called {when_not(self.task, last_slot)}: call reset()")
+        if actions.keys() != set(self.agents):
+            missing = [agent for agent in self.agents if agent not in actions]
+            unknown = [agent for agent in actions if agent not in self.agents]
+            raise ValueError(f"actions must hold one a station: missing {missing}, unknown {unknown}")
+        shape = self.action_spaces[self.agents[0]].shape
+        numbers = [self._read(f"actions[{agent!r}]", actions[agent], shape) for agent in self.agents]
+        self.task.advance(np.stack(numbers)[None])
+        rewards = dict(zip(self.agents, self.task.rewards().tolist(), strict=True))
+        truncated = bool(self.task.state.slot[0] > last_slot)
+        shared = self.task.info()
+        del shared["action_mask"]
+        observations, infos = self._observations(), self._infos(shared)
+        if self.render_mode is not None:
+            self._values.append(shared["score"])
+            self._draw()
+        terminations, truncations = dict.fromkeys(self.agents, False), dict.fromkeys(self.agents, truncated)
+        if truncated:
+            self.agents = []
+        return observations, rewards, terminations, truncations, infos
+
+    def state(self) -> np.ndarray:
+        """The network's observation, which holds all that stations see together."""
+        return self.task.obs[0].copy()
+
+    def _observations(self) -> dict[str, np.ndarray]:
+        return dict(zip(self.agents, self.task.station_observations().copy(), strict=True))
+
+    def _infos(self, shared: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        mask, host = self.task.mask[0].T.copy(), self.task.state.host[0].tolist()
+        twins = np.bincount(self.task.state.server[0], minlength=len(host)).tolist()
+        return {
+            agent: {**shared, "action_mask": mask[k], "hosts_itself": host[k], "twins": twins[k]}
+            for k, agent in enumerate(self.agents)
+        }
+
+    def _draw(self) -> None:
+        if self.render_mode == "human":
+            self.render()
+
+    def render(self):
+        """Draw the last slot: an image (H, W, 3) for "rgb_array", a window for "human"."""
+        if self.render_mode is None:
+            gym.logger.warn('render() needs parallel_env(..., render_mode="rgb_array" or "human")')
+            return None
+        if not self.task.state.slot[0]:
+            raise ResetNeeded("render() was called before the first reset(): call reset()")
+        if self._canvas is None:
+            from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
+
+            self._canvas = PlacementCanvas(self.scenario, window=self.render_mode == "human")
+        return self._canvas.draw(self.task, self._values)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._canvas is not None:
+            self._canvas.close()
+            self._canvas = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the canvas: a copy draws on one of its own."""
+        return {**self.__dict__, "_canvas": None}
