@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +10,13 @@ import numpy as np
 from dtenv.physics.barrier import is_violated
 from dtenv.render.canvas import (
     LEFT,
-    MAP,
-    MARGIN,
     RIGHT,
-    SIGN,
     Canvas,
     draw_anchors,
     draw_grid,
     draw_head,
+    draw_move,
+    draw_moves,
     draw_sign,
     draw_sources,
     draw_user,
@@ -49,7 +46,7 @@ class AssociationCanvas(Canvas):
         super().__init__("DTAssociation-v0", scenario, window)
         self._scenario = scenario
 
-    def _draw_map(self, task: AssociationTask) -> None:
+    def _draw_map(self, task: AssociationTask, values: Sequence[Any]) -> None:
         """Servers, users, the links to their twins, and the last slot's moves of twins."""
         pen, tape, area_m = self._pen, task.tape, self._scenario.network.area_m
         server, before = task.state.server[0].tolist(), task.state.previous[0].tolist()
@@ -63,12 +60,7 @@ class AssociationCanvas(Canvas):
         for walk, s in zip(walks, server, strict=True):
             pen.line(walk, 2.6, mix(GROUND, hues[s], 0.25))
             pen.line((walk[-1], signs[s]), 1, mix(GROUND, hues[s], 0.6))
-        moves = Counter((a, b) for a, b in zip(before, server, strict=True) if a != b)
-        for (a, b), twins in reversed(moves.most_common()):
-            across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
-            bend = 0.5 * (signs[a] + signs[b]) + across * max(0.22, 120 / max(length, 1) - 1)
-            bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
-            draw_move(pen, signs[a], bend, signs[b], twins)
+        draw_moves(pen, signs, before, server)
         for s, sign in enumerate(signs):
             _, sync, compute = task.terms.energy[0, s].tolist() if slot else (0.0, 0.0, 0.0)
             loads = ((compute, tape.compute_capacity[0, s]), (sync, tape.sync_capacity[0, s]))
@@ -102,24 +94,6 @@ def draw_server(pen: Pen, xy: Any, label: str, hue: Colour | None, loads: Sequen
         warm = mix(GOOD, WARN, 2.5 * share - 1.25) if share < 0.9 else mix(WARN, BAD, 10 * share - 9)
         bars.append((share, warm))
     draw_sign(pen, xy, label, hue, bars, any(is_violated(load, capacity) for load, capacity in loads))
-
-
-def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: int) -> None:
-    """A bow from the sign at a to the sign at b, with a packet on its way."""
-    share = np.linspace(0.0, 1.0, 257)[:, None]
-    curve = (1 - share) ** 2 * a + 2 * share * (1 - share) * bend + share**2 * b
-    clear = np.all([(np.abs(curve - sign) > SIGN / 2 + 4).any(axis=1) for sign in (a, b)], axis=0)
-    curve = curve[clear] if np.count_nonzero(clear) > 32 else curve[64:-64]
-    curve = curve[np.linspace(0, len(curve) - 1, 25).astype(int)]
-    ahead = (curve[-1] - curve[-2]) / max(math.dist(curve[-1], curve[-2]), 1e-9)
-    side = 6 * ahead[::-1] * (-1, 1)
-    pen.line(curve.tolist(), 2.2, MOVE)
-    pen.shape((curve[-1] + 4 * ahead, curve[-1] - 8 * ahead + side, curve[-1] - 8 * ahead - side), MOVE)
-    (x, y), half = curve[12], 5 if twins == 1 else 9 if twins < 10 else 11
-    pen.box(x - half - 1.5, y - half - 1.5, 2 * half + 3, 2 * half + 3, PAPER, 4)
-    pen.box(x - half, y - half, 2 * half, 2 * half, MOVE, 3)
-    if twins > 1:
-        pen.text(x, y, str(twins), PAPER, align=0.5)
 
 
 def draw_terms(pen: Pen, task: AssociationTask, info: dict[str, Any] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from dtenv.render.pen import (
     HUES,
     INK,
     LARGE,
+    MOVE,
     PAPER,
     SOFT,
     TRACK,
@@ -57,7 +59,7 @@ class Canvas:
             self._pygame.display.set_caption(f"{title} · {scenario.name}")
             self._clock = self._pygame.time.Clock()
 
-    def draw(self, task: Any, values: Sequence[float]) -> np.ndarray | None:
+    def draw(self, task: Any, values: Sequence[Any]) -> np.ndarray | None:
         """Row 0 of the task after its last slot, or after its reset.
 
         Args:
@@ -70,7 +72,7 @@ class Canvas:
         if self._window and self._screen is None:
             return None
         self._pen.clear()
-        self._draw_map(task)
+        self._draw_map(task, values)
         self._draw_panel(task, values)
         picture = self._pen.picture()
         if self._window:
@@ -85,10 +87,10 @@ class Canvas:
             self._screen = None
             self._pygame.display.quit()
 
-    def _draw_map(self, task: Any) -> None:
+    def _draw_map(self, task: Any, values: Sequence[Any]) -> None:
         raise NotImplementedError
 
-    def _draw_panel(self, task: Any, values: Sequence[float]) -> None:
+    def _draw_panel(self, task: Any, values: Sequence[Any]) -> None:
         raise NotImplementedError
 
     def _show(self, picture: Any) -> None:
@@ -171,13 +173,44 @@ def draw_user(pen: Pen, xy: Any, hue: Colour, radius: float = 4.5) -> None:
     pen.dot(xy, radius, hue)
 
 
+def draw_moves(pen: Pen, signs: np.ndarray, before: Sequence[int], after: Sequence[int]) -> None:
+    """Bows for all twins that moved, those of the most on top."""
+    moves = Counter((a, b) for a, b in zip(before, after, strict=True) if a != b)
+    for (a, b), twins in reversed(moves.most_common()):
+        across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
+        bend = 0.5 * (signs[a] + signs[b]) + across * max(0.22, 120 / max(length, 1) - 1)
+        bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
+        draw_move(pen, signs[a], bend, signs[b], twins)
+
+
+def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: int) -> None:
+    """A bow from the sign at a to the sign at b, with a packet on its way."""
+    share = np.linspace(0.0, 1.0, 257)[:, None]
+    curve = (1 - share) ** 2 * a + 2 * share * (1 - share) * bend + share**2 * b
+    clear = np.all([(np.abs(curve - sign) > SIGN / 2 + 4).any(axis=1) for sign in (a, b)], axis=0)
+    curve = curve[clear] if np.count_nonzero(clear) > 32 else curve[64:-64]
+    curve = curve[np.linspace(0, len(curve) - 1, 25).astype(int)]
+    ahead = (curve[-1] - curve[-2]) / max(math.dist(curve[-1], curve[-2]), 1e-9)
+    side = 6 * ahead[::-1] * (-1, 1)
+    pen.line(curve.tolist(), 2.2, MOVE)
+    pen.shape((curve[-1] + 4 * ahead, curve[-1] - 8 * ahead + side, curve[-1] - 8 * ahead - side), MOVE)
+    (x, y), half = curve[12], 5 if twins == 1 else 9 if twins < 10 else 11
+    pen.box(x - half - 1.5, y - half - 1.5, 2 * half + 3, 2 * half + 3, PAPER, 4)
+    pen.box(x - half, y - half, 2 * half, 2 * half, MOVE, 3)
+    if twins > 1:
+        pen.text(x, y, str(twins), PAPER, align=0.5)
+
+
 def draw_head(
     pen: Pen, title: str, scenario: Any, facts: str, slot: int, figures: Mapping[str, float | None], values: Any
 ) -> None:
     """The panel down to its curve: title, facts, slots passed, three figures, and values from slot to slot."""
     slots = scenario.episode.num_slots
-    long = pen.text(LEFT, 36, title, size=LARGE) > RIGHT - LEFT - 100
-    pen.text(RIGHT, 92 if long else 37, pen.fitted(scenario.name, 180 if long else 90), SOFT, align=1)
+    beside = RIGHT - LEFT - 24 - pen.text(LEFT, 36, title, size=LARGE)
+    if beside < 75:  # then the name stands below
+        pen.text(RIGHT, 92, pen.fitted(scenario.name, 180), SOFT, align=1)
+    else:
+        pen.text(RIGHT, 37, pen.fitted(scenario.name, max(beside, 90)), SOFT, align=1)
     pen.text(LEFT, 64, facts, SOFT)
     pen.text(LEFT, 92, f"slot {slot} of {slots}")
     pen.bar(LEFT, 105, RIGHT - LEFT, 4, slot / slots, INK)

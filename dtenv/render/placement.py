@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,24 +24,18 @@ from dtenv.render.canvas import (
 from dtenv.render.pen import (
     BAD,
     GRID,
-    GROUND,
     HUES,
     INK,
     MOVE,
     PAPER,
     SOFT,
-    TRACK,
-    Colour,
     Pen,
     mix,
 )
-from dtenv.render.stations import WIDEST, draw_flow, draw_idle, hue_of
+from dtenv.render.stations import draw_flow, draw_idle, draw_links, draw_mark, draw_parts, draw_users, hue_of
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_slot import ACCESS, COMPUTE, LATE
-
-PARTS = (INK, (98, 108, 121), (150, 160, 172), (196, 204, 213))
-"""Shades of a latency's parts: grey, since hues are stations'."""
 
 
 class PlacementCanvas(Canvas):
@@ -60,7 +53,7 @@ class PlacementCanvas(Canvas):
         super().__init__("DTPlacementMA-v0", scenario, window)
         self._scenario = scenario
 
-    def _draw_map(self, task: PlacementTask) -> None:
+    def _draw_map(self, task: PlacementTask, values: Sequence[Any]) -> None:
         """Stations, users, their links, and the flows of data to twins on other stations."""
         pen, tape, state, area_m = self._pen, task.tape, task.state, self._scenario.network.area_m
         # What lies where in the task: state.server and state.host are of the slot just decided, state.slot - 1, while
@@ -80,11 +73,7 @@ class PlacementCanvas(Canvas):
         sites, places = on_map(tape.station_xy[0], area_m), on_map(tape.user_xy[0, max(slot, 1)], area_m)
         signs, hues = spread(sites), [hue_of(k) for k in range(len(sites))]
         draw_anchors(pen, sites, signs)
-        for xy, j, k in zip(places, access, server, strict=True):
-            pen.line((xy, signs[j]), 1, mix(GROUND, hues[k], 0.4))
-        flows = Counter((j, k) for j, k in zip(access.tolist(), server.tolist(), strict=True) if j != k)
-        for (j, k), size in flows.most_common():
-            draw_flow(pen, signs[j], signs[k], WIDEST * size / capacity[k], hues[k])
+        draw_links(pen, places, signs, access, server, capacity)
         twins = np.bincount(server, minlength=len(sites))
         computing = np.bincount(server, compute, len(sites)) / max(compute.sum(), 1e-300)
         for k, sign in enumerate(signs):
@@ -92,9 +81,7 @@ class PlacementCanvas(Canvas):
                 draw_sign(pen, sign, str(k), hues[k], ((twins[k] / capacity[k], INK), (computing[k], SOFT)))
             else:
                 draw_idle(pen, sign, str(k))
-        radius = 4.5 if len(server) <= 40 else 3.8
-        for i in np.argsort(late, kind="stable"):
-            draw_mark(pen, places[i], hues[server[i]], radius, bool(late[i]), bool(moved[i]))
+        draw_users(pen, places, server, late, moved)
 
     def _draw_panel(self, task: PlacementTask, values: Sequence[float]) -> None:
         """The slot's numbers, a legend, and where recorded sites and walks come from."""
@@ -114,37 +101,16 @@ class PlacementCanvas(Canvas):
         draw_sources(pen, self._scenario.mobility.recording)
 
 
-def draw_mark(pen: Pen, xy: Any, hue: Colour, radius: float, late: bool, moved: bool) -> None:
-    """A user: a diamond if its twin moved in this slot, in a ring if it is past its deadline."""
-    if late:
-        pen.dot(xy, radius + 4.6, BAD)
-        pen.dot(xy, radius + 2.8, PAPER)
-    if not moved:
-        draw_user(pen, xy, hue, radius)
-        return
-    for size, colour in ((1.4 * radius + 2, PAPER), (1.4 * radius, hue))[late:]:
-        pen.shape([(xy[0] + size * dx, xy[1] + size * dy) for dx, dy in ((0, -1), (1, 0), (0, 1), (-1, 0))], colour)
-
-
 def draw_latency(pen: Pen, info: dict[str, Any] | None, wired_times: int) -> None:
     """What users' mean latency (13) consists of: the parts of one bar, and a number for each."""
     numbers = [0.0] * 4
     if info:
         wired, updates = wired_times * info["latency_wired"], info["latency"] - info["latency_initial"]
         numbers = [info["latency_wireless"], wired, info["latency_compute"], updates]
-    whole = sum(numbers)
-    pen.text(LEFT, 274, "mean latency, s")
-    pen.text(RIGHT, 274, short(whole) if info else "–", align=1)
-    pen.box(LEFT, 286, RIGHT - LEFT, 12, TRACK, 3)
-    x = float(LEFT)
     labels = ("wireless, to the access station", "wired, to the twin's host", "computing", "updates, η T_syn")
-    for i, (label, number, shade) in enumerate(zip(labels, numbers, PARTS, strict=True)):
-        y, width = 318 + 22 * i, (RIGHT - LEFT) * number / whole if whole else 0.0
-        pen.box(x, 286, width, 12, shade)
-        x += width
-        pen.box(LEFT, y - 5, 10, 10, shade, 2)
-        pen.text(LEFT + 18, y, label)
-        pen.text(RIGHT, y, short(number) if info else "–", align=1)
+    pen.text(LEFT, 274, "mean latency, s")
+    pen.text(RIGHT, 274, short(sum(numbers)) if info else "–", align=1)
+    draw_parts(pen, dict(zip(labels, numbers, strict=True)), sum(numbers), info is not None)
 
 
 def draw_counts(pen: Pen, info: dict[str, Any] | None, users: int, stations: int) -> None:
