@@ -7,37 +7,67 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.association import RandomPolicy, hysteresis, pack, stay
+from agents import association, migration, placement, placement_search
 from agents.local_search import local_search
-from agents.policy import Policy, SlotPolicy
+from agents.policy import Policy, RandomPolicy, SlotPolicy
 from dtenv import presets
-from dtenv.scenario import AssociationScenario
+from dtenv.scenario import Scenario
 from dtenv.tasks.association_nearest import nearest_with_room
 
-__all__ = ["HEURISTICS", "Policy", "load"]
+__all__ = ["HEURISTICS", "LEARNERS", "Policy", "load"]
 
 MARGIN = 0.3
-"""Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune_hysteresis.py, on seeds of its own."""
+"""Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune.py, on seeds of its own."""
 
-HEURISTICS: dict[str, Callable[[AssociationScenario], Policy]] = {
-    "random": RandomPolicy,
-    "pack": lambda s: SlotPolicy("pack", pack, s),
-    "nearest-random": lambda s: SlotPolicy("nearest-random", nearest_with_room, s, {"history": "random"}),
-    "nearest": lambda s: SlotPolicy("nearest", nearest_with_room, s),
-    "stay": lambda s: SlotPolicy("stay", stay, s),
-    "hysteresis": lambda s: SlotPolicy("hysteresis", hysteresis(MARGIN, s.network.area_m), s),
-    "local-search": lambda s: SlotPolicy("local-search", local_search, s),
+PAYBACK_SLOTS, PAYBACK_HYSTERESIS = 10.0, 0.0
+LOOKAHEAD_HORIZON = 20
+
+PLACES = {"action": "association"}
+
+
+def _rule(name: str, rule: Any, overrides: dict[str, Any] | None = None) -> Callable[[Any], Policy]:
+    return lambda scenario: SlotPolicy(name, rule, scenario, overrides or {})
+
+
+HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
+    "DTAssociation-v0": {
+        "random": RandomPolicy,
+        "pack": _rule("pack", association.pack),
+        "nearest-random": _rule("nearest-random", nearest_with_room, {"history": "random"}),
+        "nearest": _rule("nearest", nearest_with_room),
+        "stay": _rule("stay", association.stay),
+        "hysteresis": lambda s: SlotPolicy("hysteresis", association.hysteresis(MARGIN, s.network.area_m), s),
+        "local-search": _rule("local-search", local_search),
+    },
+    "DTPlacementMA-v0": {
+        "random": lambda s: RandomPolicy(s, PLACES),
+        "nearest": _rule("nearest", placement.nearest, PLACES),
+        "least-loaded": _rule("least-loaded", placement.least_loaded, PLACES),
+        "greedy-add": _rule("greedy-add", placement_search.greedy_add, PLACES),
+        "local-search": _rule("local-search", placement_search.local_search, PLACES),
+    },
+    "DTMigration-v0": {
+        "random": RandomPolicy,
+        "never": _rule("never", migration.never),
+        "best-latency": _rule("best-latency", migration.best_latency),
+        "best-latency-literal": _rule("best-latency-literal", migration.best_latency_literal),
+        "payback": _rule("payback", migration.payback(PAYBACK_SLOTS, PAYBACK_HYSTERESIS)),
+        "lookahead": lambda s: SlotPolicy("lookahead", migration.lookahead(LOOKAHEAD_HORIZON, s), s),
+    },
 }
-"""DTAssociation-v0's heuristics by name. "nearest" is the paper's Baseline 2, "nearest-random" its Baseline 3."""
+"""Heuristics by environment and name. In DTAssociation-v0 "nearest" is the paper's Baseline 2, "nearest-random" its
+Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in DTMigration-v0 "best-latency" is its
+Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
-LEARNERS = ("ppo",)
+LEARNERS: dict[str, tuple[str, ...]] = {"DTAssociation-v0": ("ppo",), "DTPlacementMA-v0": (), "DTMigration-v0": ()}
+"""Learners by environment."""
 
 
 def load(
     name: str,
     env_id: str = "DTAssociation-v0",
     *,
-    scenario: str | AssociationScenario = "balanced",
+    scenario: str | Scenario | None = None,
     checkpoint: str | Path | None = None,
     **overrides: Any,
 ) -> Policy:
@@ -46,25 +76,24 @@ def load(
     Args:
         name: a heuristic's name, or a learner's ("ppo").
         env_id: the environment's id.
-        scenario: a preset's name or a scenario.
+        scenario: a preset's name or a scenario; by default the environment's first preset.
         checkpoint: a learner's saved policy (the .safetensors file); by default the one shipped.
         **overrides: single fields of the scenario, as in gym.make.
 
     Raises:
         ValueError: no agent of this name for this environment, or no shipped checkpoint.
     """
-    if env_id != "DTAssociation-v0":
-        raise ValueError(f"env_id {env_id!r} has no agents; known: DTAssociation-v0")
-    resolved = presets.resolve(scenario, **overrides)
-    if name in HEURISTICS:
+    resolved = presets.resolve(scenario, env_id, **overrides)
+    heuristics, learners = HEURISTICS[env_id], LEARNERS[env_id]
+    if name in heuristics:
         if checkpoint is not None:
             raise ValueError(f"checkpoint must be None for the heuristic {name!r}, got {str(checkpoint)!r}")
-        return HEURISTICS[name](resolved)
-    if name in LEARNERS:
+        return heuristics[name](resolved)
+    if name in learners:
         from agents.checkpoint import load_policy  # torch takes seconds to import
 
         return load_policy(name, env_id, resolved, checkpoint)
-    known = [*HEURISTICS, *LEARNERS]
+    known = [*heuristics, *learners]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"agent {name!r} is unknown{hint}; known: {', '.join(known)}")
+    raise ValueError(f"agent {name!r} is unknown for {env_id}{hint}; known: {', '.join(known)}")

@@ -10,28 +10,8 @@ from agents.policy import Rule
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.geometry import manhattan
-from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association_nearest import fits, nearest, nearest_that_fits
 from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energy
-
-
-class RandomPolicy:
-    """Every twin on a server drawn uniformly, each slot anew."""
-
-    name = "random"
-    overrides: dict[str, object] = {}  # noqa: RUF012 (never written)
-
-    def __init__(self, scenario: AssociationScenario):
-        self._users, self._servers = scenario.network.num_users, scenario.network.num_servers
-        self.reset()
-
-    def reset(self, seed: int | None = None) -> None:
-        """Start the draws at `seed`."""
-        self._rng = np.random.default_rng(seed)
-
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Servers (U,) or (B, U)."""
-        return self._rng.integers(self._servers, size=(*np.shape(obs)[:-1], self._users))
 
 
 @compiled

@@ -10,10 +10,13 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+from gymnasium import spaces
 
-from dtenv.scenario import AssociationScenario
+from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario, Scenario
+from dtenv.tasks import association_slot, migration, placement_slot
 from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.association_slot import Slot
+from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.placement import PlacementTask
 
 
 class Policy(Protocol):
@@ -30,44 +33,85 @@ class Policy(Protocol):
         """The action for a flat observation (size,), or the actions (B, …) for a batch (B, size)."""
 
 
-Rule = Callable[[Any, Slot, np.ndarray], None]
-"""A function of constants, a slot and the association (U,) to be written; it releases the GIL where compiled."""
+Rule = Callable[[Any, Any, np.ndarray], None]
+"""A function of constants, a slot and the servers (users,) to be written; it releases the GIL where compiled."""
 
 
 class SlotPolicy:
-    """A heuristic that looks at one slot alone: reads it back from the observation and applies a rule."""
+    """A heuristic that looks at one slot alone: reads it back from the observation and applies a rule.
+
+    Rules of DTPlacementMA-v0 and DTAssociation-v0 choose every user's server; those of DTMigration-v0 the servers of
+    the agent's users.
+    """
 
     def __init__(
         self,
         name: str,
         rule: Rule,
-        scenario: AssociationScenario,
+        scenario: Scenario,
         overrides: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.name = name
         self.overrides = overrides
         self._rule = rule
-        # Rules plan with the exact allocation, whatever history the environment then uses.
-        self._task = AssociationTask(scenario.override(history="optimal"))
+        task, planning = TASKS[type(scenario)]
+        self._task = task(scenario.override(**planning))
+        self._scalar = isinstance(self._task.action_space, spaces.Discrete)
 
     def reset(self, seed: int | None = None) -> None:
         """Nothing to forget."""
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The rule's associations, (U,) or (B, U)."""
+        """The rule's servers, (users,) or (B, users); or for a focal user a whole number or (B,)."""
         obs = np.asarray(obs)
-        rows = np.atleast_2d(obs)
-        slots = self._task.decode(rows)
-        servers = np.zeros(slots.samples.shape, np.int64)
+        slots = self._task.decode(np.atleast_2d(obs))
+        servers = np.zeros(slots[SERVED[type(slots)]].shape, np.int64)
 
         def decide(b: int) -> None:
-            self._rule(self._task.constants[0], Slot(*(field[b] for field in slots)), servers[b])
+            self._rule(self._task.constants[0], type(slots)(*(field[b] for field in slots)), servers[b])
 
-        if len(rows) == 1:
+        if len(servers) == 1:
             decide(0)
         else:
-            list(_threads().map(decide, range(len(rows)), chunksize=1))  # kernels release the GIL
-        return servers.reshape(*obs.shape[:-1], -1)
+            list(_threads().map(decide, range(len(servers)), chunksize=1))  # kernels release the GIL
+        return servers.reshape(obs.shape[:-1] if self._scalar else (*obs.shape[:-1], -1))
+
+
+class RandomPolicy:
+    """Actions drawn uniformly, each slot anew."""
+
+    name = "random"
+
+    def __init__(self, scenario: Scenario, overrides: Mapping[str, Any] = MappingProxyType({})):
+        self.overrides = overrides
+        self._space = TASKS[type(scenario)][0](scenario.override(**overrides)).action_space
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start the draws at `seed`."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Servers, (users,) or (B, users); or for a focal user a whole number or (B,)."""
+        shape = (*np.shape(obs)[:-1], *(self._space.shape or ()))
+        if isinstance(self._space, spaces.Discrete):
+            return np.asarray(self._rng.integers(self._space.n, size=shape))
+        return self._rng.integers(self._space.nvec[0], size=shape)  # type: ignore[attr-defined]
+
+
+TASKS: dict[type[Scenario], tuple[Any, dict[str, Any]]] = {
+    AssociationScenario: (AssociationTask, {"history": "optimal"}),  # whatever history the environment then uses
+    PlacementScenario: (PlacementTask, {"action": "association"}),
+    MigrationScenario: (MigrationTask, {}),
+}
+"""A scenario's task, and the fields that rules plan with."""
+
+SERVED: dict[type, int] = {
+    association_slot.Slot: association_slot.Slot._fields.index("previous_server"),
+    placement_slot.Slot: placement_slot.Slot._fields.index("previous_server"),
+    migration.Slot: migration.Slot._fields.index("server"),
+}
+"""The field of a slot that is shaped like a decision."""
 
 
 @cache

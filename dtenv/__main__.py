@@ -11,11 +11,13 @@ from typing import Any
 
 import gymnasium as gym
 
-from dtenv import instance, presets, traces
+import dtenv
+from dtenv import instance, traces
 from dtenv.observation import Layout
-from dtenv.scenario import AssociationScenario
+from dtenv.presets import PRESETS
 
-IDS = {"DTAssociation-v0": presets.ASSOCIATION}
+RESTING = {"DTPlacementMA-v0": {"action": "association"}}
+"""Fields under which an action is the servers that `info` tells, so that it can be played to leave twins alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,16 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="environments and their presets")
     describe = commands.add_parser("describe", help="spaces, every entry of the observation, and all settings")
-    describe.add_argument("id", choices=IDS)
+    describe.add_argument("id", choices=PRESETS)
     score = commands.add_parser("score", help="the model's terms for one instance, as JSON")
     score.add_argument("file", help="a JSON file, or - for standard input")
-    render = commands.add_parser("render", help="draw an episode of the resting association as PNG or GIF")
-    render.add_argument("id", choices=IDS)
+    render = commands.add_parser("render", help="draw an episode in which no twin moves, as PNG or GIF")
+    render.add_argument("id", choices=PRESETS)
     render.add_argument("--out", type=Path, default=Path("dtenv.png"), help=".png: one slot; .gif: all slots up to it")
     render.add_argument("--slot", type=int, default=20, help="slots to play (default 20)")
     render.add_argument("--seed", type=int, default=0)
     for command in (describe, render):
-        command.add_argument("--scenario", default="balanced")
+        command.add_argument("--scenario", help="a preset's name (default: the environment's first)")
         command.add_argument("--sites", help="file of station sites, with --trace")
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
     options = parser.parse_args(arguments)
@@ -45,17 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def scenario_of(options: argparse.Namespace) -> AssociationScenario:
+def scenario_of(options: argparse.Namespace) -> Any:
     """The scenario that --scenario, --sites and --trace ask for."""
-    return traces.scenario_from_options(options.scenario, options.sites, options.trace)
+    return traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
 
 
 def _list(_: argparse.Namespace) -> None:
-    for env_id, known in IDS.items():
+    for env_id, known in PRESETS.items():
         print(env_id)
         for name, scenario in known.items():
-            network = scenario.network
-            print(f"  {name:<12} {network.num_users} users, {network.num_servers} servers, ", end="")
+            what = scenario.SITES.removeprefix("num_")
+            print(f"  {name:<14} {scenario.network.num_users} users, {scenario.num_sites} {what}, ", end="")
             print(f"{scenario.episode.num_slots} slots, reward {scenario.objective.reward}")
 
 
@@ -63,18 +65,31 @@ def _describe(options: argparse.Namespace) -> None:
     scenario = scenario_of(options)
     env: Any = gym.make(options.id, scenario=scenario).unwrapped
     print(f"{options.id}, scenario {scenario.name}\n\naction       {env.action_space}")
-    print(f"observation  {env.observation_space}\n")
-    layout: Layout = env.layout
+    print(f"observation  {_short(env.observation_space)}\n")
+    _print_layout(env.layout)
+    if options.id == "DTPlacementMA-v0" and scenario.episode.action != "association":
+        stations = dtenv.parallel_env(options.id, scenario=scenario)
+        print(f"\nParallel view, a station\naction       {stations.action_space('station_0')}")
+        print(f"observation  {_short(stations.observation_space('station_0'))}\n")
+        _print_layout(stations.layouts["station_0"])
+    print("\nsettings")
+    for name, value in scenario.as_dict().items():
+        print(f"  {name:<26} {value}")
+
+
+def _short(space: Any) -> str:
+    """A Box whose bounds differ from entry to entry, on one line."""
+    return f"Box({space.low.min():g} … {space.high.max():g}, {space.shape}, {space.dtype})"
+
+
+def _print_layout(layout: Layout) -> None:
     start = 0
     for block in layout.blocks:
         width = len(block.entries)
-        print(f"{block.name} {' x '.join(map(str, block.shape))}, entries {start} to {start + block.size - 1}")
+        print(f"{block.name} {' x '.join(map(str, block.shape)) or '1'}, entries {start} to {start + block.size - 1}")
         for offset, (name, meaning) in enumerate(block.entries):
             print(f"  {start + offset:>5} + {width}i  {name:<18} {meaning}")
         start += block.size
-    print("\nsettings")
-    for name, value in scenario.as_dict().items():
-        print(f"  {name:<22} {value}")
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -89,11 +104,12 @@ def _render(options: argparse.Namespace) -> None:
         raise ValueError(f"--slot must be at least 1, got {options.slot}")
     from PIL import Image
 
-    env = gym.make(options.id, scenario=scenario_of(options), render_mode="rgb_array")
+    scenario = scenario_of(options).override(**RESTING.get(options.id, {}))
+    env = gym.make(options.id, scenario=scenario, render_mode="rgb_array")
     _, info = env.reset(seed=options.seed)
-    frames = []
+    frames, resting = [], info["server"]
     for _ in range(options.slot):
-        *_, truncated, _ = env.step(info["server"])
+        *_, truncated, _ = env.step(resting)
         if options.out.suffix == ".gif":
             frames.append(Image.fromarray(env.render()))  # type: ignore[arg-type]
         if truncated:

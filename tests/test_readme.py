@@ -36,12 +36,21 @@ def test_environments_page_example_runs():
     assert doctest.testmod(single).failed == 0
 
 
-def test_documented_instance_is_scored():
+def test_documented_instances_are_scored():
     import json
 
     from dtenv.instance import loads, score
 
-    report = score(loads((ROOT / "docs/instance.json").read_text()))
-    assert report["certificate"]["gap"] <= 1e-9 and report["feasible"] == {"compute": True, "synchronisation": True}
     page = (ROOT / "docs/instance.md").read_text()
-    assert all(f"`{name}`" in page for name in json.loads((ROOT / "docs/instance.json").read_text())["params"])
+    for name in ("instance", "placement"):
+        text = (ROOT / f"docs/{name}.json").read_text()
+        report = score(loads(text))
+        if name == "instance":
+            feasible = {"compute": True, "synchronisation": True}
+            assert report["certificate"]["gap"] <= 1e-9 and report["feasible"] == feasible
+        else:
+            assert not any(report["capacity_violated"] + report["deadline_violated"])
+        groups = [group for group in json.loads(text).values() if isinstance(group, dict)]
+        fields = {field for group in (*groups, report) for field in group}
+        assert not {field for field in fields if f"`{field}" not in page}, name
+        assert f"]({name}.json)" in page

@@ -166,8 +166,9 @@ def refusal(text, monkeypatch, capsys):
 
 NAN, INFINITY = float("nan"), float("inf")
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold
-    (("model",), "placement", ["model", "'placement'"]),
+    (("model",), "migration", ["model", "'migration'", "'association'", "'placement'"]),
     (("model",), 1, ["model", "1"]),
+    (("model",), ["association"], ["model", "['association']"]),
     (("params",), [], ["params", "[]"]),
     (("params", "f0"), 0.0, ["params.f0", "0.0"]),
     (("params", "f0"), "200", ["params.f0", "'200'"]),
@@ -253,6 +254,13 @@ def test_numbers_beyond_a_float_are_refused(monkeypatch, capsys):
     for number in ("1e999", "-1e999", "1" + "0" * 400):
         text = json.dumps(GOOD).replace('"f0": 200.0', f'"f0": {number}')
         assert "params.f0" in refusal(text, monkeypatch, capsys)
+
+
+def test_whole_numbers_beyond_64_bits_are_numbers(monkeypatch, capsys):
+    large = copy.deepcopy(GOOD)
+    large["params"]["f0"] = 10**30
+    assert score(large) == score(large | {"params": large["params"] | {"f0": 1e30}})
+    assert "not JSON" in refusal("1" * 5000, monkeypatch, capsys)  # more digits than Python reads
 
 
 def test_missing_file(tmp_path, capsys):

@@ -7,8 +7,8 @@ from dtenv.compiled import compiled
 
 @compiled
 def wireless_latency(bits: float, rate_bps: float) -> float:
-    """Seconds to transmit to the access station (Lu 2021, eq. 4)."""
-    return bits / rate_bps
+    """Seconds to transmit to the access station (Lu 2021, eq. 4); nothing takes no time."""
+    return bits / rate_bps if bits > 0.0 else 0.0
 
 
 @compiled
@@ -27,7 +27,7 @@ def compute_latency(cycles_per_bit: float, bits: float, share_hz: float) -> floa
 @compiled
 def total_latency(initial_s: float, update_s: float, eta_s: float, interval_s: float) -> float:
     """T_ini + η T_syn with T_syn = T_upd / Δt, the summand of (Lu 2021, eq. 13)."""
-    return initial_s + eta_s * update_s / interval_s
+    return initial_s + (eta_s * update_s / interval_s if eta_s > 0.0 else 0.0)
 
 
 @compiled

@@ -69,4 +69,6 @@ def interaction_utility(
     beta: float, latency_s: float, deadline_s: float, energy_j: float, time_s: float, reference_j: float
 ) -> float:
     """U = β exp((τ - T) / time) - (1 - β) E / reference; (Lu 2021, eq. 20) has 1 s and 1 J for the two references."""
-    return beta * math.exp((deadline_s - latency_s) / time_s) - (1.0 - beta) * energy_j / reference_j
+    promptness = beta * math.exp((deadline_s - latency_s) / time_s) if beta > 0.0 else 0.0
+    effort = (1.0 - beta) * energy_j / reference_j if beta < 1.0 else 0.0
+    return promptness - effort

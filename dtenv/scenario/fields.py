@@ -18,9 +18,12 @@ Range = tuple[float, float]
 
 def number(name: str, value: Any) -> float:
     """The value as a float, or ValueError where it is none or not finite."""
-    if isinstance(value, bool | np.bool_ | str) or not np.isscalar(value) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
-    return float(value)  # type: ignore[arg-type]
+    try:
+        if not isinstance(value, bool | np.bool_ | str) and np.isscalar(value) and math.isfinite(read := float(value)):  # type: ignore[arg-type]
+            return read
+    except (TypeError, OverflowError):  # complex, or a whole number beyond any float
+        pass
+    raise ValueError(f"{name} must be a finite number, got {value!r}")
 
 
 def numbers(name: str, values: Any) -> tuple[float, ...]:
@@ -48,6 +51,16 @@ def share(group: Any, name: str) -> None:
     """Refuse a field outside [0, 1]."""
     if not 0.0 <= number(name, getattr(group, name)) <= 1.0:
         raise ValueError(f"{name} must lie in [0, 1], got {getattr(group, name)!r}")
+
+
+STEEPEST = 500.0
+"""Largest exponent of a utility: e^709 is beyond any float."""
+
+
+def exponent(deadline: str, longest_s: float, name: str, time_s: float | None) -> None:
+    """Refuse a time scale of a utility that its longest deadline exceeds so far that the exponential overflows."""
+    if time_s is not None and longest_s / time_s > STEEPEST:
+        raise ValueError(f"{name} must be at least {deadline} / {STEEPEST:g}, got {time_s!r} for {longest_s!r}")
 
 
 def boolean(group: Any, name: str) -> None:

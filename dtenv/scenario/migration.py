@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
-from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
+from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
 
 CONTROLS = ("focal", "joint")
 BACKGROUNDS = ("payback", "best-latency", "never")
@@ -72,6 +72,7 @@ class Objective:
         share(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
+            exponent("update_deadline_s", self.update_deadline_s[1], "utility_time_s", self.utility_time_s)
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 

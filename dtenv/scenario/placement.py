@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from dtenv.scenario import mobility
 from dtenv.scenario.edge import Network, Radio, Twins
-from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
+from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
 
 ACTIONS = ("bid", "price", "binary", "association")
 OBSERVATIONS = ("local", "shared")
@@ -68,6 +68,7 @@ class Objective:
         share(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
+            exponent("deadline_s", self.deadline_s[1], "utility_time_s", self.utility_time_s)
         positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 

@@ -118,7 +118,10 @@ LINKS = (
     ("room", "1 where it hosts the twin or has a seat for it, else 0"),
     ("wired", "distance from the user's access station to this one, over the square's diagonal"),
     ("latency", "T_upd were the twin there, all others as they are, over 2 τ, at most 1"),
-    ("worth", "exp(-T_upd / τ), what of the utility depends on the choice, were the twin there"),
+    (
+        "worth",
+        "exp(-T_upd / τ), or over utility_time_s: what of the utility depends on the choice, were the twin there",
+    ),
     ("price", "price of moving the twin there, over that of the largest twin across the diagonal"),
 )
 
@@ -372,7 +375,7 @@ class MigrationTask:
         forecaster = episode.forecaster
         self._forecaster = FORECASTERS[forecaster] if isinstance(forecaster, str) else forecaster
         ahead = tuple(
-            (f"{h}", f"1 where it is nearest to where the user is expected {h} slots on, else 0")
+            (f"ahead_{h}", f"1 where it is nearest to where the user is expected {h} slots on, else 0")
             for h in range(1, episode.horizon + 1)
         )
         self.layout = Layout(

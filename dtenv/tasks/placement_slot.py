@@ -1,7 +1,7 @@
 """What one slot of DTPlacementMA is worth under hosts and an association (Lu 2021, eqs 3-26).
 
 `evaluate` is the model. The environment's step, the scoring of instances, local search and bounds all call it, or
-`twin_latency`, its part of one twin.
+`twin_score` and `host_score`, its parts of one twin and of one station.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ ENERGY_INITIAL = 9  # joules (19)
 ENERGY_UPDATE = 10
 UTILITY_OF_USER = 11  # (20)
 LATE = 12  # 1 where T_ini is past the deadline
-USER_TERMS = 13
+MOVED = 13  # 1 where the twin changed station
+CHARGED = 14  # the summand of (17)
+USER_TERMS = 15
 
 # Rows of Terms.stations.
 TWINS = 0  # hosted
@@ -228,6 +230,50 @@ def twin_latency(
 
 
 @compiled
+def host_score(c: Constants, hosts: bool, twins: float) -> float:
+    """What hosting takes from the score of a station (25)."""
+    return -c.beta * c.host_cost * (twins if c.twins_as_hosts else 1.0 if hosts else 0.0)
+
+
+@compiled
+def twin_score(
+    c: Constants, slot: Slot, u: int, k: int, weight: float, transmitting: float, users: np.ndarray
+) -> float:
+    """What user u's twin takes from the score of the station k that hosts it; all its terms into column u of users.
+
+    Arguments as for `twin_latency`.
+    """
+    num_users, num_stations = slot.gain_db.shape
+    power, deadline, moved = slot.transmit_power_w[u], slot.deadline_s[u], k != slot.previous_server[u]
+    latency = twin_latency(c, slot, u, k, weight, transmitting, users)
+    if c.initial_on_change and not moved:
+        latency -= users[INITIAL, u]
+    users[CHARGED, u] = latency / num_stations if c.latency_over_stations else latency
+    users[ENERGY_INITIAL, u] = transmission_energy(power, users[WIRELESS, u])
+    users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
+    users[UTILITY_OF_USER, u] = interaction_utility(
+        c.utility_beta,
+        users[INITIAL, u],
+        deadline,
+        users[ENERGY_INITIAL, u],
+        c.utility_time_s if c.utility_time_s > 0.0 else deadline,
+        c.utility_energy_j,
+    )
+    users[LATE, u] = 1.0 if is_violated(users[INITIAL, u], deadline) else 0.0
+    users[MOVED, u] = 1.0 if moved else 0.0
+    energy = users[ENERGY_INITIAL, u] * (num_users if c.energy_sum else 1.0)
+    return (
+        -(
+            c.alpha * users[CHARGED, u]
+            + c.beta * energy
+            + c.move_cost * users[MOVED, u]
+            + c.deadline_penalty * users[LATE, u]
+        )
+        / num_users
+    )
+
+
+@compiled
 def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, terms: Terms, b: int) -> None:
     """Terms of one slot under hosts (M,) and the association server (N,), into row b of `terms`.
 
@@ -237,53 +283,23 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
     users, stations, totals = terms.users[b], terms.stations[b], terms.totals[b]
     add_loads(c, slot, server, stations)
     totals[:] = 0.0
-    per_user = 1.0 / num_users
-    latency_share = per_user / num_stations if c.latency_over_stations else per_user
-    energy_share = 1.0 if c.energy_sum else per_user
     for k in range(num_stations):
-        if host[k]:
-            totals[HOSTS] += 1.0
-        m = stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0
-        totals[COST] += c.host_cost * m
-        stations[REWARD, k] = -c.beta * c.host_cost * m
-    moves = 0.0
+        stations[REWARD, k] = host_score(c, host[k], stations[TWINS, k])
+        totals[HOSTS] += 1.0 if host[k] else 0.0
+        totals[COST] += c.host_cost * (stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0)
     for u in range(num_users):
         k = server[u]
         j = k if c.access == DIRECT else slot.access[u]
-        power, deadline = slot.transmit_power_w[u], slot.deadline_s[u]
-        latency = twin_latency(c, slot, u, k, stations[WEIGHT, k], stations[TRANSMITTING, j], users)
-        moved = k != slot.previous_server[u]
-        totals[SYSTEM_LATENCY] += latency * per_user
-        if c.initial_on_change and not moved:
-            latency -= users[INITIAL, u]
-        users[ENERGY_INITIAL, u] = transmission_energy(power, users[WIRELESS, u])
-        users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
-        users[UTILITY_OF_USER, u] = interaction_utility(
-            c.utility_beta,
-            users[INITIAL, u],
-            deadline,
-            users[ENERGY_INITIAL, u],
-            c.utility_time_s if c.utility_time_s > 0.0 else deadline,
-            c.utility_energy_j,
-        )
-        late = 1.0 if is_violated(users[INITIAL, u], deadline) else 0.0
-        users[LATE, u] = late
-        totals[LATENCY] += latency * latency_share
-        totals[COST] += users[ENERGY_INITIAL, u] * energy_share
+        stations[REWARD, k] += twin_score(c, slot, u, k, stations[WEIGHT, k], stations[TRANSMITTING, j], users)
+        totals[SYSTEM_LATENCY] += users[TOTAL, u] / num_users
+        totals[LATENCY] += users[CHARGED, u] / num_users
+        totals[COST] += users[ENERGY_INITIAL, u] * (1.0 if c.energy_sum else 1.0 / num_users)
         totals[ENERGY] += users[ENERGY_INITIAL, u]
-        totals[UTILITY] += users[UTILITY_OF_USER, u] * per_user
-        totals[VIOLATIONS] += late
-        move = c.move_cost * per_user if moved else 0.0
-        moves += move
-        totals[MIGRATIONS] += 1.0 if moved else 0.0
-        stations[REWARD, k] -= (
-            c.alpha * latency * latency_share
-            + c.beta * users[ENERGY_INITIAL, u] * energy_share
-            + move
-            + c.deadline_penalty * late * per_user
-        )
+        totals[UTILITY] += users[UTILITY_OF_USER, u] / num_users
+        totals[VIOLATIONS] += users[LATE, u]
+        totals[MIGRATIONS] += users[MOVED, u]
+    moves = c.move_cost * totals[MIGRATIONS] / num_users
     totals[OBJECTIVE] = -c.alpha * totals[LATENCY] - c.beta * totals[COST] - moves
-    totals[SCORE] = 0.0
     for k in range(num_stations):  # so that the agents' shares add up to it exactly
         totals[SCORE] += stations[REWARD, k]
     if not c.local_reward:

@@ -1,0 +1,35 @@
+"""Rules of thumb for DTPlacementMA-v0: every user's station in a slot. Stations that are used host, no others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.tasks.placement_decode import bids_of_association, computing_size, match
+from dtenv.tasks.placement_slot import Constants, Slot
+
+
+@compiled
+def nearest(c: Constants, slot: Slot, server: np.ndarray) -> None:
+    """Every twin at its user's access station, or at the one nearest to that with room: the paper's "nearest"."""
+    users, stations = len(server), len(slot.compute_hz)
+    bid, host_bid, held = np.zeros((stations, users)), np.zeros(stations), np.zeros(stations, np.int64)
+    bids_of_association(slot, slot.access, host_bid, bid)
+    match(bid, np.ones(stations, np.bool_), slot.capacity, server, held)
+
+
+@compiled
+def least_loaded(c: Constants, slot: Slot, server: np.ndarray) -> None:
+    """Users in turn, the largest first, to the station whose computing is least loaded; distance does not count."""
+    users, stations = len(server), len(slot.compute_hz)
+    size = np.array([computing_size(c, slot, u) for u in range(users)])
+    load, held = np.zeros(stations), np.zeros(stations, np.int64)
+    for u in np.argsort(-size):
+        best = -1
+        for k in range(stations):
+            more = (load[k] + size[u]) / slot.compute_hz[k]
+            if held[k] < slot.capacity[k] and (best < 0 or more < (load[best] + size[u]) / slot.compute_hz[best]):
+                best = k
+        server[u] = best
+        load[best] += size[u]
+        held[best] += 1

@@ -1,0 +1,151 @@
+"""The score of one association (Zhou 2025)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dtenv.compiled import as_record
+from dtenv.instance.reading import (
+    ABOVE_ZERO,
+    InstanceError,
+    fields,
+    finite,
+    indices,
+    length,
+    number,
+    numbers,
+    parameter,
+    rows,
+)
+from dtenv.physics.barrier import is_violated, literal_barrier
+from dtenv.physics.energy import normalised_energy
+from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
+from dtenv.tasks.association_slot import (
+    CERTIFIED_BOUND,
+    CERTIFIED_VALUE,
+    GIVEN,
+    MODES,
+    OBJECTIVE,
+    Constants,
+    Slot,
+    evaluate,
+    new_terms,
+    new_work,
+)
+
+FIELDS = ("model", "params", "users", "servers", "action")
+PARAMS = (
+    *("alpha", "epochs_local", "epochs_fine_tune", "bits_per_sample"),
+    *("bandwidth_hz", "transmit_power_w", "channel_gain", "noise_dbm"),
+    *("n_mig", "n_syn", "n_cmp", "migrate_current_data"),
+    *("f0", "beta1", "beta2", "barrier_curve"),
+)
+USERS = ("xy_m", "samples", "previous_samples", "twin_bits", "emd", "previous_server")
+SERVERS = ("xy_m", "cycles_per_bit", "compute_capacity", "sync_capacity")
+
+
+def score(instance: dict[str, Any]) -> dict[str, Any]:
+    """Terms of one association.
+
+    Args:
+        instance: an object of exactly FIELDS.
+
+    Returns:
+        total_samples, history, utility (a user); energy, normalised_energy (a server); objective; barrier and
+        reward by (Zhou 2025, eqs 24-25) to the letter; feasible; and for an optimal history its certificate.
+
+    Raises:
+        InstanceError: a field is unknown, missing, of wrong length or out of range.
+    """
+    constants, slot = _constants(instance["params"]), _slot(instance["users"], instance["servers"])
+    users, servers = len(slot.samples), len(slot.compute_capacity)
+    action = instance["action"]
+    fields("action", action, ("server", "history"))
+    server = indices("action.server", action["server"], users, servers)
+    terms, work = new_terms(1, users, servers), new_work(1, users)
+    if isinstance(action["history"], str):
+        if action["history"] not in ("optimal", "optimal-barrier"):
+            raise InstanceError(
+                f"action.history must be a list, 'optimal' or 'optimal-barrier', got {action['history']!r}"
+            )
+        constants = constants._replace(mode=MODES[action["history"]])
+    else:
+        terms.history[0] = numbers("action.history", action["history"], users, low=0.0, high=1.0)
+    evaluate(as_record(constants)[0], slot, server, work.users[0], work.slopes[0], terms, 0)
+    return _report(constants, slot, terms)
+
+
+def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
+    migration, synchronisation, computation = terms.energy[0].T
+    history, totals = terms.history[0], terms.totals[0]
+    barrier = sum(
+        literal_barrier(x, q, c.barrier_curve) for x, q in zip(computation, slot.compute_capacity, strict=True)
+    )
+    barrier += sum(
+        literal_barrier(x, p, c.barrier_curve) for x, p in zip(synchronisation, slot.sync_capacity, strict=True)
+    )
+    report = {
+        "total_samples": (slot.samples + history * slot.previous_samples).tolist(),
+        "history": history.tolist(),
+        "utility": terms.utility[0].tolist(),
+        "energy": {
+            "migration": migration.tolist(),
+            "synchronisation": synchronisation.tolist(),
+            "computation": computation.tolist(),
+        },
+        "normalised_energy": [normalised_energy(x, c.f0) for x in terms.energy[0].sum(axis=1).tolist()],
+        "objective": float(totals[OBJECTIVE]),
+        "barrier": finite(barrier),
+        "reward": finite(totals[OBJECTIVE] - barrier),
+        "feasible": {
+            "compute": not any(map(is_violated, computation, slot.compute_capacity)),
+            "synchronisation": not any(map(is_violated, synchronisation, slot.sync_capacity)),
+        },
+    }
+    if c.mode != GIVEN:
+        value, bound = float(totals[CERTIFIED_VALUE]), float(totals[CERTIFIED_BOUND])
+        report["certificate"] = {"value": value, "bound": bound, "gap": bound - value}
+    return report
+
+
+def _constants(params: Any) -> Constants:
+    fields("params", params, PARAMS)
+    values = dict(params)
+    for name in PARAMS:
+        if name == "alpha":
+            numbers("params.alpha", params["alpha"], 6)
+            values["alpha"] = [parameter(f"params.alpha[{i}]", a) for i, a in enumerate(params["alpha"])]
+        elif name == "migrate_current_data":
+            if not isinstance(params[name], bool):
+                raise InstanceError(f"params.{name} must be true or false, got {params[name]!r}")
+        elif name in ("epochs_local", "epochs_fine_tune"):  # counts stay whole numbers, however large
+            number(f"params.{name}", params[name])
+        else:
+            values[name] = parameter(f"params.{name}", params[name])
+    try:
+        learning = Learning(**{k: values[k] for k in ("alpha", "epochs_local", "epochs_fine_tune")})
+        radio = Radio(**{k: values[k] for k in ("bandwidth_hz", "transmit_power_w", "channel_gain", "noise_dbm")})
+        energy = Energy(**{k: values[k] for k in ("n_mig", "n_syn", "n_cmp", "migrate_current_data")})
+        objective = Objective(**{k: values[k] for k in ("f0", "beta1", "beta2", "barrier_curve")})
+        data = Data(bits_per_sample=values["bits_per_sample"])
+    except ValueError as error:
+        raise InstanceError(f"params.{error}") from None
+    return Constants.of_groups(learning, radio, energy, objective, data, mode=GIVEN)
+
+
+def _slot(users: Any, servers: Any) -> Slot:
+    fields("users", users, USERS)
+    fields("servers", servers, SERVERS)
+    u, s = length("users.samples", users["samples"]), length("servers.compute_capacity", servers["compute_capacity"])
+    return Slot(
+        user_xy=rows("users.xy_m", users["xy_m"], u, 2),
+        samples=numbers("users.samples", users["samples"], u, low=0.0),
+        previous_samples=numbers("users.previous_samples", users["previous_samples"], u, low=0.0),
+        twin_bits=numbers("users.twin_bits", users["twin_bits"], u, low=0.0),
+        emd=numbers("users.emd", users["emd"], u, low=0.0, high=2.0),
+        previous_server=indices("users.previous_server", users["previous_server"], u, s),
+        server_xy=rows("servers.xy_m", servers["xy_m"], s, 2),
+        cycles_per_bit=numbers("servers.cycles_per_bit", servers["cycles_per_bit"], s, low=ABOVE_ZERO),
+        compute_capacity=numbers("servers.compute_capacity", servers["compute_capacity"], s, low=ABOVE_ZERO),
+        sync_capacity=numbers("servers.sync_capacity", servers["sync_capacity"], s, low=ABOVE_ZERO),
+    )

@@ -1,0 +1,243 @@
+"""The score of one placement of twins (Lu 2021)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import as_record
+from dtenv.instance.reading import (
+    ABOVE_ZERO,
+    WHOLE,
+    InstanceError,
+    fields,
+    finite,
+    indices,
+    length,
+    numbers,
+    parameter,
+    rows,
+)
+from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins
+from dtenv.scenario.placement import Objective
+from dtenv.tasks.placement_slot import (
+    ACCESS,
+    COMPUTE,
+    COST,
+    ENERGY_INITIAL,
+    ENERGY_UPDATE,
+    HOSTS,
+    INITIAL,
+    LATE,
+    LATENCY,
+    OBJECTIVE,
+    RATE,
+    SHARE,
+    SYSTEM_LATENCY,
+    TOTAL,
+    TWINS,
+    UPDATE,
+    UTILITY_OF_USER,
+    WIRED,
+    WIRELESS,
+    Constants,
+    Slot,
+    Terms,
+    evaluate,
+    new_terms,
+)
+from dtenv.tasks.uplink import choose_access, link_gains, wired_distances
+
+FIELDS = ("model", "params", "users", "stations", "action")
+RADIO = ("bandwidth_hz", "noise_dbm_per_hz", "min_distance_m", "access", "bandwidth_sharing")
+TWIN = ("wired_s_per_bit_m", "eta_s", "sync_interval_s", "compute_sharing")
+OBJECTIVES = ("host_cost", "alpha", "beta", "utility_beta", "utility_time_s", "utility_energy_j")
+WORDS = {
+    "access": ("strongest", "nearest"),
+    "bandwidth_sharing": ("equal", "full"),
+    "compute_sharing": COMPUTE_SHARINGS,
+}
+USERS = (
+    *("xy_m", "transmit_power_w", "data_bits", "update_bits"),
+    *("cycles_per_bit", "deadline_s", "update_deadline_s"),
+)
+STATIONS = ("xy_m", "compute_hz", "twin_capacity", "shadowing_db")
+
+# What the format fixes, whatever a scenario's defaults are.
+RADIO_READINGS: dict[str, Any] = {
+    "path_loss_km_db": 128.1,
+    "path_loss_decade_db": 37.6,
+    "handover_margin_db": 0.0,
+    "rate_logarithm": "log2",
+}
+OBJECTIVE_READINGS: dict[str, Any] = {
+    "move_cost": 0.0,
+    "charge_initial": "always",
+    "wired_count": "once",
+    "latency_mean": "users",
+    "host_count": "hosts",
+    "energy_total": "mean",
+}
+
+FARTHEST_M = 1e150
+"""Largest coordinate, whose square is still a float."""
+
+
+class UserTerm(NamedTuple):
+    """One reported term of every user."""
+
+    name: str
+    row: int  # of Terms.users
+    inputs: tuple[str, ...]  # fields that may leave it without a value
+
+
+USER_TERMS = (  # in the order of computation: the first one without a value is the one at fault
+    UserTerm("uplink_rate_bps", RATE, ("users.transmit_power_w", "stations.shadowing_db")),
+    UserTerm(
+        "compute_share_hz",
+        SHARE,
+        ("users.cycles_per_bit", "users.data_bits", "users.update_bits", "params.eta_s", "params.sync_interval_s"),
+    ),
+    UserTerm("latency_s.wireless", WIRELESS, ("users.data_bits", "stations.shadowing_db")),
+    UserTerm("latency_s.wired", WIRED, ("users.data_bits", "params.wired_s_per_bit_m")),
+    UserTerm("latency_s.compute", COMPUTE, ("users.data_bits", "users.cycles_per_bit")),
+    UserTerm("latency_s.initial", INITIAL, ("users.data_bits",)),
+    UserTerm(
+        "latency_s.update",
+        UPDATE,
+        ("users.update_bits", "stations.shadowing_db", "params.wired_s_per_bit_m", "users.cycles_per_bit"),
+    ),
+    UserTerm("latency_s.total", TOTAL, ("params.eta_s", "params.sync_interval_s")),
+    UserTerm("energy_j.initial", ENERGY_INITIAL, ("users.transmit_power_w",)),
+    UserTerm("energy_j.update", ENERGY_UPDATE, ("users.transmit_power_w",)),
+    UserTerm(
+        "utility",
+        UTILITY_OF_USER,
+        ("params.utility_beta", "users.deadline_s", "params.utility_time_s", "params.utility_energy_j"),
+    ),
+)
+
+
+def score(instance: dict[str, Any]) -> dict[str, Any]:
+    """Terms of one placement.
+
+    Args:
+        instance: an object of exactly FIELDS.
+
+    Returns:
+        access_station, uplink_rate_bps, compute_share_hz, latency_s, energy_j, utility, deadline_violated (a user);
+        capacity_violated (a station); system_latency_s, hosts, latency_reward, cost, reward. A number beyond the
+        floats is "inf" or "-inf".
+
+    Raises:
+        InstanceError: a field is unknown, missing, of wrong length or out of range, or leaves a term without a value.
+    """
+    params, users, stations, action = (instance[name] for name in FIELDS[1:])
+    fields("users", users, USERS)
+    fields("stations", stations, STATIONS)
+    n, m = length("users.data_bits", users["data_bits"]), length("stations.compute_hz", stations["compute_hz"])
+    constants = _constants(params, n)
+    record = as_record(constants)[0]
+    slot = _slot(record, users, stations, n, m)
+    fields("action", action, ("host", "server"))
+    host = indices("action.host", action["host"], m, 2).astype(np.bool_)
+    server = indices("action.server", action["server"], n, m)
+    for u, k in enumerate(server):
+        if not host[k]:
+            raise InstanceError(f"action.server[{u}] must be a station that hosts, got {k}, where action.host is 0")
+        if params["compute_sharing"] == "slice" and slot.capacity[k] == 0:
+            raise InstanceError(f"stations.twin_capacity[{k}] must be positive to slice computing for a twin, got 0")
+    terms = new_terms(1, n, m)
+    evaluate(record, slot, host, server, terms, 0)
+    _refuse_undefined(constants, instance, terms)
+    return _report(slot, terms)
+
+
+def _constants(params: Any, num_users: int) -> Constants:
+    fields("params", params, RADIO + TWIN + OBJECTIVES)
+    values: dict[str, Any] = {}
+    for name, value in params.items():
+        if name not in WORDS:
+            values[name] = parameter(f"params.{name}", value)
+        elif value in WORDS[name]:
+            values[name] = value
+        else:
+            raise InstanceError(f"params.{name} must be one of {', '.join(WORDS[name])}, got {value!r}")
+    try:
+        radio = Radio(**{k: values[k] for k in RADIO}, **RADIO_READINGS)
+        twins = Twins(**{k: values[k] for k in TWIN})
+        objective = Objective(**{k: values[k] for k in OBJECTIVES}, **OBJECTIVE_READINGS)
+    except ValueError as error:
+        raise InstanceError(f"params.{error}") from None
+    constants = Constants.of_groups(radio, twins, objective)
+    least_band = constants.bandwidth_hz / num_users if constants.shares_bandwidth else constants.bandwidth_hz
+    if not 0.0 < least_band * constants.noise_w_per_hz < math.inf:
+        raise InstanceError(
+            f"params.noise_dbm_per_hz must leave a noise power over params.bandwidth_hz {params['bandwidth_hz']!r} "
+            f"that a float can hold, got {params['noise_dbm_per_hz']!r}"
+        )
+    return constants
+
+
+def _slot(record: Any, users: Any, stations: Any, n: int, m: int) -> Slot:
+    """The slot of n users and m stations under the constants of `record`."""
+
+    def of_users(name: str, low: float) -> np.ndarray:
+        return numbers(f"users.{name}", users[name], n, low=low)
+
+    user_xy = rows("users.xy_m", users["xy_m"], n, 2, low=-FARTHEST_M, high=FARTHEST_M)
+    station_xy = rows("stations.xy_m", stations["xy_m"], m, 2, low=-FARTHEST_M, high=FARTHEST_M)
+    of_users("update_deadline_s", ABOVE_ZERO)  # migration's, which a placement's terms do not depend on
+    gain_db, wired_m, access = np.empty((n, m)), np.empty((m, m)), np.full(n, -1, np.int64)
+    link_gains(record, user_xy, station_xy, rows("stations.shadowing_db", stations["shadowing_db"], n, m), gain_db)
+    choose_access(record, user_xy, station_xy, gain_db, access)
+    wired_distances(station_xy, wired_m)
+    return Slot(
+        transmit_power_w=of_users("transmit_power_w", ABOVE_ZERO),
+        data_bits=of_users("data_bits", 0.0),
+        update_bits=of_users("update_bits", 0.0),
+        cycles_per_bit=of_users("cycles_per_bit", ABOVE_ZERO),
+        deadline_s=of_users("deadline_s", ABOVE_ZERO),
+        gain_db=gain_db,
+        access=access,
+        previous_server=np.full(n, -1, np.int64),  # only moves depend on it, and the format has none
+        compute_hz=numbers("stations.compute_hz", stations["compute_hz"], m, low=ABOVE_ZERO),
+        capacity=indices("stations.twin_capacity", stations["twin_capacity"], m, WHOLE),
+        wired_m=wired_m,
+    )
+
+
+def _refuse_undefined(c: Constants, instance: dict[str, Any], terms: Terms) -> None:
+    """Refuse an instance with a term that is no number: 0 · inf, inf / inf or inf - inf."""
+    for name, row, inputs in USER_TERMS:
+        undefined = np.flatnonzero(np.isnan(terms.users[0, row]))
+        if len(undefined):
+            u, got = undefined[0], []
+            for group, key in (field.split(".") for field in inputs):
+                value = instance[group][key]
+                got.append(f"{group}.{key} {value!r}" if group == "params" else f"{group}.{key}[{u}] {value[u]!r}")
+            raise InstanceError(f"{name}[{u}] must not be 0 * inf, 0 / 0 or the like, got {', '.join(got)}")
+    if math.isnan(terms.totals[0, OBJECTIVE]):  # a weight of 0 on what is infinite
+        name = "alpha" if c.alpha == 0.0 and math.isinf(terms.totals[0, LATENCY]) else "beta"
+        value = instance["params"][name]
+        raise InstanceError(f"params.{name} must be positive where what it weighs is infinite, got {value!r}")
+
+
+def _report(slot: Slot, terms: Terms) -> dict[str, Any]:
+    users, stations, totals = terms.users[0], terms.stations[0], terms.totals[0]
+    report: dict[str, Any] = {"access_station": users[ACCESS].astype(int).tolist()}
+    for name, row, _ in USER_TERMS:
+        *above, last = name.split(".")
+        group = report.setdefault(above[0], {}) if above else report
+        group[last] = [finite(value) for value in users[row]]
+    return report | {
+        "system_latency_s": finite(totals[SYSTEM_LATENCY]),
+        "hosts": int(totals[HOSTS]),
+        "latency_reward": finite(0.0 - totals[LATENCY]),  # not -0.0
+        "cost": finite(totals[COST]),
+        "reward": finite(totals[OBJECTIVE]),
+        "capacity_violated": (stations[TWINS] > slot.capacity).tolist(),
+        "deadline_violated": (users[LATE] > 0.0).tolist(),
+    }

@@ -1,0 +1,98 @@
+"""What the models' instances have in common: fields checked by name, and numbers as JSON can hold them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LARGEST = sys.float_info.max
+ABOVE_ZERO = math.ulp(0.0)
+"""The least number above zero, as the lower end of what has to be positive."""
+WHOLE = 1 << 63
+"""Whole numbers from here on do not fit the kernels' 64 bits."""
+
+
+class InstanceError(ValueError):
+    """An instance that cannot be read; the message names field and value."""
+
+
+def loads(text: str) -> dict[str, Any]:
+    """An instance from JSON text; NaN and Infinity are refused like any other bad number."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        raise InstanceError(f"not JSON: {error}") from None
+
+
+def fields(name: str, group: Any, known: tuple[str, ...]) -> None:
+    """Refuse a group that is no object of exactly the known fields."""
+    if not isinstance(group, dict):
+        raise InstanceError(f"{name} must be an object, got {group!r}")
+    for field in group:
+        if field not in known:
+            raise InstanceError(f"{name} has an unknown field {field!r}; known: {', '.join(known)}")
+    for field in known:
+        if field not in group:
+            raise InstanceError(f"{name} lacks the field {field!r}")
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """The value as a float in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise InstanceError(f"{name} must be a finite number, got {value!r}")
+    if not low <= value <= high:
+        bounds = "not negative" if (low, high) == (0.0, math.inf) else f"in [{low:g}, {high:g}]"
+        raise InstanceError(f"{name} must be {'positive' if low == ABOVE_ZERO else bounds}, got {value!r}")
+    return float(value)
+
+
+def parameter(name: str, value: Any) -> int | float:
+    """A finite number as it stands, for a scenario's group to check; whole numbers beyond 64 bits as floats."""
+    as_float = number(name, value)
+    return as_float if isinstance(value, int) and not -WHOLE <= value < WHOLE else value
+
+
+def length(name: str, values: Any) -> int:
+    """How many entries a list has, one at least."""
+    if not isinstance(values, list) or not values:
+        raise InstanceError(f"{name} must be a list of at least one entry, got {values!r}")
+    return len(values)
+
+
+def numbers(name: str, values: Any, count: int, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+    """A list of `count` numbers in [low, high], as (count,)."""
+    return _list(name, values, count, lambda entry, value: number(entry, value, low, high))
+
+
+def rows(name: str, values: Any, count: int, width: int, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
+    """A list of `count` lists of `width` numbers in [low, high], as (count, width)."""
+    return _list(name, values, count, lambda entry, value: numbers(entry, value, width, low, high))
+
+
+def indices(name: str, values: Any, length: int, count: int) -> np.ndarray:
+    """A list of `length` whole numbers in 0..count - 1, as (length,)."""
+
+    def read(entry: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
+            raise InstanceError(f"{entry} must be a whole number in 0..{count - 1}, got {value!r}")
+        return value
+
+    return _list(name, values, length, read).astype(np.int64)
+
+
+def finite(value: float) -> float | str:
+    """The number, or "inf" / "-inf", which JSON has no number for."""
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def _list(name: str, values: Any, count: int, read: Callable[[str, Any], Any]) -> np.ndarray:
+    if not isinstance(values, list):
+        raise InstanceError(f"{name} must be a list, got {values!r}")
+    if len(values) != count:
+        raise InstanceError(f"{name} must have {count} entries, got {len(values)}")
+    return np.array([read(f"{name}[{i}]", value) for i, value in enumerate(values)])
