@@ -119,6 +119,6 @@ class AssociationEnv(TaskEnv):
         return action["server"], history[None]
 
     def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render import AssociationCanvas  # drawing libraries are optional and slow to import
+        from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
 
         return AssociationCanvas(self.scenario, window=window)

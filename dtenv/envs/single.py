@@ -22,8 +22,8 @@ class TaskEnv(gym.Env):
     """
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": 5}  # noqa: RUF012 (as Gymnasium declares it)
-    drawn = "objective"
-    """The entry of `info` that a picture's curve shows."""
+    drawn: str | None = "objective"
+    """The entry of `info` that a picture follows through the slots; None if it needs all of them."""
 
     def __init__(self, task: Any, render_mode: str | None):
         check_render_mode(render_mode)
@@ -36,7 +36,7 @@ class TaskEnv(gym.Env):
         self._last_slot = self.scenario.episode.num_slots
         self._under_way = False
         self._canvas: Any = None
-        self._values: list[float] = []
+        self._values: list[Any] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Draw a new episode. `options` has no entries."""
@@ -64,7 +64,7 @@ class TaskEnv(gym.Env):
         self._under_way = not truncated
         info = self.task.info()
         if self.render_mode is not None:
-            self._values.append(info[self.drawn])
+            self._values.append(dict(info) if self.drawn is None else info[self.drawn])
             self._draw()
         return self.task.obs[0].copy(), reward, False, truncated, info
 
