@@ -162,8 +162,8 @@ def draw_latency(pen: Pen, info: dict[str, Any] | None, deadline_s: float) -> No
     pen.text(x, 274, number, ink, align=1)
     draw_parts(pen, parts, deadline / LIMIT, info is not None)
     x = LEFT + LIMIT * (RIGHT - LEFT)
-    pen.box(x - 2, 282, 4, 20, PAPER)
-    pen.box(x - 1, 282, 2, 20, ink)
+    pen.box(x - 2, 284, 4, 18, PAPER)
+    pen.box(x - 1, 284, 2, 18, ink)
 
 
 def draw_sums(pen: Pen, info: dict[str, Any] | None, values: Sequence[Any], joint: bool) -> None:
