@@ -189,7 +189,7 @@ def scored(instance):
     return report
 
 
-@pytest.mark.parametrize("shadowing_db", [200.0, 1e5, 1e300])
+@pytest.mark.parametrize("shadowing_db", [1e5, 1e300])
 def test_a_user_out_of_reach_waits_for_ever(shadowing_db):
     report = scored(changed(BY_HAND, (("stations", "shadowing_db", 1), [shadowing_db] * 3)))
     assert report["uplink_rate_bps"][1] == 0.0

@@ -81,6 +81,8 @@ class AssociationEnv(TaskEnv):
     - v0: first version.
     """
 
+    drawn = "objective"
+
     def __init__(
         self,
         scenario: str | AssociationScenario | None = None,

@@ -153,3 +153,28 @@ class Twins:
         positive(self, "cycles_per_bit", "sync_interval_s")
         at_least(self, 0.0, "wired_s_per_bit_m", "eta_s")
         one_of(self, "compute_sharing", COMPUTE_SHARINGS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utility:
+    """What a prompt twin is worth to its user (20), normalised: as printed it adds joules to e^seconds."""
+
+    utility_beta: float = 0.5
+    """β of (20) (our choice)."""
+    utility_time_s: float | None = None
+    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
+    utility_energy_j: float = 0.1
+    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
+
+    def __post_init__(self) -> None:
+        share(self, "utility_beta")
+        if self.utility_time_s is not None:
+            positive(self, "utility_time_s")
+        positive(self, "utility_energy_j")
+
+    def check(self, name: str, deadline_s: Range) -> None:
+        """Refuse a time scale that the deadlines exceed so far that the exponential overflows."""
+        if self.utility_time_s is not None and deadline_s[1] > STEEPEST * self.utility_time_s:
+            raise ValueError(
+                f"utility_time_s must be at least {name} / {STEEPEST:g}, got {self.utility_time_s!r} for {deadline_s!r}"
+            )

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
-from dtenv.scenario.edge import STEEPEST
-from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair, positive, share
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
 
 CONTROLS = ("focal", "joint")
 BACKGROUNDS = ("payback", "best-latency", "never")
@@ -57,12 +56,6 @@ class Objective:
     """Time that a moving twin is stopped beyond its transfer, seconds (our choice)."""
     deadline_penalty: float = 0.0
     """What the score loses by the share of users past their deadline (21c); the utility falls with it in any case."""
-    utility_beta: float = 0.5
-    """β of (20) (our choice)."""
-    utility_time_s: float | None = None
-    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
-    utility_energy_j: float = 1e-3
-    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
     reward: str = "score"
     """"score", what tables rank by; "centred": less the mean utility over stations, which no choice of the slot's
     changes, so that learners see less noise."""
@@ -70,16 +63,14 @@ class Objective:
     def __post_init__(self) -> None:
         pair(self, 1e-9, "update_deadline_s")
         at_least(self, 0.0, "kappa", "downtime_s", "deadline_penalty")
-        share(self, "utility_beta")
-        if self.utility_time_s is not None:
-            positive(self, "utility_time_s")
-            if self.update_deadline_s[1] > STEEPEST * self.utility_time_s:
-                raise ValueError(
-                    f"utility_time_s must be at least update_deadline_s / {STEEPEST:g}, got {self.utility_time_s!r} "
-                    f"for {self.update_deadline_s!r}"
-                )
-        positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utility(edge.Utility):
+    """The utility of a user; an update takes less energy than building a twin (our choice)."""
+
+    utility_energy_j: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +112,12 @@ class MigrationScenario(Scenario):
     radio: Radio = field(default_factory=Radio)
     twins: Twins = field(default_factory=Twins)
     objective: Objective = field(default_factory=Objective)
+    utility: Utility = field(default_factory=Utility)
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
         self.radio.check(self.network.area_m)
+        self.utility.check("update_deadline_s", self.objective.update_deadline_s)
         self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
