@@ -57,10 +57,9 @@ PLACEMENT = {
             latency_mean="users-and-stations",
             host_count="twins",
             energy_total="sum",
-            utility_time_s=1.0,
-            utility_energy_j=1.0,
             deadline_penalty=0.0,
         ),
+        utility=edge.Utility(utility_time_s=1.0, utility_energy_j=1.0),
         episode=placement.Episode(action="binary", observe="shared"),
     ),
 }
@@ -76,7 +75,8 @@ MIGRATION = {
         name="literal",
         radio=migration.Radio(bandwidth_sharing="full", rate_logarithm="ln"),
         twins=migration.Twins(cycles_per_bit=1.0),
-        objective=migration.Objective(kappa=0.0, utility_time_s=1.0, utility_energy_j=1.0),
+        objective=migration.Objective(kappa=0.0),
+        utility=migration.Utility(utility_time_s=1.0, utility_energy_j=1.0),
     ),
 }
 """Scenarios of DTMigration-v0, whose every value beyond Table II is our choice."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dtenv
-from dtenv import render
+from dtenv.render import canvas, pen
 
 pygame = pytest.importorskip("pygame")
 
@@ -33,7 +33,7 @@ def assert_picture(frame: object) -> None:
 
 def has_moves(frame: np.ndarray) -> bool:
     """Whether the map, left of the panel's legend, holds the colour of moves."""
-    return bool((frame[:, : render.MAP] == render.MOVE).all(axis=-1).any())
+    return bool((frame[:, : canvas.MAP] == pen.MOVE).all(axis=-1).any())
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_violated_constraint_is_red():
     env.step(np.zeros(20, np.int64))  # all twins on one server break C3
     assert env.unwrapped.task.info()["violations"]
     frame = env.render()
-    assert (frame[:, : render.MAP] == render.BAD).all(axis=-1).sum() > 50
+    assert (frame[:, : canvas.MAP] == pen.BAD).all(axis=-1).sum() > 50
 
 
 def test_a_copy_draws_on_its_own_canvas():
@@ -145,7 +145,7 @@ def test_recordings_name_their_files():
     changed = np.argwhere((frames[0] != frames[1]).any(axis=-1))
     assert len(changed)
     assert changed[:, 0].min() > 640
-    assert changed[:, 1].min() >= render.LEFT - 2 and changed[:, 1].max() <= render.RIGHT + 2
+    assert changed[:, 1].min() >= canvas.LEFT - 2 and changed[:, 1].max() <= canvas.RIGHT + 2
 
 
 def test_missing_pygame_says_what_to_install(monkeypatch):
@@ -178,16 +178,16 @@ def test_an_episode_goes_on_after_its_window_is_closed(no_display):
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.1234, 9.9999, 999.96, -123456.7, 999999.4, 1e6, -1e-7, -1.5e300])
 def test_numbers_stay_short(value):
-    text = render.short(value)
+    text = canvas.short(value)
     assert len(text) <= 8
     assert float(text.replace("−", "-").replace(",", "")) == pytest.approx(value, rel=0.05, abs=5e-4)
 
 
 @pytest.mark.parametrize("count", [1, 9, 21])
 def test_signs_do_not_cover_each_other(count):
-    sites = np.random.default_rng(count).uniform(render.MARGIN, render.MAP - render.MARGIN, (count, 2))
+    sites = np.random.default_rng(count).uniform(canvas.MARGIN, canvas.MAP - canvas.MARGIN, (count, 2))
     sites[: count // 3] = sites[0]
-    signs = render.spread(sites)
-    away = np.abs(signs[:, None] - signs) / (render.SIGN - 1.0)
+    signs = canvas.spread(sites)
+    away = np.abs(signs[:, None] - signs) / (canvas.SIGN - 1.0)
     assert (away.max(axis=-1)[~np.eye(count, dtype=bool)] >= 1.0).all()
-    assert signs.min() >= 20 and signs.max() <= render.MAP - render.MARGIN
+    assert signs.min() >= 20 and signs.max() <= canvas.MAP - canvas.MARGIN

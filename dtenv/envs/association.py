@@ -81,6 +81,8 @@ class AssociationEnv(TaskEnv):
     - v0: first version.
     """
 
+    drawn = "objective"
+
     def __init__(
         self,
         scenario: str | AssociationScenario | None = None,
@@ -119,6 +121,6 @@ class AssociationEnv(TaskEnv):
         return action["server"], history[None]
 
     def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render import AssociationCanvas  # drawing libraries are optional and slow to import
+        from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
 
         return AssociationCanvas(self.scenario, window=window)

@@ -83,7 +83,7 @@ class MigrationEnv(TaskEnv):
     - v0: first version.
     """
 
-    drawn = "score"
+    drawn = None
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -11,12 +12,13 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from dtenv import presets
-from dtenv.envs.single import RENDER_MODES, check_render_mode, read_bits, read_numbers, when_not
+from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
+from dtenv.envs.single import read_bits, read_numbers
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import BINARY, PlacementTask
 
 
-class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
+class PlacementParallelEnv(Pictures, ParallelEnv[str, np.ndarray, np.ndarray]):
     """DTPlacementMA-v0 as its stations play it: `station_0` … `station_{M-1}`, all at once.
 
     The model, the modes `"bid"`, `"price"` and `"binary"` and the presets are those of
@@ -66,9 +68,8 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         **overrides: Any,
     ):
-        check_render_mode(render_mode)
+        super().__init__(render_mode)
         self.scenario = presets.resolve(scenario, "DTPlacementMA-v0", **overrides)
-        self.render_mode = render_mode
         self.task = PlacementTask(self.scenario, stations_observe=True)
         stations = self.scenario.network.num_stations
         self.possible_agents = [f"station_{k}" for k in range(stations)]
@@ -81,8 +82,6 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         self.observation_spaces = dict.fromkeys(self.possible_agents, self.task.observed_layout.space)
         self._read = read_bits if self.task.mode == BINARY else read_numbers
         self._rng: np.random.Generator | None = None
-        self._canvas: Any = None
-        self._values: list[float] = []
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
         """The observation space of a station, always the same object."""
@@ -100,8 +99,7 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             self._rng, _ = seeding.np_random(seed)
         self.task.begin(0, self._rng)
         self.agents = self.possible_agents[:]
-        self._values = []
-        self._draw()
+        self._first_picture()
         return self._observations(), self._infos({})
 
     def step(self, actions: dict[str, Any]):
@@ -115,6 +113,8 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         last_slot = self.scenario.episode.num_slots
         if not self.agents:
             raise ResetNeeded(f"step() was called {when_not(self.task, last_slot)}: call reset()")
+        if not isinstance(actions, Mapping):
+            raise ValueError(f"actions must be a dict of one a station, got {actions!r}")
         if actions.keys() != set(self.agents):
             missing = [agent for agent in self.agents if agent not in actions]
             unknown = [agent for agent in actions if agent not in self.agents]
@@ -127,9 +127,7 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
         shared = self.task.info()
         del shared["action_mask"]
         observations, infos = self._observations(), self._infos(shared)
-        if self.render_mode is not None:
-            self._values.append(shared["score"])
-            self._draw()
+        self._next_picture(shared)
         terminations, truncations = dict.fromkeys(self.agents, False), dict.fromkeys(self.agents, truncated)
         if truncated:
             self.agents = []
@@ -150,29 +148,7 @@ class PlacementParallelEnv(ParallelEnv[str, np.ndarray, np.ndarray]):
             for k, agent in enumerate(self.agents)
         }
 
-    def _draw(self) -> None:
-        if self.render_mode == "human":
-            self.render()
+    def _new_canvas(self, window: bool) -> Any:
+        from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
 
-    def render(self):
-        """Draw the last slot: an image (H, W, 3) for "rgb_array", a window for "human"."""
-        if self.render_mode is None:
-            gym.logger.warn('render() needs parallel_env(..., render_mode="rgb_array" or "human")')
-            return None
-        if not self.task.state.slot[0]:
-            raise ResetNeeded("render() was called before the first reset(): call reset()")
-        if self._canvas is None:
-            from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
-
-            self._canvas = PlacementCanvas(self.scenario, window=self.render_mode == "human")
-        return self._canvas.draw(self.task, self._values)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        if self._canvas is not None:
-            self._canvas.close()
-            self._canvas = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the canvas: a copy draws on one of its own."""
-        return {**self.__dict__, "_canvas": None}
+        return PlacementCanvas(self.scenario, window=window)

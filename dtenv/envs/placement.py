@@ -87,8 +87,6 @@ class PlacementEnv(TaskEnv):
     - v0: first version.
     """
 
-    drawn = "score"
-
     def __init__(
         self,
         scenario: str | PlacementScenario | None = None,

@@ -9,11 +9,10 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from dtenv.compiled import compiled
+from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
 
-RENDER_MODES = ("rgb_array", "human")
 
-
-class TaskEnv(gym.Env):
+class TaskEnv(Pictures, gym.Env):
     """What the environments share: seeding, the end of an episode, pictures. A subclass is an environment's page.
 
     Args:
@@ -22,12 +21,9 @@ class TaskEnv(gym.Env):
     """
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": 5}  # noqa: RUF012 (as Gymnasium declares it)
-    drawn = "objective"
-    """The entry of `info` that a picture's curve shows."""
 
     def __init__(self, task: Any, render_mode: str | None):
-        check_render_mode(render_mode)
-        self.render_mode = render_mode
+        Pictures.__init__(self, render_mode)
         self.task = task
         self.scenario = task.scenario
         self.layout = task.layout
@@ -35,18 +31,16 @@ class TaskEnv(gym.Env):
         self.action_space = task.action_space
         self._last_slot = self.scenario.episode.num_slots
         self._under_way = False
-        self._canvas: Any = None
-        self._values: list[float] = []
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Draw a new episode. `options` has no entries."""
         super().reset(seed=seed)
         if options:
             raise ValueError(f"options has no entries in this environment, got {options!r}")
+        self._under_way = False  # should the scenario's forecaster fail
         self.task.begin(0, self.np_random)
         self._under_way = True
-        self._values = []
-        self._draw()
+        self._first_picture()
         return self.task.obs[0].copy(), self._begun()
 
     def step(self, action):
@@ -62,9 +56,7 @@ class TaskEnv(gym.Env):
         truncated = bool(self.task.state.slot[0] > self._last_slot)
         self._under_way = not truncated
         info = self.task.info()
-        if self.render_mode is not None:
-            self._values.append(info[self.drawn])
-            self._draw()
+        self._next_picture(info)
         return self.task.obs[0].copy(), reward, False, truncated, info
 
     def _begun(self) -> dict[str, Any]:
@@ -74,47 +66,6 @@ class TaskEnv(gym.Env):
     def _advance(self, action: Any) -> float:
         """Check the action, play it, and give the reward."""
         raise NotImplementedError
-
-    def _new_canvas(self, window: bool) -> Any:
-        """What draws this task."""
-        raise NotImplementedError
-
-    def _draw(self) -> None:
-        if self.render_mode == "human":
-            self.render()
-
-    def render(self):
-        """Draw the last slot: an image (H, W, 3) for "rgb_array", a window for "human"."""
-        if self.render_mode is None:
-            gym.logger.warn('render() needs gym.make(..., render_mode="rgb_array" or "human")')
-            return None
-        if not self.task.state.slot[0]:
-            raise ResetNeeded("render() was called before the first reset(): call reset()")
-        if self._canvas is None:
-            self._canvas = self._new_canvas(self.render_mode == "human")
-        return self._canvas.draw(self.task, self._values)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        if self._canvas is not None:
-            self._canvas.close()
-            self._canvas = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the canvas: a copy draws on one of its own."""
-        return {**self.__dict__, "_canvas": None}
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Refuse a render mode that no environment here has."""
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise ValueError(f"render_mode must be one of {', '.join(RENDER_MODES)} or None, got {render_mode!r}")
-
-
-def when_not(task: Any, last_slot: int) -> str:
-    """When a step was asked for that could not be played."""
-    ended = bool(task.state.slot[0])
-    return f"after the episode's end (num_slots={last_slot})" if ended else "before the first reset()"
 
 
 def read_indices(name: str, values: Any, users: int, count: int, what: str) -> np.ndarray:

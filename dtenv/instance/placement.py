@@ -20,7 +20,7 @@ from dtenv.instance.reading import (
     parameter,
     rows,
 )
-from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins
+from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective
 from dtenv.tasks.placement_slot import (
     ACCESS,
@@ -53,7 +53,8 @@ from dtenv.tasks.uplink import choose_access, link_gains, wired_distances
 FIELDS = ("model", "params", "users", "stations", "action")
 RADIO = ("bandwidth_hz", "noise_dbm_per_hz", "min_distance_m", "access", "bandwidth_sharing")
 TWIN = ("wired_s_per_bit_m", "eta_s", "sync_interval_s", "compute_sharing")
-OBJECTIVES = ("host_cost", "alpha", "beta", "utility_beta", "utility_time_s", "utility_energy_j")
+OBJECTIVES = ("host_cost", "alpha", "beta")
+UTILITY = ("utility_beta", "utility_time_s", "utility_energy_j")
 WORDS = {
     "access": ("strongest", "nearest"),
     "bandwidth_sharing": ("equal", "full"),
@@ -156,7 +157,7 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _constants(params: Any, num_users: int) -> Constants:
-    fields("params", params, RADIO + TWIN + OBJECTIVES)
+    fields("params", params, RADIO + TWIN + OBJECTIVES + UTILITY)
     values: dict[str, Any] = {}
     for name, value in params.items():
         if name not in WORDS:
@@ -169,9 +170,10 @@ def _constants(params: Any, num_users: int) -> Constants:
         radio = Radio(**{k: values[k] for k in RADIO}, **RADIO_READINGS)
         twins = Twins(**{k: values[k] for k in TWIN})
         objective = Objective(**{k: values[k] for k in OBJECTIVES}, **OBJECTIVE_READINGS)
+        utility = Utility(**{k: values[k] for k in UTILITY})
     except ValueError as error:
         raise InstanceError(f"params.{error}") from None
-    constants = Constants.of_groups(radio, twins, objective)
+    constants = Constants.of_groups(radio, twins, objective, utility)
     least_band = constants.bandwidth_hz / num_users if constants.shares_bandwidth else constants.bandwidth_hz
     if not 0.0 < least_band * constants.noise_w_per_hz < math.inf:
         raise InstanceError(

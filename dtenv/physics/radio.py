@@ -4,6 +4,7 @@ import math
 
 from dtenv.compiled import compiled
 
+LN_2 = math.log(2.0)
 LN_10 = math.log(10.0)  # exp and log are several times faster than powers of ten and log10
 
 
@@ -27,5 +28,11 @@ def path_loss_db(distance_m: float, min_distance_m: float, at_km_db: float, deca
 
 @compiled
 def uplink_rate(bandwidth_hz: float, power_w: float, gain: float, noise_w: float) -> float:
-    """Shannon rate W log2(1 + P h / noise), bit/s: the denominator of (Zhou 2025, eq. 14); (Lu 2021, eq. 3)."""
-    return bandwidth_hz * math.log2(1.0 + power_w * gain / noise_w)
+    """Shannon rate W log2(1 + P h / noise), bit/s: the denominator of (Zhou 2025, eq. 14); (Lu 2021, eq. 3).
+
+    Far below the noise, where 1 + P h / noise would round away what the signal carries, the logarithm takes the ratio.
+    """
+    ratio = power_w * gain / noise_w
+    if ratio < 1e-3:
+        return bandwidth_hz * math.log1p(ratio) / LN_2
+    return bandwidth_hz * math.log2(1.0 + ratio)

@@ -220,6 +220,4 @@ class AssociationScenario(Scenario):
 
     def __post_init__(self) -> None:
         self.data.user_emd(self.network.num_users)
-        recording = self.mobility.recording
-        if recording is not None:
-            recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)

@@ -16,6 +16,10 @@ ACCESSES = ("strongest", "nearest", "direct")
 BANDWIDTH_SHARINGS = ("equal", "full")
 COMPUTE_SHARINGS = ("sqrt", "equal", "slice")
 RATE_LOGARITHMS = ("log2", "ln")
+FARTHEST_DB = 1000.0
+"""Ratios of signal and noise up to this, either way, leave every rate and latency finite."""
+STEEPEST = 500.0
+"""Largest exponent of the utility (20): a few hundred more overflow."""
 DENSEST = 0.4
 """Share of the area that discs of half the stations' separation may cover: random ones jam at .547."""
 
@@ -50,7 +54,7 @@ class Network:
                     f"on num_stations {self.num_stations}"
                 )
         crowd = self.num_stations * math.pi * (0.5 * self.separation_m) ** 2 / (self.area_m + self.separation_m) ** 2
-        if crowd > DENSEST:
+        if self.num_stations > 1 and crowd > DENSEST:
             raise ValueError(
                 f"separation_m must leave room for num_stations {self.num_stations} in a square of {self.area_m:g} m, "
                 f"got {self.separation_m!r}"
@@ -108,6 +112,20 @@ class Radio:
         """N_0 in watt a hertz."""
         return dbm_to_watt(self.noise_dbm_per_hz)
 
+    def check(self, area_m: float) -> None:
+        """Refuse links, over a square and six deviations of shadowing, too weak or strong for floating point."""
+        noise_db = self.noise_dbm_per_hz - 30.0 + 10.0 * math.log10(self.bandwidth_hz)
+        signal_db = 10.0 * math.log10(self.transmit_power_w) - self.path_loss_km_db
+        for distance_m in (self.min_distance_m, max(math.sqrt(2.0) * area_m, self.min_distance_m)):
+            away_db = self.path_loss_decade_db * math.log10(distance_m / 1000.0)
+            if abs(signal_db - away_db - noise_db) + 6.0 * self.shadowing_db > FARTHEST_DB:
+                raise ValueError(
+                    f"noise_dbm_per_hz, path_loss_km_db, path_loss_decade_db and shadowing_db must leave signal and "
+                    f"noise within {FARTHEST_DB:g} dB of each other on a square of area_m {area_m:g}, got "
+                    f"{self.noise_dbm_per_hz!r}, {self.path_loss_km_db!r}, {self.path_loss_decade_db!r} and "
+                    f"{self.shadowing_db!r}"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Twins:
@@ -130,7 +148,33 @@ class Twins:
     """η, weight of synchronisation in (13), seconds (our choice)."""
 
     def __post_init__(self) -> None:
-        pair(self, 0.0, "data_bits", "update_bits")
+        pair(self, 1.0, "data_bits")
+        pair(self, 0.0, "update_bits")
         positive(self, "cycles_per_bit", "sync_interval_s")
         at_least(self, 0.0, "wired_s_per_bit_m", "eta_s")
         one_of(self, "compute_sharing", COMPUTE_SHARINGS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utility:
+    """What a prompt twin is worth to its user (20), normalised: as printed it adds joules to e^seconds."""
+
+    utility_beta: float = 0.5
+    """β of (20) (our choice)."""
+    utility_time_s: float | None = None
+    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
+    utility_energy_j: float = 0.1
+    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
+
+    def __post_init__(self) -> None:
+        share(self, "utility_beta")
+        if self.utility_time_s is not None:
+            positive(self, "utility_time_s")
+        positive(self, "utility_energy_j")
+
+    def check(self, name: str, deadline_s: Range) -> None:
+        """Refuse a time scale that the deadlines exceed so far that the exponential overflows."""
+        if self.utility_time_s is not None and deadline_s[1] > STEEPEST * self.utility_time_s:
+            raise ValueError(
+                f"utility_time_s must be at least {name} / {STEEPEST:g}, got {self.utility_time_s!r} for {deadline_s!r}"
+            )

@@ -19,10 +19,10 @@ Range = tuple[float, float]
 def number(name: str, value: Any) -> float:
     """The value as a float, or ValueError where it is none or not finite."""
     try:
-        if not isinstance(value, bool | np.bool_ | str) and np.isscalar(value) and math.isfinite(read := float(value)):  # type: ignore[arg-type]
-            return read
-    except (TypeError, OverflowError):  # complex, or a whole number beyond any float
-        pass
+        if not isinstance(value, bool | np.bool_ | str | bytes) and np.isscalar(value) and math.isfinite(value):  # type: ignore[arg-type]
+            return float(value)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        pass  # complex, or a whole number beyond floats
     raise ValueError(f"{name} must be a finite number, got {value!r}")
 
 
@@ -53,16 +53,6 @@ def share(group: Any, name: str) -> None:
         raise ValueError(f"{name} must lie in [0, 1], got {getattr(group, name)!r}")
 
 
-STEEPEST = 500.0
-"""Largest exponent of a utility: e^709 is beyond any float."""
-
-
-def exponent(deadline: str, longest_s: float, name: str, time_s: float | None) -> None:
-    """Refuse a time scale of a utility that its longest deadline exceeds so far that the exponential overflows."""
-    if time_s is not None and longest_s / time_s > STEEPEST:
-        raise ValueError(f"{name} must be at least {deadline} / {STEEPEST:g}, got {time_s!r} for {longest_s!r}")
-
-
 def boolean(group: Any, name: str) -> None:
     """Refuse a field that is neither True nor False."""
     if not isinstance(getattr(group, name), bool | np.bool_):
@@ -90,10 +80,10 @@ def pair(group: Any, low: float, *names: str) -> None:
     for name in names:
         value = getattr(group, name)
         try:
-            a, b = (float(v) for v in value)
-        except (TypeError, ValueError):
+            a, b = numbers(name, value)
+        except ValueError:
             raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
-        if not (math.isfinite(b) and low <= a <= b):
+        if not low <= a <= b:
             raise ValueError(f"{name} must be a pair {low:g} <= low <= high, got {value!r}")
         object.__setattr__(group, name, (a, b))
 

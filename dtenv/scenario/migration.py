@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dtenv.forecast import FORECASTERS, Forecaster
 from dtenv.scenario import edge, mobility
-from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
 
 CONTROLS = ("focal", "joint")
 BACKGROUNDS = ("payback", "best-latency", "never")
@@ -56,12 +56,6 @@ class Objective:
     """Time that a moving twin is stopped beyond its transfer, seconds (our choice)."""
     deadline_penalty: float = 0.0
     """What the score loses by the share of users past their deadline (21c); the utility falls with it in any case."""
-    utility_beta: float = 0.5
-    """β of (20) (our choice)."""
-    utility_time_s: float | None = None
-    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
-    utility_energy_j: float = 1e-3
-    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
     reward: str = "score"
     """"score", what tables rank by; "centred": less the mean utility over stations, which no choice of the slot's
     changes, so that learners see less noise."""
@@ -69,12 +63,14 @@ class Objective:
     def __post_init__(self) -> None:
         pair(self, 1e-9, "update_deadline_s")
         at_least(self, 0.0, "kappa", "downtime_s", "deadline_penalty")
-        share(self, "utility_beta")
-        if self.utility_time_s is not None:
-            positive(self, "utility_time_s")
-            exponent("update_deadline_s", self.update_deadline_s[1], "utility_time_s", self.utility_time_s)
-        positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utility(edge.Utility):
+    """The utility of a user; an update takes less energy than building a twin (our choice)."""
+
+    utility_energy_j: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +112,13 @@ class MigrationScenario(Scenario):
     radio: Radio = field(default_factory=Radio)
     twins: Twins = field(default_factory=Twins)
     objective: Objective = field(default_factory=Objective)
+    utility: Utility = field(default_factory=Utility)
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.radio.check(self.network.area_m)
+        self.utility.check("update_deadline_s", self.objective.update_deadline_s)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
         seats = self.network.capacity - 1  # one a station is kept free for the focal user
@@ -130,3 +128,9 @@ class MigrationScenario(Scenario):
                 f"twin_capacity must hold {others} background twins beside one free seat a station, got "
                 f"{self.network.capacity} on num_stations {self.network.num_stations}"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Scenario.as_dict`; a forecaster of one's own stands as its class's name."""
+        forecaster = self.episode.forecaster
+        named = forecaster if isinstance(forecaster, str) else type(forecaster).__qualname__
+        return super().as_dict() | {"forecaster": named}

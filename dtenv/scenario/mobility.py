@@ -8,6 +8,8 @@ from dtenv.recording import Recording
 from dtenv.scenario.fields import Range, one_of, pair, positive, share
 
 WALKS = ("random-waypoint", "gauss-markov")
+FARTHEST = 1e4
+"""Sides of the square that a user may walk in a slot: random waypoints draw a leg or two for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +34,13 @@ class Mobility:
         positive(self, "slot_seconds")
         if self.recording is not None and not isinstance(self.recording, Recording):
             raise ValueError(f"recording must be a Recording (dtenv.traces), got {self.recording!r}")
+
+    def check(self, field: str, sites: int, num_slots: int, area_m: float) -> None:
+        """Raise ValueError where walks do not fit a scenario whose `field` counts sites: recorded or random ones."""
+        if self.recording is not None:
+            self.recording.check(field, sites, num_slots)
+        elif self.speed_mps[1] * self.slot_seconds > FARTHEST * area_m:
+            raise ValueError(
+                f"speed_mps must cross a square of area_m {area_m:g} at most {FARTHEST:g} times in a slot of "
+                f"slot_seconds {self.slot_seconds:g}, got {self.speed_mps!r}"
+            )

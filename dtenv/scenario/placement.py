@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dtenv.scenario import mobility
-from dtenv.scenario.edge import Network, Radio, Twins
-from dtenv.scenario.fields import Range, Scenario, at_least, count, exponent, one_of, pair, positive, share
+from dtenv.scenario.edge import Network, Radio, Twins, Utility
+from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
 
 ACTIONS = ("bid", "price", "binary", "association")
 OBSERVATIONS = ("local", "shared")
@@ -48,12 +48,6 @@ class Objective:
     """m of (25): "hosts", stations that host, or "twins" as printed, a constant."""
     energy_total: str = "mean"
     """E of (25): "mean" or "sum" over users."""
-    utility_beta: float = 0.5
-    """β of (20) (our choice)."""
-    utility_time_s: float | None = None
-    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
-    utility_energy_j: float = 0.1
-    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
     reward: str = "shared"
     """"shared": every agent gets the score; "local": its own share, which add up to the score."""
 
@@ -65,11 +59,6 @@ class Objective:
         one_of(self, "latency_mean", ("users", "users-and-stations"))
         one_of(self, "host_count", ("hosts", "twins"))
         one_of(self, "energy_total", ("mean", "sum"))
-        share(self, "utility_beta")
-        if self.utility_time_s is not None:
-            positive(self, "utility_time_s")
-            exponent("deadline_s", self.deadline_s[1], "utility_time_s", self.utility_time_s)
-        positive(self, "utility_energy_j")
         one_of(self, "reward", REWARDS)
 
 
@@ -104,8 +93,10 @@ class PlacementScenario(Scenario):
     radio: Radio = field(default_factory=Radio)
     twins: Twins = field(default_factory=Twins)
     objective: Objective = field(default_factory=Objective)
+    utility: Utility = field(default_factory=Utility)
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        if self.mobility.recording is not None:
-            self.mobility.recording.check(self.SITES, self.num_sites, self.episode.num_slots)
+        self.radio.check(self.network.area_m)
+        self.utility.check("deadline_s", self.objective.deadline_s)
+        self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)

@@ -227,7 +227,7 @@ class MigrationTask:
         xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
         span = scale.most_gain_db - scale.least_gain_db
         deadline_s = users[..., 6] * scale.deadline_s
-        time_s = self.scenario.objective.utility_time_s
+        time_s = self.scenario.utility.utility_time_s
         time_s = deadline_s if time_s is None else np.full_like(deadline_s, time_s)
         worth = np.maximum(links[..., 6], np.finfo(np.float32).tiny)
         return Slot(

@@ -57,7 +57,7 @@ class Constants(NamedTuple):
     @classmethod
     def of(cls, scenario: MigrationScenario) -> Constants:
         """The constants of a scenario."""
-        radio, twins, objective = scenario.radio, scenario.twins, scenario.objective
+        radio, twins, objective, worth = scenario.radio, scenario.twins, scenario.objective, scenario.utility
         return cls(
             *Uplink.of(radio),
             transmit_power_w=float(radio.transmit_power_w),
@@ -70,9 +70,9 @@ class Constants(NamedTuple):
             downtime_s=float(objective.downtime_s),
             slot_seconds=float(scenario.mobility.slot_seconds),
             deadline_penalty=float(objective.deadline_penalty),
-            utility_beta=float(objective.utility_beta),
-            utility_time_s=0.0 if objective.utility_time_s is None else float(objective.utility_time_s),
-            utility_energy_j=float(objective.utility_energy_j),
+            utility_beta=float(worth.utility_beta),
+            utility_time_s=0.0 if worth.utility_time_s is None else float(worth.utility_time_s),
+            utility_energy_j=float(worth.utility_energy_j),
             centred=objective.reward == "centred",
             background=BACKGROUNDS.index(scenario.episode.background),
         )

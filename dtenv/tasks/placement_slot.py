@@ -22,7 +22,7 @@ from dtenv.physics.latency import (
     wireless_latency,
 )
 from dtenv.physics.utility import interaction_utility
-from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins
+from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective, PlacementScenario
 from dtenv.tasks.uplink import DIRECT, Uplink, link_rate
 
@@ -63,10 +63,10 @@ class Constants(NamedTuple):
     @classmethod
     def of(cls, scenario: PlacementScenario) -> Constants:
         """The constants of a scenario."""
-        return cls.of_groups(scenario.radio, scenario.twins, scenario.objective)
+        return cls.of_groups(scenario.radio, scenario.twins, scenario.objective, scenario.utility)
 
     @classmethod
-    def of_groups(cls, radio: Radio, twins: Twins, objective: Objective) -> Constants:
+    def of_groups(cls, radio: Radio, twins: Twins, objective: Objective, utility: Utility) -> Constants:
         """The constants of the groups that a slot's worth depends on."""
         return cls(
             *Uplink.of(radio),
@@ -84,9 +84,9 @@ class Constants(NamedTuple):
             latency_over_stations=objective.latency_mean == "users-and-stations",
             twins_as_hosts=objective.host_count == "twins",
             energy_sum=objective.energy_total == "sum",
-            utility_beta=float(objective.utility_beta),
-            utility_time_s=0.0 if objective.utility_time_s is None else float(objective.utility_time_s),
-            utility_energy_j=float(objective.utility_energy_j),
+            utility_beta=float(utility.utility_beta),
+            utility_time_s=0.0 if utility.utility_time_s is None else float(utility.utility_time_s),
+            utility_energy_j=float(utility.utility_energy_j),
             local_reward=objective.reward == "local",
         )
 

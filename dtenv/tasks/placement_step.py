@@ -8,10 +8,11 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
-from dtenv.physics.latency import compute_latency, wired_latency, wireless_latency
+from dtenv.physics.latency import compute_latency, compute_share, wired_latency, wireless_latency
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
 from dtenv.tasks.placement_decode import bids_of_association, bids_of_prices, choose_hosts, match
 from dtenv.tasks.placement_slot import (
+    SLICE,
     TRANSMITTING,
     TWINS,
     Slot,
@@ -243,10 +244,13 @@ def observe(batch: Batch, b: int) -> None:
             if direct:
                 rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, k], 1.0)
                 wireless = wireless_latency(slot.data_bits[u], rate)
+            share = compute_share(
+                slot.compute_hz[k], 1.0, float(slot.capacity[k]) if c.compute_sharing == SLICE else 1.0
+            )
             alone = (
                 wireless
                 + c.wired_times * wired_latency(c.wired_s_per_bit_m, slot.data_bits[u], wired_m)
-                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], slot.compute_hz[k])
+                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], share)
             )
             mask[b, u, k] = not is_violated(alone, slot.deadline_s[u])
             i += 4

@@ -22,6 +22,12 @@ INK, SOFT = (33, 41, 52), (98, 108, 121)
 GOOD, WARN, BAD, MOVE = (0, 148, 110), (232, 163, 15), (207, 34, 34), (142, 36, 154)
 HUES = ((46, 98, 168), (32, 134, 140), (92, 116, 44), (92, 84, 150), (36, 60, 104), (132, 102, 66))
 """Servers' colours: blue, green and brown, from which loads and moves stand out, for the colour-blind too."""
+STATION_HUES = (
+    *((56, 98, 198), (232, 144, 20), (10, 62, 108), (182, 136, 174), (88, 168, 98)),
+    *((40, 24, 152), (86, 174, 240), (86, 40, 26), (226, 214, 106), (170, 60, 96)),
+)
+"""Ten that tell a user's host, however far away, by its hue alone: 20 or more apart in CIELAB, from each other and
+from red and grey, for people of normal, red-blind and green-blind sight."""
 
 
 def import_pygame() -> ModuleType:

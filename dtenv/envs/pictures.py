@@ -1,0 +1,76 @@
+"""How environments draw themselves, whichever interface they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.error import ResetNeeded
+
+RENDER_MODES = ("rgb_array", "human")
+
+
+class Pictures:
+    """Rendering of an environment that holds a task.
+
+    Args:
+        render_mode: "rgb_array", "human" or None.
+
+    Raises:
+        ValueError: no such render mode.
+    """
+
+    drawn: str | None = "score"
+    """The entry of `info` that a picture follows through the slots; None if it needs all of them."""
+    task: Any
+
+    def __init__(self, render_mode: str | None):
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ValueError(f"render_mode must be one of {', '.join(RENDER_MODES)} or None, got {render_mode!r}")
+        self.render_mode = render_mode
+        self._canvas: Any = None
+        self._values: list[Any] = []
+
+    def _new_canvas(self, window: bool) -> Any:
+        """What draws this task."""
+        raise NotImplementedError
+
+    def _first_picture(self) -> None:
+        """A new episode has begun."""
+        self._values = []
+        if self.render_mode == "human":
+            self.render()
+
+    def _next_picture(self, info: dict[str, Any]) -> None:
+        """A slot has been played."""
+        if self.render_mode is not None:
+            self._values.append(dict(info) if self.drawn is None else info[self.drawn])
+            if self.render_mode == "human":
+                self.render()
+
+    def render(self) -> Any:
+        """Draw the last slot: an image (H, W, 3) for "rgb_array", a window for "human"."""
+        if self.render_mode is None:
+            gym.logger.warn('render() needs render_mode="rgb_array" or "human" when the environment is made')
+            return None
+        if not self.task.state.slot[0]:
+            raise ResetNeeded("render() was called before the first reset(): call reset()")
+        if self._canvas is None:
+            self._canvas = self._new_canvas(self.render_mode == "human")
+        return self._canvas.draw(self.task, self._values)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._canvas is not None:
+            self._canvas.close()
+            self._canvas = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the canvas: a copy draws on one of its own."""
+        return {**self.__dict__, "_canvas": None}
+
+
+def when_not(task: Any, last_slot: int) -> str:
+    """When a step was asked for that could not be played."""
+    ended = bool(task.state.slot[0])
+    return f"after the episode's end (num_slots={last_slot})" if ended else "before the first reset()"

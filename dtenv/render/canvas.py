@@ -1,0 +1,258 @@
+"""What all pictures share: the canvas itself, the map's grid and signs, the panel's head and foot."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dtenv.recording import Recording
+from dtenv.render.pen import (
+    BAD,
+    GRID,
+    GROUND,
+    HEIGHT,
+    HUES,
+    INK,
+    LARGE,
+    MOVE,
+    PAPER,
+    SOFT,
+    TRACK,
+    WIDTH,
+    Colour,
+    Pen,
+    import_pygame,
+)
+from dtenv.scenario.fields import Scenario
+
+FPS = 5  # of the window, as the environments' metadata has it
+MAP, MARGIN = 720, 40  # side of the map, and what lies around the square that users walk in
+LEFT, RIGHT = MAP + 24, WIDTH - 24  # of the panel's text
+SIGN = np.array((43.0, 48.0))  # of a server, with its rim
+
+
+class Canvas:
+    """Draws slots of one task, as arrays or into a window; subclasses say what is on the map and in the panel.
+
+    Args:
+        title: the environment's id.
+        scenario: what is fixed.
+        window: show the pictures in a window, FPS of them a second, instead of returning them.
+
+    Raises:
+        ImportError: pygame is not installed.
+    """
+
+    def __init__(self, title: str, scenario: Scenario, window: bool = False):
+        self._title = title
+        self._pygame = import_pygame()
+        self._pen = Pen(self._pygame)
+        self._window = window
+        self._screen: Any = None
+        if window:
+            self._pygame.display.init()
+            self._screen = self._pygame.display.set_mode((WIDTH, HEIGHT))
+            self._pygame.display.set_caption(f"{title} · {scenario.name}")
+            self._clock = self._pygame.time.Clock()
+
+    def draw(self, task: Any, values: Sequence[Any]) -> np.ndarray | None:
+        """Row 0 of the task after its last slot, or after its reset.
+
+        Args:
+            task: the episodes.
+            values: what the panel follows through the episode's slots so far.
+
+        Returns:
+            The picture (HEIGHT, WIDTH, 3), uint8; None where there is a window, or was one until it was closed.
+        """
+        if self._window and self._screen is None:
+            return None
+        self._pen.clear()
+        self._draw_map(task, values)
+        self._draw_panel(task, values)
+        picture = self._pen.picture()
+        if self._window:
+            self._show(picture)
+            return None
+        pixels = np.frombuffer(self._pygame.image.tobytes(picture, "RGB"), np.uint8)
+        return pixels.reshape(HEIGHT, WIDTH, 3).copy()
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._screen is not None:
+            self._screen = None
+            self._pygame.display.quit()
+
+    def _draw_map(self, task: Any, values: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+    def _draw_panel(self, task: Any, values: Sequence[Any]) -> None:
+        raise NotImplementedError
+
+    def _show(self, picture: Any) -> None:
+        display, event = self._pygame.display, self._pygame.event
+        if display.get_surface() is None or any(e.type == self._pygame.QUIT for e in event.get()):
+            self.close()  # by its user, or with another environment's window
+            return
+        self._screen.blit(picture, (0, 0))
+        display.flip()
+        self._clock.tick(FPS)
+
+
+def on_map(xy: np.ndarray, area_m: float) -> np.ndarray:
+    """Where metres (…, 2) of the square lie on the map, whose y points down."""
+    return MARGIN + (MAP - 2 * MARGIN) * np.abs((0.0, 1.0) - xy / area_m)
+
+
+def draw_grid(pen: Pen, area_m: float) -> None:
+    """The map's ground, a grid of round metres, and its scale."""
+    pen.box(0, 0, MAP, MAP, GROUND)
+    power = 10.0 ** math.floor(math.log10(area_m / 5))
+    step = power * max(k for k in (1, 2, 5) if k * power <= area_m / 5)
+    side = MAP - 2 * MARGIN
+    gap = side * step / area_m
+    for away in (*np.arange(0, side, gap), side):
+        pen.box(MARGIN + away - 0.5, MARGIN, 1, side, GRID)
+        pen.box(MARGIN, MAP - MARGIN - away - 0.5, side, 1, GRID)
+    pen.line(((MARGIN, MAP - 12), (MARGIN + gap, MAP - 12)), 2, SOFT)
+    for x in (MARGIN, MARGIN + gap):
+        pen.line(((x, MAP - 16), (x, MAP - 8)), 2, SOFT)
+    pen.text(MARGIN + gap + 8, MAP - 12, f"{step:g} m" if step < 1000 else f"{step / 1000:g} km", SOFT)
+
+
+def spread(sites: np.ndarray) -> np.ndarray:
+    """Places (S, 2) for the servers' signs, on or beside their sites, so that none covers another."""
+    signs, order = sites.copy(), np.arange(len(sites))
+    aside = 1e-6 * (order[:, None] - order)[..., None]  # parts signs of one and the same site
+    for _ in range(100):
+        away = signs[:, None] - signs + aside
+        overlap = SIGN - np.abs(away)
+        touching = (overlap > 0.5).all(axis=-1, keepdims=True) & (aside != 0.0)
+        if not touching.any():
+            break
+        shorter = overlap == overlap.min(axis=-1, keepdims=True)
+        push = np.where(touching & shorter, np.sign(away) * overlap, 0.0)
+        signs = np.clip(signs + 0.5 * push.sum(axis=1), 0.6 * MARGIN, MAP - MARGIN)
+    return signs
+
+
+def draw_anchors(pen: Pen, sites: np.ndarray, signs: np.ndarray) -> None:
+    """A site and its tie to its sign, seen where the sign had to give way."""
+    for site, sign in zip(sites, signs, strict=True):
+        pen.line((site, sign), 1, SOFT)
+        pen.dot(site, 3, SOFT)
+
+
+def draw_sign(
+    pen: Pen, xy: Any, label: str, hue: Colour | None, bars: Sequence[tuple[float, Colour]], alarm: bool = False
+) -> None:
+    """A server's sign, grey without a hue, over two bars, each (share, colour); rimmed in red for an alarm."""
+    x, y = xy[0] - 16, xy[1] - 19
+    if alarm:
+        pen.box(x - 4.5, y - 4.5, 41, 47, BAD, 6.5)
+    pen.box(x - 2, y - 2, 36, 42, PAPER, 4)
+    pen.box(x, y, 32, 22, hue or TRACK, 3)
+    pen.text(xy[0], y + 11, label, letters_on(hue) if hue else SOFT, align=0.5)
+    for i, (share, colour) in enumerate(bars):
+        pen.bar(x, y + 25 + 7 * i, 32, 5, share, colour)
+
+
+def letters_on(ground: Colour) -> Colour:
+    """The colour that can be read on another one."""
+    red, green, blue = ground
+    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else PAPER
+
+
+def draw_user(pen: Pen, xy: Any, hue: Colour, radius: float = 4.5) -> None:
+    """A user, in the hue of its twin's server."""
+    pen.dot(xy, radius + 1.5, PAPER)
+    pen.dot(xy, radius, hue)
+
+
+def draw_moves(pen: Pen, signs: np.ndarray, before: Sequence[int], after: Sequence[int]) -> None:
+    """Bows for all twins that moved, those of the most on top."""
+    moves = Counter((a, b) for a, b in zip(before, after, strict=True) if a != b)
+    for (a, b), twins in reversed(moves.most_common()):
+        across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
+        bend = 0.5 * (signs[a] + signs[b]) + across * max(0.22, 120 / max(length, 1) - 1)
+        bend = np.clip(bend, 0.4 * MARGIN, MAP - 0.4 * MARGIN)
+        draw_move(pen, signs[a], bend, signs[b], twins)
+
+
+def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: int) -> None:
+    """A bow from the sign at a to the sign at b, with a packet on its way."""
+    share = np.linspace(0.0, 1.0, 257)[:, None]
+    curve = (1 - share) ** 2 * a + 2 * share * (1 - share) * bend + share**2 * b
+    clear = np.all([(np.abs(curve - sign) > SIGN / 2 + 4).any(axis=1) for sign in (a, b)], axis=0)
+    curve = curve[clear] if np.count_nonzero(clear) > 32 else curve[64:-64]
+    curve = curve[np.linspace(0, len(curve) - 1, 25).astype(int)]
+    ahead = (curve[-1] - curve[-2]) / max(math.dist(curve[-1], curve[-2]), 1e-9)
+    side = 6 * ahead[::-1] * (-1, 1)
+    pen.line(curve.tolist(), 2.2, MOVE)
+    pen.shape((curve[-1] + 4 * ahead, curve[-1] - 8 * ahead + side, curve[-1] - 8 * ahead - side), MOVE)
+    (x, y), half = curve[12], 5 if twins == 1 else 9 if twins < 10 else 11
+    pen.box(x - half - 1.5, y - half - 1.5, 2 * half + 3, 2 * half + 3, PAPER, 4)
+    pen.box(x - half, y - half, 2 * half, 2 * half, MOVE, 3)
+    if twins > 1:
+        pen.text(x, y, str(twins), PAPER, align=0.5)
+
+
+def draw_head(
+    pen: Pen, title: str, scenario: Any, facts: str, slot: int, figures: Mapping[str, float | None], values: Any
+) -> None:
+    """The panel down to its curve: title, facts, slots passed, three figures, and values from slot to slot."""
+    slots = scenario.episode.num_slots
+    beside = RIGHT - LEFT - 24 - pen.text(LEFT, 36, title, size=LARGE)
+    if beside < 75:  # then the name stands below
+        pen.text(RIGHT, 92, pen.fitted(scenario.name, 180), SOFT, align=1)
+    else:
+        pen.text(RIGHT, 37, pen.fitted(scenario.name, max(beside, 90)), SOFT, align=1)
+    pen.text(LEFT, 64, facts, SOFT)
+    pen.text(LEFT, 92, f"slot {slot} of {slots}")
+    pen.bar(LEFT, 105, RIGHT - LEFT, 4, slot / slots, INK)
+    for i, (label, number) in enumerate(figures.items()):
+        pen.text(LEFT + 108 * i, 132, label, SOFT)
+        pen.text(LEFT + 108 * i, 155, "–" if number is None else short(number), size=20)
+    draw_sparkline(pen, np.asarray(values), 184.0, 240.0)
+
+
+def draw_sparkline(pen: Pen, values: np.ndarray, top: float, bottom: float) -> None:
+    """Values from the first to the last, between their least and their greatest."""
+    right = RIGHT - 66
+    pen.box(LEFT, top - 7, right - LEFT, bottom - top + 14, GROUND, 4)
+    if not values.size:
+        return
+    low, high = values.min(), values.max()
+    share = (values - low) / (high - low) if high > low else np.full(values.size, 0.5)
+    x = np.linspace(LEFT + 7, right - 7, values.size)
+    points = np.column_stack([x, bottom + (top - bottom) * share]).tolist()
+    pen.line(points, 1.2, HUES[0])
+    pen.dot(points[-1], 3.5, HUES[0])
+    for y, value in ((top, high), (bottom, low)) if high > low else ((0.5 * (top + bottom), low),):
+        pen.text(right + 8, y, short(value), SOFT)
+
+
+def draw_sources(pen: Pen, recording: Recording | None) -> None:
+    """Where recorded sites and walks come from, at the panel's foot."""
+    source = recording.provenance if recording is not None else {}
+    if source.get("overlaid"):
+        pen.text(LEFT, 664, "walks from elsewhere, laid over the sites", SOFT)
+    for y, label, key in ((684, "sites", "sites_file"), (704, "walks", "trace_file")):
+        if source.get(key):
+            pen.text(LEFT, y, label, SOFT)
+            pen.text(LEFT + 50, y, pen.fitted(str(source[key]), RIGHT - LEFT - 50))
+
+
+def short(value: float) -> str:
+    """A number in at most eight characters."""
+    size = abs(value)
+    if size >= 1e6 or 0.0 < size < 5e-4:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    else:
+        text = f"{value:,.0f}" if size >= 999.95 else f"{value:.1f}" if size >= 9.9995 else f"{value:.3f}"
+    return text.replace("-", "−")
