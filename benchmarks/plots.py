@@ -48,7 +48,7 @@ def comparison(
         score, colour = line["score"], ACCENT if line["agent"] in learned else INK
         for x, shown in columns:
             beside(x, y, format(line[shown.column], shown.spec), INK)
-        if score.mean < left:  # far below the rest: told in words, so that the rest can be told apart
+        if score.low < left:  # far below the rest: told in words, so that the rest can be told apart
             axes.annotate(f"◂ {score.mean:.3f}", (left, y), va="center", fontsize=9, color=MUTED)
             continue
         axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
@@ -62,7 +62,7 @@ def comparison(
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.grid(axis="x", color=GRID)
     axes.set_axisbelow(True)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")  # the layout does not count what stands beside the axes
     plt.close(figure)
 
 

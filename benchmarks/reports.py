@@ -124,6 +124,7 @@ REPORTS: dict[str, Report] = {
         drawn=("migrations", "downtime", "cost"),
         sites=("M", "stations"),
         table_scenarios=("balanced", "ping-pong", "gauss-markov"),
+        table_episodes=200,  # one user an episode: fewer do not tell never from best-latency in ping-pong
         demo_episodes=96,
         demo_out="demo-migration",
     ),

@@ -1,4 +1,4 @@
-"""Every heuristic plays by its rule, and on the model's questions they rank as the paper and our notes say."""
+"""DTAssociation-v0's heuristics play by their rules, and rank as the paper and our notes say."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def observations(env, seeds, slots=3):
 # Policies
 
 
-@pytest.mark.parametrize("name", agents.HEURISTICS)
+@pytest.mark.parametrize("name", agents.HEURISTICS["DTAssociation-v0"])
 @pytest.mark.parametrize("settings", [{}, {"num_users": 7, "num_servers": 4, "n_syn": 30.0}], ids=["balanced", "small"])
 def test_actions_are_valid_alone_and_in_batches(name, settings):
     policy = agents.load(name, **settings)
@@ -66,9 +66,12 @@ def test_random_draws_anew_and_again_with_its_seed():
 def test_loading():
     assert agents.load("nearest", scenario="paper", num_servers=9).name == "nearest"
     assert agents.load("nearest-random").overrides == {"history": "random"}
-    with pytest.raises(ValueError, match=r"agent 'neerest' is unknown \(did you mean 'nearest'\?\); known: .*stay"):
+    with pytest.raises(ValueError, match=r"agent 'neerest' is unknown for DTAssociation-v0 \(did you mean 'nearest'\?\); known: .*stay"):
         agents.load("neerest")
-    with pytest.raises(ValueError, match="env_id 'CartPole-v1' has no agents; known: DTAssociation-v0"):
+    assert agents.load("nearest", "DTPlacementMA-v0", scenario="small-20x5").overrides == {"action": "association"}
+    with pytest.raises(ValueError, match="agent 'stay' is unknown for DTMigration-v0; known: random, never"):
+        agents.load("stay", "DTMigration-v0")
+    with pytest.raises(ValueError, match="env_id 'CartPole-v1' is unknown; known: DTAssociation-v0"):
         agents.load("stay", "CartPole-v1")
     with pytest.raises(ValueError, match=r"checkpoint must be None for the heuristic 'stay', got 'x\.safetensors'"):
         agents.load("stay", checkpoint="x.safetensors")
