@@ -9,6 +9,8 @@ from PIL import Image
 
 from agents import HEURISTICS
 from benchmarks import demo
+from benchmarks.reports import REPORTS
+from dtenv.presets import PRESETS, resolve
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -36,7 +38,8 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
     out = run(tmp_path, monkeypatch)
     said = capsys.readouterr().out
     rows = list(csv.DictReader((out / "rows.csv").open()))
-    assert {row["agent"] for row in rows} == {*HEURISTICS, "ppo"} and len(rows) == 3 * (len(HEURISTICS) + 1)
+    heuristics = HEURISTICS["DTAssociation-v0"]
+    assert {row["agent"] for row in rows} == {*heuristics, "ppo"} and len(rows) == 3 * (len(heuristics) + 1)
     assert len({row["seed"] for row in rows}) == 3
     record = json.loads((out / "manifest.json").read_text())
     assert record["scenario"]["num_servers"] == 5 and record["commit"] and record["packages"]["torch"]
@@ -49,12 +52,70 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
     assert "hysteresis" in said and "95 %" in said
 
 
-def test_demo_on_real_sites_and_walks(tmp_path, monkeypatch, capsys):
+def recorded():
     sites, trace = SHARED / "eua" / "site-optus-melbCBD.csv", SHARED / "kaist" / "kaist_30s.csv.gz"
     if not sites.exists() or not trace.exists():
         pytest.skip("the recorded sites and walks are not beside this checkout")
-    run(tmp_path, monkeypatch, sites=str(sites), trace=str(trace))
+    return {"sites": str(sites), "trace": str(trace)}
+
+
+def test_demo_on_real_sites_and_walks(tmp_path, monkeypatch, capsys):
+    run(tmp_path, monkeypatch, **recorded())
     assert "different places" in capsys.readouterr().out
+
+
+def compare(tmp_path, env_id, **settings):
+    """A small demo of an environment without a learner."""
+    demo.main(
+        demo.Demo(
+            **{"env_id": env_id, "num_users": 8, "num_servers": 4, "num_slots": 5, "episodes": 3, **settings},
+            out=tmp_path / "demo",
+        )
+    )
+    return tmp_path / "demo"
+
+
+@pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
+def test_without_a_learner_the_heuristics_are_compared_alone(tmp_path, capsys, env_id):
+    out = compare(tmp_path, env_id)
+    said = capsys.readouterr().out
+    report = REPORTS[env_id]
+    assert f"{env_id} has no learner yet: its heuristics are compared alone" in said.splitlines()
+    rows = list(csv.DictReader((out / "rows.csv").open()))
+    assert {row["agent"] for row in rows} == {*HEURISTICS[env_id]} and len(rows) == 3 * len(HEURISTICS[env_id])
+    assert {(row["num_users"], row["num_servers"], row["slots"]) for row in rows} == {("8", "4", "5")}
+    assert set(report.columns) < set(rows[0]) and f"minus {report.reference}" in said
+    assert all(figure.short in said for figure in report.figures)
+    score = {name: sum(float(row["score"]) for row in rows if row["agent"] == name) for name in HEURISTICS[env_id]}
+    assert f"{max(score, key=score.get)} playing held-out seed 100000" in said
+    assert Image.open(out / "policy.gif").n_frames == 5
+    assert Image.open(out / "comparison.png").size[0] > 600
+    for name in [p.name for p in out.iterdir()]:
+        assert name in said
+
+
+@pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
+def test_the_others_on_real_sites_and_walks(tmp_path, capsys, env_id):
+    compare(tmp_path, env_id, **recorded())
+    assert "different places" in capsys.readouterr().out
+
+
+def test_defaults_are_the_preset_s_but_for_shorter_association_episodes():
+    for env_id, users, sites, slots in (
+        ("DTAssociation-v0", 20, 15, 60),
+        ("DTPlacementMA-v0", 100, 10, 25),
+        ("DTMigration-v0", 50, 10, 200),
+    ):
+        scenario = demo.Demo(env_id=env_id).resolve()
+        assert (scenario.value("num_users"), scenario.num_sites, scenario.value("num_slots")) == (users, sites, slots)
+        assert scenario.name == next(iter(PRESETS[env_id]))
+
+
+def test_long_episodes_are_shown_whole_in_few_pictures(tmp_path):
+    scenario = resolve(None, "DTMigration-v0", num_users=5, num_stations=3, num_slots=10)
+    policy = HEURISTICS["DTMigration-v0"]["never"](scenario)
+    demo.animate(tmp_path / "a.gif", "DTMigration-v0", policy, scenario, seed=0, pictures=5)
+    assert Image.open(tmp_path / "a.gif").n_frames == 5
 
 
 def test_sites_without_trace_are_refused():

@@ -66,7 +66,9 @@ def test_random_draws_anew_and_again_with_its_seed():
 def test_loading():
     assert agents.load("nearest", scenario="paper", num_servers=9).name == "nearest"
     assert agents.load("nearest-random").overrides == {"history": "random"}
-    with pytest.raises(ValueError, match=r"agent 'neerest' is unknown for DTAssociation-v0 \(did you mean 'nearest'\?\); known: .*stay"):
+    with pytest.raises(
+        ValueError, match=r"agent 'neerest' is unknown for DTAssociation-v0 \(did you mean 'nearest'\?\); known: .*stay"
+    ):
         agents.load("neerest")
     assert agents.load("nearest", "DTPlacementMA-v0", scenario="small-20x5").overrides == {"action": "association"}
     with pytest.raises(ValueError, match="agent 'stay' is unknown for DTMigration-v0; known: random, never"):
