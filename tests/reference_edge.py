@@ -79,7 +79,7 @@ def choose_hosts(host_bid, room, users: int) -> list[bool]:
     for k in sorted(range(len(host)), key=lambda k: (-host_bid[k], k)):
         if sum(r for r, h in zip(room, host, strict=True) if h) >= users:
             break
-        host[k] = True
+        host[k] = host[k] or room[k] > 0  # who has none is no help
     return host
 
 
