@@ -132,6 +132,8 @@ BAD_VALUES = [  # field, value, and what else the message must hold
     ("cycles_per_bit", (54.0, math.inf), "inf"),
     ("cycles_per_bit", (54.0, 55.0, 56.0), "(54.0, 55.0, 56.0)"),
     ("speed_mps", (-1.0, 1.0), "(-1.0, 1.0)"),
+    ("speed_mps", (0.0, 1e9), "(0.0, 1000000000.0)"),
+    ("speed_mps", "12", "'12'"),
     ("slot_seconds", 0.0, "0.0"),
     ("recording", "walks.csv", "'walks.csv'"),
     ("samples", (0, 10), "(0, 10)"),
