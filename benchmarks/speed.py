@@ -202,8 +202,8 @@ def main(settings: Speed) -> None:
             "steps_per_second": round(statistics.median(values), 1),
             "lowest": round(min(values), 1),
             "highest": round(max(values), 1),
-            "times_as_fast_as": ", ".join(
-                f"{times(values, speeds[other]):,.3g}x {other}" for other in COUNTERPARTS.get(name, ())
+            "times_as_fast_as": "; ".join(
+                f"{times(values, speeds[other]):,.0f}x {other}" for other in COUNTERPARTS.get(name, ())
             ),
         }
         for name, values in speeds.items()
