@@ -1,4 +1,4 @@
-"""Placement's and migration's scenarios are Table II (Lu 2021) and choices that are said, and refuse nonsense by name."""
+"""Scenarios of placement and migration are Table II (Lu 2021) and choices that are said; nonsense is named."""
 
 from __future__ import annotations
 
