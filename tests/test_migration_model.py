@@ -101,6 +101,7 @@ def test_info_is_the_reference_models(options, control):
             wanted = rng.integers(4, size=12 if drawn.joint else None)
             obs, reward, _, _, info = env.step(wanted)
             other, baseline, *_ = centred.step(wanted)
+            assert env.task.state.previous[0].tolist() == drawn.before  # what pictures show as moves
             expected = drawn.play(wanted.tolist())
             check(info, expected)
             assert env.task.state.server[0].tolist() == drawn.server

@@ -127,6 +127,7 @@ def test_info_is_the_reference_models(options):
             host = choose_hosts([row[0] for row in bid], drawn.room, 20)
             server = greedy([row[1:] for row in bid], host, drawn.room)
             assert info["server"].tolist() == server and info["host"].tolist() == host
+            assert env.task.state.previous[0].tolist() == drawn.server  # what pictures show as moves
             check(info, drawn.play(host, server))
             assert reward == info["score"]
             late, moved = late + info["violations"], moved + info["migrations"]
