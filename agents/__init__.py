@@ -46,6 +46,7 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
     "DTPlacementMA-v0": {
         "random": lambda s: RandomPolicy(s, PLACES),
         "nearest": _rule("nearest", placement.nearest, PLACES),
+        "at-access": _rule("at-access", placement.at_access, PLACES),
         "least-loaded": _rule("least-loaded", placement.least_loaded, PLACES),
         "greedy-add": _rule("greedy-add", placement_search.greedy_add, PLACES),
         "local-search": _rule("local-search", placement_search.local_search, PLACES),

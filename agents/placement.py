@@ -5,13 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
+from dtenv.physics.geometry import euclidean
 from dtenv.tasks.placement_decode import bids_of_association, computing_size, match
 from dtenv.tasks.placement_slot import Constants, Slot
 
 
 @compiled
 def nearest(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Every twin at its user's access station, or at the one nearest to that with room: the paper's "nearest"."""
+    """Every twin at the station nearest to its user, as far as there is room (the first baseline of (Lu 2021))."""
+    users, stations = len(server), len(slot.compute_hz)
+    bid, held = np.zeros((stations, users)), np.zeros(stations, np.int64)
+    for u in range(users):
+        for k in range(stations):
+            bid[k, u] = -euclidean(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.station_xy[k, 0], slot.station_xy[k, 1])
+    match(bid, np.ones(stations, np.bool_), slot.capacity, server, held)
+
+
+@compiled
+def at_access(c: Constants, slot: Slot, server: np.ndarray) -> None:
+    """Every twin at the station that its user transmits to, or at the one nearest to that with room."""
     users, stations = len(server), len(slot.compute_hz)
     bid, host_bid, held = np.zeros((stations, users)), np.zeros(stations), np.zeros(stations, np.int64)
     bids_of_association(slot, slot.access, host_bid, bid)

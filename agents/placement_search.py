@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.placement import nearest
+from agents.placement import at_access
 from dtenv.compiled import compiled
 from dtenv.physics.latency import wired_latency
 from dtenv.tasks.placement_decode import computing_size
@@ -151,10 +151,10 @@ def improve(c: Constants, slot: Slot, server: np.ndarray) -> float:
 
 @compiled
 def local_search(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """The better of the local searches from `greedy_add` and from `nearest`."""
+    """The better of the local searches from `greedy_add` and from `at_access`."""
     greedy_add(c, slot, server)
     other = server.copy()
-    nearest(c, slot, other)
+    at_access(c, slot, other)
     if improve(c, slot, other) > improve(c, slot, server):
         server[:] = other
 

@@ -126,7 +126,7 @@ def test_raising_ones_bid_never_loses_the_user(seed):
 
 def test_bids_of_an_association():
     wired_m = np.array([[0.0, 300.0, 100.0], [300.0, 0.0, 200.0], [100.0, 200.0, 0.0]])
-    slot = Slot(*[None] * 10, wired_m)
+    slot = Slot(*[None] * 10, wired_m, None, None)
     host_bid, bid = np.full(3, 0.7), np.full((3, 4), 0.7)
     bids_of_association.py_func(slot, np.array([0, 0, 2, 0]), host_bid, bid)
     assert host_bid.tolist() == [1.0, 0.0, 1.0]

@@ -208,6 +208,8 @@ def _slot(record: Any, users: Any, stations: Any, n: int, m: int) -> Slot:
         compute_hz=numbers("stations.compute_hz", stations["compute_hz"], m, low=ABOVE_ZERO),
         capacity=indices("stations.twin_capacity", stations["twin_capacity"], m, WHOLE),
         wired_m=wired_m,
+        user_xy=user_xy,
+        station_xy=station_xy,
     )
 
 

@@ -258,4 +258,6 @@ class PlacementTask:
             compute_hz=stations[..., 2] * scale.compute_hz,
             capacity=np.tile(self.fixed.capacity, (batch, 1)),
             wired_m=wired_m,
+            user_xy=np.ascontiguousarray(0.5 * (users[..., :2] + 1.0) * scale.area_m),
+            station_xy=np.ascontiguousarray(xy),
         )

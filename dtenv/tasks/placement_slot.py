@@ -105,6 +105,8 @@ class Slot(NamedTuple):
     compute_hz: np.ndarray  # (M,) F_k
     capacity: np.ndarray  # (M,) N_k, whole numbers
     wired_m: np.ndarray  # (M, M) distance between stations
+    user_xy: np.ndarray  # (N, 2) metres, for rules of thumb: the terms depend on gains and wired distances alone
+    station_xy: np.ndarray  # (M, 2) metres
 
 
 # Rows of Terms.users.

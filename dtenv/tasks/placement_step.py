@@ -117,6 +117,8 @@ def slot_at(batch: Batch, b: int) -> Slot:
         tape.compute_hz[b, t],
         fixed.capacity,
         state.wired_m[b],
+        tape.user_xy[b, t],
+        tape.station_xy[b],
     )
 
 
