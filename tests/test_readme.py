@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -14,13 +16,19 @@ def test_python_blocks_run():
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_tables_are_the_generated_ones():
-    for generated in ("docs/results/speed/speed.md", "docs/results/balanced/table.md"):
-        text = (ROOT / generated).read_text()
-        part = (
-            text if "S = 15" not in text else text[text.index("`balanced`, S = 15") : text.index("`balanced`, S = 21")]
-        )
-        assert part.strip() in README, f"README.md does not hold {generated} as it is"
+@pytest.mark.parametrize(
+    ("generated", "first", "after"),
+    [
+        ("speed/speed.md", "", None),
+        ("balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
+        ("placement/table.md", "`paper-100x10`", None),
+        ("migration/table.md", "`balanced`", "`ping-pong`"),
+    ],
+)
+def test_tables_are_the_generated_ones(generated, first, after):
+    text = (ROOT / "docs/results" / generated).read_text()
+    part = text[text.index(first) : text.index(after) if after else None].strip()
+    assert part and part in README, f"README.md does not hold {generated} as it is"
 
 
 def test_files_named_exist():
@@ -28,12 +36,14 @@ def test_files_named_exist():
         assert (ROOT / target).exists(), target
 
 
-def test_environments_page_example_runs():
+def test_environments_pages_examples_run():
     import doctest
 
-    from dtenv.envs import single
+    from dtenv.envs import association, migration, parallel, placement
 
-    assert doctest.testmod(single).failed == 0
+    for page in (association, placement, parallel, migration):
+        result = doctest.testmod(page)
+        assert result.attempted > 2 and result.failed == 0, page.__name__
 
 
 def test_documented_instances_are_scored():
