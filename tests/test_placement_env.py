@@ -287,3 +287,13 @@ def test_what_step_returns_is_not_written_to_again(observe):
         for agent in env.possible_agents:
             assert np.array_equal(before[0][agent], after[0][agent])
             assert same([*before[-1][agent].values()], [*after[-1][agent].values()])
+
+
+def test_what_the_controller_is_told_is_not_written_to_again():
+    env = make()
+    obs, info = env.reset(seed=0)
+    obs_1, _, _, _, info_1 = env.step(env.action_space.sample())
+    told = [obs, *info.values(), obs_1, *info_1.values()]
+    kept = copy.deepcopy(told)
+    play(env, 3, 0)
+    assert same(told, kept)
