@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## train, compare, draw: writes runs/demo; ENV=DTMigrat
 	$(BIN)/python -m benchmarks.demo $(DEMO) $(ARGS)
 
 test: $(VENV)/installed  ## the default test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 slow: $(VENV)/installed  ## learning runs and long searches
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -192,7 +192,7 @@ MIGRATION_ALONE = [
     *((field, -1.0, "-1.0") for field in ("kappa", "downtime_s")),
     *((field, "x", "'x'") for field in ("control", "background", "forecaster")),
     ("forecaster", None, "None"),
-    ("forecaster", object(), "object"),
+    ("forecaster", len, "built-in"),
     ("horizon", 0, "0"),
     ("access", "direct", "'direct'"),
     ("twin_capacity", 5, "got 5 "),  # room for all, but not beside a free seat a station

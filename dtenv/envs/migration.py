@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv import presets
-from dtenv.envs.single import TaskEnv, first_outside, read_indices
+from dtenv.envs.single import TaskEnv, as_array, first_outside, read_indices
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 
@@ -76,6 +76,8 @@ class MigrationEnv(TaskEnv):
 
     ## What the model does that one may not expect
     - The energy (19) depends on the access station alone, so on no decision.
+    - With control="joint" and every seat taken no twin can ever move: requests are met one after another, none is
+      exchanged.
     - The paper's discount of .7 is far too short-sighted for a migration to pay; use .95 or more.
     - Without shadowing the best station changes seldom, and Algorithm 3 (go there) is nearly optimal.
 
@@ -108,7 +110,7 @@ class MigrationEnv(TaskEnv):
         if self.task.joint:
             server = read_indices("action", action, network.num_users, network.num_stations, "station")[None]
         else:
-            station = np.asarray(action)
+            station = as_array("action", action)
             if station.shape != () or station.dtype.kind not in "iu":
                 raise ValueError(f"action must be one whole number, got {action!r}")
             self._focal[0, 0] = station if station < 2**62 else -1

@@ -68,13 +68,25 @@ class TaskEnv(Pictures, gym.Env):
         raise NotImplementedError
 
 
+def as_array(name: str, values: Any) -> np.ndarray:
+    """The values as an array.
+
+    Raises:
+        ValueError: lists of different lengths within one; the message names them.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got a ragged sequence {values!r}") from None
+
+
 def read_indices(name: str, values: Any, users: int, count: int, what: str) -> np.ndarray:
     """One whole number in 0 … count - 1 for every user, as int64 (users,).
 
     Raises:
         ValueError: wrong shape, dtype or range; the message names the entry.
     """
-    indices = np.asarray(values)
+    indices = as_array(name, values)
     if indices.shape != (users,):
         raise ValueError(f"{name} must have shape ({users},), one {what} a user, got shape {indices.shape}")
     if indices.dtype.kind not in "iu":
@@ -92,7 +104,7 @@ def read_numbers(name: str, values: Any, shape: tuple[int, ...] | None) -> np.nd
     Raises:
         ValueError: wrong shape or dtype, or a number that is not finite; the message names the entry.
     """
-    numbers = np.asarray(values)
+    numbers = as_array(name, values)
     if numbers.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got shape {numbers.shape}")
     if numbers.dtype.kind not in "fiu":
@@ -110,7 +122,7 @@ def read_bits(name: str, values: Any, shape: tuple[int, ...] | None) -> np.ndarr
     Raises:
         ValueError: wrong shape, dtype or range; the message names the entry.
     """
-    bits = np.asarray(values)
+    bits = as_array(name, values)
     if bits.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got shape {bits.shape}")
     if bits.dtype.kind not in "iu":

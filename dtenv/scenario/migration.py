@@ -20,6 +20,11 @@ class Network(edge.Network):
 
     num_users: int = 50
 
+    @property
+    def capacity(self) -> int:
+        """N_k: by default room for a background twin and the focal user's at least."""
+        return super().capacity if self.twin_capacity is not None else max(2, super().capacity)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mobility(mobility.Mobility):
@@ -57,8 +62,8 @@ class Objective:
     deadline_penalty: float = 0.0
     """What the score loses by the share of users past their deadline (21c); the utility falls with it in any case."""
     reward: str = "score"
-    """"score", what tables rank by; "centred": less the mean utility over stations, which no choice of the slot's
-    changes, so that learners see less noise."""
+    """"score", what tables rank by; "centred": less the mean utility over stations, which a user's own choice does not
+    change, so that learners see less noise."""
 
     def __post_init__(self) -> None:
         pair(self, 1e-9, "update_deadline_s")

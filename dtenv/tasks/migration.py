@@ -146,7 +146,11 @@ class MigrationTask:
         if self._forecaster is not None:
             horizon, area_m = self.scenario.episode.horizon, self.scenario.network.area_m
             walks = self.tape.user_xy[b, :, : self.mask.shape[1]]
-            expected = np.asarray(self._forecaster.positions(walks.copy(), horizon, area_m), dtype=np.float64)
+            given: Any = self._forecaster.positions(walks.copy(), horizon, area_m)
+            try:
+                expected = np.asarray(given, dtype=np.float64)
+            except (TypeError, ValueError):
+                raise ValueError(f"forecaster must give positions, got {given!r}") from None
             shape = (*walks.shape[:2], horizon, 2)
             if expected.shape != shape or not np.isfinite(expected).all():
                 raise ValueError(f"forecaster must give finite positions {shape}, got shape {expected.shape}")

@@ -64,11 +64,11 @@ STATIONS = (
     ("compute_hz", "F of this slot, over the largest possible"),
     ("capacity", "N_k, over N, at most 1"),
     ("twins", "twins hosted in the last slot, over N"),
-    ("transmitting", "users whose access station it is, over N"),
+    ("transmitting", "users whose access station it is, over N; with direct access those whose twin it hosted"),
 )
 LINKS = (
     ("gain", GAIN),
-    ("access", "1 where it is the user's access station, else 0"),
+    ("access", "1 where it is the user's access station (with direct access the strongest), else 0"),
     ("hosted", HOSTED),
     ("wired", WIRED_DISTANCE),
 )
