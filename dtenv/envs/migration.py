@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv import presets
-from dtenv.envs.single import TaskEnv, as_array, first_outside, read_indices
+from dtenv.envs.single import TaskEnv, as_array, read_indices
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 
@@ -110,12 +110,13 @@ class MigrationEnv(TaskEnv):
         if self.task.joint:
             server = read_indices("action", action, network.num_users, network.num_stations, "station")[None]
         else:
-            station = as_array("action", action)
-            if station.shape != () or station.dtype.kind not in "iu":
+            given = as_array("action", action)
+            if given.shape != () or given.dtype.kind not in "iu":
                 raise ValueError(f"action must be one whole number, got {action!r}")
-            self._focal[0, 0] = station if station < 2**62 else -1
-            if first_outside(self._focal[0], network.num_stations) >= 0:
+            station = int(given)
+            if not 0 <= station < network.num_stations:
                 raise ValueError(f"action must be a station in 0..{network.num_stations - 1}, got {station}")
+            self._focal[0, 0] = station
             server = self._focal
         self.task.advance(server)
         return self.task.reward()

@@ -125,6 +125,8 @@ def play_background(c: Constants, tape: MigrationTape, course: Course, b: int, l
                 others = loads[0, k] - w if k == host else loads[0, k]
                 if k != host and loads[1, k] >= c.capacity - 1:
                     continue
+                if k != host and update_latency(c, bits, rate, wired_m[access, k], 0.0) >= least:
+                    continue  # too far whatever it computes: most stations are
                 computing = computing_latency(c, bits, compute_hz[k], w, others)
                 latency = update_latency(c, bits, rate, wired_m[access, k], computing)
                 here = latency if k == host else here

@@ -59,10 +59,13 @@ def link_gains(
     up: Any, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
 ) -> None:
     """Channel gains of one slot into gain_db (N, M), dB; shadowing is a loss."""
+    # Locals, as writing to gain_db could change the record for all that the compiler knows.
+    nearest, at_km, decade = up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db
     for u in range(len(user_xy)):
+        x, y = user_xy[u, 0], user_xy[u, 1]
         for s in range(len(station_xy)):
-            distance = euclidean(user_xy[u, 0], user_xy[u, 1], station_xy[s, 0], station_xy[s, 1])
-            loss = path_loss_db(distance, up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db)
+            distance = euclidean(x, y, station_xy[s, 0], station_xy[s, 1])
+            loss = path_loss_db(distance, nearest, at_km, decade)
             gain_db[u, s] = -loss - shadowing_db[u, s]
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from dtenv.compiled import compiled
+from dtenv.physics.geometry import euclidean
 from dtenv.scenario.edge import Radio
 
 
@@ -41,7 +42,7 @@ def correlated_shadowing(
         for u in range(users):
             kept = 0.0
             if t > 0 and decorrelation_m > 0.0:
-                moved = math.hypot(user_xy[t, u, 0] - user_xy[t - 1, u, 0], user_xy[t, u, 1] - user_xy[t - 1, u, 1])
+                moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
                 kept = math.exp(-moved / decorrelation_m)
             fresh = deviation_db * math.sqrt(1.0 - kept * kept)
             shared = common * rng.standard_normal()
