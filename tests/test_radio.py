@@ -213,3 +213,8 @@ def test_an_update_and_a_migration_by_hand():
 )
 def test_constants_begin_with_the_uplinks_fields(constants):
     assert constants._fields[: len(Uplink._fields)] == Uplink._fields
+
+
+@pytest.mark.parametrize("constants", [Constants, MigrationConstants])
+def test_constants_begin_with_the_uplinks(constants):
+    assert constants._fields[: len(Uplink._fields)] == Uplink._fields

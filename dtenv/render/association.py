@@ -25,26 +25,15 @@ from dtenv.render.canvas import (
     spread,
 )
 from dtenv.render.pen import BAD, GOOD, GRID, GROUND, HUES, INK, MOVE, PAPER, WARN, Colour, Pen, mix
-from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association import AssociationTask
 
 TRAIL = 6  # slots of a user's walk that stay visible
 
 
 class AssociationCanvas(Canvas):
-    """Draws slots of DTAssociation, as arrays or into a window; the panel follows the objective.
+    """Draws slots of DTAssociation, as arrays or into a window; the panel follows the objective."""
 
-    Args:
-        scenario: what is fixed.
-        window: show the pictures in a window instead of returning them.
-
-    Raises:
-        ImportError: pygame is not installed.
-    """
-
-    def __init__(self, scenario: AssociationScenario, window: bool = False):
-        super().__init__("DTAssociation-v0", scenario, window)
-        self._scenario = scenario
+    title = "DTAssociation-v0"
 
     def _draw_map(self, task: AssociationTask, values: Sequence[Any]) -> None:
         """Servers, users, the links to their twins, and the last slot's moves of twins."""
@@ -80,7 +69,7 @@ class AssociationCanvas(Canvas):
             "score": info["score"] if info else None,
         }
         facts = f"U = {network.num_users}    S = {network.num_servers}    φ = {phi}"
-        draw_head(pen, self._title, scenario, facts, slot, figures, values)
+        draw_head(pen, self.title, scenario, facts, slot, figures, values)
         draw_terms(pen, task, info)
         draw_legend(pen)
         draw_sources(pen, scenario.mobility.recording)

@@ -27,7 +27,6 @@ from dtenv.render.pen import (
     Pen,
     import_pygame,
 )
-from dtenv.scenario.fields import Scenario
 
 FPS = 5  # of the window, as the environments' metadata has it
 MAP, MARGIN = 720, 40  # side of the map, and what lies around the square that users walk in
@@ -39,7 +38,6 @@ class Canvas:
     """Draws slots of one task, as arrays or into a window; subclasses say what is on the map and in the panel.
 
     Args:
-        title: the environment's id.
         scenario: what is fixed.
         window: show the pictures in a window, FPS of them a second, instead of returning them.
 
@@ -47,8 +45,11 @@ class Canvas:
         ImportError: pygame is not installed.
     """
 
-    def __init__(self, title: str, scenario: Scenario, window: bool = False):
-        self._title = title
+    title: str
+    """The environment's id."""
+
+    def __init__(self, scenario: Any, window: bool = False):
+        self._scenario = scenario
         self._pygame = import_pygame()
         self._pen = Pen(self._pygame)
         self._window = window
@@ -56,7 +57,7 @@ class Canvas:
         if window:
             self._pygame.display.init()
             self._screen = self._pygame.display.set_mode((WIDTH, HEIGHT))
-            self._pygame.display.set_caption(f"{title} · {scenario.name}")
+            self._pygame.display.set_caption(f"{self.title} · {scenario.name}")
             self._clock = self._pygame.time.Clock()
 
     def draw(self, task: Any, values: Sequence[Any]) -> np.ndarray | None:

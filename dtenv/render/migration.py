@@ -25,7 +25,6 @@ from dtenv.render.canvas import (
 )
 from dtenv.render.pen import BAD, GRID, GROUND, INK, PAPER, SOFT, Colour, Pen, mix
 from dtenv.render.stations import draw_flow, draw_links, draw_mark, draw_parts, draw_users, hue_of
-from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import LATE, MigrationTask
 
 LIMIT = 0.75  # of the latency bar's width lies the deadline
@@ -33,19 +32,9 @@ FOCAL = 6.5  # radius of the agent's user beside the others
 
 
 class MigrationCanvas(Canvas):
-    """Draws slots of DTMigration, as arrays or into a window; `draw` takes `info` of all slots so far.
+    """Draws slots of DTMigration, as arrays or into a window; `draw` takes `info` of all slots so far."""
 
-    Args:
-        scenario: what is fixed.
-        window: show the pictures in a window instead of returning them.
-
-    Raises:
-        ImportError: pygame is not installed.
-    """
-
-    def __init__(self, scenario: MigrationScenario, window: bool = False):
-        super().__init__("DTMigration-v0", scenario, window)
-        self._scenario = scenario
+    title = "DTMigration-v0"
 
     def _draw_map(self, task: MigrationTask, values: Sequence[Any]) -> None:
         """Stations; the focal user's walk, link and twin among the others; or, with joint control, all of them."""
@@ -121,7 +110,7 @@ class MigrationCanvas(Canvas):
         }
         whose = f"means of {network.num_users} users" if task.joint else "user 0's twin"
         facts = f"N = {network.num_users}    M = {network.num_stations}    {whose}"
-        draw_head(pen, self._title, self._scenario, facts, slot, figures, scores)
+        draw_head(pen, self.title, self._scenario, facts, slot, figures, scores)
         draw_latency(pen, info, float(task.tape.deadline_s[0, : len(task.mask[0])].mean()))
         draw_sums(pen, info, values, task.joint)
         draw_legend(pen, task.joint)

@@ -33,25 +33,14 @@ from dtenv.render.pen import (
     mix,
 )
 from dtenv.render.stations import draw_flow, draw_idle, draw_links, draw_mark, draw_parts, draw_users, hue_of
-from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_slot import ACCESS, COMPUTE, LATE
 
 
 class PlacementCanvas(Canvas):
-    """Draws slots of DTPlacementMA, as arrays or into a window; the panel follows the score.
+    """Draws slots of DTPlacementMA, as arrays or into a window; the panel follows the score."""
 
-    Args:
-        scenario: what is fixed.
-        window: show the pictures in a window instead of returning them.
-
-    Raises:
-        ImportError: pygame is not installed.
-    """
-
-    def __init__(self, scenario: PlacementScenario, window: bool = False):
-        super().__init__("DTPlacementMA-v0", scenario, window)
-        self._scenario = scenario
+    title = "DTPlacementMA-v0"
 
     def _draw_map(self, task: PlacementTask, values: Sequence[Any]) -> None:
         """Stations, users, their links, and the flows of data to twins on other stations."""
@@ -94,7 +83,7 @@ class PlacementCanvas(Canvas):
             "objective": info["objective"] if info else None,
         }
         facts = f"N = {network.num_users}    M = {network.num_stations}    room for {network.capacity} twins each"
-        draw_head(pen, self._title, self._scenario, facts, slot, figures, values)
+        draw_head(pen, self.title, self._scenario, facts, slot, figures, values)
         draw_latency(pen, info, 2 if self._scenario.objective.wired_count == "twice" else 1)
         draw_counts(pen, info, network.num_users, network.num_stations)
         draw_legend(pen)
