@@ -75,7 +75,7 @@ MIGRATION = {
         name="literal",
         radio=migration.Radio(bandwidth_sharing="full", rate_logarithm="ln"),
         twins=migration.Twins(cycles_per_bit=1.0),
-        objective=migration.Objective(kappa=0.0),
+        objective=migration.Objective(kappa=0.0, deadline_penalty=0.0),
         utility=migration.Utility(utility_time_s=1.0, utility_energy_j=1.0),
     ),
 }

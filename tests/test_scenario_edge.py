@@ -76,7 +76,7 @@ MIGRATING = CHOSEN | {
     "update_deadline_s": (0.06, 0.12),
     "kappa": 1.5,
     "downtime_s": 0.2,
-    "deadline_penalty": 0.0,
+    "deadline_penalty": 0.1,
     "utility_energy_j": 1e-3,
     "reward": "score",
     "num_slots": 200,
@@ -101,7 +101,7 @@ EXPECTED = {
     (G, "balanced"): MIGRATING,
     (G, "ping-pong"): MIGRATING | {"shadowing_site_correlation": 0.0},
     (G, "gauss-markov"): MIGRATING | {"walk": "gauss-markov"},
-    (G, "literal"): MIGRATING | PRINTED | {"kappa": 0.0},
+    (G, "literal"): MIGRATING | PRINTED | {"kappa": 0.0, "deadline_penalty": 0.0},
 }
 
 

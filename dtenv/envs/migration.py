@@ -42,7 +42,7 @@ class MigrationEnv(TaskEnv):
 
     ## Rewards
     - `reward="score"` (default): the mean over the agent's users of utility less price, less `deadline_penalty`
-      (default 0) times the share of users whose T_upd is past the deadline (21c). What tables rank by.
+      (default .1) times the share of users whose T_upd is past the deadline (21c). What tables rank by.
     - `reward="centred"`: the score less the utility's mean over stations, which a user's own choice does not change:
       the same best policy in the slot, with less noise.
 

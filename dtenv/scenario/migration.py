@@ -59,8 +59,8 @@ class Objective:
     """Price of a migration: κ x its downtime and wired transfer, in slots (our choice; the paper has none)."""
     downtime_s: float = 0.2
     """Time that a moving twin is stopped beyond its transfer, seconds (our choice)."""
-    deadline_penalty: float = 0.0
-    """What the score loses by the share of users past their deadline (21c); the utility falls with it in any case."""
+    deadline_penalty: float = 0.1
+    """What the score loses by the share of users past their deadline, the soft form of (21c) (our choice)."""
     reward: str = "score"
     """"score", what tables rank by; "centred": less the mean utility over stations, which a user's own choice does not
     change, so that learners see less noise."""
