@@ -42,25 +42,30 @@ class Course(NamedTuple):
 
 @compiled
 def tune(
-    c: Constants, tape: MigrationTape, course: Course, b: int, shadowing_db: np.ndarray, gain_db: np.ndarray
+    c: Constants,
+    tape: MigrationTape,
+    course: Course,
+    b: int,
+    shadowing_db: np.ndarray,
+    gain_db: np.ndarray,
+    transmitting: np.ndarray,
 ) -> None:
-    """Access stations, rates and gains of all slots; gain_db (N, M) is a work array."""
+    """Access stations, rates and gains of all slots; gain_db (N, M) and transmitting (M,) are work arrays."""
     access, station_xy = course.access[b], tape.station_xy[b]
-    transmitting = np.zeros(len(station_xy), np.int64)
-    current = np.full(access.shape[1], -1, np.int64)
     wired_distances(station_xy, course.wired_m[b])
-    for u in range(len(current)):
+    for u in range(access.shape[1]):
         course.weight[b, u] = computing_weight(c, tape.data_bits[b, u], tape.update_bits[b, u])
     for t in range(len(access)):
-        user_xy = tape.user_xy[b, t]
-        link_gains(c, user_xy, station_xy, shadowing_db[t], gain_db)
-        choose_access(c, user_xy, station_xy, gain_db, current)
-        transmitting[:] = 0
-        for u in range(len(current)):
-            transmitting[current[u]] += 1
-        for u in range(len(current)):
-            access[t, u] = current[u]
-            course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, current[u]], transmitting[current[u]])
+        now = access[t]
+        for u in range(len(now)):
+            now[u] = access[t - 1, u] if t > 0 else -1
+        link_gains(c, tape.user_xy[b, t], station_xy, shadowing_db[t], gain_db)
+        choose_access(c, tape.user_xy[b, t], station_xy, gain_db, now)
+        transmitting[:] = 0.0
+        for u in range(len(now)):
+            transmitting[now[u]] += 1.0
+        for u in range(len(now)):
+            course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
         for u in range(course.gain_db.shape[2]):
             for s in range(len(station_xy)):
                 course.gain_db[b, t, u, s] = gain_db[u, s]

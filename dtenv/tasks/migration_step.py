@@ -132,7 +132,7 @@ def begin(
     """
     batch = named(arrays)
     tape, course, state, c = batch.tape, batch.course, batch.state, batch.constants[0]
-    tune(c, tape, course, b, shadowing_db, gain_db)
+    tune(c, tape, course, b, shadowing_db, gain_db, state.loads[b, 1])
     if len(expected) > 0:
         nearest_stations(expected, tape.station_xy[b], course.forecast[b])
     associate_first(c, course, b, state.loads[b])
