@@ -10,16 +10,18 @@ import numpy as np
 from agents.policy import Rule
 from dtenv.compiled import compiled
 from dtenv.physics.latency import wired_latency
-from dtenv.physics.utility import interaction_utility
+from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration_slot import Constants, Slot, migration_price, utility_time
+from dtenv.tasks.migration_slot import Constants, Slot, migration_price
 from dtenv.tasks.uplink import choose_access, link_gains
 
 
 @compiled
 def worth(c: Constants, latency_s: float, deadline_s: float) -> float:
     """What of the utility (20) depends on the station."""
-    return interaction_utility(c.utility_beta, latency_s, deadline_s, 0.0, utility_time(c, deadline_s), 1.0)
+    return interaction_utility(
+        c.utility_beta, latency_s, deadline_s, 0.0, utility_time(c.utility_time_s, deadline_s), 1.0
+    )
 
 
 @compiled

@@ -1,7 +1,8 @@
 """Searches for DTPlacementMA-v0: greedy addition of hosts, and local search; of one slot, by the slot's score.
 
 The score is a sum over stations, of which each depends on the twins it hosts alone. So moving a twin costs the
-evaluation of two stations. Local search is strong (within a promille of the optimum where that is known), but no bound.
+evaluation of two stations. Local search is strong (on tiny slots it nearly always finds the best of all associations),
+but no bound.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import numpy as np
 from agents.placement import at_access
 from dtenv.compiled import compiled
 from dtenv.physics.latency import wired_latency
+from dtenv.scenario.edge import SLICE
 from dtenv.tasks.placement_decode import computing_size
 from dtenv.tasks.placement_slot import (
-    SLICE,
     STATION_TERMS,
     TRANSMITTING,
     USER_TERMS,

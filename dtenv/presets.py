@@ -42,7 +42,7 @@ def _placement(name: str, users: int, stations: int, **objective: Any) -> Placem
 
 PLACEMENT = {
     **{f"paper-{n}x{m}": _placement(f"paper-{n}x{m}", n, m) for n, m in ((100, 10), (100, 5), (80, 10), (80, 5))},
-    # Small enough to learn on in a minute, and for exact optima.
+    # Small ones, for learning and for exact optima.
     "small-20x5": _placement("small-20x5", 20, 5),
     "small-50x5": _placement("small-50x5", 50, 5),
     # Deadlines that the best association for latency alone often breaks.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import gymnasium as gym
@@ -10,7 +11,7 @@ from gymnasium.error import ResetNeeded
 RENDER_MODES = ("rgb_array", "human")
 
 
-class Pictures:
+class Pictures(ABC):
     """Rendering of an environment that holds a task.
 
     Args:
@@ -31,9 +32,9 @@ class Pictures:
         self._canvas: Any = None
         self._values: list[Any] = []
 
+    @abstractmethod
     def _new_canvas(self, window: bool) -> Any:
         """What draws this task."""
-        raise NotImplementedError
 
     def _first_picture(self) -> None:
         """A new episode has begun."""

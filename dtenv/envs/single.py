@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import gymnasium as gym
@@ -59,13 +60,13 @@ class TaskEnv(Pictures, gym.Env):
         self._next_picture(info)
         return self.task.obs[0].copy(), reward, False, truncated, info
 
+    @abstractmethod
     def _begun(self) -> dict[str, Any]:
         """`info` of a reset."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _advance(self, action: Any) -> float:
         """Check the action, play it, and give the reward."""
-        raise NotImplementedError
 
 
 def as_array(name: str, values: Any) -> np.ndarray:

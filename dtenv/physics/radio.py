@@ -5,7 +5,7 @@ import math
 from dtenv.compiled import compiled
 
 LN_2 = math.log(2.0)
-LN_10 = math.log(10.0)  # exp and log are several times faster than powers of ten and log10
+LN_10 = math.log(10.0)  # exp and log cost less than powers of ten and log10
 
 
 @compiled

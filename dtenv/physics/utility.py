@@ -65,6 +65,12 @@ def marginal_utility(samples: float, power: float, ceiling: float, alpha1: float
 
 
 @compiled
+def utility_time(time_s: float, deadline_s: float) -> float:
+    """Seconds that the exponent of (Lu 2021, eq. 20) is divided by; 0 stands for the user's deadline."""
+    return time_s if time_s > 0.0 else deadline_s
+
+
+@compiled
 def interaction_utility(
     beta: float, latency_s: float, deadline_s: float, energy_j: float, time_s: float, reference_j: float
 ) -> float:

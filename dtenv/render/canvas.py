@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ LEFT, RIGHT = MAP + 24, WIDTH - 24  # of the panel's text
 SIGN = np.array((43.0, 48.0))  # of a server, with its rim
 
 
-class Canvas:
+class Canvas(ABC):
     """Draws slots of one task, as arrays or into a window; subclasses say what is on the map and in the panel.
 
     Args:
@@ -88,11 +89,13 @@ class Canvas:
             self._screen = None
             self._pygame.display.quit()
 
+    @abstractmethod
     def _draw_map(self, task: Any, values: Sequence[Any]) -> None:
-        raise NotImplementedError
+        """The left part of the picture."""
 
+    @abstractmethod
     def _draw_panel(self, task: Any, values: Sequence[Any]) -> None:
-        raise NotImplementedError
+        """The right part of the picture."""
 
     def _show(self, picture: Any) -> None:
         display, event = self._pygame.display, self._pygame.event

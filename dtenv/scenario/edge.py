@@ -15,6 +15,7 @@ from dtenv.scenario.fields import Range, at_least, count, number, one_of, pair, 
 ACCESSES = ("strongest", "nearest", "direct")
 BANDWIDTH_SHARINGS = ("equal", "full")
 COMPUTE_SHARINGS = ("sqrt", "equal", "slice")
+SQRT, EQUAL, SLICE = range(3)  # their places, as kernels compare them
 RATE_LOGARITHMS = ("log2", "ln")
 FARTHEST_DB = 1000.0
 """Ratios of signal and noise up to this, either way, leave every rate and latency finite."""

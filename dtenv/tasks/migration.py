@@ -38,6 +38,7 @@ from dtenv.tasks.migration_step import (
     begin,
     latency_at,
 )
+from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.migration import draw_migration, empty_migration_tape
 
 USERS = (
@@ -229,7 +230,6 @@ class MigrationTask:
         view = self.layout.split(np.asarray(obs, dtype=np.float64))
         users, stations, links, scale = view["users"], view["stations"], view["links"], Scale.of(self.scenario)
         xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
-        span = scale.most_gain_db - scale.least_gain_db
         deadline_s = users[..., 6] * scale.deadline_s
         time_s = self.scenario.utility.utility_time_s
         time_s = deadline_s if time_s is None else np.full_like(deadline_s, time_s)
@@ -243,7 +243,7 @@ class MigrationTask:
             wireless_s=users[..., 7] * deadline_s,
             access=links[..., 1].argmax(axis=-1),
             server=links[..., 2].argmax(axis=-1),
-            gain_db=0.5 * (links[..., 0] + 1.0) * span + scale.least_gain_db,
+            gain_db=unscaled_gain(links[..., 0], scale.least_gain_db, scale.most_gain_db),
             room=links[..., 3] > 0.5,
             latency_s=-time_s[..., None] * np.log(worth),
             price=links[..., 7] * scale.price,

@@ -18,12 +18,10 @@ from dtenv.physics.latency import (
     wired_latency,
     wireless_latency,
 )
-from dtenv.physics.utility import interaction_utility
-from dtenv.scenario.edge import COMPUTE_SHARINGS
+from dtenv.physics.utility import interaction_utility, utility_time
+from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT
 from dtenv.scenario.migration import BACKGROUNDS, MigrationScenario
 from dtenv.tasks.uplink import Uplink
-
-SQRT, EQUAL, SLICE = (COMPUTE_SHARINGS.index(name) for name in ("sqrt", "equal", "slice"))
 
 
 class Constants(NamedTuple):
@@ -40,7 +38,7 @@ class Constants(NamedTuple):
     nats: float
     transmit_power_w: float
     cycles_per_bit: float
-    compute_sharing: int  # SQRT, EQUAL or SLICE
+    compute_sharing: int  # SQRT, EQUAL or SLICE of dtenv.scenario.edge
     capacity: int  # N_k
     wired_s_per_bit_m: float
     sync_weight: float  # η / Δt
@@ -131,12 +129,6 @@ def update_latency(c: Constants, update_bits: float, rate: float, distance_m: fl
 
 
 @compiled
-def utility_time(c: Constants, deadline_s: float) -> float:
-    """Seconds that the exponent of (20) is divided by."""
-    return c.utility_time_s if c.utility_time_s > 0.0 else deadline_s
-
-
-@compiled
 def update_energy(c: Constants, update_bits: float, rate: float) -> float:
     """Joules that a user transmits one update with (19)."""
     return transmission_energy(c.transmit_power_w, wireless_latency(update_bits, rate))
@@ -150,7 +142,7 @@ def utility(c: Constants, update_bits: float, rate: float, latency_s: float, dea
         latency_s,
         deadline_s,
         update_energy(c, update_bits, rate),
-        utility_time(c, deadline_s),
+        utility_time(c.utility_time_s, deadline_s),
         c.utility_energy_j,
     )
 

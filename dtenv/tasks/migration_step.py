@@ -8,6 +8,7 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
+from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration_episode import Course, associate_first, nearest_stations, play_background, tune
 from dtenv.tasks.migration_slot import (
@@ -19,9 +20,8 @@ from dtenv.tasks.migration_slot import (
     update_energy,
     update_latency,
     utility,
-    utility_time,
 )
-from dtenv.tasks.uplink import gain_range_db
+from dtenv.tasks.uplink import gain_range_db, scaled_gain
 from dtenv.world.migration import MigrationTape
 
 
@@ -281,21 +281,19 @@ def observe(batch: Batch, b: int) -> None:
         row[i + 2] = tape.compute_hz[b, k] / scale.compute_hz
         row[i + 3] = min(loads[1, k] / c.capacity, 1.0)
         i += 4
-    span = scale.most_gain_db - scale.least_gain_db
     for u in range(shown):
         host, access, deadline = state.server[b, u], course.access[b, t, u], tape.deadline_s[b, u]
         for k in range(num_stations):
             latency = latency_at(batch, b, t, u, k)
             room = k == host or loads[1, k] < c.capacity
             mask[b, u, k] = room
-            gain = 2.0 * (course.gain_db[b, t, u, k] - scale.least_gain_db) / span - 1.0
-            row[i] = min(max(gain, -1.0), 1.0)
+            row[i] = scaled_gain(course.gain_db[b, t, u, k], scale.least_gain_db, scale.most_gain_db)
             row[i + 1] = 1.0 if k == access else 0.0
             row[i + 2] = 1.0 if k == host else 0.0
             row[i + 3] = 1.0 if room else 0.0
             row[i + 4] = wired_m[access, k] / diagonal
             row[i + 5] = min(0.5 * latency / deadline, 1.0)
-            row[i + 6] = np.exp(-latency / utility_time(c, deadline))
+            row[i + 6] = np.exp(-latency / utility_time(c.utility_time_s, deadline))
             row[i + 7] = 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
             i += 8
     for u in range(shown):

@@ -44,6 +44,7 @@ from dtenv.tasks.placement_step import (
     begin,
     slot_at,
 )
+from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.placement import draw_placement, empty_placement_tape
 
 SLACK = "τ less T_wireless, over the largest τ, clipped to ±1"
@@ -245,14 +246,13 @@ class PlacementTask:
         batch = len(users)
         xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
         wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
-        span = scale.most_gain_db - scale.least_gain_db
         return Slot(
             transmit_power_w=np.tile(self.fixed.transmit_power_w, (batch, 1)),
             data_bits=users[..., 2] * scale.data_bits,
             update_bits=users[..., 3] * scale.update_bits,
             cycles_per_bit=np.tile(self.fixed.cycles_per_bit, (batch, 1)),
             deadline_s=users[..., 4] * scale.deadline_s,
-            gain_db=0.5 * (links[..., 0] + 1.0) * span + scale.least_gain_db,
+            gain_db=unscaled_gain(links[..., 0], scale.least_gain_db, scale.most_gain_db),
             access=links[..., 1].argmax(axis=-1),
             previous_server=links[..., 2].argmax(axis=-1),
             compute_hz=stations[..., 2] * scale.compute_hz,

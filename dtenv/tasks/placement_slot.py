@@ -21,12 +21,10 @@ from dtenv.physics.latency import (
     wired_latency,
     wireless_latency,
 )
-from dtenv.physics.utility import interaction_utility
-from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins, Utility
+from dtenv.physics.utility import interaction_utility, utility_time
+from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective, PlacementScenario
 from dtenv.tasks.uplink import DIRECT, Uplink, link_rate
-
-SQRT, EQUAL, SLICE = (COMPUTE_SHARINGS.index(name) for name in ("sqrt", "equal", "slice"))
 
 
 class Constants(NamedTuple):
@@ -41,7 +39,7 @@ class Constants(NamedTuple):
     access: int
     shares_bandwidth: bool
     nats: float
-    compute_sharing: int  # SQRT, EQUAL or SLICE
+    compute_sharing: int  # SQRT, EQUAL or SLICE of dtenv.scenario.edge
     wired_s_per_bit_m: float
     wired_times: float  # how often (10) counts the wired time
     sync_interval_s: float
@@ -258,7 +256,7 @@ def twin_score(
         users[INITIAL, u],
         deadline,
         users[ENERGY_INITIAL, u],
-        c.utility_time_s if c.utility_time_s > 0.0 else deadline,
+        utility_time(c.utility_time_s, deadline),
         c.utility_energy_j,
     )
     users[LATE, u] = 1.0 if is_violated(users[INITIAL, u], deadline) else 0.0

@@ -9,10 +9,10 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.latency import compute_latency, compute_share, wired_latency, wireless_latency
+from dtenv.scenario.edge import SLICE
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
 from dtenv.tasks.placement_decode import bids_of_association, bids_of_prices, choose_hosts, match
 from dtenv.tasks.placement_slot import (
-    SLICE,
     TRANSMITTING,
     TWINS,
     Slot,
@@ -20,7 +20,7 @@ from dtenv.tasks.placement_slot import (
     add_loads,
     evaluate,
 )
-from dtenv.tasks.uplink import DIRECT, choose_access, gain_range_db, link_gains, link_rate, wired_distances
+from dtenv.tasks.uplink import DIRECT, choose_access, gain_range_db, link_gains, link_rate, scaled_gain, wired_distances
 from dtenv.world.placement import PlacementTape
 
 BID, PRICE, BINARY, ASSOCIATION = (ACTIONS.index(name) for name in ("bid", "price", "binary", "association"))
@@ -188,13 +188,6 @@ def advance(arrays: tuple[np.ndarray, ...], numbers: np.ndarray, server: np.ndar
 
 
 @compiled
-def scaled_gain(scale: Scale, gain_db: float) -> float:
-    """A gain on the observation's scale."""
-    share = (gain_db - scale.least_gain_db) / (scale.most_gain_db - scale.least_gain_db)
-    return min(max(2.0 * share - 1.0, -1.0), 1.0)
-
-
-@compiled
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observations and action mask of the slot to be decided."""
     c, scale, mask = batch.constants[0], batch.scale[0], batch.mask
@@ -231,7 +224,7 @@ def observe(batch: Batch, b: int) -> None:
         row[6 * u + 5] = max((slot.deadline_s[u] - wireless) / scale.deadline_s, -1.0)
         for k in range(num_stations):
             wired_m = 0.0 if direct else slot.wired_m[j, k]
-            row[i] = scaled_gain(scale, slot.gain_db[u, k])
+            row[i] = scaled_gain(slot.gain_db[u, k], scale.least_gain_db, scale.most_gain_db)
             row[i + 1] = 1.0 if k == j else 0.0
             row[i + 2] = 1.0 if k == slot.previous_server[u] else 0.0
             row[i + 3] = wired_m / diagonal

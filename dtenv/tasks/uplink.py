@@ -55,6 +55,18 @@ def gain_range_db(radio: Radio, network: Network) -> tuple[float, float]:
 
 
 @compiled
+def scaled_gain(gain_db: float, least_db: float, most_db: float) -> float:
+    """A gain on an observation's scale, -1 … 1 over a range, clipped."""
+    share = (gain_db - least_db) / (most_db - least_db)
+    return min(max(2.0 * share - 1.0, -1.0), 1.0)
+
+
+def unscaled_gain(scaled: np.ndarray, least_db: float, most_db: float) -> np.ndarray:
+    """Gains, dB, of what `scaled_gain` gave where it did not clip."""
+    return 0.5 * (scaled + 1.0) * (most_db - least_db) + least_db
+
+
+@compiled
 def link_gains(
     up: Any, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
 ) -> None:
