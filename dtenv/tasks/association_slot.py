@@ -182,6 +182,52 @@ def fresh_load(c: Constants, slot: Slot, u: int, s: int) -> float:
 
 
 @compiled
+def unit_load_of(c: Constants, slot: Slot, s: int) -> float:
+    """Computation energy of one sample on server s (15)."""
+    return computation_energy(c.n_cmp, slot.cycles_per_bit[s], c.bits_per_sample, c.epochs)
+
+
+@compiled
+def enlist(
+    c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
+) -> tuple[float, float, float]:
+    """Write user u on server s into column n of allocation's work array `users`.
+
+    Returns:
+        The user's energy of migration (13), synchronisation (14) and computation (15) with no history, γ = 0.
+    """
+    distance = move_distance(slot, u, s)
+    moved_bits = slot.twin_bits[u]
+    if c.migrate_current_data:
+        moved_bits += slot.samples[u] * c.bits_per_sample
+    users[FRESH, n] = slot.samples[u]
+    users[PAST, n] = slot.previous_samples[u]
+    users[CEILING, n] = utility_ceiling(slot.emd[u], c.alpha4, c.alpha5, c.alpha6)
+    users[COST, n] = migration_energy(c.n_mig, distance, c.bits_per_sample) + unit_load
+    return migration_energy(c.n_mig, distance, moved_bits), link_energy(c, slot, u, s), fresh_load(c, slot, u, s)
+
+
+@compiled
+def program_of(
+    c: Constants, num_users: int, num_servers: int, energy: float, load: float, unit_load: float, capacity: float
+) -> Program:
+    """The scalars of one server's program, for its energy and its load without history."""
+    return Program(
+        c.beta1 / num_users,
+        c.beta2 / num_servers,
+        c.f0,
+        c.alpha1,
+        c.alpha2,
+        c.alpha3,
+        energy,
+        load,
+        unit_load,
+        capacity,
+        c.barrier_curve if c.mode == OPTIMAL_BARRIER else 0.0,
+    )
+
+
+@compiled
 def serve(
     c: Constants,
     slot: Slot,
@@ -208,39 +254,21 @@ def serve(
         Energy of migration (13), synchronisation (14) and computation (15), and the allocation's proven gap.
     """
     num_users, num_servers = len(server), len(slot.compute_capacity)
-    unit_load = computation_energy(c.n_cmp, slot.cycles_per_bit[s], c.bits_per_sample, c.epochs)
+    unit_load = unit_load_of(c, slot, s)
     n = 0
     migration = synchronisation = load = 0.0
     for u in range(num_users):
         if server[u] != s:
             continue
-        distance = move_distance(slot, u, s)
-        moved_bits = slot.twin_bits[u]
-        if c.migrate_current_data:
-            moved_bits += slot.samples[u] * c.bits_per_sample
-        migration += migration_energy(c.n_mig, distance, moved_bits)
-        synchronisation += link_energy(c, slot, u, s)
-        load += fresh_load(c, slot, u, s)
-        users[FRESH, n] = slot.samples[u]
-        users[PAST, n] = slot.previous_samples[u]
-        users[CEILING, n] = utility_ceiling(slot.emd[u], c.alpha4, c.alpha5, c.alpha6)
-        users[COST, n] = migration_energy(c.n_mig, distance, c.bits_per_sample) + unit_load
+        moving, sending, training = enlist(c, slot, u, s, unit_load, users, n)
+        migration += moving
+        synchronisation += sending
+        load += training
         n += 1
     gap = 0.0
     if c.mode != GIVEN:
-        program = Program(
-            c.beta1 / num_users,
-            c.beta2 / num_servers,
-            c.f0,
-            c.alpha1,
-            c.alpha2,
-            c.alpha3,
-            migration + synchronisation + load,
-            load,
-            unit_load,
-            slot.compute_capacity[s],
-            c.barrier_curve if c.mode == OPTIMAL_BARRIER else 0.0,
-        )
+        energy = migration + synchronisation + load
+        program = program_of(c, num_users, num_servers, energy, load, unit_load, slot.compute_capacity[s])
         prepare(users, n, program)
         value, bound = allocate(users, slopes, n, program, 0.5 * c.certificate / num_servers)
         gap = value - bound

@@ -1,0 +1,172 @@
+"""Associations of many users by column generation: the columns are sets of users, each on one server.
+
+Duals π of "every user on one server" make the servers independent, as for any π
+
+    Σ_s V_s(A_s) <= Σ_u π_u + Σ_s max over A of (V_s(A) - Σ_A π_u),
+
+and dtenv.oracle.association_pricing bounds each server's part. The linear program over the sets found so far gives the
+π to try next. What gap is left then is closed by an integer program over all sets that can still matter: in an
+association worth more than L - δ, for the least bound L, no set lies further than δ below its server's part of L.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtenv.oracle.association_master import Master
+from dtenv.oracle.association_pricing import (
+    FREE,
+    REGIMES,
+    chords,
+    fill_prices,
+    new_knapsack_work,
+    new_prices,
+    price_server,
+)
+from dtenv.oracle.association_problem import Problem
+from dtenv.oracle.association_sets import sets_above, worth_of_sets
+from dtenv.oracle.search import Search
+from dtenv.tasks.association_slot import CERTIFICATE
+
+COARSE, FINE = 48, 384
+"""Chords of tanh that sets are priced with: few until no set is missing, then more."""
+
+INERTIA = 0.7
+"""Weight of the best duals in those that are tried: the linear program's own jump about."""
+
+LEAST_REDUCED_COST = 1e-9
+"""What a set has to promise to be added."""
+
+FIRST_STEP = 1e-4
+"""First δ; it doubles."""
+
+MOST_SETS = 200_000
+"""Sets of one server, counted once an interval, that are looked through for the integer program."""
+
+MOST_USERS = 63
+"""Users up to which sets are enumerated: a set is the bits of one number."""
+
+
+class Columns:
+    """The columns of one slot, the best association that they gave, and the least bound.
+
+    Args:
+        problem: the slot.
+        starts: associations to begin with, (U,) each; with hard constraints at least one that meets them.
+        search: ends the search.
+    """
+
+    def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search):
+        self.problem, self.search = problem, search
+        self.best: np.ndarray | None = None
+        self.value, self.bound = -math.inf, math.inf
+        self.dual: Any = None  # (U,), of the least bound
+        self._master = Master(problem.num_users, problem.num_servers, search)
+        for start in starts:
+            self.offer(start)
+            for s in range(problem.num_servers):
+                if (start == s).any():
+                    self._master.add(s, start == s, problem.worth_on(s, start == s))
+        alone = np.eye(problem.num_users, dtype=np.bool_)
+        for s in range(problem.num_servers):
+            worth = worth_of_sets(problem.c, problem.slot, s, alone, problem.penalised, *problem.work)
+            self._master.add_all(s, alone, worth)
+
+    def offer(self, server: np.ndarray | None) -> None:
+        """Keep an association (U,) if it is worth more than the best."""
+        if server is not None and (value := self.problem.worth(server)) > self.value:
+            self.best, self.value = server.copy(), value
+
+    def generate(self, chord_count: int) -> Pricing:
+        """Add columns until none is missing, but for the error of the chords; returns the pricing used."""
+        pricing = Pricing(self.problem, chord_count)
+        while True:
+            duals = self._master.relax()
+            if duals is None and self.dual is not None:
+                break
+            # A search that is over before it began still gives a bound, which any duals do.
+            users, servers = duals or (np.zeros(self.problem.num_users), np.zeros(self.problem.num_servers))
+            tried = [users] if self.dual is None else [INERTIA * self.dual + (1.0 - INERTIA) * users, users]
+            if not any(self._price(pricing, dual, users, servers) for dual in tried) or self.search.over:
+                break
+        return pricing
+
+    def _price(self, pricing: Pricing, dual: np.ndarray, users: np.ndarray, servers: np.ndarray) -> bool:
+        """Bound with the duals (U,), and add columns that the linear program's own ask for; whether any was."""
+        bound, found = pricing.bound(dual)
+        if bound < self.bound:
+            self.bound, self.dual = bound, dual
+            self.search.tell(self.value, self.bound)
+        added = False
+        for s, members in found:
+            worth = self.problem.worth_on(s, members)
+            if worth - users[members].sum() - servers[s] > LEAST_REDUCED_COST:
+                added |= self._master.add(s, members, worth)
+        return added
+
+    def choose(self) -> None:
+        """Put together the best association of the columns there are; none can be added after that."""
+        self.offer(self._master.choose(self.search)[0])
+
+    def close(self, pricing: Pricing) -> None:
+        """Close the gap by integer programs over all sets that can still matter, as far as time and memory go."""
+        if self.problem.num_users > MOST_USERS:
+            return
+        least = min(self.bound, pricing.bound(self.dual)[0])  # its parts are what sets are held against
+        step = FIRST_STEP
+        while self.bound - self.value > CERTIFICATE and not self.search.over:
+            step = min(step, least - self.value + CERTIFICATE)
+            master = self._enough(pricing, step)
+            if master is None:
+                return
+            server, bound = master.choose(self.search)
+            self.offer(server)
+            self.bound = min(self.bound, max(self.value, bound, least - step))
+            self.search.tell(self.value, self.bound)
+            step *= 2.0
+
+    def _enough(self, pricing: Pricing, step: float) -> Master | None:
+        """A master program with every set that an association within `step` of the bound may have; None if too many."""
+        problem, dual = self.problem, self.dual
+        master = Master(problem.num_users, problem.num_servers, self.search)
+        bits = np.arange(problem.num_users)
+        sets = np.empty(MOST_SETS, np.int64)
+        for s in range(problem.num_servers):
+            least = max(pricing.top[s], 0.0) - step
+            count = sets_above(pricing.prices, s, dual, pricing.allowed, pricing.multiplier[s], least, sets)
+            if count < 0 or self.search.over:
+                return None
+            members = (np.unique(sets[:count])[:, None] >> bits) & 1 == 1
+            members = members[members.any(axis=1)]
+            worth = worth_of_sets(problem.c, problem.slot, s, members, problem.penalised, *problem.work)
+            kept = worth - members @ dual >= least
+            master.add_all(s, members[kept], worth[kept])
+        return master
+
+
+class Pricing:
+    """Prices of a slot, for bounds and for new columns."""
+
+    def __init__(self, problem: Problem, chord_count: int):
+        users, servers = problem.num_users, problem.num_servers
+        lines = chords(float(problem.c["f0"]), chord_count)
+        self.prices = new_prices(users, servers, chord_count, problem.penalised)
+        fill_prices(problem.c, problem.slot, lines.slope, lines.intercept, self.prices, problem.work[0])
+        self.allowed = np.full(users, FREE, np.int8)
+        self.multiplier = np.zeros((servers, REGIMES, chord_count), np.int64)
+        self.top = np.zeros(servers)  # each server's part of the last bound, below 0 where it had better be idle
+        self._bounds, self._work = np.zeros((REGIMES, chord_count)), new_knapsack_work(users)
+
+    def bound(self, dual: np.ndarray) -> tuple[float, list[tuple[int, np.ndarray]]]:
+        """The bound for duals (U,), and for every server that is not idle in it the users (U,) that attain its part."""
+        found, chosen = [], np.zeros(len(dual), np.bool_)
+        for s in range(len(self.top)):
+            self.top[s] = price_server(
+                self.prices, s, dual, self.allowed, self.multiplier[s], self._bounds, self._work, chosen
+            )
+            if chosen.any():
+                found.append((s, chosen.copy()))
+        return math.fsum(dual) + math.fsum(np.maximum(self.top, 0.0)), found

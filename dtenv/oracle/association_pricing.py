@@ -1,0 +1,302 @@
+"""What a set of twins can be worth to one server, bounded by what each of them is worth apart (Zhou 2025, eqs 22-26).
+
+A server hosting the users A is worth
+
+    V(A) = max over x of  Σ_A a ρ_u(D_u + x_u) - b tanh(z / 4 f0) - penalties,     z = Σ_A (E_u + c_u x_u),
+
+under C2, Σ_A (L_u + k x_u) <= q, and C3, Σ_A P_u <= p. Its users couple through z, C2 and C3 alone:
+
+* -b tanh is convex, so within an interval of z it lies below its chord, which is linear: each user adds to it apart;
+* C2 gets a multiplier μ, and with a μ and a chord's slope β each user's data x_u has a closed form;
+* C3 stays: which users to take is a knapsack.
+
+So over all A the most of V(A) - Σ_A π_u is at most the largest, over intervals, of the least, over multipliers, of a
+knapsack of `worth` - π. Breaking a constraint costs a fixed and a linear part (physics.barrier): the multiplier of C2
+then is at most the linear part, and the knapsack has to reach C3's room and is charged for what lies beyond.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dtenv.allocation import HIGH_MARGINAL, Program, demand, prepare
+from dtenv.compiled import compiled
+from dtenv.oracle.knapsack import WITHIN, knapsack, relaxed_knapsack
+from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, VIOLATION_FIXED, VIOLATION_SLOPE
+from dtenv.physics.energy import normalised_energy
+from dtenv.tasks.association_slot import Constants, Slot, enlist, program_of, unit_load_of
+
+MULTIPLIERS = 14
+"""Multipliers μ tried for C2, the first 0."""
+
+LEAST_MULTIPLIER, MOST_MULTIPLIER = 0.01, 8.0
+"""The others' range, in units of the largest marginal utility, at full history, of an energy."""
+
+SATURATED = 6.0
+"""z / 4 f0 from which on tanh is held constant, at its value there."""
+
+
+FORBID, FREE, TAKE = 0, 1, 2
+"""Whether a set of users may, need not, or must hold a user."""
+
+
+MEETS_ALL, BREAKS_C3, BREAKS_C2, REGIMES = 0, 1, 2, 4
+"""What a set does to the constraints, which decides what it is charged: breaking both is the sum of two of them."""
+
+
+class Chords(NamedTuple):
+    """tanh(z / 4 f0) >= intercept + slope z within an interval of z."""
+
+    slope: np.ndarray  # (K,) a unit of energy
+    intercept: np.ndarray  # (K,)
+
+
+class Prices(NamedTuple):
+    """What users are worth apart to each server of a slot, and what bounds their sum."""
+
+    worth: np.ndarray  # (S, K, J, U) for a chord and a multiplier of C2
+    room: np.ndarray  # (S, J) what the multiplier adds, μ q
+    charged: np.ndarray  # (S,) of how many multipliers, the smallest, none exceeds what breaking C2 costs
+    intercept: np.ndarray  # (K,) of b tanh
+    sync: np.ndarray  # (S, U) P
+    sync_room: np.ndarray  # (S,) p
+    penalised: bool  # whether C2 and C3 may be broken at a price
+
+
+class KnapsackWork(NamedTuple):
+    """Work arrays (U,) of a knapsack."""
+
+    value: np.ndarray
+    free: np.ndarray  # bool
+    order: np.ndarray  # whole numbers
+    stack: np.ndarray  # bool
+
+
+def new_knapsack_work(num_users: int) -> KnapsackWork:
+    """Work arrays for a network of so many users."""
+    flags = np.zeros((2, num_users), np.bool_)
+    return KnapsackWork(np.zeros(num_users), flags[0], np.zeros(num_users, np.int64), flags[1])
+
+
+def chords(f0: float, intervals: int) -> Chords:
+    """Chords of tanh(z / 4 f0) from 0 to SATURATED with about equal errors; the last is flat."""
+    fine = np.linspace(0.0, SATURATED, 20_001)
+    density = np.sqrt(np.abs(2.0 * np.tanh(fine) / np.cosh(fine) ** 2)) + 1e-6
+    mass = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
+    ends = np.interp(np.linspace(0.0, mass[-1], intervals), mass, fine) * 4.0 * f0
+    height = np.array([normalised_energy(z, f0) for z in ends])
+    slope = np.append(np.diff(height) / np.diff(ends), 0.0)
+    return Chords(slope, height - slope * ends)
+
+
+def new_prices(num_users: int, num_servers: int, intervals: int, penalised: bool) -> Prices:
+    """Room for the prices of a slot."""
+    return Prices(
+        np.zeros((num_servers, intervals, MULTIPLIERS, num_users)),
+        np.zeros((num_servers, MULTIPLIERS)),
+        np.zeros(num_servers, np.int64),
+        np.zeros(intervals),
+        np.zeros((num_servers, num_users)),
+        np.zeros(num_servers),
+        penalised,
+    )
+
+
+@compiled
+def fill_prices(
+    c: Constants, slot: Slot, slope: np.ndarray, intercept: np.ndarray, prices: Prices, users: np.ndarray
+) -> None:
+    """Fill the prices of a slot, for chords' slopes and intercepts; `users` is a work array of allocation."""
+    num_servers, intervals, multipliers, num_users = prices.worth.shape
+    b = c.beta2 / num_servers
+    for i in range(intervals):
+        prices.intercept[i] = b * intercept[i]
+    for s in range(num_servers):
+        q, p = slot.compute_capacity[s], slot.sync_capacity[s]
+        prices.sync_room[s] = p * (1.0 + FEASIBILITY_TOLERANCE)
+        unit_load = unit_load_of(c, slot, s)
+        program = program_of(c, num_users, num_servers, 0.0, 0.0, unit_load, q)
+        charge, top = VIOLATION_SLOPE / q, 0.0
+        for u in range(num_users):
+            enlist(c, slot, u, s, unit_load, users, 0)
+            prepare(users, 1, program)
+            if users[HIGH_MARGINAL, 0] < np.inf:
+                top = max(top, users[HIGH_MARGINAL, 0] / unit_load)
+        # 0, and a geometric row around where C2 may bind, with what breaking C2 costs in it.
+        low, high = max(min(LEAST_MULTIPLIER * top, charge), 1e-9 * charge), max(MOST_MULTIPLIER * top, charge)
+        ratio = max((high / low) ** (1.0 / (multipliers - 2)), 1.1)
+        prices.charged[s] = 2 + int(np.floor(np.log(charge / low) / np.log(ratio)))
+        for j in range(multipliers):
+            mu = charge * ratio ** (j + 1.0 - prices.charged[s]) if j > 0 else 0.0
+            prices.room[s, j] = mu * q * (1.0 + FEASIBILITY_TOLERANCE)
+            price_users(c, slot, s, j, mu, slope, program, prices, users)
+
+
+@compiled
+def price_users(
+    c: Constants,
+    slot: Slot,
+    s: int,
+    j: int,
+    mu: float,
+    slope: np.ndarray,
+    program: Program,
+    prices: Prices,
+    users: np.ndarray,
+) -> None:
+    """Worth of every user to server s under multiplier j of C2, for every chord."""
+    unit_load, b = program.unit_load, program.b
+    for u in range(prices.worth.shape[3]):
+        migration, synchronisation, load = enlist(c, slot, u, s, unit_load, users, 0)
+        prices.sync[s, u] = synchronisation
+        energy = migration + synchronisation + load
+        prepare(users, 1, program)
+        for i in range(len(slope)):
+            beta = b * slope[i]
+            utility, extra, taken, _ = demand(users, 1, program, beta, mu)
+            prices.worth[s, i, j, u] = program.a * utility - beta * (energy + extra) - mu * (load + unit_load * taken)
+
+
+@compiled
+def charge_of(prices: Prices, s: int, regime: int) -> float:
+    """What the knapsack charges a weight beyond its room: see MEETS_ALL and the like."""
+    return VIOLATION_SLOPE / prices.sync_room[s] if regime & BREAKS_C3 else WITHIN
+
+
+@compiled
+def items(
+    prices: Prices,
+    s: int,
+    regime: int,
+    i: int,
+    j: int,
+    dual: np.ndarray,
+    allowed: np.ndarray,
+    value: np.ndarray,
+    free: np.ndarray,
+) -> tuple[float, float]:
+    """Write what each user adds to server s, less its dual, into value (U,), and who may be left out into free (U,).
+
+    Returns:
+        What is there whichever of them are taken, and the weight in C3 of the users that must be.
+    """
+    base, used = prices.room[s, j] - prices.intercept[i], 0.0
+    if regime & BREAKS_C2:
+        base -= VIOLATION_FIXED
+    if regime & BREAKS_C3:
+        base -= VIOLATION_FIXED
+    for u in range(len(value)):
+        value[u] = prices.worth[s, i, j, u] - dual[u]
+        free[u] = allowed[u] == FREE
+        if allowed[u] == TAKE:
+            base += value[u]
+            used += prices.sync[s, u]
+    return base, used
+
+
+@compiled
+def relaxed(
+    prices: Prices,
+    s: int,
+    regime: int,
+    i: int,
+    j: int,
+    dual: np.ndarray,
+    allowed: np.ndarray,
+    work: KnapsackWork,
+) -> float:
+    """Bound of one interval under one multiplier, users taken in part; -inf where those that must be do not fit."""
+    base, used = items(prices, s, regime, i, j, dual, allowed, work.value, work.free)
+    charge = charge_of(prices, s, regime)
+    if charge == WITHIN and used > prices.sync_room[s]:
+        return -np.inf
+    return base + relaxed_knapsack(work.value, prices.sync[s], work.free, used, prices.sync_room[s], charge, work.order)
+
+
+@compiled
+def attain(
+    prices: Prices,
+    s: int,
+    regime: int,
+    i: int,
+    j: int,
+    dual: np.ndarray,
+    allowed: np.ndarray,
+    work: KnapsackWork,
+    chosen: np.ndarray,
+) -> float:
+    """Bound of one interval under one multiplier, users taken whole: sets `chosen` (U,) to those taken."""
+    base, used = items(prices, s, regime, i, j, dual, allowed, work.value, work.free)
+    charge = charge_of(prices, s, regime)
+    best = base + knapsack(
+        work.value, prices.sync[s], work.free, used, prices.sync_room[s], charge, work.order, work.stack, chosen
+    )
+    for u in range(len(chosen)):
+        if allowed[u] == TAKE:
+            chosen[u] = True
+    return best
+
+
+@compiled
+def price_server(
+    prices: Prices,
+    s: int,
+    dual: np.ndarray,
+    allowed: np.ndarray,
+    warm: np.ndarray,
+    bounds: np.ndarray,
+    work: KnapsackWork,
+    chosen: np.ndarray,
+) -> float:
+    """Upper bound of V(A) - Σ_A π_u over all sets A of users on server s, the empty one included.
+
+    Args:
+        prices: of the slot.
+        s: the server.
+        dual: π, (U,).
+        allowed: (U,) FORBID, FREE or TAKE.
+        warm: (REGIMES, K) the multiplier that was best last time; updated.
+        bounds: (REGIMES, K) work array: bounds by the relaxed knapsack.
+        work: work arrays of the knapsack.
+        chosen: (U,) bool: set to the users that attain the bound.
+    """
+    intervals, multipliers = prices.worth.shape[1], prices.worth.shape[2]
+    regimes = REGIMES if prices.penalised else 1
+    for regime in range(regimes):
+        most = prices.charged[s] if regime & BREAKS_C2 else multipliers
+        for i in range(intervals):
+            j = min(warm[regime, i], most - 1)
+            best = relaxed(prices, s, regime, i, j, dual, allowed, work)
+            for step in (-1, 1):
+                while 0 <= j + step < most:
+                    other = relaxed(prices, s, regime, i, j + step, dual, allowed, work)
+                    if other >= best:
+                        break
+                    best = other
+                    j += step
+            warm[regime, i] = j
+            bounds[regime, i] = best
+    top, top_regime, top_interval = 0.0, -1, -1  # the empty set
+    for u in range(len(allowed)):
+        if allowed[u] == TAKE:
+            top = -np.inf
+    chosen[:] = False
+    while True:
+        regime = interval = -1
+        most_bound = top
+        for r in range(regimes):
+            for i in range(intervals):
+                if bounds[r, i] > most_bound:
+                    most_bound, regime, interval = bounds[r, i], r, i
+        if regime < 0:
+            break
+        exact = attain(prices, s, regime, interval, warm[regime, interval], dual, allowed, work, chosen)
+        bounds[regime, interval] = -np.inf
+        if exact > top:
+            top, top_regime, top_interval = exact, regime, interval
+    if top_regime >= 0:
+        j = warm[top_regime, top_interval]
+        attain(prices, s, top_regime, top_interval, j, dual, allowed, work, chosen)
+    return top

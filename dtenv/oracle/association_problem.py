@@ -1,0 +1,39 @@
+"""One slot of DTAssociation as a choice of sets: what the users on a server are worth, C2 and C3 penalised or hard."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtenv.allocation import work_arrays
+from dtenv.compiled import as_record
+from dtenv.oracle.association_sets import worth_of_sets
+from dtenv.tasks.association_slot import OPTIMAL, Slot
+
+
+class Problem:
+    """A slot whose γ is optimal (26).
+
+    Args:
+        constants: of the scenario, a record or association_slot.Constants.
+        slot: what is known of the slot.
+        penalised: whether C2 and C3 may be broken at the score's price; else a set that breaks one is worth -inf.
+    """
+
+    def __init__(self, constants: Any, slot: Slot, penalised: bool):
+        record = as_record(constants)[0] if isinstance(constants, tuple) else constants
+        self.c: Any = record.copy()
+        self.c["mode"] = OPTIMAL
+        self.slot, self.penalised = slot, penalised
+        self.num_users, self.num_servers = len(slot.samples), len(slot.compute_capacity)
+        self.work = work_arrays(self.num_users)
+
+    def worth_on(self, s: int, members: np.ndarray) -> float:
+        """What server s is worth with the users where members (U,) is true."""
+        return float(worth_of_sets(self.c, self.slot, s, members[None], self.penalised, *self.work)[0])
+
+    def worth(self, server: np.ndarray) -> float:
+        """What an association (U,) is worth."""
+        return math.fsum(self.worth_on(s, server == s) for s in range(self.num_servers))

@@ -1,0 +1,160 @@
+"""Sets of twins on servers: what they are worth, the best of all partitions, and all that a bound does not rule out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.association_pricing import REGIMES, TAKE, Prices, charge_of, items
+from dtenv.oracle.knapsack import WITHIN, relaxed_rest, sort_items
+from dtenv.physics.barrier import is_violated
+from dtenv.tasks.association_slot import Constants, Slot, serve, server_score
+
+
+@compiled
+def worth_of_sets(
+    c: Constants,
+    slot: Slot,
+    s: int,
+    members: np.ndarray,
+    penalised: bool,
+    users: np.ndarray,
+    slopes: np.ndarray,
+) -> np.ndarray:
+    """Server s's part of the slot's score with each of several sets of users on it.
+
+    Args:
+        c: the scenario's constants.
+        slot: what is known of the slot.
+        s: the server.
+        members: (n, U) bool.
+        penalised: whether a set that breaks C2 or C3 is charged as in the score; else it is worth -inf.
+        users: work array of allocation.
+        slopes: work array of allocation.
+
+    Returns:
+        (n,).
+    """
+    count, num_users = members.shape
+    server = np.empty(num_users, np.int64)
+    history, utility, worth = np.zeros(num_users), np.zeros(num_users), np.zeros(count)
+    for n in range(count):
+        for u in range(num_users):
+            server[u] = s if members[n, u] else -1
+        worth[n] = server_score(c, slot, server, s, users, slopes, history, utility)
+        if not penalised:
+            _, synchronisation, load, _ = serve(c, slot, server, s, users, slopes, history, utility)
+            if is_violated(load, slot.compute_capacity[s]) or is_violated(synchronisation, slot.sync_capacity[s]):
+                worth[n] = -np.inf
+    return worth
+
+
+@compiled
+def best_partition(worth: np.ndarray, server: np.ndarray) -> float:
+    """Share all users out among the servers so that the worth of their sets is most: a dynamic programme over sets.
+
+    Args:
+        worth: (S, 2^U) of each set of users on each server, user u in it where bit u is set; may be -inf.
+        server: (U,), written; left alone where no partition is worth more than -inf.
+
+    Returns:
+        The sum of the worth, -inf where there is none.
+    """
+    num_servers, num_sets = worth.shape
+    best = worth[0].copy()  # of the first s servers with a set of users among them
+    given = np.zeros((num_servers, num_sets), np.int64)  # the last server's part of it
+    for users in range(num_sets):
+        given[0, users] = users
+    for s in range(1, num_servers):
+        # From large sets to small ones, as a set's best depends on its subsets' before this server.
+        for users in range(num_sets - 1, -1, -1):
+            most, part = best[users] + worth[s, 0], 0
+            subset = users
+            while subset > 0:
+                value = best[users ^ subset] + worth[s, subset]
+                if value > most:
+                    most, part = value, subset
+                subset = (subset - 1) & users
+            best[users] = most
+            given[s, users] = part
+    users = num_sets - 1
+    if best[users] > -np.inf:
+        for s in range(num_servers - 1, -1, -1):
+            part = given[s, users]
+            for u in range(len(server)):
+                if (part >> u) & 1:
+                    server[u] = s
+            users ^= part
+    return best[num_sets - 1]
+
+
+@compiled
+def sets_above(
+    prices: Prices,
+    s: int,
+    dual: np.ndarray,
+    allowed: np.ndarray,
+    warm: np.ndarray,
+    least: float,
+    sets: np.ndarray,
+) -> int:
+    """All sets A on server s whose bound of V(A) - Σ_A π_u is at least `least`, some of them several times.
+
+    Args:
+        prices: of the slot.
+        s: the server.
+        dual: π, (U,).
+        allowed: (U,) FORBID, FREE or TAKE.
+        warm: (REGIMES, K) multiplier to use in each interval, as `price_server` leaves it.
+        least: bound that a set has to reach.
+        sets: (most,) int64, written: a set's users are its bits.
+
+    Returns:
+        How many there are, or -1 where they are more than fit into `sets`.
+    """
+    num_users, weight, room = len(dual), prices.sync[s], prices.sync_room[s]
+    value, order = np.zeros(num_users), np.zeros(num_users, np.int64)
+    free, taken = np.zeros(num_users, np.bool_), np.zeros(num_users, np.bool_)
+    forced = 0
+    for u in range(num_users):
+        if allowed[u] == TAKE:
+            forced |= 1 << u
+    found = 0
+    for regime in range(REGIMES if prices.penalised else 1):
+        charge = charge_of(prices, s, regime)
+        for i in range(prices.worth.shape[1]):
+            total, used = items(prices, s, regime, i, warm[regime, i], dual, allowed, value, free)
+            if charge == WITHIN and used > room:
+                continue
+            count, depth = sort_items(value, weight, free, order), 0
+            users = order[:count]
+            while True:
+                # Go down, taking what fits, as long as the relaxation of the rest reaches `least`.
+                bound = total + relaxed_rest(value, weight, users, depth, used, room, charge)
+                while bound >= least and depth < count:
+                    u = order[depth]
+                    taken[depth] = charge != WITHIN or used + weight[u] <= room
+                    if taken[depth]:
+                        total += value[u]
+                        used += weight[u]
+                    depth += 1
+                    bound = total + relaxed_rest(value, weight, users, depth, used, room, charge)
+                if bound >= least:
+                    if found == len(sets):
+                        return -1
+                    sets[found] = forced
+                    for k in range(count):
+                        if taken[k]:
+                            sets[found] |= 1 << order[k]
+                    found += 1
+                # Go back to the last user taken, and leave it out.
+                depth -= 1
+                while depth >= 0 and not taken[depth]:
+                    depth -= 1
+                if depth < 0:
+                    break
+                total -= value[order[depth]]
+                used -= weight[order[depth]]
+                taken[depth] = False
+                depth += 1
+    return found
