@@ -11,13 +11,18 @@ from dtenv.oracle.association_columns import COARSE, FINE, Columns
 from dtenv.oracle.association_feasible import find_feasible
 from dtenv.oracle.association_problem import Problem
 from dtenv.oracle.association_sets import best_partition, worth_of_sets
+from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
+from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_nearest import nearest_with_room
 from dtenv.tasks.association_slot import CERTIFICATE, Slot
 
 FEW_USERS = 9
 """Users up to which all of their sets are looked at."""
+
+BOUND_TOLERANCE = 1e-4
+"""To which the slots of an episode are bounded."""
 
 CONSTRAINTS = ("penalised", "hard")
 
@@ -93,3 +98,68 @@ def _starts(problem: Problem) -> list[np.ndarray]:
     nearest = np.zeros(problem.num_users, np.int64)
     nearest_with_room(problem.c, problem.slot, nearest)
     return [problem.slot.previous_server.astype(np.int64), nearest]
+
+
+def solve_episode(
+    task: AssociationTask,
+    b: int = 0,
+    *,
+    horizon: int | None = None,
+    plan: bool = True,
+    time_limit: float = 120.0,
+    progress: bool = False,
+) -> Solution:
+    """A clairvoyant plan for the slots to come, and a bound of what any policy can score in them.
+
+    The plan is myopic, slot after slot. The bound lets twins move for free into every slot but the first, which makes
+    the slots independent; each is bounded on its own.
+
+    Args:
+        task: holds the tape and the state from which to go on; it is left as it is.
+        b: its row.
+        horizon: slots, at most those left; None for all of them.
+        plan: whether to look for a plan; the bound alone takes a third of the time.
+        time_limit: seconds; when it is over, twins stay and what bounds the slots left is weak.
+        progress: whether to show a bar.
+
+    Returns:
+        action: κ a slot, (horizon, U), or None without a plan; value and bound: mean score a slot.
+
+    Raises:
+        ValueError: the episode is over, or horizon or time_limit is out of range.
+    """
+    slots = slots_left(task, b, horizon)
+    row = row_of(task, b)
+    free = task.constants[0].copy()
+    free["n_mig"] = 0.0
+    actions: list[np.ndarray] = []
+    values, bounds, dual = [], [], None
+    with Search("clairvoyant bound", time_limit, progress) as search:
+        for ahead in range(slots):
+            slot = row.slot()
+            if ahead == 0 or plan:
+                myopic = solve(Problem(task.constants[0], slot, penalised=True), search, exact=ahead == 0)
+            if ahead == 0:
+                bounds.append(myopic.bound)
+            else:
+                bound, dual = bound_of(Problem(free, slot, penalised=True), search, dual)
+                bounds.append(bound)
+            action = myopic.action if plan else row.state.server[0].copy()
+            row.advance(action[None])
+            if plan:
+                actions.append(action)
+                values.append(row.info()["score"])
+            search.tell(np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}")
+        value = math.fsum(values) / slots if plan else -math.inf
+        bound = max(value, math.fsum(bounds) / slots)
+        proof = "column generation, slot by slot, migration free after the first"
+        return Solution(np.array(actions) if plan else None, value, bound, proof, search.seconds)
+
+
+def bound_of(problem: Problem, search: Search, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+    """A bound of one slot, to BOUND_TOLERANCE of its relaxation, and its duals, for duals to begin with or None."""
+    if problem.num_users <= FEW_USERS:
+        return _enumerate(problem, search).bound, None
+    columns = Columns(problem, _starts(problem), search, dual)
+    columns.generate(COARSE, BOUND_TOLERANCE)
+    return columns.bound + CERTIFICATE, columns.dual

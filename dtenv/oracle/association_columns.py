@@ -18,7 +18,6 @@ import numpy as np
 
 from dtenv.oracle.association_master import Master
 from dtenv.oracle.association_pricing import (
-    FREE,
     REGIMES,
     chords,
     fill_prices,
@@ -57,13 +56,14 @@ class Columns:
         problem: the slot.
         starts: associations to begin with, (U,) each; with hard constraints at least one that meets them.
         search: ends the search.
+        dual: duals (U,) to begin with, such as those of the slot before.
     """
 
-    def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search):
+    def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search, dual: np.ndarray | None = None):
         self.problem, self.search = problem, search
         self.best: np.ndarray | None = None
         self.value, self.bound = -math.inf, math.inf
-        self.dual: Any = None  # (U,), of the least bound
+        self.dual: Any = dual  # (U,), of the least bound
         self._master = Master(problem.num_users, problem.num_servers, search)
         for start in starts:
             self.offer(start)
@@ -80,17 +80,19 @@ class Columns:
         if server is not None and (value := self.problem.worth(server)) > self.value:
             self.best, self.value = server.copy(), value
 
-    def generate(self, chord_count: int) -> Pricing:
-        """Add columns until none is missing, but for the error of the chords; returns the pricing used."""
+    def generate(self, chord_count: int, tolerance: float = 0.0) -> Pricing:
+        """Add columns until none is missing, but for the error of the chords, or the bound is known to `tolerance`.
+
+        Returns:
+            The pricing used, with as many chords of tanh as asked for.
+        """
         pricing = Pricing(self.problem, chord_count)
         while True:
-            duals = self._master.relax()
-            if duals is None and self.dual is not None:
-                break
-            # A search that is over before it began still gives a bound, which any duals do.
-            users, servers = duals or (np.zeros(self.problem.num_users), np.zeros(self.problem.num_servers))
+            relaxation, users, servers = self._master.relax()
             tried = [users] if self.dual is None else [INERTIA * self.dual + (1.0 - INERTIA) * users, users]
-            if not any(self._price(pricing, dual, users, servers) for dual in tried) or self.search.over:
+            if not any(self._price(pricing, dual, users, servers) for dual in tried):
+                break
+            if self.search.over or self.bound - relaxation <= tolerance:
                 break
         return pricing
 
@@ -136,7 +138,7 @@ class Columns:
         sets = np.empty(MOST_SETS, np.int64)
         for s in range(problem.num_servers):
             least = max(pricing.top[s], 0.0) - step
-            count = sets_above(pricing.prices, s, dual, pricing.allowed, pricing.multiplier[s], least, sets)
+            count = sets_above(pricing.prices, s, dual, pricing.multiplier[s], least, sets)
             if count < 0 or self.search.over:
                 return None
             members = (np.unique(sets[:count])[:, None] >> bits) & 1 == 1
@@ -155,8 +157,8 @@ class Pricing:
         lines = chords(float(problem.c["f0"]), chord_count)
         self.prices = new_prices(users, servers, chord_count, problem.penalised)
         fill_prices(problem.c, problem.slot, lines.slope, lines.intercept, self.prices, problem.work[0])
-        self.allowed = np.full(users, FREE, np.int8)
         self.multiplier = np.zeros((servers, REGIMES, chord_count), np.int64)
+        self._last = np.zeros((servers, 2), np.int64)
         self.top = np.zeros(servers)  # each server's part of the last bound, below 0 where it had better be idle
         self._bounds, self._work = np.zeros((REGIMES, chord_count)), new_knapsack_work(users)
 
@@ -165,7 +167,7 @@ class Pricing:
         found, chosen = [], np.zeros(len(dual), np.bool_)
         for s in range(len(self.top)):
             self.top[s] = price_server(
-                self.prices, s, dual, self.allowed, self.multiplier[s], self._bounds, self._work, chosen
+                self.prices, s, dual, self.multiplier[s], self._last[s], self._bounds, self._work, chosen
             )
             if chosen.any():
                 found.append((s, chosen.copy()))

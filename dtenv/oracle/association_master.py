@@ -9,6 +9,8 @@ import numpy as np
 from dtenv.oracle.highs import new_model
 from dtenv.oracle.search import Search
 
+PRIMAL_SIMPLEX = 4
+
 SCALE = 1e4
 """Of the objective inside HiGHS, so that its tolerances lie far below what sets are worth."""
 
@@ -27,12 +29,13 @@ class Master:
 
         self._model = new_model(search)
         self._model.changeObjectiveSense(ObjSense.kMaximize)
+        self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # a basis stays feasible when columns come in
         nothing = (0, np.empty(0, np.int32), np.empty(0))
         for _ in range(num_users):
             self._model.addRow(1.0, 1.0, *nothing)
         for _ in range(num_servers):
             self._model.addRow(-math.inf, 1.0, *nothing)
-        self.num_users = num_users
+        self.num_users, self.num_servers = num_users, num_servers
         self.sets: list[tuple[int, np.ndarray]] = []
         self._seen: set[tuple[int, bytes]] = set()
 
@@ -52,19 +55,20 @@ class Master:
         for row, value in zip(members, worth, strict=True):
             self.add(s, row, float(value))
 
-    def relax(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def relax(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Solve the linear program.
 
         Returns:
-            The duals of users (U,) and servers (S,); None where the search ended before.
+            Its value and the duals of users (U,) and servers (S,); zeros where the search ended before.
         """
         from highspy import HighsModelStatus
 
         self._model.run()
         if self._model.getModelStatus() != HighsModelStatus.kOptimal:
-            return None
+            return 0.0, np.zeros(self.num_users), np.zeros(self.num_servers)
         dual = np.array(self._model.getSolution().row_dual) / SCALE
-        return dual[: self.num_users], dual[self.num_users :]
+        value = self._model.getInfo().objective_function_value / SCALE
+        return value, dual[: self.num_users], dual[self.num_users :]
 
     def choose(self, search: Search) -> tuple[np.ndarray | None, float]:
         """Solve the integer program, after which no set can be added.

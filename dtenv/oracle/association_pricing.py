@@ -34,12 +34,11 @@ MULTIPLIERS = 14
 LEAST_MULTIPLIER, MOST_MULTIPLIER = 0.01, 8.0
 """The others' range, in units of the largest marginal utility, at full history, of an energy."""
 
+MARGIN = 1.0 + 2.0 * FEASIBILITY_TOLERANCE
+"""Of capacities in bounds: the environment's tolerance, and room for its rounding."""
+
 SATURATED = 6.0
 """z / 4 f0 from which on tanh is held constant, at its value there."""
-
-
-FORBID, FREE, TAKE = 0, 1, 2
-"""Whether a set of users may, need not, or must hold a user."""
 
 
 MEETS_ALL, BREAKS_C3, BREAKS_C2, REGIMES = 0, 1, 2, 4
@@ -69,15 +68,13 @@ class KnapsackWork(NamedTuple):
     """Work arrays (U,) of a knapsack."""
 
     value: np.ndarray
-    free: np.ndarray  # bool
     order: np.ndarray  # whole numbers
     stack: np.ndarray  # bool
 
 
 def new_knapsack_work(num_users: int) -> KnapsackWork:
     """Work arrays for a network of so many users."""
-    flags = np.zeros((2, num_users), np.bool_)
-    return KnapsackWork(np.zeros(num_users), flags[0], np.zeros(num_users, np.int64), flags[1])
+    return KnapsackWork(np.zeros(num_users), np.zeros(num_users, np.int64), np.zeros(num_users, np.bool_))
 
 
 def chords(f0: float, intervals: int) -> Chords:
@@ -115,7 +112,7 @@ def fill_prices(
         prices.intercept[i] = b * intercept[i]
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
-        prices.sync_room[s] = p * (1.0 + FEASIBILITY_TOLERANCE)
+        prices.sync_room[s] = p * MARGIN
         unit_load = unit_load_of(c, slot, s)
         program = program_of(c, num_users, num_servers, 0.0, 0.0, unit_load, q)
         charge, top = VIOLATION_SLOPE / q, 0.0
@@ -130,7 +127,7 @@ def fill_prices(
         prices.charged[s] = 2 + int(np.floor(np.log(charge / low) / np.log(ratio)))
         for j in range(multipliers):
             mu = charge * ratio ** (j + 1.0 - prices.charged[s]) if j > 0 else 0.0
-            prices.room[s, j] = mu * q * (1.0 + FEASIBILITY_TOLERANCE)
+            prices.room[s, j] = mu * q * MARGIN
             price_users(c, slot, s, j, mu, slope, program, prices, users)
 
 
@@ -160,83 +157,43 @@ def price_users(
 
 
 @compiled
-def charge_of(prices: Prices, s: int, regime: int) -> float:
-    """What the knapsack charges a weight beyond its room: see MEETS_ALL and the like."""
-    return VIOLATION_SLOPE / prices.sync_room[s] if regime & BREAKS_C3 else WITHIN
+def limits(prices: Prices, s: int, regime: int) -> tuple[float, float]:
+    """Room and charge of the knapsack that stands for C3."""
+    room = prices.sync_room[s]
+    if regime & BREAKS_C3:
+        return room / MARGIN, VIOLATION_SLOPE / room
+    return room, WITHIN
 
 
 @compiled
-def items(
-    prices: Prices,
-    s: int,
-    regime: int,
-    i: int,
-    j: int,
-    dual: np.ndarray,
-    allowed: np.ndarray,
-    value: np.ndarray,
-    free: np.ndarray,
-) -> tuple[float, float]:
-    """Write what each user adds to server s, less its dual, into value (U,), and who may be left out into free (U,).
-
-    Returns:
-        What is there whichever of them are taken, and the weight in C3 of the users that must be.
-    """
-    base, used = prices.room[s, j] - prices.intercept[i], 0.0
+def items(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, value: np.ndarray) -> float:
+    """Write what each user adds to server s, less its dual, into value (U,); returns what is there without users."""
+    base = prices.room[s, j] - prices.intercept[i]
     if regime & BREAKS_C2:
         base -= VIOLATION_FIXED
     if regime & BREAKS_C3:
         base -= VIOLATION_FIXED
     for u in range(len(value)):
         value[u] = prices.worth[s, i, j, u] - dual[u]
-        free[u] = allowed[u] == FREE
-        if allowed[u] == TAKE:
-            base += value[u]
-            used += prices.sync[s, u]
-    return base, used
+    return base
 
 
 @compiled
-def relaxed(
-    prices: Prices,
-    s: int,
-    regime: int,
-    i: int,
-    j: int,
-    dual: np.ndarray,
-    allowed: np.ndarray,
-    work: KnapsackWork,
-) -> float:
-    """Bound of one interval under one multiplier, users taken in part; -inf where those that must be do not fit."""
-    base, used = items(prices, s, regime, i, j, dual, allowed, work.value, work.free)
-    charge = charge_of(prices, s, regime)
-    if charge == WITHIN and used > prices.sync_room[s]:
-        return -np.inf
-    return base + relaxed_knapsack(work.value, prices.sync[s], work.free, used, prices.sync_room[s], charge, work.order)
+def relaxed(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, work: KnapsackWork) -> float:
+    """Bound of one interval under one multiplier, users taken in part."""
+    base = items(prices, s, regime, i, j, dual, work.value)
+    room, charge = limits(prices, s, regime)
+    return base + relaxed_knapsack(work.value, prices.sync[s], room, charge, work.order)
 
 
 @compiled
 def attain(
-    prices: Prices,
-    s: int,
-    regime: int,
-    i: int,
-    j: int,
-    dual: np.ndarray,
-    allowed: np.ndarray,
-    work: KnapsackWork,
-    chosen: np.ndarray,
+    prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, work: KnapsackWork, chosen: np.ndarray
 ) -> float:
     """Bound of one interval under one multiplier, users taken whole: sets `chosen` (U,) to those taken."""
-    base, used = items(prices, s, regime, i, j, dual, allowed, work.value, work.free)
-    charge = charge_of(prices, s, regime)
-    best = base + knapsack(
-        work.value, prices.sync[s], work.free, used, prices.sync_room[s], charge, work.order, work.stack, chosen
-    )
-    for u in range(len(chosen)):
-        if allowed[u] == TAKE:
-            chosen[u] = True
-    return best
+    base = items(prices, s, regime, i, j, dual, work.value)
+    room, charge = limits(prices, s, regime)
+    return base + knapsack(work.value, prices.sync[s], room, charge, work.order, work.stack, chosen)
 
 
 @compiled
@@ -244,8 +201,8 @@ def price_server(
     prices: Prices,
     s: int,
     dual: np.ndarray,
-    allowed: np.ndarray,
-    warm: np.ndarray,
+    multiplier: np.ndarray,
+    last: np.ndarray,
     bounds: np.ndarray,
     work: KnapsackWork,
     chosen: np.ndarray,
@@ -256,47 +213,52 @@ def price_server(
         prices: of the slot.
         s: the server.
         dual: π, (U,).
-        allowed: (U,) FORBID, FREE or TAKE.
-        warm: (REGIMES, K) the multiplier that was best last time; updated.
+        multiplier: (REGIMES, K) the multiplier that was best last time; updated.
+        last: (2,) regime and interval that were best last time; updated.
         bounds: (REGIMES, K) work array: bounds by the relaxed knapsack.
         work: work arrays of the knapsack.
         chosen: (U,) bool: set to the users that attain the bound.
     """
     intervals, multipliers = prices.worth.shape[1], prices.worth.shape[2]
     regimes = REGIMES if prices.penalised else 1
+    regime, i = last
+    # The last time's best first: what cannot exceed it need not be looked at closely.
+    top, best_regime, best_interval = 0.0, -1, -1  # of the empty set
+    first = attain(prices, s, regime, i, multiplier[regime, i], dual, work, chosen)
+    if first > top:
+        top, best_regime, best_interval = first, regime, i
     for regime in range(regimes):
         most = prices.charged[s] if regime & BREAKS_C2 else multipliers
         for i in range(intervals):
-            j = min(warm[regime, i], most - 1)
-            best = relaxed(prices, s, regime, i, j, dual, allowed, work)
+            bounds[regime, i] = -np.inf
+            j = min(multiplier[regime, i], most - 1)
+            best = relaxed(prices, s, regime, i, j, dual, work)
             for step in (-1, 1):
-                while 0 <= j + step < most:
-                    other = relaxed(prices, s, regime, i, j + step, dual, allowed, work)
+                while best > top and 0 <= j + step < most:
+                    other = relaxed(prices, s, regime, i, j + step, dual, work)
                     if other >= best:
                         break
                     best = other
                     j += step
-            warm[regime, i] = j
-            bounds[regime, i] = best
-    top, top_regime, top_interval = 0.0, -1, -1  # the empty set
-    for u in range(len(allowed)):
-        if allowed[u] == TAKE:
-            top = -np.inf
-    chosen[:] = False
+            multiplier[regime, i] = j
+            if best > top:
+                bounds[regime, i] = best
     while True:
-        regime = interval = -1
+        regime = i = -1
         most_bound = top
         for r in range(regimes):
-            for i in range(intervals):
-                if bounds[r, i] > most_bound:
-                    most_bound, regime, interval = bounds[r, i], r, i
+            for k in range(intervals):
+                if bounds[r, k] > most_bound:
+                    most_bound, regime, i = bounds[r, k], r, k
         if regime < 0:
             break
-        exact = attain(prices, s, regime, interval, warm[regime, interval], dual, allowed, work, chosen)
-        bounds[regime, interval] = -np.inf
+        bounds[regime, i] = -np.inf
+        exact = attain(prices, s, regime, i, multiplier[regime, i], dual, work, chosen)
         if exact > top:
-            top, top_regime, top_interval = exact, regime, interval
-    if top_regime >= 0:
-        j = warm[top_regime, top_interval]
-        attain(prices, s, top_regime, top_interval, j, dual, allowed, work, chosen)
+            top, best_regime, best_interval = exact, regime, i
+    chosen[:] = False
+    if best_regime >= 0:
+        j = multiplier[best_regime, best_interval]
+        attain(prices, s, best_regime, best_interval, j, dual, work, chosen)
+        last[0], last[1] = best_regime, best_interval
     return top

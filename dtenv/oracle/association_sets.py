@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.association_pricing import REGIMES, TAKE, Prices, charge_of, items
+from dtenv.oracle.association_pricing import REGIMES, Prices, items, limits
 from dtenv.oracle.knapsack import WITHIN, relaxed_rest, sort_items
 from dtenv.physics.barrier import is_violated
 from dtenv.tasks.association_slot import Constants, Slot, serve, server_score
@@ -93,8 +93,7 @@ def sets_above(
     prices: Prices,
     s: int,
     dual: np.ndarray,
-    allowed: np.ndarray,
-    warm: np.ndarray,
+    multiplier: np.ndarray,
     least: float,
     sets: np.ndarray,
 ) -> int:
@@ -104,46 +103,39 @@ def sets_above(
         prices: of the slot.
         s: the server.
         dual: π, (U,).
-        allowed: (U,) FORBID, FREE or TAKE.
-        warm: (REGIMES, K) multiplier to use in each interval, as `price_server` leaves it.
+        multiplier: (REGIMES, K) multiplier to use in each interval, as `price_server` leaves it.
         least: bound that a set has to reach.
         sets: (most,) int64, written: a set's users are its bits.
 
     Returns:
         How many there are, or -1 where they are more than fit into `sets`.
     """
-    num_users, weight, room = len(dual), prices.sync[s], prices.sync_room[s]
+    num_users, weight = len(dual), prices.sync[s]
     value, order = np.zeros(num_users), np.zeros(num_users, np.int64)
-    free, taken = np.zeros(num_users, np.bool_), np.zeros(num_users, np.bool_)
-    forced = 0
-    for u in range(num_users):
-        if allowed[u] == TAKE:
-            forced |= 1 << u
+    taken = np.zeros(num_users, np.bool_)
     found = 0
     for regime in range(REGIMES if prices.penalised else 1):
-        charge = charge_of(prices, s, regime)
+        room, charge = limits(prices, s, regime)
         for i in range(prices.worth.shape[1]):
-            total, used = items(prices, s, regime, i, warm[regime, i], dual, allowed, value, free)
-            if charge == WITHIN and used > room:
-                continue
-            count, depth = sort_items(value, weight, free, order), 0
-            users = order[:count]
+            total, used = items(prices, s, regime, i, multiplier[regime, i], dual, value), 0.0
+            sort_items(value, weight, order)
+            depth = 0
             while True:
                 # Go down, taking what fits, as long as the relaxation of the rest reaches `least`.
-                bound = total + relaxed_rest(value, weight, users, depth, used, room, charge)
-                while bound >= least and depth < count:
+                bound = total + relaxed_rest(value, weight, order, depth, used, room, charge)
+                while bound >= least and depth < num_users:
                     u = order[depth]
                     taken[depth] = charge != WITHIN or used + weight[u] <= room
                     if taken[depth]:
                         total += value[u]
                         used += weight[u]
                     depth += 1
-                    bound = total + relaxed_rest(value, weight, users, depth, used, room, charge)
+                    bound = total + relaxed_rest(value, weight, order, depth, used, room, charge)
                 if bound >= least:
                     if found == len(sets):
                         return -1
-                    sets[found] = forced
-                    for k in range(count):
+                    sets[found] = 0
+                    for k in range(num_users):
                         if taken[k]:
                             sets[found] |= 1 << order[k]
                     found += 1

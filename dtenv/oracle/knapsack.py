@@ -20,20 +20,15 @@ WITHIN = -1.0
 
 
 @compiled
-def sort_items(value: np.ndarray, weight: np.ndarray, free: np.ndarray, order: np.ndarray) -> int:
-    """The items that are `free` into `order`, by falling value a weight; returns how many."""
-    count = 0
+def sort_items(value: np.ndarray, weight: np.ndarray, order: np.ndarray) -> None:
+    """The items into `order` (n,), by falling value a weight."""
     for u in range(len(value)):
-        if not free[u]:
-            continue
         ratio = value[u] / (weight[u] + WEIGHTLESS)
-        i = count
+        i = u
         while i > 0 and value[order[i - 1]] / (weight[order[i - 1]] + WEIGHTLESS) < ratio:
             order[i] = order[i - 1]
             i -= 1
         order[i] = u
-        count += 1
-    return count
 
 
 @compiled
@@ -81,36 +76,26 @@ def relaxed_rest(
 
 
 @compiled
-def relaxed_knapsack(
-    value: np.ndarray,
-    weight: np.ndarray,
-    free: np.ndarray,
-    used: float,
-    room: float,
-    charge: float,
-    order: np.ndarray,
-) -> float:
-    """`relaxed_rest` of all items that are `free`; order (n,) is a work array."""
-    total, need = 0.0, used
+def relaxed_knapsack(value: np.ndarray, weight: np.ndarray, room: float, charge: float, order: np.ndarray) -> float:
+    """`relaxed_rest` of all items, in any order; order (n,) is a work array."""
+    total = used = 0.0
     least = max(charge, 0.0)
     for u in range(len(value)):
-        if free[u] and value[u] > least * weight[u]:
+        if value[u] > least * weight[u]:
             total += value[u]
-            need += weight[u]
-    if charge == WITHIN and need <= room:
+            used += weight[u]
+    if charge == WITHIN and used <= room:
         return total
-    if charge != WITHIN and need >= room:
-        return total - charge * (need - room)
-    count = sort_items(value, weight, free, order)
-    return relaxed_rest(value, weight, order[:count], 0, used, room, charge)
+    if charge != WITHIN and used >= room:
+        return total - charge * (used - room)
+    sort_items(value, weight, order)
+    return relaxed_rest(value, weight, order, 0, 0.0, room, charge)
 
 
 @compiled
 def knapsack(
     value: np.ndarray,
     weight: np.ndarray,
-    free: np.ndarray,
-    used: float,
     room: float,
     charge: float,
     order: np.ndarray,
@@ -122,10 +107,8 @@ def knapsack(
     Args:
         value: (n,).
         weight: (n,), not negative.
-        free: (n,) which items there are.
-        used: weight that is there already.
-        room: as for `relaxed_rest`.
-        charge: likewise.
+        room: what weights must stay within; or with a charge must reach.
+        charge: of every weight beyond the room, or WITHIN.
         order: work array (n,), whole numbers.
         stack: work array (n,), bool.
         chosen: (n,), bool: set to what is taken.
@@ -133,13 +116,14 @@ def knapsack(
     Returns:
         The most value, -inf if there is none; after MOST_NODES an upper bound of it, and `chosen` is the best found.
     """
-    count = sort_items(value, weight, free, order)
-    sorted_items = order[:count]
+    count = len(value)
+    sort_items(value, weight, order)
     chosen[:] = False
-    best, total = -np.inf, 0.0
-    depth = nodes = 0
-    while True:
-        rest = relaxed_rest(value, weight, sorted_items, depth, used, room, charge)
+    best, total, used = -np.inf, 0.0, 0.0
+    depth = 0
+    for _ in range(MOST_NODES):
+        # Go down, taking what fits, as long as the relaxation of the rest promises more than the best.
+        rest = relaxed_rest(value, weight, order, depth, used, room, charge)
         while total + rest > best and depth < count:
             u = order[depth]
             stack[depth] = charge != WITHIN or used + weight[u] <= room
@@ -147,27 +131,21 @@ def knapsack(
                 total += value[u]
                 used += weight[u]
             depth += 1
-            rest = relaxed_rest(value, weight, sorted_items, depth, used, room, charge)
+            rest = relaxed_rest(value, weight, order, depth, used, room, charge)
         if total + rest > best:
             best = total + rest
             chosen[:] = False
             for i in range(count):
                 if stack[i]:
                     chosen[order[i]] = True
-        nodes += 1
         # Go back to the last item taken, and leave it out.
         depth -= 1
         while depth >= 0 and not stack[depth]:
             depth -= 1
         if depth < 0:
             return best
-        if nodes > MOST_NODES:
-            for i in range(depth, -1, -1):  # undo
-                if stack[i]:
-                    total -= value[order[i]]
-                    used -= weight[order[i]]
-            return relaxed_rest(value, weight, sorted_items, 0, used, room, charge)
         total -= value[order[depth]]
         used -= weight[order[depth]]
         stack[depth] = False
         depth += 1
+    return relaxed_rest(value, weight, order, 0, 0.0, room, charge)

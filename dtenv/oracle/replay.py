@@ -1,0 +1,42 @@
+"""Plans played in the environment's own kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def row_of(task: Any, b: int) -> Any:
+    """A task of row b alone, in the state that the row is in; playing it leaves `task` as it is."""
+    row = type(task)(task.scenario)
+    for group in ("tape", "course", "state"):
+        for own, of_task in zip(getattr(row, group, ()), getattr(task, group, ()), strict=True):
+            own[0] = of_task[b]
+    return row
+
+
+def replay(task: Any, b: int, plan: Iterable[Any]) -> list[float]:
+    """The score of every slot when row b plays a plan, one action a slot, from its state on."""
+    row, scores = row_of(task, b), []
+    for action in plan:
+        row.advance(np.asarray(action)[None])
+        scores.append(row.info()["score"])
+    return scores
+
+
+def slots_left(task: Any, b: int, horizon: int | None) -> int:
+    """Slots that a plan is to cover: `horizon`, at most what is left of the episode; None for all of that.
+
+    Raises:
+        ValueError: the horizon is not a whole number from 1 on, or the episode is over.
+    """
+    left = int(task.scenario.episode.num_slots - task.state.slot[b] + 1)
+    if left < 1:
+        raise ValueError("the episode is over: no slot is left to be decided")
+    if horizon is None:
+        return left
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
+        raise ValueError(f"horizon must be a whole number from 1 on, or None, got {horizon!r}")
+    return min(int(horizon), left)
