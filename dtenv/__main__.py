@@ -1,4 +1,4 @@
-"""python -m dtenv list | describe | score | render."""
+"""python -m dtenv list | describe | score | optimum | render."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import gymnasium as gym
 
 import dtenv
 from dtenv import instance, traces
+from dtenv.instance.reading import finite
 from dtenv.observation import Layout
 from dtenv.presets import PRESETS
+
+INFEASIBLE = 3
+"""Exit status where it is proven that nothing meets the constraints."""
 
 RESTING = {"DTPlacementMA-v0": {"action": "association"}}
 """Fields under which an action is the servers that `info` tells, so that it can be played to leave twins alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, or 2 for input that cannot be read."""
+    """Run one command; returns the exit status: 0, 2 for input that cannot be read, 3 for an infeasible instance."""
     parser = argparse.ArgumentParser(prog="python -m dtenv", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="environments and their presets")
@@ -29,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     describe.add_argument("id", choices=PRESETS)
     score = commands.add_parser("score", help="the model's terms for one instance, as JSON")
     score.add_argument("file", help="a JSON file, or - for standard input")
+    optimum = commands.add_parser("optimum", help="the best decision for one instance, with its proof, as JSON")
+    optimum.add_argument("file", help="a JSON file, or - for standard input; its action is not looked at")
+    optimum.add_argument("--deadlines", choices=("ignore", "hard"), help="of a placement (default ignore)")
+    optimum.add_argument("--time-limit", type=float, default=60.0, help="seconds (default 60); Ctrl-C ends it, too")
     render = commands.add_parser("render", help="draw an episode in which no twin moves, as PNG or GIF")
     render.add_argument("id", choices=PRESETS)
     render.add_argument("--out", type=Path, default=Path("dtenv.png"), help=".png: one slot; .gif: all slots up to it")
@@ -40,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
     options = parser.parse_args(arguments)
     try:
-        {"list": _list, "describe": _describe, "score": _score, "render": _render}[options.command](options)
+        command = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
+        return command[options.command](options) or 0
     except (ValueError, OSError) as error:
         print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else error, file=sys.stderr)
         return 2
-    return 0
 
 
 def scenario_of(options: argparse.Namespace) -> Any:
@@ -92,9 +100,26 @@ def _print_layout(layout: Layout) -> None:
         start += block.size
 
 
-def _score(options: argparse.Namespace) -> None:
+def _instance(options: argparse.Namespace) -> dict[str, Any]:
     text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text(encoding="utf-8")
-    print(json.dumps(instance.score(instance.loads(text)), indent=1, allow_nan=False))
+    return instance.loads(text)
+
+
+def _score(options: argparse.Namespace) -> None:
+    print(json.dumps(instance.score(_instance(options)), indent=1, allow_nan=False))
+
+
+def _optimum(options: argparse.Namespace) -> int:
+    settings = {} if options.deadlines is None else {"deadlines": options.deadlines}
+    solution = instance.optimum(
+        _instance(options), time_limit=options.time_limit, progress=sys.stderr.isatty(), **settings
+    )
+    report = {name: finite(v) if isinstance(v, float) else v for name, v in solution.as_dict().items()}
+    print(json.dumps(report, indent=1, allow_nan=False))
+    if solution.infeasible:
+        print(solution.proof, file=sys.stderr)
+        return INFEASIBLE
+    return 0
 
 
 def _render(options: argparse.Namespace) -> None:

@@ -12,13 +12,14 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from dtenv import presets
+from dtenv.envs.optimum import Bounded
 from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
 from dtenv.envs.single import read_bits, read_numbers
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.tasks.placement import BINARY, PlacementTask
+from dtenv.tasks.placement import BINARY, PRICE, PlacementTask
 
 
-class PlacementParallelEnv(Pictures, ParallelEnv[str, np.ndarray, np.ndarray]):
+class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.ndarray]):
     """DTPlacementMA-v0 as its stations play it: `station_0` … `station_{M-1}`, all at once.
 
     The model, the modes `"bid"`, `"price"` and `"binary"` and the presets are those of
@@ -147,6 +148,12 @@ class PlacementParallelEnv(Pictures, ParallelEnv[str, np.ndarray, np.ndarray]):
             agent: {**shared, "action_mask": mask[k], "hosts_itself": host[k], "twins": twins[k]}
             for k, agent in enumerate(self.agents)
         }
+
+    def _playable(self, action: np.ndarray) -> Any:
+        """With action="price" the association itself, as prices do not express them all."""
+        if self.task.mode == PRICE:
+            return action
+        return dict(zip(self.agents, self.task.one_hot(action), strict=True))
 
     def _new_canvas(self, window: bool) -> Any:
         from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import

@@ -9,7 +9,7 @@ import numpy as np
 from dtenv import presets
 from dtenv.envs.single import TaskEnv, read_bits, read_indices, read_numbers
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.tasks.placement import ASSOCIATION, BINARY, PlacementTask
+from dtenv.tasks.placement import ASSOCIATION, BINARY, PRICE, PlacementTask
 
 
 class PlacementEnv(TaskEnv):
@@ -118,6 +118,12 @@ class PlacementEnv(TaskEnv):
             numbers = read("action", action, self.action_space.shape)
             self.task.advance(numbers.reshape(1, network.num_stations, -1))
         return self.task.reward()
+
+    def _playable(self, action: np.ndarray) -> np.ndarray:
+        """With action="price" the association itself, as prices do not express them all."""
+        if self.task.mode in (ASSOCIATION, PRICE):
+            return action
+        return self.task.one_hot(action).reshape(self.action_space.shape)
 
     def _new_canvas(self, window: bool) -> Any:
         from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import

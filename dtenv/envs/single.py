@@ -10,11 +10,12 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from dtenv.compiled import compiled
+from dtenv.envs.optimum import Bounded
 from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
 
 
-class TaskEnv(Pictures, gym.Env):
-    """What the environments share: seeding, the end of an episode, pictures. A subclass is an environment's page.
+class TaskEnv(Pictures, Bounded, gym.Env):
+    """What the environments share: seeding, an episode's end, pictures, bounds. A subclass is an environment's page.
 
     Args:
         task: a batch of one, with scenario, layout, action_space, state, obs, begin, info.
@@ -59,6 +60,9 @@ class TaskEnv(Pictures, gym.Env):
         info = self.task.info()
         self._next_picture(info)
         return self.task.obs[0].copy(), reward, False, truncated, info
+
+    def _playable(self, action: Any) -> Any:
+        return action
 
     @abstractmethod
     def _begun(self) -> dict[str, Any]:

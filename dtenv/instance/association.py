@@ -1,7 +1,8 @@
-"""The score of one association (Zhou 2025)."""
+"""The score and the optimum of one association (Zhou 2025)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dtenv.compiled import as_record
@@ -17,6 +18,9 @@ from dtenv.instance.reading import (
     parameter,
     rows,
 )
+from dtenv.oracle.association import solve_slot
+from dtenv.oracle.association_problem import Problem
+from dtenv.oracle.solution import Solution
 from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import normalised_energy
 from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
@@ -73,6 +77,16 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
         terms.history[0] = numbers("action.history", action["history"], users, low=0.0, high=1.0)
     evaluate(as_record(constants)[0], slot, server, work.users[0], work.slopes[0], terms, 0)
     return _report(constants, slot, terms)
+
+
+def optimum(instance: dict[str, Any], **settings: Any) -> Solution:
+    """The association and history of most objective (22) that meet C2 and C3; settings are those of the oracle."""
+    constants, slot = _constants(instance["params"]), _slot(instance["users"], instance["servers"])
+    solution = solve_slot(constants, slot, constraints="hard", **settings)
+    if solution.action is None:
+        return solution
+    history = Problem(constants, slot, penalised=False).history(solution.action)
+    return replace(solution, action={"server": solution.action.tolist(), "history": history.tolist()})
 
 
 def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:

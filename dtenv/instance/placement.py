@@ -1,8 +1,9 @@
-"""The score of one placement of twins (Lu 2021)."""
+"""The score and the optimum of one placement of twins (Lu 2021)."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,9 @@ from dtenv.instance.reading import (
     parameter,
     rows,
 )
-from dtenv.scenario.edge import COMPUTE_SHARINGS, Radio, Twins, Utility
+from dtenv.oracle.placement import solve_slot
+from dtenv.oracle.solution import Solution
+from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective
 from dtenv.tasks.placement_slot import (
     ACCESS,
@@ -86,6 +89,10 @@ FARTHEST_M = 1e150
 """Largest coordinate, whose square is still a float."""
 
 
+DEADLINES = ("ignore", "hard")
+"""Whether an optimum has to meet deadlines."""
+
+
 class UserTerm(NamedTuple):
     """One reported term of every user."""
 
@@ -135,25 +142,43 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InstanceError: a field is unknown, missing, of wrong length or out of range, or leaves a term without a value.
     """
-    params, users, stations, action = (instance[name] for name in FIELDS[1:])
-    fields("users", users, USERS)
-    fields("stations", stations, STATIONS)
-    n, m = length("users.data_bits", users["data_bits"]), length("stations.compute_hz", stations["compute_hz"])
-    constants = _constants(params, n)
-    record = as_record(constants)[0]
-    slot = _slot(record, users, stations, n, m)
+    constants, record, slot = _read(instance)
+    (n, m), action = slot.gain_db.shape, instance["action"]
     fields("action", action, ("host", "server"))
     host = indices("action.host", action["host"], m, 2).astype(np.bool_)
     server = indices("action.server", action["server"], n, m)
     for u, k in enumerate(server):
         if not host[k]:
             raise InstanceError(f"action.server[{u}] must be a station that hosts, got {k}, where action.host is 0")
-        if params["compute_sharing"] == "slice" and slot.capacity[k] == 0:
+        if constants.compute_sharing == SLICE and slot.capacity[k] == 0:
             raise InstanceError(f"stations.twin_capacity[{k}] must be positive to slice computing for a twin, got 0")
     terms = new_terms(1, n, m)
     evaluate(record, slot, host, server, terms, 0)
     _refuse_undefined(constants, instance, terms)
     return _report(slot, terms)
+
+
+def optimum(instance: dict[str, Any], deadlines: str = "ignore", **settings: Any) -> Solution:
+    """Hosts and association of most reward (26), within capacities; settings are those of the oracle."""
+    _, record, slot = _read(instance)
+    if deadlines not in DEADLINES:
+        raise InstanceError(f"deadlines must be one of {', '.join(DEADLINES)}, got {deadlines!r}")
+    solution = solve_slot(record, slot, deadlines=deadlines, **settings)
+    if solution.action is None:
+        return solution
+    server = solution.action.tolist()
+    return replace(solution, action={"host": [int(k in server) for k in range(len(slot.capacity))], "server": server})
+
+
+def _read(instance: dict[str, Any]) -> tuple[Constants, Any, Slot]:
+    """Constants, their record, and the slot of an instance."""
+    params, users, stations = (instance[name] for name in FIELDS[1:4])
+    fields("users", users, USERS)
+    fields("stations", stations, STATIONS)
+    n, m = length("users.data_bits", users["data_bits"]), length("stations.compute_hz", stations["compute_hz"])
+    constants = _constants(params, n)
+    record = as_record(constants)[0]
+    return constants, record, _slot(record, users, stations, n, m)
 
 
 def _constants(params: Any, num_users: int) -> Constants:

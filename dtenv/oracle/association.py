@@ -123,7 +123,8 @@ def solve_episode(
         progress: whether to show a bar.
 
     Returns:
-        action: κ a slot, (horizon, U), or None without a plan; value and bound: mean score a slot.
+        action: the environment's action for every slot, a list; None without a plan. value and bound: mean score a
+        slot, the value under the scenario's own `history`, the bound whatever that is.
 
     Raises:
         ValueError: the episode is over, or horizon or time_limit is out of range.
@@ -132,7 +133,7 @@ def solve_episode(
     row = row_of(task, b)
     free = task.constants[0].copy()
     free["n_mig"] = 0.0
-    actions: list[np.ndarray] = []
+    actions: list[Any] = []
     values, bounds, dual = [], [], None
     with Search("clairvoyant bound", time_limit, progress) as search:
         for ahead in range(slots):
@@ -144,16 +145,26 @@ def solve_episode(
             else:
                 bound, dual = bound_of(Problem(free, slot, penalised=True), search, dual)
                 bounds.append(bound)
-            action = myopic.action if plan else row.state.server[0].copy()
-            row.advance(action[None])
             if plan:
-                actions.append(action)
+                actions.append(play(row, myopic.action))
                 values.append(row.info()["score"])
+            else:
+                row.advance(row.state.server)
             search.tell(np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}")
         value = math.fsum(values) / slots if plan else -math.inf
         bound = max(value, math.fsum(bounds) / slots)
-        proof = "column generation, slot by slot, migration free after the first"
-        return Solution(np.array(actions) if plan else None, value, bound, proof, search.seconds)
+        proof = myopic.proof if slots == 1 else "slots apart, with migration free after the first: column generation"
+        return Solution(actions if plan else None, value, bound, proof, search.seconds)
+
+
+def play(row: AssociationTask, server: np.ndarray) -> Any:
+    """Play an association (U,) in a task of one row; returns the environment's action for it."""
+    if row.scenario.episode.history != "action":
+        row.advance(server[None])
+        return server
+    history = Problem(row.constants[0], row.slot(), penalised=True).history(server)
+    row.advance(server[None], history[None])
+    return {"server": server, "history": history}
 
 
 def bound_of(problem: Problem, search: Search, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:

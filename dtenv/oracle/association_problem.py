@@ -10,7 +10,7 @@ import numpy as np
 from dtenv.allocation import work_arrays
 from dtenv.compiled import as_record
 from dtenv.oracle.association_sets import worth_of_sets
-from dtenv.tasks.association_slot import OPTIMAL, Slot
+from dtenv.tasks.association_slot import OPTIMAL, Slot, evaluate, new_terms
 
 
 class Problem:
@@ -37,3 +37,9 @@ class Problem:
     def worth(self, server: np.ndarray) -> float:
         """What an association (U,) is worth."""
         return math.fsum(self.worth_on(s, server == s) for s in range(self.num_servers))
+
+    def history(self, server: np.ndarray) -> np.ndarray:
+        """The optimal γ (U,) of an association (U,)."""
+        terms = new_terms(1, self.num_users, self.num_servers)
+        evaluate(self.c, self.slot, server, *self.work, terms, 0)
+        return terms.history[0]

@@ -196,6 +196,13 @@ class PlacementTask:
         else:
             advance(self._arrays, action, self._no_server, self.mode)
 
+    def one_hot(self, server: np.ndarray) -> np.ndarray:
+        """Bids (M, 1 + N) of zeros and ones that give the feasible association server (N,): to host, and for users."""
+        bids = np.zeros((len(self.fixed.capacity), 1 + len(server)), self.station_action_space.dtype)
+        bids[server, 0] = 1
+        bids[server, 1 + np.arange(len(server))] = 1
+        return bids
+
     def slot(self, b: int = 0) -> Slot:
         """The slot that row b decides next, in physical units."""
         return slot_at(self.batch, b)
