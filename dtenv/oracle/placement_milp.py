@@ -97,7 +97,8 @@ class BranchAndBound:
     def closed(self) -> bool:
         """Whether the gap is proven or the time is up; tells how things stand."""
         _, cost, bound = self.found
-        return self.part.over() or cost - bound <= self.gap * abs(cost) or bound == math.inf
+        proven = cost - bound <= self.gap * abs(cost) if math.isfinite(cost) else bound == math.inf
+        return self.part.over() or proven
 
     def _program(self, costs: Costs, most: np.ndarray | None) -> Program:
         program = Program(costs, self.found.cost, most)
