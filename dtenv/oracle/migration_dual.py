@@ -1,0 +1,197 @@
+"""Lagrangian bound of joint migration: users plan alone against prices of seats, stations sell seats alone.
+
+Let x[t, k, u] say that user u's twin is on station k in slot t. The score is a sum over users of worth, which depends
+on the station's whole load, less prices of moves. Copy x into y, on which worth is counted, and relax x = y with
+multipliers λ[t, k, u]. For every λ
+
+    L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices)  +  Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ)
+
+is an upper bound of the sum of scores. The users' part is a dynamic programme over stations. A station's part goes by
+levels of its load: on level j a twin is worth no more than at that level's least load, and the twins weigh no more
+than its greatest; what no set exceeds is then the linear relaxation of a knapsack. With equal shares a level is a
+number of twins and with slices there is one level, so that the station's part is exact; with square-root shares levels
+are ranges of load.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.migration_row import worth
+from dtenv.scenario.edge import EQUAL, SLICE
+
+RANGES = 48
+"""Levels of load with square-root shares."""
+SLACK = 1e-12
+"""By how much, relatively, a level is wider than computed, for the rounding of sums of weights."""
+
+
+def levels(sharing: int, weight: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest load (J,) of each level, which together hold every load of up to `capacity` twins (N,)."""
+    most = min(capacity, len(weight))
+    if sharing == SLICE:
+        return np.ones(1), np.full(1, float(most))
+    if sharing == EQUAL:
+        twins = np.arange(1.0, most + 1.0)
+        return twins, twins
+    edges = np.linspace(weight.min(), np.sort(weight)[-most:].sum(), RANGES + 1)
+    return edges[:-1] * (1.0 - SLACK), edges[1:] * (1.0 + SLACK)
+
+
+@compiled
+def tabulate(batch: Any, first: int, least: np.ndarray, table: np.ndarray) -> None:
+    """Worth of every user on every station at every level's least load into table (H, M, J, N), from slot `first`."""
+    weight = batch.course.weight[0]
+    for h in range(table.shape[0]):
+        for k in range(table.shape[1]):
+            for j in range(table.shape[2]):
+                for u in range(table.shape[3]):
+                    table[h, k, j, u] = worth(batch, first + h, u, k, max(least[j] - weight[u], 0.0))
+
+
+@compiled
+def sell_seats(
+    table: np.ndarray,
+    prices: np.ndarray,
+    weight: np.ndarray,
+    most: np.ndarray,
+    seats: int,
+    gain: np.ndarray,
+    order: np.ndarray,
+    greedy: np.ndarray,
+    taken: np.ndarray,
+    sold: np.ndarray,
+) -> float:
+    """Most that one station in one slot can gain, and whom it sells to.
+
+    Args:
+        table: worth (J, N), falling with the level.
+        prices: λ (N,).
+        weight: of twins (N,).
+        most: greatest load (J,).
+        seats: N_k.
+        gain, order, greedy, taken: work arrays (N,), order and greedy of integers.
+        sold: (N,) shares of users in [0, 1], written.
+    """
+    users = len(prices)
+    best = 0.0
+    sold[:] = 0.0
+    for j in range(table.shape[0]):
+        count, total = 0, 0.0
+        for u in range(users):
+            net = table[j, u] - prices[u]
+            if net > 0.0:
+                total += net
+                gain[u] = net
+                order[count] = u
+                count += 1
+        if total <= best:  # so do all later levels
+            break
+        # By gain a unit of weight, best first: greedy is the linear relaxation of the knapsack.
+        for i in range(1, count):
+            u = order[i]
+            rate = gain[u] / weight[u]
+            n = i
+            while n > 0 and gain[order[n - 1]] / weight[order[n - 1]] < rate:
+                order[n] = order[n - 1]
+                n -= 1
+            order[n] = u
+        room, value, picked = most[j], 0.0, 0
+        while picked < count and room > 0.0:
+            u = order[picked]
+            share = min(1.0, room / weight[u])
+            taken[picked] = share
+            value += share * gain[u]
+            room -= weight[u]
+            picked += 1
+        if picked > seats:  # no more than so many twins whatever they weigh: the smaller of two bounds is one
+            for i in range(count):
+                u = order[i]
+                n = i
+                while n > 0 and gain[greedy[n - 1]] < gain[u]:
+                    greedy[n] = greedy[n - 1]
+                    n -= 1
+                greedy[n] = u
+            other = 0.0
+            for i in range(seats):
+                other += gain[greedy[i]]
+            if other < value:
+                value, picked = other, seats
+                order[:seats] = greedy[:seats]
+                taken[:seats] = 1.0
+        if value > best:
+            best = value
+            sold[:] = 0.0
+            for i in range(picked):
+                sold[order[i]] = taken[i]
+    return best
+
+
+@compiled
+def plan_paths(prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray) -> float:
+    """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (M, M, N) a move.
+
+    Args:
+        prices: what a user gets for a seat, λ.
+        moving: what it pays to move from a station to another.
+        server: stations (N,) to begin from.
+        choice: work array (H, M, N) of integers.
+        path: stations (H, N), written.
+    """
+    slots, stations, users = prices.shape
+    value, ahead = np.zeros((stations, users)), np.empty((stations, users))
+    for h in range(slots - 1, -1, -1):
+        for k in range(stations):
+            for u in range(users):
+                ahead[k, u] = prices[h, k, u] + value[k, u]
+        for k in range(stations):
+            for u in range(users):
+                value[k, u] = ahead[k, u]
+                choice[h, k, u] = k
+            for s in range(stations):
+                for u in range(users):
+                    net = ahead[s, u] - moving[k, s, u]
+                    better = net > value[k, u]
+                    value[k, u] = net if better else value[k, u]
+                    choice[h, k, u] = s if better else choice[h, k, u]
+    total = 0.0
+    for u in range(users):
+        k = server[u]
+        total += value[k, u]
+        for h in range(slots):
+            k = choice[h, k, u]
+            path[h, u] = k
+    return total
+
+
+@compiled
+def relax(
+    table: np.ndarray,
+    prices: np.ndarray,
+    moving: np.ndarray,
+    server: np.ndarray,
+    weight: np.ndarray,
+    most: np.ndarray,
+    seats: int,
+    choice: np.ndarray,
+    path: np.ndarray,
+    slope: np.ndarray,
+) -> float:
+    """L(λ), with a subgradient, x - y, into slope (H, M, N); other arguments as above."""
+    slots, stations, users = prices.shape
+    gain, taken, sold = np.empty(users), np.empty(users), np.empty(users)
+    order, greedy = np.empty(users, np.int64), np.empty(users, np.int64)
+    total = plan_paths(prices, moving, server, choice, path)
+    for h in range(slots):
+        for k in range(stations):
+            total += sell_seats(
+                table[h, k], prices[h, k], weight, most, seats, gain, order, greedy, taken, slope[h, k]
+            )
+            for u in range(users):
+                slope[h, k, u] = -slope[h, k, u]
+        for u in range(users):
+            slope[h, path[h, u], u] += 1.0
+    return total
