@@ -23,7 +23,7 @@ from dtenv.compiled import compiled
 from dtenv.oracle.migration_row import worth
 from dtenv.scenario.edge import EQUAL, SLICE
 
-RANGES = 48
+RANGES = 64
 """Levels of load with square-root shares."""
 SLACK = 1e-12
 """By how much, relatively, a level is wider than computed, for the rounding of sums of weights."""
@@ -53,16 +53,49 @@ def tabulate(batch: Any, first: int, least: np.ndarray, table: np.ndarray) -> No
 
 
 @compiled
+def fill(
+    net: np.ndarray, weight: np.ndarray, room: float, order: np.ndarray, rate: np.ndarray, share: np.ndarray
+) -> tuple[float, int]:
+    """Linear relaxation of a knapsack: most gain of positive `net` (N,) within a total weight, best rates first.
+
+    Returns:
+        The gain, and how many users share in it: entries of order and of share, in [0, 1]; rate is a work array.
+    """
+    count, load = 0, 0.0
+    for u in range(len(net)):
+        if net[u] <= 0.0:
+            continue
+        here = net[u] / weight[u]
+        if load >= room and here <= rate[count - 1]:
+            continue
+        n = count
+        while n > 0 and rate[n - 1] < here:
+            order[n], rate[n] = order[n - 1], rate[n - 1]
+            n -= 1
+        order[n], rate[n] = u, here
+        count += 1
+        load += weight[u]
+        while load - weight[order[count - 1]] >= room:  # the last no longer fits in any part
+            count -= 1
+            load -= weight[order[count]]
+    total = 0.0
+    for i in range(count):
+        u = order[i]
+        share[i] = min(1.0, max(0.0, room / weight[u]))
+        total += share[i] * net[u]
+        room -= weight[u]
+    return total, count
+
+
+@compiled
 def sell_seats(
     table: np.ndarray,
     prices: np.ndarray,
     weight: np.ndarray,
     most: np.ndarray,
     seats: int,
-    gain: np.ndarray,
+    work: np.ndarray,
     order: np.ndarray,
-    greedy: np.ndarray,
-    taken: np.ndarray,
     sold: np.ndarray,
 ) -> float:
     """Most that one station in one slot can gain, and whom it sells to.
@@ -73,60 +106,33 @@ def sell_seats(
         weight: of twins (N,).
         most: greatest load (J,).
         seats: N_k.
-        gain, order, greedy, taken: work arrays (N,), order and greedy of integers.
-        sold: (N,) shares of users in [0, 1], written.
+        work: work array (4, N).
+        order: work array (N,) of integers.
+        sold: shares of users (N,) in [0, 1], written.
     """
-    users = len(prices)
+    net, rate, share, ones = work[0], work[1], work[2], work[3]
     best = 0.0
     sold[:] = 0.0
-    for j in range(table.shape[0]):
-        count, total = 0, 0.0
-        for u in range(users):
-            net = table[j, u] - prices[u]
-            if net > 0.0:
-                total += net
-                gain[u] = net
-                order[count] = u
-                count += 1
+    for j in range(len(most)):
+        total = 0.0
+        for u in range(len(prices)):
+            net[u] = table[j, u] - prices[u]
+            total += max(net[u], 0.0)
         if total <= best:  # so do all later levels
             break
-        # By gain a unit of weight, best first: greedy is the linear relaxation of the knapsack.
-        for i in range(1, count):
-            u = order[i]
-            rate = gain[u] / weight[u]
-            n = i
-            while n > 0 and gain[order[n - 1]] / weight[order[n - 1]] < rate:
-                order[n] = order[n - 1]
-                n -= 1
-            order[n] = u
-        room, value, picked = most[j], 0.0, 0
-        while picked < count and room > 0.0:
-            u = order[picked]
-            share = min(1.0, room / weight[u])
-            taken[picked] = share
-            value += share * gain[u]
-            room -= weight[u]
-            picked += 1
-        if picked > seats:  # no more than so many twins whatever they weigh: the smaller of two bounds is one
-            for i in range(count):
-                u = order[i]
-                n = i
-                while n > 0 and gain[greedy[n - 1]] < gain[u]:
-                    greedy[n] = greedy[n - 1]
-                    n -= 1
-                greedy[n] = u
-            other = 0.0
-            for i in range(seats):
-                other += gain[greedy[i]]
-            if other < value:
-                value, picked = other, seats
-                order[:seats] = greedy[:seats]
-                taken[:seats] = 1.0
+        value, count = fill(net, weight, most[j], order, rate, share)
+        if count > seats and value > best:  # nor more than so many twins: of two bounds the smaller is one
+            ones[:] = 1.0
+            fewer, picked = fill(net, ones, float(seats), order, rate, share)
+            if fewer < value:
+                value, count = fewer, picked
+            else:
+                value, count = fill(net, weight, most[j], order, rate, share)
         if value > best:
             best = value
             sold[:] = 0.0
-            for i in range(picked):
-                sold[order[i]] = taken[i]
+            for i in range(count):
+                sold[order[i]] = share[i]
     return best
 
 
@@ -182,13 +188,12 @@ def relax(
 ) -> float:
     """L(λ), with a subgradient, x - y, into slope (H, M, N); other arguments as above."""
     slots, stations, users = prices.shape
-    gain, taken, sold = np.empty(users), np.empty(users), np.empty(users)
-    order, greedy = np.empty(users, np.int64), np.empty(users, np.int64)
+    work, order = np.empty((4, users)), np.empty(users, np.int64)
     total = plan_paths(prices, moving, server, choice, path)
     for h in range(slots):
         for k in range(stations):
             total += sell_seats(
-                table[h, k], prices[h, k], weight, most, seats, gain, order, greedy, taken, slope[h, k]
+                table[h, k], prices[h, k], weight, most, seats, work, order, slope[h, k]
             )
             for u in range(users):
                 slope[h, k, u] = -slope[h, k, u]

@@ -16,14 +16,7 @@ from dtenv.world.migration import MigrationTape
 
 
 def alone(task: MigrationTask, b: int) -> Batch:
-    """Row b as a batch of one, whose slots leave the task as it is; without the reward's baseline, which costs time.
-
-    Raises:
-        ValueError: there is no such row.
-    """
-    rows = len(task.state.slot)
-    if isinstance(b, bool) or not isinstance(b, int | np.integer) or not 0 <= b < rows:
-        raise ValueError(f"b must be a row in 0..{rows - 1}, got {b!r}")
+    """Row b as a batch of one, whose slots leave the task as it is; without the reward's baseline, which costs time."""
     row = slice(b, b + 1)
     return Batch(
         MigrationTape(*(field[row] for field in task.tape)),
@@ -41,8 +34,12 @@ def slots_ahead(task: MigrationTask, b: int, horizon: int | None) -> int:
     """Slots to plan from row b's present one: all that are left, or `horizon` of them.
 
     Raises:
-        ValueError: the horizon is not a positive whole number, or the row's episode has not begun or is over.
+        ValueError: the horizon is not a positive whole number, there is no such row, or its episode has not begun or
+            is over.
     """
+    rows = len(task.state.slot)
+    if isinstance(b, bool) or not isinstance(b, int | np.integer) or not 0 <= b < rows:
+        raise ValueError(f"b must be a row in 0..{rows - 1}, got {b!r}")
     if horizon is not None and (
         isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not horizon >= 1
     ):
@@ -82,12 +79,10 @@ def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
 
 
 @compiled
-def fill_prices(batch: Any, price: np.ndarray) -> None:
-    """Prices (n, M, M) of the agent's users' moves from a station to another."""
+def fill_prices(batch: Any, moving: np.ndarray) -> None:
+    """Prices (M, M, n) of the agent's users' moves from a station to another."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
-    for u in range(price.shape[0]):
-        for k in range(price.shape[1]):
-            for s in range(price.shape[1]):
-                price[u, k, s] = 0.0
-                if s != k:
-                    price[u, k, s] = migration_price(c, tape.data_bits[0, u], course.wired_m[0, k, s])
+    for k in range(moving.shape[0]):
+        for s in range(moving.shape[0]):
+            for u in range(moving.shape[2]):
+                moving[k, s, u] = migration_price(c, tape.data_bits[0, u], course.wired_m[0, k, s]) if s != k else 0.0
