@@ -72,9 +72,9 @@ def solve_episode(
             joint.run()
             return Solution(joint.plan, joint.value, joint.bound, joint.proof, search.seconds)
         stations = task.scenario.network.num_stations
-        table, moving = np.empty((slots, stations)), np.empty((stations, stations))
+        table, moving = np.empty((slots, stations)), np.empty((stations, stations, 1))
         tabulate_focal(alone(task, b).flat(), table, moving)
         path = np.empty(slots, np.int64)
-        total = best_path(table, moving, task.server(b), np.empty((slots, stations), np.int64), path)
+        total = best_path(table, moving[:, :, 0], task.server(b), np.empty((slots, stations), np.int64), path)
         value = float(play(task, b, path[:, None]).mean())
         return Solution(path, value, max(value, total / slots), "dynamic programming", search.seconds)

@@ -1,143 +1,28 @@
-"""Lagrangian bound of joint migration: users plan alone against prices of seats, stations sell seats alone.
+"""The Lagrangian bound of joint migration: users plan alone against prices of seats, stations sell seats alone.
 
-Let x[t, k, u] say that user u's twin is on station k in slot t. The score is a sum over users of worth, which depends
-on the station's whole load, less prices of moves. Copy x into y, on which worth is counted, and relax x = y with
-multipliers λ[t, k, u]. For every λ
+Let x[t, k, u] say that user u's twin is on station k in slot t. The sum of scores is the users' worth, which depends on
+their stations' loads, less prices of moves. Copy x into y, on which worth is counted, and relax x = y with multipliers
+λ[t, k, u]. Then for every λ
 
-    L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices)  +  Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ)
+    L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices of moves)
+           + Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ[t, k, u])
 
-is an upper bound of the sum of scores. The users' part is a dynamic programme over stations. A station's part goes by
-levels of its load: on level j a twin is worth no more than at that level's least load, and the twins weigh no more
-than its greatest; what no set exceeds is then the linear relaxation of a knapsack. With equal shares a level is a
-number of twins and with slices there is one level, so that the station's part is exact; with square-root shares levels
-are ranges of load.
+is an upper bound of it. The users' part is a dynamic programme over stations, the stations' is in migration_seats.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_row import worth
-from dtenv.scenario.edge import EQUAL, SLICE
-
-RANGES = 64
-"""Levels of load with square-root shares."""
-SLACK = 1e-12
-"""By how much, relatively, a level is wider than computed, for the rounding of sums of weights."""
-
-
-def levels(sharing: int, weight: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest load (J,) of each level, which together hold every load of up to `capacity` twins (N,)."""
-    most = min(capacity, len(weight))
-    if sharing == SLICE:
-        return np.ones(1), np.full(1, float(most))
-    if sharing == EQUAL:
-        twins = np.arange(1.0, most + 1.0)
-        return twins, twins
-    edges = np.linspace(weight.min(), np.sort(weight)[-most:].sum(), RANGES + 1)
-    return edges[:-1] * (1.0 - SLACK), edges[1:] * (1.0 + SLACK)
+from dtenv.oracle.migration_seats import sell_by_load, sell_by_number
+from dtenv.scenario.edge import SQRT
 
 
 @compiled
-def tabulate(batch: Any, first: int, least: np.ndarray, table: np.ndarray) -> None:
-    """Worth of every user on every station at every level's least load into table (H, M, J, N), from slot `first`."""
-    weight = batch.course.weight[0]
-    for h in range(table.shape[0]):
-        for k in range(table.shape[1]):
-            for j in range(table.shape[2]):
-                for u in range(table.shape[3]):
-                    table[h, k, j, u] = worth(batch, first + h, u, k, max(least[j] - weight[u], 0.0))
-
-
-@compiled
-def fill(
-    net: np.ndarray, weight: np.ndarray, room: float, order: np.ndarray, rate: np.ndarray, share: np.ndarray
-) -> tuple[float, int]:
-    """Linear relaxation of a knapsack: most gain of positive `net` (N,) within a total weight, best rates first.
-
-    Returns:
-        The gain, and how many users share in it: entries of order and of share, in [0, 1]; rate is a work array.
-    """
-    count, load = 0, 0.0
-    for u in range(len(net)):
-        if net[u] <= 0.0:
-            continue
-        here = net[u] / weight[u]
-        if load >= room and here <= rate[count - 1]:
-            continue
-        n = count
-        while n > 0 and rate[n - 1] < here:
-            order[n], rate[n] = order[n - 1], rate[n - 1]
-            n -= 1
-        order[n], rate[n] = u, here
-        count += 1
-        load += weight[u]
-        while load - weight[order[count - 1]] >= room:  # the last no longer fits in any part
-            count -= 1
-            load -= weight[order[count]]
-    total = 0.0
-    for i in range(count):
-        u = order[i]
-        share[i] = min(1.0, max(0.0, room / weight[u]))
-        total += share[i] * net[u]
-        room -= weight[u]
-    return total, count
-
-
-@compiled
-def sell_seats(
-    table: np.ndarray,
-    prices: np.ndarray,
-    weight: np.ndarray,
-    most: np.ndarray,
-    seats: int,
-    work: np.ndarray,
-    order: np.ndarray,
-    sold: np.ndarray,
+def plan_paths(
+    prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray
 ) -> float:
-    """Most that one station in one slot can gain, and whom it sells to.
-
-    Args:
-        table: worth (J, N), falling with the level.
-        prices: λ (N,).
-        weight: of twins (N,).
-        most: greatest load (J,).
-        seats: N_k.
-        work: work array (4, N).
-        order: work array (N,) of integers.
-        sold: shares of users (N,) in [0, 1], written.
-    """
-    net, rate, share, ones = work[0], work[1], work[2], work[3]
-    best = 0.0
-    sold[:] = 0.0
-    for j in range(len(most)):
-        total = 0.0
-        for u in range(len(prices)):
-            net[u] = table[j, u] - prices[u]
-            total += max(net[u], 0.0)
-        if total <= best:  # so do all later levels
-            break
-        value, count = fill(net, weight, most[j], order, rate, share)
-        if count > seats and value > best:  # nor more than so many twins: of two bounds the smaller is one
-            ones[:] = 1.0
-            fewer, picked = fill(net, ones, float(seats), order, rate, share)
-            if fewer < value:
-                value, count = fewer, picked
-            else:
-                value, count = fill(net, weight, most[j], order, rate, share)
-        if value > best:
-            best = value
-            sold[:] = 0.0
-            for i in range(count):
-                sold[order[i]] = share[i]
-    return best
-
-
-@compiled
-def plan_paths(prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray) -> float:
     """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (M, M, N) a move.
 
     Args:
@@ -175,28 +60,63 @@ def plan_paths(prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choic
 
 @compiled
 def relax(
+    sharing: int,
+    penalty: float,
+    seats: int,
     table: np.ndarray,
-    prices: np.ndarray,
+    load: np.ndarray,
+    weight: np.ndarray,
     moving: np.ndarray,
     server: np.ndarray,
-    weight: np.ndarray,
-    most: np.ndarray,
-    seats: int,
+    prices: np.ndarray,
+    likely: np.ndarray,
     choice: np.ndarray,
     path: np.ndarray,
     slope: np.ndarray,
 ) -> float:
-    """L(λ), with a subgradient, x - y, into slope (H, M, N); other arguments as above."""
+    """L(λ), a bound on the sum of users' scores.
+
+    Args:
+        sharing: SQRT, EQUAL or SLICE.
+        penalty: what a late slot costs its user.
+        seats: N_k.
+        table: worth (H, M, J, N) under every load.
+        load: of a station (J,).
+        weight: of twins (N,).
+        moving: prices of moves (M, M, N).
+        server: stations (N,) to begin from.
+        prices: λ (H, M, N).
+        likely: parts of ranges (H, M) looked at first; updated.
+        choice: work array (H, M, N) of integers.
+        path: users' stations (H, N), written.
+        slope: a subgradient (H, M, N), written: x - y.
+    """
     slots, stations, users = prices.shape
     work, order = np.empty((4, users)), np.empty(users, np.int64)
+    ranges = np.empty((64, 2), np.int64)
     total = plan_paths(prices, moving, server, choice, path)
     for h in range(slots):
         for k in range(stations):
-            total += sell_seats(
-                table[h, k], prices[h, k], weight, most, seats, work, order, slope[h, k]
-            )
+            sold = slope[h, k]
+            if sharing == SQRT:
+                gain, likely[h, k] = sell_by_load(
+                    table[h, k],
+                    prices[h, k],
+                    load,
+                    weight,
+                    seats,
+                    penalty,
+                    likely[h, k],
+                    work,
+                    order,
+                    ranges,
+                    sold,
+                )
+                total += gain
+            else:
+                total += sell_by_number(table[h, k], prices[h, k], load, work, order, sold)
             for u in range(users):
-                slope[h, k, u] = -slope[h, k, u]
+                sold[u] = -sold[u]
         for u in range(users):
             slope[h, path[h, u], u] += 1.0
     return total

@@ -17,7 +17,7 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
     Args:
         arrays: a flat batch of one; state and terms are overwritten.
         table: scores (H, M) on each station without the price of moving there, written.
-        moving: prices (M, M) of moves from a station to another, written.
+        moving: prices (M, M, 1) of moves from a station to another, written.
     """
     batch = named(arrays)
     first, server, loads = batch.state.slot[0], batch.state.server[0], batch.state.loads[0]
@@ -28,7 +28,7 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
             add_loads(batch.constants[0], server, batch.course.weight[0], loads)
             evaluate(batch, 0, first + h)
             table[h, k] = batch.terms.totals[0, SCORE]
-    fill_prices(batch, moving.reshape((*moving.shape, 1)))
+    fill_prices(batch, moving)
 
 
 @compiled

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_dual import levels, relax, tabulate
+from dtenv.oracle.migration_dual import relax
 from dtenv.oracle.migration_plan import grant, marginal_worth, replan
 from dtenv.oracle.migration_row import alone, fill_prices, play
+from dtenv.oracle.migration_seats import load_levels, tabulate
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import tolerance
 from dtenv.scenario.edge import SLICE
@@ -41,11 +42,13 @@ class JointSearch:
         self._first = int(batch.state.slot[0])
         self._server, self._weight = batch.state.server[0].copy(), batch.course.weight[0]
         self._seats = int(constants["capacity"])
-        least, self._most = levels(int(constants["compute_sharing"]), self._weight, self._seats)
-        self._table = np.empty((slots, stations, len(least), users))
+        self._sharing, self._penalty = int(constants["compute_sharing"]), float(constants["deadline_penalty"])
+        self._load = load_levels(self._sharing, self._weight, self._seats)
+        self._table = np.empty((slots, stations, len(self._load), users))
         self._moving = np.empty((stations, stations, users))
-        prepare(self._arrays, self._first, least, self._table, self._moving)
+        prepare(self._arrays, self._first, self._load, self._table, self._moving)
         self._prices, self._slope = np.empty((2, slots, stations, users))
+        self._likely = np.zeros((slots, stations), np.int64)
         self._choice = np.empty((slots, stations, users), np.int64)
         self._path = np.empty((slots, users), np.int64)
         self._room = np.empty((2, slots, stations), np.bool_)
@@ -57,7 +60,7 @@ class JointSearch:
         self.value = float(play(task, b, self.plan).mean())
         """What it achieves, mean score a slot."""
         self.proof = "Lagrangian relaxation"
-        if constants["compute_sharing"] == SLICE and self._seats >= users:
+        if self._sharing == SLICE and self._seats >= users:
             self.proof = "dynamic programming"  # nothing couples users: the first bound is each one's best, summed
         if self._seats * stations <= users:
             self.bound, self.proof = self.value, "enumeration"  # every seat is taken, so that no twin ever moves
@@ -103,13 +106,16 @@ class JointSearch:
 
     def _relax(self) -> float:
         return relax(
+            self._sharing,
+            self._penalty,
+            self._seats,
             self._table,
-            self._prices,
+            self._load,
+            self._weight,
             self._moving,
             self._server,
-            self._weight,
-            self._most,
-            self._seats,
+            self._prices,
+            self._likely,
             self._choice,
             self._path,
             self._slope,
@@ -144,10 +150,12 @@ class JointSearch:
 
 
 @compiled
-def prepare(arrays: tuple[np.ndarray, ...], first: int, least: np.ndarray, table: np.ndarray, moving: np.ndarray) -> None:
+def prepare(
+    arrays: tuple[np.ndarray, ...], first: int, load: np.ndarray, table: np.ndarray, moving: np.ndarray
+) -> None:
     """Worth (H, M, J, N) and prices of moves (M, M, N) of a flat batch of one."""
     batch = named(arrays)
-    tabulate(batch, first, least, table)
+    tabulate(batch, first, load, table)
     fill_prices(batch, moving)
 
 
