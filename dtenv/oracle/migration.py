@@ -1,0 +1,80 @@
+"""How good DTMigration could have been: the best of a slot, and the best plan of a known episode."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtenv.oracle.migration_focal import best_path, tabulate_focal
+from dtenv.oracle.migration_joint import JointSearch
+from dtenv.oracle.migration_row import alone, play, slots_ahead
+from dtenv.oracle.search import Search
+from dtenv.oracle.solution import Solution
+from dtenv.tasks.migration import MigrationTask
+
+
+def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, progress: bool = False) -> Solution:
+    """The best score of the slot that row b decides next, whatever follows: myopic.
+
+    Args:
+        task: whose state stays as it is.
+        b: the row.
+        time_limit: seconds.
+        progress: whether to show a bar.
+
+    Returns:
+        A focal user's best station, proven by enumeration; or with control="joint" all users' stations (N,) with a
+        proven bound.
+
+    Raises:
+        ValueError: there is no such row, its episode has not begun or is over, or time_limit is not positive.
+    """
+    if task.joint:
+        found = solve_episode(task, b, horizon=1, time_limit=time_limit, progress=progress)
+        return Solution(found.action[0], found.value, found.bound, found.proof, found.seconds)
+    with Search("slot", time_limit, progress) as search:
+        slots_ahead(task, b, 1)
+        stations = task.scenario.network.num_stations
+        scores = [float(play(task, b, np.array([[k]]))[0]) for k in range(stations)]
+        # Of equals the twin's own station.
+        best = max(range(stations), key=lambda k: (scores[k], k == task.server(b)))
+        return Solution(best, scores[best], scores[best], "enumeration", search.seconds)
+
+
+def solve_episode(
+    task: MigrationTask,
+    b: int = 0,
+    *,
+    horizon: int | None = None,
+    time_limit: float = 60.0,
+    progress: bool = False,
+) -> Solution:
+    """The best mean score of row b's next slots, everything to come being known: clairvoyant.
+
+    Args:
+        task: whose state stays as it is.
+        b: the row.
+        horizon: slots to plan, by default and at most all that are left of the episode.
+        time_limit: seconds.
+        progress: whether to show a bar.
+
+    Returns:
+        A focal user's stations (H,), proven best by dynamic programming; or with control="joint" all users' (H, N)
+        with a proven bound, which is met where users do not couple and elsewhere nearly so.
+
+    Raises:
+        ValueError: there is no such row, its episode has not begun or is over, horizon is less than 1, or time_limit
+            is not positive.
+    """
+    with Search("episode", time_limit, progress) as search:
+        slots = slots_ahead(task, b, horizon)
+        if task.joint:
+            joint = JointSearch(task, b, slots, search)
+            joint.run()
+            return Solution(joint.plan, joint.value, joint.bound, joint.proof, search.seconds)
+        stations = task.scenario.network.num_stations
+        table, moving = np.empty((slots, stations)), np.empty((stations, stations, 1))
+        tabulate_focal(alone(task, b).flat(), table, moving)
+        path = np.empty(slots, np.int64)
+        total = best_path(table, moving[:, :, 0], task.server(b), np.empty((slots, stations), np.int64), path)
+        value = float(play(task, b, path[:, None]).mean())
+        return Solution(path, value, max(value, total / slots), "dynamic programming", search.seconds)

@@ -1,0 +1,122 @@
+"""The Lagrangian bound of joint migration: users plan alone against prices of seats, stations sell seats alone.
+
+Let x[t, k, u] say that user u's twin is on station k in slot t. The sum of scores is the users' worth, which depends on
+their stations' loads, less prices of moves. Copy x into y, on which worth is counted, and relax x = y with multipliers
+λ[t, k, u]. Then for every λ
+
+    L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices of moves)
+           + Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ[t, k, u])
+
+is an upper bound of it. The users' part is a dynamic programme over stations, the stations' is in migration_seats.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.migration_seats import sell_by_load, sell_by_number
+from dtenv.scenario.edge import SQRT
+
+
+@compiled
+def plan_paths(
+    prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray
+) -> float:
+    """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (M, M, N) a move.
+
+    Args:
+        prices: what a user gets for a seat, λ.
+        moving: what it pays to move from a station to another.
+        server: stations (N,) to begin from.
+        choice: work array (H, M, N) of integers.
+        path: stations (H, N), written.
+    """
+    slots, stations, users = prices.shape
+    value, ahead = np.zeros((stations, users)), np.empty((stations, users))
+    for h in range(slots - 1, -1, -1):
+        for k in range(stations):
+            for u in range(users):
+                ahead[k, u] = prices[h, k, u] + value[k, u]
+        for k in range(stations):
+            for u in range(users):
+                value[k, u] = ahead[k, u]
+                choice[h, k, u] = k
+            for s in range(stations):
+                for u in range(users):
+                    net = ahead[s, u] - moving[k, s, u]
+                    better = net > value[k, u]
+                    value[k, u] = net if better else value[k, u]
+                    choice[h, k, u] = s if better else choice[h, k, u]
+    total = 0.0
+    for u in range(users):
+        k = server[u]
+        total += value[k, u]
+        for h in range(slots):
+            k = choice[h, k, u]
+            path[h, u] = k
+    return total
+
+
+@compiled
+def relax(
+    sharing: int,
+    penalty: float,
+    seats: int,
+    table: np.ndarray,
+    load: np.ndarray,
+    weight: np.ndarray,
+    moving: np.ndarray,
+    server: np.ndarray,
+    prices: np.ndarray,
+    likely: np.ndarray,
+    choice: np.ndarray,
+    path: np.ndarray,
+    slope: np.ndarray,
+) -> float:
+    """L(λ), a bound on the sum of users' scores.
+
+    Args:
+        sharing: SQRT, EQUAL or SLICE.
+        penalty: what a late slot costs its user.
+        seats: N_k.
+        table: worth (H, M, J, N) under every load.
+        load: of a station (J,).
+        weight: of twins (N,).
+        moving: prices of moves (M, M, N).
+        server: stations (N,) to begin from.
+        prices: λ (H, M, N).
+        likely: parts of ranges (H, M) looked at first; updated.
+        choice: work array (H, M, N) of integers.
+        path: users' stations (H, N), written.
+        slope: a subgradient (H, M, N), written: x - y.
+    """
+    slots, stations, users = prices.shape
+    work, order = np.empty((4, users)), np.empty(users, np.int64)
+    ranges = np.empty((64, 2), np.int64)
+    total = plan_paths(prices, moving, server, choice, path)
+    for h in range(slots):
+        for k in range(stations):
+            sold = slope[h, k]
+            if sharing == SQRT:
+                gain, likely[h, k] = sell_by_load(
+                    table[h, k],
+                    prices[h, k],
+                    load,
+                    weight,
+                    seats,
+                    penalty,
+                    likely[h, k],
+                    work,
+                    order,
+                    ranges,
+                    sold,
+                )
+                total += gain
+            else:
+                total += sell_by_number(table[h, k], prices[h, k], load, work, order, sold)
+            for u in range(users):
+                sold[u] = -sold[u]
+        for u in range(users):
+            slope[h, path[h, u], u] += 1.0
+    return total

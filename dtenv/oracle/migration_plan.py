@@ -1,0 +1,168 @@
+"""Plans of joint migration: what users' requests come to, and the ascent that replans one user after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.migration_row import worth
+from dtenv.scenario.edge import SLICE
+
+LEAST_RISE = 1e-12
+"""Gain of a summed score below which a user's plan is left as it is: rounding must not make the ascent circle."""
+
+
+@compiled
+def grant(requests: np.ndarray, server: np.ndarray, seats: int, plan: np.ndarray) -> None:
+    """Stations (H, N) that come of requests (H, N), met in the users' order as in the environment."""
+    twins = np.zeros(len(server), np.int64)
+    stations = 1 + max(requests.max(), server.max())
+    twins = np.zeros(stations, np.int64)
+    for k in server:
+        twins[k] += 1
+    for h in range(len(requests)):
+        for u in range(len(server)):
+            before = server[u] if h == 0 else plan[h - 1, u]
+            k = requests[h, u]
+            if k != before and twins[k] >= seats:
+                k = before
+            twins[before] -= 1
+            twins[k] += 1
+            plan[h, u] = k
+
+
+@compiled
+def find_room(
+    plan: np.ndarray, server: np.ndarray, user: int, seats: int, enters: np.ndarray, stays: np.ndarray
+) -> None:
+    """Where one user may be without any request being refused, the others' plans (H, N) being kept.
+
+    Args:
+        plan: stations (H, N) under which no request is refused.
+        server: stations (N,) before.
+        user: whose row of the plan does not count.
+        seats: N_k.
+        enters: (H, M) whether the user may move to the station in the slot, written.
+        stays: (H, M) whether it may be there after the slot, written.
+    """
+    slots, users = plan.shape
+    twins = np.zeros(enters.shape[1], np.int64)
+    enters[:] = False
+    stays[:] = True
+    for u in range(users):
+        if u != user:
+            twins[server[u]] += 1
+    for h in range(slots):
+        for u in range(users):
+            if u == user:
+                for k in range(len(twins)):
+                    enters[h, k] = twins[k] < seats
+                continue
+            before, k = server[u] if h == 0 else plan[h - 1, u], plan[h, u]
+            if k == before:
+                continue
+            if twins[k] >= seats - 1:  # the last seat: the user must be elsewhere at this moment
+                if u > user:
+                    stays[h, k] = False
+                elif h > 0:
+                    stays[h - 1, k] = False
+            twins[before] -= 1
+            twins[k] += 1
+
+
+@compiled
+def replan(
+    batch: Any,
+    first: int,
+    moving: np.ndarray,
+    user: int,
+    plan: np.ndarray,
+    server: np.ndarray,
+    enters: np.ndarray,
+    stays: np.ndarray,
+    gain: np.ndarray,
+    choice: np.ndarray,
+) -> float:
+    """Give one user the plan that is best for the sum of scores while the others keep theirs; by how much it rose.
+
+    Args:
+        batch: a batch of one.
+        first: slot of the plan's first row.
+        moving: prices (M, M, N) of moves.
+        user: who replans.
+        plan: stations (H, N) under which no request is refused; the user's are changed.
+        server: stations (N,) before.
+        enters, stays, gain, choice: work arrays (H, M) of booleans, numbers and integers.
+    """
+    slots, users = plan.shape
+    stations = gain.shape[1]
+    weight, c = batch.course.weight[0], batch.constants[0]
+    find_room(plan, server, user, c.capacity, enters, stays)
+    w, load = weight[user], np.empty(stations)
+    for h in range(slots):
+        load[:] = 0.0
+        for u in range(users):
+            if u != user:
+                load[plan[h, u]] += weight[u]
+        for k in range(stations):
+            gain[h, k] = worth(batch, first + h, user, k, load[k])
+        if c.compute_sharing != SLICE:
+            for u in range(users):
+                if u != user:
+                    k = plan[h, u]
+                    others = load[k] - weight[u]
+                    gain[h, k] += worth(batch, first + h, u, k, others + w) - worth(batch, first + h, u, k, others)
+    value, ahead = np.zeros(stations), np.empty(stations)
+    now, before = 0.0, server[user]
+    for h in range(slots):
+        k = plan[h, user]
+        now += gain[h, k] - moving[before, k, user]
+        before = k
+    for h in range(slots - 1, -1, -1):
+        for k in range(stations):
+            ahead[k] = gain[h, k] + value[k] if stays[h, k] else -np.inf
+        for k in range(stations):
+            value[k], choice[h, k] = ahead[k], k
+            for s in range(stations):
+                if enters[h, s] and ahead[s] - moving[k, s, user] > value[k]:
+                    value[k], choice[h, k] = ahead[s] - moving[k, s, user], s
+    rise = value[server[user]] - now
+    if rise <= LEAST_RISE:
+        return 0.0
+    k = server[user]
+    for h in range(slots):
+        k = choice[h, k]
+        plan[h, user] = k
+    return rise
+
+
+@compiled
+def marginal_worth(batch: Any, first: int, plan: np.ndarray, prices: np.ndarray) -> None:
+    """What the sum of worth gains by each user's being on each station, beside the plan's others: λ (H, M, N)."""
+    weight, c = batch.course.weight[0], batch.constants[0]
+    slots, users = plan.shape
+    stations = prices.shape[1]
+    load = np.empty(stations)
+    for h in range(slots):
+        load[:] = 0.0
+        for u in range(users):
+            load[plan[h, u]] += weight[u]
+        for k in range(stations):
+            for u in range(users):
+                others = load[k] - weight[u] if plan[h, u] == k else load[k]
+                prices[h, k, u] = worth(batch, first + h, u, k, others)
+        if c.compute_sharing == SLICE:
+            continue
+        for v in range(users):
+            k = plan[h, v]
+            beside = load[k] - weight[v]
+            alike = worth(batch, first + h, v, k, beside)
+            for u in range(users):
+                if u == v:
+                    continue
+                if plan[h, u] == k:
+                    prices[h, k, u] -= worth(batch, first + h, v, k, beside - weight[u]) - alike
+                else:
+                    prices[h, k, u] -= alike - worth(batch, first + h, v, k, beside + weight[u])

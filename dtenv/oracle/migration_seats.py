@@ -1,0 +1,202 @@
+"""What a station can gain at most by selling seats in one slot: the stations' part of migration's Lagrangian bound.
+
+A station picks a set of users S to gain the sum over S of worth - λ, where every user's worth falls with the load of
+all. With equal shares the load is the number of twins: for each number n, the best are the n users of most gain at
+that load. With slices worth does not depend on the load. With square-root shares ranges of load are halved where that
+may lower the bound: over a range a user is worth no more than at its lower end, and the twins weigh no more than its
+upper end, within which the linear relaxation of a knapsack gains as much as any set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.migration_row import worth
+from dtenv.scenario.edge import EQUAL, SLICE
+
+RANGES = 32
+"""Ranges of load, with square-root shares, between whose ends worth is interpolated."""
+PARTS = 16
+"""Parts of a range beyond which it is not divided."""
+ROUNDING = 1e-12
+"""By how much, relatively, a sum of weights may differ from the environment's, and a drop from the penalty in it."""
+
+
+def load_levels(sharing: int, weight: np.ndarray, capacity: int) -> np.ndarray:
+    """Loads (J,) of a station at which worth is tabulated: numbers of twins, or ends of ranges of weight (N,)."""
+    most = min(capacity, len(weight))
+    if sharing == SLICE:
+        return np.full(1, float(most))
+    if sharing == EQUAL:
+        return np.arange(1.0, most + 1.0)
+    return np.linspace(weight.min(), np.sort(weight)[-most:].sum(), RANGES + 1)
+
+
+@compiled
+def tabulate(batch: Any, first: int, load: np.ndarray, table: np.ndarray) -> None:
+    """Worth of every user on every station under every load (J,) into table (H, M, J, N), from slot `first` on.
+
+    A load below the user's own weight is taken as if it could be, which keeps worth convex in the load.
+    """
+    weight = batch.course.weight[0]
+    for h in range(table.shape[0]):
+        for k in range(table.shape[1]):
+            for j in range(table.shape[2]):
+                for u in range(table.shape[3]):
+                    table[h, k, j, u] = worth(batch, first + h, u, k, load[j] - weight[u])
+
+
+@compiled
+def fill(
+    net: np.ndarray, weight: np.ndarray, room: float, order: np.ndarray, rate: np.ndarray, share: np.ndarray
+) -> tuple[float, int]:
+    """Linear relaxation of a knapsack: most gain of positive `net` (N,) within a total weight, best rates first.
+
+    Returns:
+        The gain, and how many users share in it: entries of order and of share, in [0, 1]; rate is a work array.
+    """
+    count, load = 0, 0.0
+    for u in range(len(net)):
+        if net[u] <= 0.0:
+            continue
+        here = net[u] / weight[u]
+        if load >= room and here <= rate[count - 1]:
+            continue
+        n = count
+        while n > 0 and rate[n - 1] < here:
+            order[n], rate[n] = order[n - 1], rate[n - 1]
+            n -= 1
+        order[n], rate[n] = u, here
+        count += 1
+        load += weight[u]
+        while load - weight[order[count - 1]] >= room:  # the last no longer fits in any part
+            count -= 1
+            load -= weight[order[count]]
+    total = 0.0
+    for i in range(count):
+        u = order[i]
+        share[i] = min(1.0, max(0.0, room / weight[u]))
+        total += share[i] * net[u]
+        room -= weight[u]
+    return total, count
+
+
+@compiled
+def sell_by_number(
+    table: np.ndarray, prices: np.ndarray, load: np.ndarray, work: np.ndarray, order: np.ndarray, sold: np.ndarray
+) -> float:
+    """Most that a station gains where all twins weigh the same, and whom it sells to.
+
+    Args:
+        table: worth (J, N) at every load.
+        prices: λ (N,).
+        load: numbers of twins (J,).
+        work: work array (4, N).
+        order: work array (N,) of integers.
+        sold: shares of users (N,) in [0, 1], written.
+    """
+    net, rate, share, ones = work[0], work[1], work[2], work[3]
+    ones[:] = 1.0
+    sold[:] = 0.0
+    best = 0.0
+    for j in range(len(load)):
+        for u in range(len(prices)):
+            net[u] = table[j, u] - prices[u]
+        value, count = fill(net, ones, load[j], order, rate, share)
+        if value > best:
+            best = value
+            sold[:] = 0.0
+            for i in range(count):
+                sold[order[i]] = share[i]
+    return best
+
+
+@compiled
+def fill_range(
+    table: np.ndarray,
+    prices: np.ndarray,
+    load: np.ndarray,
+    weight: np.ndarray,
+    seats: int,
+    penalty: float,
+    start: int,
+    stop: int,
+    work: np.ndarray,
+    order: np.ndarray,
+) -> tuple[float, int]:
+    """Bound on what a station gains by twins of a weight between two parts of ranges, as `fill` gives it."""
+    net, rate, share, ones = work[0], work[1], work[2], work[3]
+    j, part = start // PARTS, start % PARTS / PARTS
+    most = load[stop // PARTS]
+    if stop % PARTS > 0:
+        most += (load[stop // PARTS + 1] - most) * (stop % PARTS / PARTS)
+    most *= 1.0 + ROUNDING
+    for u in range(len(prices)):
+        # Worth is convex, so not above its chord, but where it drops by the penalty for being late.
+        here, drop = table[j, u], table[j, u] - table[j + 1, u]
+        if penalty == 0.0 or drop < penalty * (1.0 - ROUNDING):
+            here -= part * drop
+        net[u] = here - prices[u] if weight[u] <= most else 0.0
+    value, count = fill(net, weight, most, order, rate, share)
+    if count > seats:  # nor are there more than so many twins: of two bounds the smaller is one
+        ones[:] = 1.0
+        fewer, picked = fill(net, ones, float(seats), order, rate, share)
+        if fewer < value:
+            return fewer, picked
+        return fill(net, weight, most, order, rate, share)
+    return value, count
+
+
+@compiled
+def sell_by_load(
+    table: np.ndarray,
+    prices: np.ndarray,
+    load: np.ndarray,
+    weight: np.ndarray,
+    seats: int,
+    penalty: float,
+    likely: int,
+    work: np.ndarray,
+    order: np.ndarray,
+    ranges: np.ndarray,
+    sold: np.ndarray,
+) -> tuple[float, int]:
+    """Bound on what a station gains where twins weigh differently, whom it then sells to, and at which part of ranges.
+
+    Args:
+        table: worth (J, N) at every load.
+        prices: λ (N,).
+        load: ends of ranges (J,).
+        weight: of twins (N,).
+        seats: N_k.
+        penalty: what a user's worth drops by when it is late.
+        likely: part that may be the best, looked at first.
+        work: work array (4, N).
+        order: work array (N,) of integers.
+        ranges: work array (·, 2) of integers.
+        sold: shares of users (N,) in [0, 1], written.
+    """
+    sold[:] = 0.0
+    best, where, waiting = 0.0, likely, 2
+    ranges[0] = 0, (len(load) - 1) * PARTS
+    ranges[1] = likely, likely + 1
+    while waiting > 0:
+        waiting -= 1
+        start, stop = ranges[waiting]
+        value, count = fill_range(table, prices, load, weight, seats, penalty, start, stop, work, order)
+        if value <= best:
+            continue
+        if stop - start > 1:
+            middle = (start + stop) // 2
+            ranges[waiting] = start, middle
+            ranges[waiting + 1] = middle, stop
+            waiting += 2
+            continue
+        best, where = value, start
+        sold[:] = 0.0
+        for i in range(count):
+            sold[order[i]] = work[2, i]
+    return best, where

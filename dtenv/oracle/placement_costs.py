@@ -1,0 +1,211 @@
+"""What every pair of user and station costs a slot of DTPlacementMA: the coefficients of its exact program.
+
+Costs are the slot's score (or its objective) with the sign turned, and come from the environment's own `twin_score`.
+A twin's cost depends on who else is on the station through two numbers alone, the twins n it holds and their summed
+computing weight S: cost_ik(n) + slope_ik S, and the twin is late where S > limit_ik(n).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import as_record, compiled
+from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, is_violated
+from dtenv.scenario.edge import EQUAL, SLICE, SQRT
+from dtenv.tasks.placement_slot import (
+    INITIAL,
+    STATION_TERMS,
+    TRANSMITTING,
+    USER_TERMS,
+    Constants,
+    Slot,
+    add_loads,
+    computing_weight,
+    host_score,
+    twin_score,
+)
+from dtenv.tasks.uplink import DIRECT
+
+ROUNDING = 1e-12
+"""Relative error that sums of weights in another order may have: limits are raised by it, so that bounds stay bounds."""
+
+PENALISED, IGNORE, HARD = DEADLINES = ("penalised", "ignore", "hard")
+
+
+class Costs(NamedTuple):
+    """Costs of N users on M stations at L levels; level l means l + 1 twins on the station, or any number if L = 1."""
+
+    cost: np.ndarray  # (N, M, L), inf where the pair is forbidden
+    slope: np.ndarray  # (N, M) of a unit of the station's weight
+    limit: np.ndarray  # (N, M, L) largest weight of the station under which the user is not late, inf for any
+    weight: np.ndarray  # (N,) the user's own, 0 where only counts matter
+    late: float  # cost of being late, inf where that is forbidden
+    host: float  # cost of a station with twins
+    capacity: np.ndarray  # (M,) at most N
+    by_count: bool  # whether levels tell counts apart
+    infinite: bool  # whether a pair is forbidden for its infinite cost, not for a deadline or want of room
+
+
+def as_constants(constants: Any) -> Any:
+    """A task's record of constants, from one or from `Constants`.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: a weight of the objective is negative or not finite.
+    """
+    if isinstance(constants, Constants):
+        constants = as_record(constants)[0]
+    if not isinstance(constants, np.void):
+        raise TypeError(f"constants must be a task's record of constants or Constants, got {type(constants).__name__}")
+    for name in ("alpha", "beta", "host_cost", "deadline_penalty", "move_cost", "eta_s", "wired_s_per_bit_m"):
+        if not 0.0 <= constants[name] < np.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {constants[name]!r}")
+    return constants
+
+
+def check_slot(slot: Slot) -> Slot:
+    """The slot with arrays as kernels take them.
+
+    Raises:
+        ValueError: a field has a wrong shape, or a number that the model gives no meaning.
+    """
+    num_users, num_stations = np.shape(slot.gain_db)
+    if not num_users or not num_stations:
+        raise ValueError(f"gain_db must have users and stations, got shape {np.shape(slot.gain_db)}")
+    users, stations = (num_users,), (num_stations,)
+    shapes = {
+        **dict.fromkeys(("transmit_power_w", "data_bits", "update_bits", "cycles_per_bit", "deadline_s"), users),
+        **{"compute_hz": stations, "wired_m": stations * 2},
+    }
+    fields = slot._asdict()
+    for name, shape in shapes.items():
+        values = fields[name] = np.ascontiguousarray(fields[name], dtype=np.float64)
+        if values.shape != shape or not np.isfinite(values).all() or (values < 0.0).any():
+            raise ValueError(f"{name} must be {shape} finite numbers, none negative, got {values.tolist()}")
+    if not (fields["compute_hz"] > 0.0).all():
+        raise ValueError(f"compute_hz must be positive, got {fields['compute_hz'].tolist()}")
+    gain_db = fields["gain_db"] = np.ascontiguousarray(slot.gain_db, dtype=np.float64)
+    if np.isnan(gain_db).any() or (gain_db == np.inf).any():
+        raise ValueError("gain_db must not be nan or inf")
+    for name, shape, low, high in (
+        ("access", users, 0, num_stations),
+        ("previous_server", users, -1, num_stations),
+        ("capacity", stations, 0, np.inf),
+    ):
+        whole = fields[name] = np.ascontiguousarray(fields[name], dtype=np.int64)
+        if whole.shape != shape or (whole < low).any() or (whole >= high).any():
+            raise ValueError(f"{name} must be {shape} whole numbers from {low} to below {high}, got {whole.tolist()}")
+    return Slot(**fields)
+
+
+def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bool = False) -> Costs:
+    """Costs of a slot whose deadlines are penalised, ignored or hard.
+
+    Args:
+        constants: the record.
+        slot: what is known of the slot, from `check_slot`.
+        deadlines: of DEADLINES.
+        settled: whether every twin counts as hosted before by the station it goes to, wherever that is: no association
+            costs more than under the true past.
+
+    Raises:
+        ValueError: deadlines is unknown, or a cost is no number (0 · inf, inf - inf) or beyond the floats.
+    """
+    if deadlines not in DEADLINES:
+        raise ValueError(f"deadlines must be one of {', '.join(DEADLINES)}, got {deadlines!r}")
+    num_users, num_stations = slot.gain_db.shape
+    capacity = np.minimum(slot.capacity, num_users)
+    direct = constants["access"] == DIRECT and constants["shares_bandwidth"]
+    by_count = bool(direct or constants["compute_sharing"] == EQUAL)
+    levels = max(1, int(capacity.max())) if by_count else 1
+    cost, limit = (np.empty((num_users, num_stations, levels)) for _ in range(2))
+    slope, weight = np.zeros((num_users, num_stations)), np.zeros(num_users)
+    free = np.array([constants])  # the same without a penalty for late twins, which `limit` decides
+    free["deadline_penalty"] = 0.0
+    host = _fill(free[0], slot, settled, by_count, cost, slope, limit, weight)
+    for name, values in (("cost", cost), ("slope", slope), ("limit", limit)):
+        if np.isnan(values).any():
+            u, k = np.argwhere(np.isnan(values))[0, :2]
+            raise ValueError(
+                f"data_bits, update_bits, cycles_per_bit, gain_db, wired_m, compute_hz, alpha and beta must leave the "
+                f"{name} of user {u} on station {k} a number, not 0 * inf, inf / inf or inf - inf"
+            )
+    if np.isinf(slope).any():
+        raise ValueError(f"compute_hz must leave latencies that a float can hold, got {slot.compute_hz.tolist()}")
+    infinite = np.isinf(cost) & (np.arange(levels) < slot.capacity[:, None])
+    nowhere = (np.isinf(cost).all(axis=(1, 2)) & infinite.any(axis=(1, 2))).nonzero()[0]
+    if len(nowhere):
+        raise ValueError(
+            f"gain_db, wired_m and data_bits must leave user {nowhere[0]} a station of finite latency and energy"
+        )
+    late = 0.0 if deadlines == IGNORE else np.inf if deadlines == HARD else constants["deadline_penalty"] / num_users
+    if late == 0.0:
+        limit[:] = np.inf
+    _settle(cost, limit, weight, capacity, late)
+    return Costs(cost, slope, limit, weight, float(late), host, capacity, by_count, bool(infinite.any()))
+
+
+def largest_weight(weight: np.ndarray, allowed: np.ndarray, capacity: np.ndarray) -> np.ndarray:
+    """Largest weight (M,) that stations can hold of the users `allowed` (N, M) on them."""
+    most = np.where(allowed, weight[:, None], 0.0)
+    most = -np.sort(-most, axis=0)
+    return np.array([most[: capacity[k], k].sum() for k in range(most.shape[1])])
+
+
+def _settle(cost: np.ndarray, limit: np.ndarray, weight: np.ndarray, capacity: np.ndarray, late: float) -> None:
+    """Charge pairs that are late even alone, and lift the limits that no load can reach."""
+    always = limit < weight[:, None, None]
+    cost[always] += late
+    limit[always] = np.inf
+    most = largest_weight(weight, np.isfinite(cost).any(axis=2), capacity)
+    limit[limit >= most[None, :, None]] = np.inf
+
+
+@compiled
+def _fill(
+    c: Constants,
+    slot: Slot,
+    settled: bool,
+    by_count: bool,
+    cost: np.ndarray,
+    slope: np.ndarray,
+    limit: np.ndarray,
+    weight: np.ndarray,
+) -> float:
+    """Write the arrays of `Costs` under constants without a penalty for late twins; gives the cost of a host."""
+    num_users, num_stations, levels = cost.shape
+    users, loads = np.zeros((USER_TERMS, num_users)), np.zeros((STATION_TERMS, num_stations))
+    previous = slot.previous_server.copy()
+    before = Slot(*slot[:7], previous, *slot[8:])
+    if c.access != DIRECT:
+        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # of these rows, TRANSMITTING depends on no server
+    for u in range(num_users):
+        weight[u] = computing_weight(c, slot, u) if c.compute_sharing == SQRT else 0.0
+    total = weight.sum()
+    a_twin = -host_score(c, True, 1.0) if c.twins_as_hosts else 0.0
+    for u in range(num_users):
+        for k in range(num_stations):
+            if settled:
+                previous[u] = k
+            for level in range(levels):
+                twins = level + 1.0
+                transmitting = twins if c.access == DIRECT else loads[TRANSMITTING, slot.access[u]]
+                among = 0.0 if c.compute_sharing == SQRT else twins
+                if c.compute_sharing == SLICE:
+                    among = max(float(slot.capacity[k]), 1.0)  # stations without room take no twin
+                cost[u, k, level] = a_twin - twin_score(c, before, u, k, among, transmitting, users)
+                initial = users[INITIAL, u]
+                limit[u, k, level] = -np.inf if is_violated(initial, slot.deadline_s[u]) else np.inf
+                if weight[u] > 0.0 and cost[u, k, level] < np.inf:
+                    loaded = a_twin - twin_score(c, before, u, k, total, transmitting, users)
+                    slope[u, k] = max(0.0, (loaded - cost[u, k, level]) / total)
+                    seconds = (users[INITIAL, u] - initial) / total  # a unit of weight
+                    if seconds > 0.0 and limit[u, k, level] > 0.0:
+                        latest = slot.deadline_s[u] * (1.0 + FEASIBILITY_TOLERANCE) * (1.0 + ROUNDING)
+                        limit[u, k, level] = (latest - initial) / seconds * (1.0 + ROUNDING)
+                if level >= slot.capacity[k]:
+                    cost[u, k, level] = np.inf
+        previous[u] = slot.previous_server[u]
+    return 0.0 if c.twins_as_hosts else -host_score(c, True, 1.0)

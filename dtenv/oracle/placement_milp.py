@@ -1,0 +1,240 @@
+"""Branch and bound on one slot of DTPlacementMA by HiGHS, from a good association towards a proven gap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dtenv.oracle.placement_costs import Costs
+from dtenv.oracle.placement_program import COST_SCALE, Program
+from dtenv.oracle.search import Search
+
+MARGIN = 1e-8
+"""What a bound gives away of COST_SCALE, for the tolerances (1e-12 of it) that HiGHS decides each node with."""
+
+ROUNDS = 30
+"""Most rounds of cuts at the root."""
+
+TANGENTS = 32
+"""Tangents of each station's computing cost that the tree starts with, beside those that cuts at the root add."""
+
+
+class Found(NamedTuple):
+    """What the search of a slot ends with, as costs: less is better."""
+
+    server: np.ndarray | None  # (N,)
+    cost: float  # of it, inf without one
+    bound: float  # no association costs less; inf where none is allowed
+
+
+class Relaxed(NamedTuple):
+    """An optimum of the program's relaxation."""
+
+    value: float  # scaled
+    x: np.ndarray
+    reduced: np.ndarray  # costs of columns
+
+
+class Part:
+    """A search that ends early: its own time is up, or the whole search is over.
+
+    Args:
+        search: the whole.
+        seconds: for this part, from now on.
+    """
+
+    def __init__(self, search: Search, seconds: float = math.inf):
+        self.search = search
+        self._until = search.seconds + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, min(self.search.left, self._until - self.search.seconds))
+
+    def over(self) -> bool:
+        """Whether to stop."""
+        return self.left == 0.0
+
+
+class BranchAndBound:
+    """The search of one slot.
+
+    Args:
+        costs: of the slot; capacities hold all users.
+        found: an association at hand, if any, its cost and a bound that holds.
+        cost_of: the true cost of an association (N,), inf where it is not allowed.
+        gap: relative gap to end at.
+        part: what ends the search early.
+    """
+
+    def __init__(
+        self, costs: Costs, found: Found, cost_of: Callable[[np.ndarray], float], gap: float, part: Part
+    ) -> None:
+        self.costs, self.found, self.cost_of, self.gap, self.part = costs, found, cost_of, gap, part
+        self._told = -math.inf
+
+    def run(self) -> Found:
+        """Search until the gap is proven, or the part is over."""
+        if self.closed():
+            return self.found
+        program = self._program(self.costs, None)
+        relaxed = self._root(program)
+        if relaxed is None or self.closed():
+            return self.found
+        costs, most = self._tighten(program, relaxed)
+        if self.part.over():
+            return self.found
+        program = self._program(costs, most)
+        self._grid(program)
+        if self._root(program) is not None and not self.closed():
+            self._branch(program)
+        return self.found
+
+    def closed(self) -> bool:
+        """Whether the gap is proven or the time is up; tells how things stand."""
+        _, cost, bound = self.found
+        proven = cost - bound <= self.gap * abs(cost) if math.isfinite(cost) else bound == math.inf
+        return self.part.over() or proven
+
+    def _program(self, costs: Costs, most: np.ndarray | None) -> Program:
+        program = Program(costs, self.found.cost, most)
+        program.solver.cbMipInterrupt += lambda event: self._listen(event, program)
+        program.solver.cbSimplexInterrupt += lambda event: self._listen(event, None)
+        if self.found.server is not None:
+            for k, load in enumerate(np.bincount(self.found.server, program.weight, program.num_stations)):
+                program.tangent(k, load)
+        for k in range(program.num_stations):
+            for share in np.linspace(0.1, 1.0, 8):
+                program.tangent(k, share * program.most[k])
+        program.flush()
+        return program
+
+    def _listen(self, event: Any, program: Program | None) -> None:
+        """HiGHS's call from inside its search: stop it if time is up, tell how it stands."""
+        if self.part.over():
+            event.interrupt()
+        elif program is not None and self.part.search.seconds > self._told + 0.3:
+            self._told = self.part.search.seconds
+            bound = program.offset + event.data_out.mip_dual_bound / program.scale
+            self.part.search.tell(-self.found.cost, -max(bound, self.found.bound))
+
+    def _run(self, program: Program) -> Any:
+        """Run the solver for the time left; gives its model status."""
+        program.solver.setOptionValue("time_limit", program.solver.getRunTime() + min(self.part.left, 1e9))
+        program.solver.run()
+        return program.solver.getModelStatus()
+
+    def _raise_bound(self, program: Program, scaled: float) -> None:
+        """Take a bound of the program, less the margin; that of what the program leaves out is the cost at hand."""
+        if math.isfinite(scaled):
+            slack = MARGIN * COST_SCALE / program.scale + 1e-13 * (abs(program.offset) + abs(self.found.bound))
+            bound = min(self.found.cost, program.offset + scaled / program.scale - slack)
+            self.found = self.found._replace(bound=max(self.found.bound, bound))
+
+    def _exhausted(self) -> None:
+        """The program has no solution: what it leaves out costs at least what is at hand, or nothing is allowed."""
+        self.found = self.found._replace(bound=self.found.cost)
+
+    def _root(self, program: Program) -> Relaxed | None:
+        """Solve the relaxation with cuts; None where the search is over or it has no solution."""
+        from highspy import HighsModelStatus as Status
+
+        relaxed = None
+        for _ in range(ROUNDS):
+            status = self._run(program)
+            if status == Status.kInfeasible:
+                self._exhausted()
+                return None
+            if status != Status.kOptimal:
+                return None
+            value = program.solver.getInfo().objective_function_value
+            self._raise_bound(program, value)
+            before, solution = relaxed, program.solver.getSolution()
+            relaxed = Relaxed(value, np.array(solution.col_value), np.array(solution.col_dual))
+            if (before and value - before.value < 1e-5 * COST_SCALE) or not program.separate(relaxed.x):
+                break
+        return relaxed
+
+    def _tighten(self, program: Program, relaxed: Relaxed) -> tuple[Costs, np.ndarray]:
+        """Forbid pairs and weights of stations that no cheaper association can have, by the relaxation.
+
+        Gives the costs with such pairs forbidden, and the stations' largest weights.
+        """
+        from highspy import HighsModelStatus as Status
+
+        if not math.isfinite(self.found.cost):
+            return self.costs, program.most
+        solver, cost, most = program.solver, self.costs.cost.copy(), program.most.copy()
+        ceiling = (self.found.cost - program.offset) * program.scale + 1e-6 * COST_SCALE
+        a = program.at["a"]
+        gone = (relaxed.x[a] < 0.5) & (relaxed.value + relaxed.reduced[a] > ceiling)
+        cost[program.user[gone], program.station[gone], program.level[gone]] = np.inf
+        for column in a[gone]:
+            solver.changeColBounds(int(column), 0.0, 0.0)
+        if np.isfinite(program.limit).any():
+            program.add(-np.inf, ceiling, (np.arange(program.num_columns), program.cost))
+            program.flush()
+            everything = np.arange(program.num_columns, dtype=np.int32)
+            solver.changeColsCost(len(everything), everything, np.zeros(len(everything)))
+            for k, column in enumerate(program.at["load"].tolist()):
+                solver.changeColCost(column, -1.0)
+                if self._run(program) == Status.kOptimal:
+                    most[k] = min(most[k], -solver.getInfo().objective_function_value * (1.0 + 1e-6) + 1e-6)
+                solver.changeColCost(column, 0.0)
+        return self.costs._replace(cost=cost), most
+
+    def _grid(self, program: Program) -> None:
+        """Tangents close enough for the tree to see the computing cost well."""
+        for k in range(program.num_stations):
+            for weight in np.linspace(0.25, 1.0, TANGENTS) * program.most[k]:
+                program.tangent(k, weight)
+        program.flush()
+
+    def _branch(self, program: Program) -> None:
+        """Solve the whole program, add cuts where it met the computing cost with too little, and again."""
+        from highspy import HighsModelStatus as Status
+
+        solver = program.solver
+        program.integral()
+        while not self.closed():
+            aim = 0.5 * self.gap * abs(self.found.cost) * program.scale if math.isfinite(self.found.cost) else 0.0
+            solver.setOptionValue("mip_rel_gap", 0.0 if math.isfinite(self.found.cost) else 0.5 * self.gap)
+            solver.setOptionValue("mip_abs_gap", max(aim, 1e-9))
+            self._offer(program)
+            status = self._run(program)
+            if status == Status.kInfeasible:
+                self._exhausted()
+                return
+            info = solver.getInfo()
+            self._raise_bound(program, info.mip_dual_bound)
+            if info.primal_solution_status != 2:  # kSolutionStatusFeasible
+                return
+            x = np.array(solver.getSolution().col_value)
+            server = program.server_of(x)
+            cost = self.cost_of(server)
+            if cost < self.found.cost:
+                self.found = Found(server, cost, min(self.found.bound, cost))
+            if status != Status.kOptimal:
+                return
+            for k, load in enumerate(np.bincount(server, program.weight, program.num_stations)):
+                program.tangent(k, load)
+            if cost == math.inf:  # late by less than the tolerance that the program decides with
+                program.forbid(server)
+            if not program.flush():
+                return
+
+    def _offer(self, program: Program) -> None:
+        """Hand the solver the association at hand to start from."""
+        if self.found.server is None:
+            return
+        import highspy
+
+        x = program.solution_of(self.found.server)
+        if x is not None:
+            solution = highspy.HighsSolution()
+            solution.col_value = list(x)
+            program.solver.setSolution(solution)

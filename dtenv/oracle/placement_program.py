@@ -1,0 +1,302 @@
+"""One slot of DTPlacementMA as a mixed-integer linear program in HiGHS, a relaxation that cuts make as tight as wanted.
+
+Variables, of user i, station k and level l of `Costs` (l tells how many twins a station has where that matters):
+a_ikl, whether the twin is there; z_kl, whether the station hosts at that level; S_k = Σ s_i a_ikl, its computing
+weight; late_ik ≤ a_ik, whether the twin is there too late, with Σ_k late_ik binary. Computing costs Σ_i slope_ik a_ik S_k.
+Where slopes are in proportion to weights this is ρ_k S_k², whose tangents t_k >= ρ_k (2 s S_k - s² z_k) are valid for
+every s (perspective cuts: a station without twins pays nothing) and exact at S_k = s. Else (initial latency charged
+on change) it is Σ slope_ik w_ik with w_ik for the product a_ik S_k, exact where a is whole, and Σ_i s_i w_ik = S_k².
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv.oracle.placement_costs import Costs, largest_weight
+
+TOLERANCE = 1e-9
+"""HiGHS's feasibility tolerances, absolute: on costs near COST_SCALE, weights near 1 and variables of at most 1."""
+
+COST_SCALE = 1e3
+"""What the costs that depend on the association are scaled to."""
+
+PROPORTIONAL = 1e-10
+"""Relative deviation up to which slopes count as in proportion to weights; the least proportion is then taken."""
+
+CUT = 1e-7
+"""Least violation of a cut worth adding, in scaled costs or weights."""
+
+
+def new_solver() -> Any:
+    """HiGHS, silent, on one thread, with tight tolerances.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    try:
+        import highspy
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('exact optima need HiGHS: pip install "dtenv[oracle]"') from None
+    solver = highspy.Highs()
+    solver.silent()
+    for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
+        solver.setOptionValue(name, TOLERANCE)
+    solver.setOptionValue("parallel", "off")
+    return solver
+
+
+class Program:
+    """Columns and rows of one slot, in `solver`; it minimises (cost - offset) * scale, at first with nothing integral.
+
+    Args:
+        costs: of the slot.
+        least: cost of an association at hand, inf for none: pairs that no cheaper one can hold are left out.
+        most: largest weights of stations (M,) that a cheaper one can have, in `unit`; by default what they can hold.
+    """
+
+    def __init__(self, costs: Costs, least: float = np.inf, most: np.ndarray | None = None):
+        self.costs = costs
+        self.num_users, self.num_stations, self.levels = costs.cost.shape
+        self.unit = float(costs.weight.mean()) or 1.0
+        self.weight, self.slope = costs.weight / self.unit, costs.slope * self.unit
+        own = costs.cost + (self.slope * self.weight[:, None])[:, :, None]  # at least, as its own weight is on it
+        lowest = own.min(axis=(1, 2))
+        self.offset = float(lowest.sum())
+        allowed = np.isfinite(own)
+        spread = np.where(allowed, own, 0.0).max(axis=(1, 2)).sum() - self.offset
+        if np.isfinite(least):
+            spread = max(0.0, least - self.offset)
+            allowed &= own - lowest[:, None, None] <= spread + 1e-9 * (1.0 + abs(least))
+        self.scale = COST_SCALE / spread if spread > 1e-300 else 1.0
+        self.pairs = np.argwhere(allowed)
+        self.user, self.station, self.level = self.pairs.T
+        self.held = allowed.any(axis=2)  # (N, M)
+        self.most = largest_weight(self.weight, self.held, costs.capacity) * (1.0 + TOLERANCE)
+        if most is not None:
+            self.most = np.minimum(self.most, most)
+        self.solver = new_solver()
+        self._rows: list[tuple[float, float, Any, Any]] = []
+        self._seen: set[tuple[int, float]] = set()
+        self._classify()
+        self._make_columns(lowest)
+        self._make_rows()
+
+    def _classify(self) -> None:
+        """Which of the program's parts the slot needs."""
+        usable = self.held & (self.weight[:, None] > 0.0)
+        ratio = np.full_like(self.slope, np.inf)
+        np.divide(self.slope, self.weight[:, None], out=ratio, where=usable)
+        self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)
+        self.convex = bool((ratio[usable] <= (1.0 + PROPORTIONAL) * np.broadcast_to(self.rho, ratio.shape)[usable]).all())
+        limit = self.costs.limit[self.user, self.station, self.level] / self.unit
+        self.limit = np.where(limit >= self.most[self.station], np.inf, limit)
+        self.timed = np.zeros_like(self.held)  # pairs that can be late
+        self.timed[self.user[np.isfinite(self.limit)], self.station[np.isfinite(self.limit)]] = True
+        self.soft = np.isfinite(self.costs.late)
+        self.products = np.empty((0, 2), np.int64) if self.convex else np.argwhere(usable)
+
+    def _make_columns(self, lowest: np.ndarray) -> None:
+        costs, M, L = self.costs, self.num_stations, self.levels
+        late = np.argwhere(self.timed) if self.soft else np.empty((0, 2), np.int64)
+        blocks = {  # name: cost, upper bound
+            "a": (costs.cost[self.user, self.station, self.level] - lowest[self.user], np.ones(len(self.pairs))),
+            "z": (np.full(M * L, costs.host), np.ones(M * L)),
+            "load": (np.zeros(M), self.most),
+            "computing": (np.ones(M), np.full(M, np.inf if self.convex else 0.0)),
+            "product": (
+                self.slope[self.products[:, 0], self.products[:, 1]],
+                self.most[self.products[:, 1]],
+            ),
+            "late": (np.full(len(late), costs.late if self.soft else 0.0), np.ones(len(late))),
+            "any_late": (np.zeros(self.num_users), np.ones(self.num_users)),
+        }
+        self.at, start = {}, 0
+        for name, (cost, _) in blocks.items():
+            self.at[name] = np.arange(start, start + len(cost))
+            start += len(cost)
+        self.cost = self.scale * np.concatenate([cost for cost, _ in blocks.values()])
+        self.cost[self.at["computing"]] = 1.0  # in scaled costs already
+        self.upper = np.concatenate([upper for _, upper in blocks.values()])
+        self.num_columns, self.late = start, late
+        nothing = np.empty(0, np.int32)
+        self.solver.addCols(start, self.cost, np.zeros(start), self.upper, 0, nothing, nothing, np.empty(0))
+        self.whole = np.concatenate([self.at["a"], self.at["z"], self.at["any_late"]]).astype(np.int32)
+        self.pair_columns: dict[tuple[int, int], list[int]] = {}
+        for column, (u, k, _) in zip(self.at["a"].tolist(), self.pairs.tolist(), strict=True):
+            self.pair_columns.setdefault((u, k), []).append(column)
+
+    def host_columns(self, k: int) -> np.ndarray:
+        """z_kl of station k, for all levels."""
+        return self.at["z"][k * self.levels : (k + 1) * self.levels]
+
+    def add(self, lower: float, upper: float, *terms: tuple[Any, Any]) -> None:
+        """Collect a row: lower <= Σ coefficient · column <= upper, of terms (columns, coefficients)."""
+        index = np.concatenate([np.atleast_1d(columns) for columns, _ in terms])
+        value = np.concatenate([np.broadcast_to(c, np.shape(np.atleast_1d(columns))) for columns, c in terms])
+        self._rows.append((lower, upper, index, value))
+
+    def flush(self) -> int:
+        """Hand collected rows to the solver; how many."""
+        rows, self._rows = self._rows, []
+        if rows:
+            sizes = np.array([len(index) for _, _, index, _ in rows])
+            self.solver.addRows(
+                len(rows),
+                np.array([row[0] for row in rows]),
+                np.array([row[1] for row in rows]),
+                int(sizes.sum()),
+                np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32),
+                np.concatenate([row[2] for row in rows]).astype(np.int32),
+                np.concatenate([row[3] for row in rows]).astype(np.float64),
+            )
+        return len(rows)
+
+    def _make_rows(self) -> None:
+        a, load = self.at["a"], self.at["load"]
+        for u in range(self.num_users):
+            self.add(1.0, 1.0, (a[self.user == u], 1.0))
+        for k in range(self.num_stations):
+            z = self.host_columns(k)
+            for level in range(self.levels):
+                here = a[(self.station == k) & (self.level == level)]
+                if self.costs.by_count:
+                    self.add(0.0, 0.0, (here, 1.0), (z[level], -(level + 1.0)))
+                else:
+                    self.add(-np.inf, 0.0, (here, 1.0), (z[level], -float(self.costs.capacity[k])))
+                for column in here:
+                    self.add(-np.inf, 0.0, (column, 1.0), (z[level], -1.0))
+            if self.levels > 1:
+                self.add(-np.inf, 1.0, (z, 1.0))
+            here = self.station == k
+            self.add(0.0, 0.0, (a[here], self.weight[self.user[here]]), (load[k], -1.0))
+            self.add(-np.inf, 0.0, (load[k], 1.0), (z, -self.most[k]))
+        for column, (u, k) in zip(self.at["product"], self.products, strict=True):
+            here, z = self.pair_columns[u, k], self.host_columns(k)
+            self.add(0.0, np.inf, (column, 1.0), (here, -self.weight[u]))
+            self.add(-np.inf, 0.0, (column, 1.0), (here, -self.most[k]))
+            self.add(0.0, np.inf, (load[k], 1.0), (column, -1.0))
+            self.add(-np.inf, 0.0, (load[k], 1.0), (column, -1.0), (z, -self.most[k]), (here, self.most[k]))
+        self._make_deadlines()
+        self.flush()
+
+    def _make_deadlines(self) -> None:
+        """S_k <= limit_ik where the twin is there in time: S_k + (most_k - limit_ik) (a_ik - late_ik) <= most_k z_k."""
+        self.late_column = {(u, k): c for c, (u, k) in zip(self.at["late"].tolist(), self.late.tolist(), strict=True)}
+        for (u, k), column in self.late_column.items():
+            self.add(-np.inf, 0.0, (column, 1.0), (self.pair_columns[u, k], -1.0))
+        for u in range(self.num_users):
+            columns = self.at["late"][self.late[:, 0] == u]
+            if len(columns):
+                self.add(0.0, 0.0, (columns, 1.0), (self.at["any_late"][u], -1.0))
+            else:
+                self.solver.changeColBounds(int(self.at["any_late"][u]), 0.0, 0.0)
+        self.room: dict[tuple[int, int], np.ndarray] = {}
+        for u, k in np.argwhere(self.timed).tolist():
+            room = self.most[k] - np.minimum(self.limit[self.pair_columns[u, k]], self.most[k])
+            self.room[u, k] = room
+            self.add(-np.inf, 0.0, *self._in_time(u, k, 1.0), (self.at["load"][k], 1.0), self._hosted(k))
+
+    def _hosted(self, k: int) -> tuple[Any, Any]:
+        return self.host_columns(k), -self.most[k]
+
+    def _in_time(self, u: int, k: int, share: float) -> list[tuple[Any, Any]]:
+        """Terms of (most_k - limit_ik) (a_ik - late_ik), times a share."""
+        terms = [(self.pair_columns[u, k], share * self.room[u, k])]
+        if self.soft:
+            terms.append((self.late_column[u, k], -share * self.room[u, k].max()))
+        return terms
+
+    def tangent(self, k: int, weight: float) -> None:
+        """Collect the tangent of station k's computing cost at a weight, but for one that stands."""
+        key = (k, float(f"{weight:.12g}"))
+        if weight <= 1e-9 or key in self._seen or (self.convex and self.rho[k] <= 0.0):
+            return
+        self._seen.add(key)
+        z, load = (self.host_columns(k), weight), (self.at["load"][k], -2.0)  # divided by the weight, for its scale
+        if self.convex:
+            left = self.at["computing"][k], 1.0 / (self.scale * self.rho[k] * weight)
+        else:
+            here = self.products[:, 1] == k
+            left = self.at["product"][here], self.weight[self.products[here, 0]] / weight
+        self.add(0.0, np.inf, left, z, load)
+
+    def integral(self) -> None:
+        """Ask for whole a, z and Σ_k late_ik."""
+        self.solver.changeColsIntegrality(len(self.whole), self.whole, np.ones(len(self.whole), np.uint8))
+
+    def server_of(self, x: np.ndarray) -> np.ndarray:
+        """The association (N,) of a whole solution."""
+        share = np.zeros((self.num_users, self.num_stations))
+        np.add.at(share, (self.user, self.station), x[self.at["a"]])
+        return share.argmax(axis=1)
+
+    def forbid(self, server: np.ndarray) -> None:
+        """Collect a row that leaves out one association (N,)."""
+        columns = [c for u, k in enumerate(server.tolist()) for c in self.pair_columns[u, k]]
+        self.add(-np.inf, self.num_users - 1.0, (columns, 1.0))
+
+    def solution_of(self, server: np.ndarray) -> np.ndarray | None:
+        """Values of all columns under an association (N,); None where the program leaves it out."""
+        x, held = np.zeros(self.num_columns), np.bincount(server, minlength=self.num_stations)
+        for u, k in enumerate(server.tolist()):
+            level = held[k] - 1 if self.costs.by_count else 0
+            column = [c for c in self.pair_columns.get((u, k), []) if self.level[c] == level]
+            if not column:
+                return None
+            x[column] = 1.0
+            x[self.host_columns(k)[level]] = 1.0
+        load = np.bincount(server, self.weight, self.num_stations)
+        x[self.at["load"]] = load
+        x[self.at["computing"]] = self.scale * self.rho * load**2 if self.convex else 0.0
+        x[self.at["product"]] = np.where(server[self.products[:, 0]] == self.products[:, 1], load[self.products[:, 1]], 0.0)
+        for (u, k), column in self.late_column.items():
+            if server[u] == k:
+                level = held[k] - 1 if self.costs.by_count else 0
+                x[column] = float(load[k] * self.unit > self.costs.limit[u, k, level])
+                x[self.at["any_late"][u]] = x[column]
+        return x
+
+    def separate(self, x: np.ndarray) -> int:
+        """Add tangents and deadline cuts that a solution violates; how many."""
+        for k in range(self.num_stations):
+            host, load = x[self.host_columns(k)].sum(), x[self.at["load"][k]]
+            if host > 1e-6 and load > 1e-6:
+                if self.convex:
+                    paid = x[self.at["computing"][k]]
+                    short = self.scale * self.rho[k] * load**2 / host - paid
+                else:
+                    here = self.products[:, 1] == k
+                    short = load**2 / host - (self.weight[self.products[here, 0]] * x[self.at["product"][here]]).sum()
+                if short > CUT * COST_SCALE:
+                    self.tangent(k, load / host)
+            self._mix(k, x, host, load)
+        return self.flush()
+
+    def _mix(self, k: int, x: np.ndarray, host: float, load: float) -> None:
+        """Collect the mixing inequality of station k's deadlines that a solution violates most.
+
+        With the rooms r = most_k - limit_ik of users in falling order, S_k <= most_k z_k - Σ_j (r_j - r_{j+1}) in_time_j
+        for any subset of them: of those in time the one with the largest room already asks for as much.
+        """
+        users = sorted((u for u in np.flatnonzero(self.timed[:, k])), key=lambda u: -self.room[u, k].min())
+        chain, highest, short = [], 0.0, load - self.most[k] * host
+        for u in users:
+            share = x[self.pair_columns[u, k]].sum() - (x[self.late_column[u, k]] if self.soft else 0.0)
+            if share > highest + 1e-6:
+                chain.append((u, self.room[u, k].min()))
+                highest = share
+        if len(chain) < 2:
+            return
+        steps = [room - after for (_, room), (_, after) in zip(chain, [*chain[1:], (0, 0.0)], strict=True)]
+        terms: list[tuple[Any, Any]] = []
+        for (u, _), step in zip(chain, steps, strict=True):
+            share = x[self.pair_columns[u, k]].sum()
+            terms.append((self.pair_columns[u, k], step))
+            if self.soft:
+                share -= x[self.late_column[u, k]]
+                terms.append((self.late_column[u, k], -step))
+            short += step * share
+        if short > 1e-4:
+            self.add(-np.inf, 0.0, *terms, (self.at["load"][k], 1.0), self._hosted(k))

@@ -1,0 +1,234 @@
+"""A good association of one slot of DTPlacementMA, found fast: where the exact search starts from, and no bound.
+
+Local search over `Costs`: twins move and swap, stations open and close, then random kicks; as the cost is a sum over
+stations, a move costs the evaluation of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.placement_costs import Costs
+
+KICKS = 8
+"""Descents from the best association with some twins moved at random."""
+
+KICKED = 0.15
+"""Share of twins that a kick moves."""
+
+LEAST_GAIN = 1e-12
+"""What a change must gain, as a share of the costs."""
+
+
+def search_start(costs: Costs, starts: list[np.ndarray], over: Callable[[], bool]) -> tuple[np.ndarray, float]:
+    """A locally best association (N,) that capacities allow, and its cost, inf where it is forbidden.
+
+    Args:
+        costs: of the slot; capacities hold all users.
+        starts: associations to begin from beside a greedy one; -1, or a station without room, leaves the twin to greed.
+        over: whether to stop after the descent at hand.
+    """
+    finite = np.isfinite(costs.cost)
+    spread = np.where(finite, costs.cost, 0.0).max() + costs.host + costs.slope.max() * costs.weight.sum()
+    dear = 10.0 * len(costs.weight) * (spread + 1e-300)  # above what any allowed association costs
+    cost = np.where(finite, costs.cost, dear)
+    late = costs.late if np.isfinite(costs.late) else dear
+    bounded = Costs(cost, *costs[1:4], late, *costs[5:])
+    begin = [np.full(len(costs.weight), -1), *starts]
+    best, least = np.empty(0, np.int64), np.inf
+    for number in range(len(begin) + KICKS):
+        server = best.copy() if number >= len(begin) else np.array(begin[number], dtype=np.int64)
+        value = _descend(bounded, server, number - len(begin))
+        if value < least:
+            best, least = server, value
+        if over():
+            break
+    return best, least if least < dear else np.inf
+
+
+@compiled
+def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
+    """What station k costs under an association (N,), where -1 is nowhere."""
+    load, slope, twins = 0.0, 0.0, 0
+    for u in range(len(server)):
+        if server[u] == k:
+            load += costs.weight[u]
+            slope += costs.slope[u, k]
+            twins += 1
+    if twins == 0:
+        return 0.0
+    level = twins - 1 if costs.by_count else 0
+    total = costs.host + slope * load
+    for u in range(len(server)):
+        if server[u] == k:
+            total += costs.cost[u, k, level]
+            if load > costs.limit[u, k, level]:
+                total += costs.late
+    return total
+
+
+@compiled
+def _descend(costs: Costs, server: np.ndarray, seed: int) -> float:
+    """Improve `server` in place, from wherever it is, after a random kick if the seed is not negative; gives its cost."""
+    num_users, num_stations = costs.slope.shape
+    held, worth = np.zeros(num_stations, np.int64), np.zeros(num_stations)
+    for u in range(num_users):
+        if server[u] >= 0 and held[server[u]] < costs.capacity[server[u]]:
+            held[server[u]] += 1
+        else:
+            server[u] = -1
+    _fill_in(costs, server, held, -1)
+    if seed >= 0:
+        np.random.seed(seed)
+        _kick(costs, server, held)
+    return _settle(costs, server, held, worth)
+
+
+@compiled
+def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) -> None:
+    """Place twins that are nowhere, one after another where they cost least; the station `banned`, if any, gets none.
+
+    held (M,) is written.
+    """
+    held[:] = 0
+    for u in range(len(server)):
+        if server[u] >= 0:
+            held[server[u]] += 1
+    for u in np.argsort(-costs.weight):
+        if server[u] >= 0:
+            continue
+        best, least = -1, np.inf
+        for k in range(len(held)):
+            if k == banned or held[k] >= costs.capacity[k]:
+                continue
+            before = station_cost(costs, server, k)
+            server[u] = k
+            added = station_cost(costs, server, k) - before
+            server[u] = -1
+            if best < 0 or added < least:
+                best, least = k, added
+        server[u] = best
+        held[best] += 1
+
+
+@compiled
+def _kick(costs: Costs, server: np.ndarray, held: np.ndarray) -> None:
+    """Move some twins at random to wherever there is room; held (M,) counts those of every station."""
+    num_users, num_stations = costs.slope.shape
+    for _ in range(max(1, int(KICKED * num_users))):
+        u, k = np.random.randint(num_users), np.random.randint(num_stations)
+        if held[k] < costs.capacity[k]:
+            held[server[u]] -= 1
+            held[k] += 1
+            server[u] = k
+
+
+@compiled
+def _settle(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
+    """Move, open, close and swap until nothing gains; gives the cost."""
+    trial = server.copy()
+    best = _move_all(costs, server, held, worth)
+    improved = True
+    while improved:
+        improved = False
+        for k in range(len(held)):
+            trial[:] = server
+            if not _open_or_close(costs, trial, held, worth, k):
+                continue
+            if _move_all(costs, trial, held, worth) < best - LEAST_GAIN * abs(best):
+                best, improved = worth.sum(), True
+                server[:] = trial
+        if not improved:
+            _move_all(costs, server, held, worth)
+            improved = _swap(costs, server, worth)
+            best = worth.sum()
+    return best
+
+
+@compiled
+def _open_or_close(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, k: int) -> bool:
+    """Close station k, or open it for all twins that gain by it while its hosting is free; False where neither can be.
+
+    The association is whole again afterwards.
+    """
+    held[:] = 0
+    for u in range(len(server)):
+        held[server[u]] += 1
+    if held[k] == 0:
+        for s in range(len(held)):
+            worth[s] = station_cost(costs, server, s)
+        worth[k] = costs.host  # charged already
+        return _move(costs, server, held, worth, k)
+    room = -len(server)
+    for s in range(len(held)):
+        room += costs.capacity[s] if s != k else 0
+    if room < 0:
+        return False
+    for u in range(len(server)):
+        if server[u] == k:
+            server[u] = -1
+    _fill_in(costs, server, held, k)
+    return True
+
+
+@compiled
+def _move_all(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
+    """Move single twins until none gains; held and worth (M,) are written; gives the cost."""
+    held[:] = 0
+    for u in range(len(server)):
+        held[server[u]] += 1
+    for k in range(len(held)):
+        worth[k] = station_cost(costs, server, k)
+    while _move(costs, server, held, worth, -1):
+        pass
+    return worth.sum()
+
+
+@compiled
+def _move(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, only: int) -> bool:
+    """One pass of moves of single twins, to the station `only` or, if -1, to any; whether one gained."""
+    num_users, num_stations = costs.slope.shape
+    least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
+    for u in range(num_users):
+        home = server[u]
+        if home == only:
+            continue
+        server[u] = -1
+        without = station_cost(costs, server, home)
+        target, gain, target_worth = home, least_gain, 0.0
+        for k in range(num_stations):
+            if k == home or held[k] >= costs.capacity[k] or (only >= 0 and k != only):
+                continue
+            server[u] = k
+            value = station_cost(costs, server, k)
+            if worth[home] + worth[k] - without - value > gain:
+                target, gain, target_worth = k, worth[home] + worth[k] - without - value, value
+        server[u] = target
+        if target != home:
+            worth[home], worth[target] = without, target_worth
+            held[home] -= 1
+            held[target] += 1
+            any_moved = True
+    return any_moved
+
+
+@compiled
+def _swap(costs: Costs, server: np.ndarray, worth: np.ndarray) -> bool:
+    """One pass of swaps of two twins; whether one gained."""
+    least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
+    for u in range(len(server)):
+        for v in range(u + 1, len(server)):
+            a, b = server[u], server[v]
+            if a == b:
+                continue
+            server[u], server[v] = b, a
+            at_a, at_b = station_cost(costs, server, a), station_cost(costs, server, b)
+            if worth[a] + worth[b] - at_a - at_b > least_gain:
+                worth[a], worth[b] = at_a, at_b
+                any_moved = True
+            else:
+                server[u], server[v] = a, b
+    return any_moved
