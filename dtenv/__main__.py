@@ -48,8 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
     options = parser.parse_args(arguments)
     try:
-        command = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
-        return command[options.command](options) or 0
+        run: dict[str, Any] = {
+            "list": _list,
+            "describe": _describe,
+            "score": _score,
+            "optimum": _optimum,
+            "render": _render,
+        }
+        return run[options.command](options) or 0
     except (ValueError, OSError) as error:
         print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else error, file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from dtenv.oracle.association_sets import best_partition, worth_of_sets
 from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
+from dtenv.scenario.association import AssociationScenario, Network
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_nearest import nearest_with_room
 from dtenv.tasks.association_slot import CERTIFICATE, Slot
@@ -54,6 +56,7 @@ def solve_slot(
     if constraints not in CONSTRAINTS:
         raise ValueError(f"constraints must be one of {', '.join(CONSTRAINTS)}, got {constraints!r}")
     problem = Problem(constants, slot, constraints == "penalised")
+    compile_kernels()
     with Search("association of one slot", time_limit, progress) as search:
         return solve(problem, search)
 
@@ -79,7 +82,20 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
         if columns.bound <= columns.value + CERTIFICATE:
             proof = "column generation, and every set of users that could be better"
     bound = max(columns.bound, columns.value) + CERTIFICATE  # as the columns' worth is known to that
-    return Solution(columns.best, columns.value, bound, proof, search.seconds)
+    value = -math.inf if columns.best is None else problem.value(columns.best)
+    return Solution(columns.best, value, bound, proof, search.seconds)
+
+
+@cache
+def compile_kernels() -> None:
+    """Solve a slot of two users, so that compiling does not count as searching."""
+    task = AssociationTask(AssociationScenario(network=Network(num_users=2, num_servers=2)))
+    task.begin(0, np.random.default_rng(0))
+    problem = Problem(task.constants[0], task.slot(), penalised=True)
+    with Search("kernels") as search:
+        columns = Columns(problem, _starts(problem), search)
+        columns.close(columns.generate(COARSE))
+        _enumerate(problem, search)
 
 
 def _enumerate(problem: Problem, search: Search) -> Solution:
@@ -89,7 +105,7 @@ def _enumerate(problem: Problem, search: Search) -> Solution:
     server = np.full(problem.num_users, -1, np.int64)
     if best_partition(np.array(worth), server) == -math.inf:
         return Solution(None, -math.inf, -math.inf, "infeasible: enumeration", search.seconds)
-    value = problem.worth(server)
+    value = problem.value(server)
     return Solution(server, value, value + CERTIFICATE, "enumeration", search.seconds)
 
 
@@ -135,6 +151,7 @@ def solve_episode(
     free["n_mig"] = 0.0
     actions: list[Any] = []
     values, bounds, dual = [], [], None
+    compile_kernels()
     with Search("clairvoyant bound", time_limit, progress) as search:
         for ahead in range(slots):
             slot = row.slot()

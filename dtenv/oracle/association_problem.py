@@ -10,7 +10,7 @@ import numpy as np
 from dtenv.allocation import work_arrays
 from dtenv.compiled import as_record
 from dtenv.oracle.association_sets import worth_of_sets
-from dtenv.tasks.association_slot import OPTIMAL, Slot, evaluate, new_terms
+from dtenv.tasks.association_slot import OBJECTIVE, OPTIMAL, SCORE, VIOLATIONS, Slot, Terms, evaluate, new_terms
 
 
 class Problem:
@@ -38,8 +38,18 @@ class Problem:
         """What an association (U,) is worth."""
         return math.fsum(self.worth_on(s, server == s) for s in range(self.num_servers))
 
+    def value(self, server: np.ndarray) -> float:
+        """What an association (U,) achieves in the environment's own sum, -inf if it may not be."""
+        totals = self._evaluate(server).totals[0]
+        if not self.penalised and totals[VIOLATIONS] > 0.0:
+            return -math.inf
+        return float(totals[SCORE if self.penalised else OBJECTIVE])
+
     def history(self, server: np.ndarray) -> np.ndarray:
         """The optimal γ (U,) of an association (U,)."""
+        return self._evaluate(server).history[0]
+
+    def _evaluate(self, server: np.ndarray) -> Terms:
         terms = new_terms(1, self.num_users, self.num_servers)
         evaluate(self.c, self.slot, server, *self.work, terms, 0)
-        return terms.history[0]
+        return terms

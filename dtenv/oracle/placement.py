@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.placement_costs import HARD, IGNORE, PENALISED, Costs, as_constants, check_slot, costs_of
+from dtenv.oracle.placement_costs import HARD, PENALISED, Costs, as_constants, check_slot, costs_of
 from dtenv.oracle.placement_enumeration import enumerate_all, worth
 from dtenv.oracle.placement_milp import BranchAndBound, Found, Part
 from dtenv.oracle.placement_start import search_start
@@ -84,7 +84,9 @@ def solve(
         return solution(None, -math.inf, -math.inf, f"infeasible: capacities hold {room} of {num_users} twins")
     if num_stations**num_users <= enumerated:
         server, value = enumerate_all(record, slot, penalised, hard)
-        proof = "enumeration" if server is not None else "infeasible: enumeration finds no association without late users"
+        proof = (
+            "enumeration" if server is not None else "infeasible: enumeration finds no association without late users"
+        )
         return solution(server, value, value, proof)
     nowhere = np.flatnonzero(np.isinf(costs.cost).all(axis=(1, 2)))
     if len(nowhere):

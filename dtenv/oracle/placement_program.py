@@ -89,7 +89,9 @@ class Program:
         ratio = np.full_like(self.slope, np.inf)
         np.divide(self.slope, self.weight[:, None], out=ratio, where=usable)
         self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)
-        self.convex = bool((ratio[usable] <= (1.0 + PROPORTIONAL) * np.broadcast_to(self.rho, ratio.shape)[usable]).all())
+        self.convex = bool(
+            (ratio[usable] <= (1.0 + PROPORTIONAL) * np.broadcast_to(self.rho, ratio.shape)[usable]).all()
+        )
         limit = self.costs.limit[self.user, self.station, self.level] / self.unit
         self.limit = np.where(limit >= self.most[self.station], np.inf, limit)
         self.timed = np.zeros_like(self.held)  # pairs that can be late
@@ -250,7 +252,9 @@ class Program:
         load = np.bincount(server, self.weight, self.num_stations)
         x[self.at["load"]] = load
         x[self.at["computing"]] = self.scale * self.rho * load**2 if self.convex else 0.0
-        x[self.at["product"]] = np.where(server[self.products[:, 0]] == self.products[:, 1], load[self.products[:, 1]], 0.0)
+        x[self.at["product"]] = np.where(
+            server[self.products[:, 0]] == self.products[:, 1], load[self.products[:, 1]], 0.0
+        )
         for (u, k), column in self.late_column.items():
             if server[u] == k:
                 level = held[k] - 1 if self.costs.by_count else 0
