@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
+import numpy as np
 import tyro
 from PIL import Image
 from tqdm import tqdm
@@ -26,6 +27,7 @@ from agents import ppo
 from agents.policy import Policy
 from agents.tracking import Tracker
 from benchmarks import plots
+from benchmarks.bounds import add_bounds, episode_bounds
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.reports import REPORTS, Report
 from benchmarks.statistics import ranking
@@ -58,6 +60,8 @@ class Demo:
     """PPO's environment steps where it can learn; with 0 the heuristics are compared alone"""
     seed: int = 1
     """of the training"""
+    bounds: bool = True
+    """whether to bound every held-out episode"""
     out: Path | None = None
     """where to write; by default runs/demo, runs/demo-placement or runs/demo-migration"""
 
@@ -92,15 +96,21 @@ def main(demo: Demo) -> None:
             policies.append(train(demo, scenario, out / "ppo.safetensors", curve, tracker))
         seeds = list(EVALUATION_SEEDS[: demo.episodes or report.demo_episodes])
         rows = evaluate(demo.env_id, policies, scenario, seeds)
-        table = ranking(rows, report.reference, report.figures)
+        proof = add_bounds(rows, seeds, episode_bounds(demo.env_id, scenario, seeds)) if demo.bounds else ""
+        bound = float(np.mean([row["bound"] for row in rows])) if demo.bounds else None
+        table = ranking(rows, report.reference, report.figures, report.zero)
         print_table(table, report, len(seeds))
+        if bound is not None:
+            tracker.log({"evaluation/bound": bound})
+            text = f"to bound: how far on the way from {report.zero}, 0, to the proven bound {bound:.4f} of any policy"
+            print(textwrap.fill(f"{text}, 1; proof: {proof}", 110))
         for line in table:
             tracker.log({f"evaluation/{line['agent']}": line["score"].mean})
 
         write_rows(out / "rows.csv", rows)
         files = {"rows.csv": "one row an episode and agent"}
         beside = [figure for figure in report.figures if figure.column in report.drawn]
-        plots.comparison(out / "comparison.png", table, about, beside)
+        plots.comparison(out / "comparison.png", table, about, beside, bound)
         files["comparison.png"] = "scores with intervals"
         if curve:
             write_rows(out / "learning_curve.csv", curve)
@@ -171,12 +181,15 @@ def print_table(table: Sequence[Mapping[str, Any]], report: Report, episodes: in
     print(f"\nscore a slot: mean over {episodes} held-out episodes and 95 % interval; all agents on the same episodes")
     head = f"{'':>2}  {'agent':<22}{'score':<28}{f'paired, minus {report.reference}':<28}"
     widths = [max(8, len(figure.short) + 2) for figure in report.figures]
+    bounded = "gap_to_bound" in table[0]
+    head += f"{'to bound':<10}" if bounded else ""
     print(head + "".join(f"{figure.short:>{w}}" for figure, w in zip(report.figures, widths, strict=True)))
     for place, line in enumerate(table, 1):
         difference = "" if line["agent"] == report.reference else f"{line['difference']:+.4f}"
         shown = [format(line[figure.column], figure.spec) for figure in report.figures]
         print(
             f"{place:>2}  {line['agent']:<22}{line['score']!s:<28}{difference:<28}"
+            + (f"{line['gap_to_bound'].mean:<10.3f}" if bounded else "")
             + "".join(f"{text:>{w}}" for text, w in zip(shown, widths, strict=True))
         )
     print(textwrap.fill("; ".join(f"{figure.short}: {figure.note}" for figure in report.figures), 110))

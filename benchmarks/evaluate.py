@@ -86,7 +86,7 @@ def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
-        "machine": f"{platform.machine()}, {platform.system()}, {_cores()} cores",
+        "machine": f"{platform.machine()}, {platform.system()}, {cores()} cores",
         "scenario": settings,
         "scenario_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
         **about,
@@ -98,7 +98,8 @@ def _module() -> list[str]:
     return [spec.name] if spec else [Path(sys.argv[0]).name]
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -29,15 +29,22 @@ def comparison(
     ranking: Sequence[Mapping[str, Any]],
     title: str,
     figures: Sequence[Figure],
+    bound: float | None = None,
     learned: Sequence[str] = ("ppo",),
 ) -> None:
-    """Score of every agent with its interval, best on top; figures beside it."""
+    """Score of every agent with its interval, best on top; figures beside it, and the bound that none can exceed."""
     lines = list(reversed(ranking))
     figure, axes = _axes(9.0, 0.6 + 0.45 * len(lines))
     worst = min(line["score"].low for line in lines if line["agent"] != "random")
     best = max(line["score"].high for line in lines)
+    best = best if bound is None else max(best, bound)
     left = worst - 0.15 * (best - worst)
-    columns = [(1.08 + 0.08 * i, shown) for i, shown in enumerate(figures)]
+    columns: list[tuple[str, list[str]]] = [
+        (shown.short, [format(line[shown.column], shown.spec) for line in lines]) for shown in figures
+    ]
+    if "gap_to_bound" in lines[0]:
+        columns.insert(0, ("to bound", [f"{line['gap_to_bound'].mean:.2f}" for line in lines]))
+    places = [1.09 + 0.09 * i for i in range(len(columns))]
 
     def beside(x: float, y: float, text: str, colour: str) -> None:
         axes.annotate(
@@ -46,16 +53,27 @@ def comparison(
 
     for y, line in enumerate(lines):
         score, colour = line["score"], ACCENT if line["agent"] in learned else INK
-        for x, shown in columns:
-            beside(x, y, format(line[shown.column], shown.spec), INK)
+        for x, (_, texts) in zip(places, columns, strict=True):
+            beside(x, y, texts[y], INK)
         if score.low < left:  # far below the rest: told in words, so that the rest can be told apart
             axes.annotate(f"◂ {score.mean:.3f}", (left, y), va="center", fontsize=9, color=MUTED)
             continue
         axes.plot([score.low, score.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
         axes.plot(score.mean, y, "o", color=colour, markersize=6)
         axes.annotate(f"{score.mean:.4f}", (score.mean, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
-    for x, shown in columns:
-        beside(x, len(lines) - 0.45, shown.short, MUTED)
+    for x, (head, _) in zip(places, columns, strict=True):
+        beside(x, len(lines) - 0.45, head, MUTED)
+    if bound is not None:
+        axes.axvline(bound, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.annotate(
+            f"proven bound {bound:.4f}",
+            (bound, -0.5),
+            (-4, 0),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=MUTED,
+        )
     axes.set(yticks=range(len(lines)), xlim=(left, best + 0.1 * (best - worst)), ylim=(-0.6, len(lines) - 0.3))
     axes.set_yticklabels([line["agent"] for line in lines])
     axes.set_xlabel("score a slot (mean and 95 % interval)", color=INK)

@@ -41,6 +41,10 @@ class Report:
     environment's, "violation_rate" the share of slots with any violation"""
     reference: str
     """agent whose scores are taken from all others', episode by episode"""
+    zero: str
+    """agent whose score counts 0 where the bound counts 1"""
+    bound: Mapping[str, Any] = field(default_factory=dict)
+    """settings of the environment's bounds"""
     levels: tuple[str, ...] = ()
     """agents that a learning curve is drawn against"""
     figures: tuple[Figure, ...]
@@ -72,6 +76,8 @@ REPORTS: dict[str, Report] = {
             *("latency", "cost", "migrations", "reward", "violation_rate"),
         ),
         reference="hysteresis",
+        zero="nearest",
+        bound={"plan": False, "time_limit": 120.0},
         levels=("nearest", "stay", "hysteresis", "local-search"),
         figures=(
             Figure("energy", "raw energy", "energy", ",.0f", "summed over servers, unshaped"),
@@ -92,6 +98,8 @@ REPORTS: dict[str, Report] = {
             *("latency_reward", "placement_cost", "hosts", "cost", "migrations", "reward", "violation_rate"),
         ),
         reference="greedy-add",
+        zero="nearest",
+        bound={"plan": False, "time_limit": 60.0},
         levels=("nearest", "greedy-add", "local-search"),
         figures=(
             Figure("system_cost", "system cost", "cost", ".3f", "latency and placement cost of (26)"),
@@ -114,6 +122,7 @@ REPORTS: dict[str, Report] = {
             *("cost", "migrations", "reward", "violation_rate"),
         ),
         reference="payback",
+        zero="never",
         levels=("never", "best-latency", "payback", "lookahead"),
         figures=(
             Figure("migrations", "migrations", "moves", ".1f", "migrations an episode", True),

@@ -63,8 +63,33 @@ def paired_ratio(rows: Sequence[Mapping[str, Any]], agent: str, reference: str, 
     return mean_interval(ours / theirs)
 
 
-def ranking(rows: Sequence[Mapping[str, Any]], reference: str, figures: Sequence[Figure] = ()) -> list[dict[str, Any]]:
-    """One line an agent, best score first: score with interval, difference to the reference in pairs, mean figures."""
+def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str, seed: int = 0) -> Interval:
+    """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval."""
+    ours, theirs = paired(rows, agent, zero, "score")
+    bounds = paired(rows, agent, agent, "bound")[0]
+    way, whole = ours - theirs, bounds - theirs
+
+    def ratio(way: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
+        return way.mean(axis=axis) / whole.mean(axis=axis)
+
+    mean = float(ratio(way, whole))
+    if agent == zero or len(way) < 2:
+        return Interval(mean, mean, mean)
+    rng = np.random.default_rng(seed)
+    result = stats.bootstrap(
+        (way, whole), ratio, paired=True, confidence_level=CONFIDENCE, n_resamples=5000, method="percentile", rng=rng
+    )
+    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def ranking(
+    rows: Sequence[Mapping[str, Any]], reference: str, figures: Sequence[Figure] = (), zero: str | None = None
+) -> list[dict[str, Any]]:
+    """One line an agent, best score first: score with interval, difference to the reference in pairs, mean figures.
+
+    Where rows have bounds, and `zero` is among the agents, also how far it is on the way from `zero` to them.
+    """
+    bounded = zero is not None and all("bound" in row for row in rows) and any(row["agent"] == zero for row in rows)
     lines = []
     for agent in dict.fromkeys(row["agent"] for row in rows):
         own = [row for row in rows if row["agent"] == agent]
@@ -74,6 +99,7 @@ def ranking(rows: Sequence[Mapping[str, Any]], reference: str, figures: Sequence
                 "score": mean_interval([row["score"] for row in own]),
                 "difference": paired_difference(rows, agent, reference),
             }
+            | ({"gap_to_bound": gap_to_bound(rows, agent, str(zero))} if bounded else {})
             | {figure.column: figure.mean(own) for figure in figures}
         )
     return sorted(lines, key=lambda line: -line["score"].mean)

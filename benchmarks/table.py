@@ -17,9 +17,10 @@ import tyro
 from tqdm import tqdm
 
 import agents
+from benchmarks.bounds import add_bounds, episode_bounds
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.reports import REPORTS
-from benchmarks.statistics import paired_ratio, ranking
+from benchmarks.statistics import mean_interval, paired_ratio, ranking
 from dtenv import presets
 from dtenv.scenario import Scenario
 
@@ -40,6 +41,8 @@ class Table:
     """held-out episodes of every agent on every scenario"""
     num_slots: int | None = None
     """slots of an episode"""
+    bounds: bool = True
+    """whether to bound every episode"""
     out: Path = Path("runs/table")
     """where to write"""
 
@@ -67,11 +70,14 @@ def main(table: Table) -> None:
                 policy = agents.load(name, table.env_id, scenario=scenario)
                 own += run_episodes(policy, table.env_id, scenario, seeds)
                 bar.update()
+            proof = add_bounds(own, seeds, episode_bounds(table.env_id, scenario, seeds)) if table.bounds else ""
             title = f"`{scenario.name}`"
             if table.servers or report.table_sites != (None,):
                 title += f", {report.sites[0]} = {scenario.num_sites}"
             lines += [f"{title}, {len(seeds)} held-out episodes of {scenario.value('num_slots')} slots:", ""]
             lines += [*markdown(table.env_id, own), ""]
+            if proof:
+                lines += [f"Bound: {mean_interval([row['bound'] for row in own[: len(seeds)]])}, by {proof}.", ""]
             rows += own
     record = manifest(*cells, episodes=len(seeds))
     table.out.mkdir(parents=True, exist_ok=True)
@@ -94,15 +100,21 @@ def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         head = next(figure.head for figure in report.figures if figure.column == ratio[0])
         heads.append(f"{head} / {ratio[1]}'s")
         rules.append("---")
+    ranked = ranking(rows, reference, report.figures, report.zero)
+    if "gap_to_bound" in ranked[0]:
+        heads.append(f"gap to bound (0 {report.zero}, 1 bound)")
+        rules.append("---")
     heads += [figure.head for figure in report.figures]
     rules += ["---:"] * len(report.figures)
     lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
-    for line in ranking(rows, reference, report.figures):
+    for line in ranked:
         cells = [line["agent"], str(line["score"])]
         cells.append("" if line["agent"] == reference else f"{line['difference']:+.4f}")
         if ratio:
             column, best = ratio
             cells.append("" if line["agent"] == best else f"{paired_ratio(rows, line['agent'], best, column):.3f}")
+        if "gap_to_bound" in line:
+            cells.append(f"{line['gap_to_bound']:.3f}")
         cells += [format(line[figure.column], figure.spec) for figure in report.figures]
         lines.append(f"| {' | '.join(cells)} |")
     return lines

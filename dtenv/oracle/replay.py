@@ -14,6 +14,7 @@ def row_of(task: Any, b: int) -> Any:
     for group in ("tape", "course", "state"):
         for own, of_task in zip(getattr(row, group, ()), getattr(task, group, ()), strict=True):
             own[0] = of_task[b]
+    row.obs[0], row.mask[0] = task.obs[b], task.mask[b]
     return row
 
 

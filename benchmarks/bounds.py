@@ -1,0 +1,47 @@
+"""Proven bounds of episodes, several at a time: what no policy's score can exceed on a seed."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.evaluate import cores
+from benchmarks.reports import REPORTS
+from dtenv.oracle import Solution, check_bound, episode_bound
+from dtenv.scenario import Scenario
+
+
+def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **settings: Any) -> list[Solution]:
+    """The clairvoyant bound of every seed's episode, in the seeds' order.
+
+    Args:
+        env_id: the environment.
+        scenario: what is fixed.
+        seeds: one an episode.
+        **settings: of the environment's solve_episode, beside those of benchmarks.reports.
+    """
+    solve = partial(episode_bound, env_id, scenario, **{**REPORTS[env_id].bound, **settings})
+    bar = partial(tqdm, total=len(seeds), desc="bounds", unit="episode", leave=False)
+    if len(seeds) == 1 or cores() == 1:
+        return [solve(seed) for seed in bar(seeds)]
+    # Not forked: a child of a process with threads may wait for ever for a lock that one of them held.
+    with ProcessPoolExecutor(min(cores(), len(seeds)), multiprocessing.get_context("spawn")) as pool:
+        return list(bar(pool.map(solve, seeds)))
+
+
+def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: Sequence[Solution]) -> str:
+    """Enter every row's bound into its column "bound"; returns how the bounds are proven.
+
+    Raises:
+        BoundExceeded: an agent scored more than a proven bound: an error of dtenv's.
+    """
+    bounds = {seed: solution.bound for seed, solution in zip(seeds, solutions, strict=True)}
+    for row in rows:
+        row["bound"] = bounds[row["seed"]]
+        check_bound(row["score"], row["bound"], f"{row['agent']} on seed {row['seed']} of {row['scenario']}")
+    return "; ".join(sorted({solution.proof for solution in solutions}))
