@@ -99,8 +99,20 @@ def _proof(costs: Costs) -> str:
 
 
 def least_cost(costs: Costs) -> float:
-    """What no association costs less than: every user alone on its best station, on as few hosts as hold all."""
-    alone = (costs.cost + (costs.slope * costs.weight[:, None])[:, :, None]).min(axis=(1, 2)).sum()
-    hosts = np.searchsorted(np.cumsum(-np.sort(-costs.capacity)), len(costs.weight)) + 1
-    least = float(alone + costs.host * hosts)
-    return least - ROUNDING * abs(least)
+    """What no association costs less than: every user where it is best for it, on any number of hosts that hold all.
+
+    Computing costs at least as much as each twin alone, and as Σ_k ρ_k S_k² with the least ρ_k and any split of the
+    weights, which is (Σ_i s_i)² / Σ_k 1 / ρ_k over the hosts (Cauchy-Schwarz).
+    """
+    weight = costs.weight[:, None]
+    alone = (costs.cost + (costs.slope * weight)[:, :, None]).min(axis=(1, 2)).sum()
+    ratio = np.full_like(costs.slope, np.inf)
+    np.divide(costs.slope, weight, out=ratio, where=np.isfinite(costs.cost).any(axis=2) & (weight > 0.0))
+    with np.errstate(divide="ignore"):
+        fastest = np.cumsum(-np.sort(-1.0 / ratio.min(axis=0)))
+    enough = np.cumsum(-np.sort(-costs.capacity)) >= len(weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        split = np.nan_to_num(costs.weight.sum() ** 2 / fastest, nan=0.0, posinf=0.0)
+    hosting = costs.host * np.arange(1, len(enough) + 1)
+    least = max(alone + hosting[enough][0], costs.cost.min(axis=(1, 2)).sum() + (hosting + split)[enough].min())
+    return float(least - ROUNDING * abs(least))
