@@ -1,25 +1,21 @@
-"""Exact optima of DTPlacementMA: the best association of a slot, and bounds of an episode (Lu 2021, eqs 18, 26)."""
+"""Exact optima of DTPlacementMA: the best association of a slot, and a bound and a plan of an episode (Lu 2021)."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-
-from dtenv.oracle.placement_costs import HARD, PENALISED, Costs, as_constants, check_slot, costs_of
-from dtenv.oracle.placement_enumeration import enumerate_all, worth
-from dtenv.oracle.placement_milp import BranchAndBound, Found, Part
-from dtenv.oracle.placement_start import search_start
+from dtenv.oracle.placement_costs import PENALISED, as_constants, check_slot, costs_of
+from dtenv.oracle.placement_episode import Lookahead
+from dtenv.oracle.placement_milp import Part
+from dtenv.oracle.placement_optimum import solve
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
+from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_slot import Slot
 
-ENUMERATED = 20_000
-"""Most associations that are all evaluated; beyond, the program is solved."""
-
 EXACT_PAIRS = 200
-"""Pairs of user and station up to which the default gap is EXACT_GAP."""
+"""Pairs of user and station up to which the default gap of a slot is EXACT_GAP."""
 
 EXACT_GAP, USUAL_GAP = 1e-9, 1e-5
 
@@ -33,7 +29,7 @@ def solve_slot(
     progress: bool = False,
     gap: float | None = None,
 ) -> Solution:
-    """The best association of one slot; hosts are exactly the stations with twins, as an idle host only costs.
+    """The best association of one slot (myopic); hosts are the stations with twins, as an idle host only costs.
 
     Args:
         constants: a task's record of constants, or `Constants`.
@@ -48,69 +44,54 @@ def solve_slot(
         A Solution whose action is server (N,).
 
     Raises:
+        TypeError: constants are neither.
         ValueError: a field is out of range, or gives costs without a value.
+        ModuleNotFoundError: HiGHS is needed and missing.
     """
     record, slot = as_constants(constants), check_slot(slot)
     if gap is None:
         gap = EXACT_GAP if slot.gain_db.size <= EXACT_PAIRS else USUAL_GAP
-    with Search("placement: slot", time_limit, progress) as search:
-        costs = costs_of(record, slot, deadlines)
-        return solve(record, slot, costs, deadlines, Part(search), gap)
+    _check_gap(gap)
+    with Search("placement, a slot", time_limit, progress) as search:
+        return solve(record, slot, costs_of(record, slot, deadlines), deadlines, Part(search), gap)
 
 
-def solve(
-    record: Any, slot: Slot, costs: Costs, deadlines: str, part: Part, gap: float, enumerated: int = ENUMERATED
+def solve_episode(
+    task: PlacementTask,
+    b: int = 0,
+    *,
+    horizon: int | None = None,
+    time_limit: float = 600.0,
+    progress: bool = False,
+    gap: float = 1e-4,
 ) -> Solution:
-    """The best association of a slot with given costs, inside a search.
+    """A plan of the next slots, and a bound of their mean score that holds for whoever knows all of them (clairvoyant).
+
+    Where moves cost nothing and the initial latency is always charged, slots do not depend on each other, and the plan
+    is optimal up to the slots' gaps. Else the bound takes slots after the first as if every twin had stayed
+    wherever it is.
 
     Args:
-        record: the constants.
-        slot: from `check_slot`.
-        costs: of `costs_of`, under the same deadlines.
-        deadlines: as in `solve_slot`.
-        part: what ends the search early.
-        gap: relative gap at which to stop.
-        enumerated: most associations that are all evaluated.
+        task: is left as it is.
+        b: the row.
+        horizon: slots ahead; by default to the episode's end.
+        time_limit: seconds, shared out among slots.
+        progress: whether to show a bar.
+        gap: relative gap at which a slot's search ends.
+
+    Returns:
+        A Solution whose action is server (horizon, N), to be played in action mode "association".
+
+    Raises:
+        ValueError: horizon is not from 1 to the slots left, or a number gives costs without a value.
+        ModuleNotFoundError: HiGHS is needed and missing.
     """
-    search, began = part.search, part.search.seconds
-    num_users, num_stations = slot.gain_db.shape
-    penalised, hard = deadlines == PENALISED, deadlines == HARD
-
-    def solution(server: np.ndarray | None, value: float, bound: float, proof: str) -> Solution:
-        return Solution(server, value, bound, proof, search.seconds - began)
-
-    room = int(costs.capacity.sum())
-    if room < num_users:
-        return solution(None, -math.inf, -math.inf, f"infeasible: capacities hold {room} of {num_users} twins")
-    if num_stations**num_users <= enumerated:
-        server, value = enumerate_all(record, slot, penalised, hard)
-        proof = (
-            "enumeration" if server is not None else "infeasible: enumeration finds no association without late users"
-        )
-        return solution(server, value, value, proof)
-    nowhere = np.flatnonzero(np.isinf(costs.cost).all(axis=(1, 2)))
-    if len(nowhere):
-        return solution(None, -math.inf, -math.inf, f"infeasible: user {nowhere[0]} is late wherever its twin is alone")
-
-    def cost_of(server: np.ndarray) -> float:
-        value, late = worth(record, slot, server, penalised)
-        return math.inf if hard and late else -value
-
-    server, _ = search_start(costs, [slot.access, slot.previous_server], part.over)
-    cost = cost_of(server)
-    found = Found(server if cost < math.inf else None, cost, least_cost(costs))
-    search.tell(-cost, -found.bound)
-    found = BranchAndBound(costs, found, cost_of, gap, part).run()
-    if found.bound == math.inf:
-        if costs.infinite:
-            raise ValueError("gain_db, wired_m and data_bits must leave an association of finite latency and energy")
-        return solution(None, -math.inf, -math.inf, "infeasible: MILP (HiGHS) has no association without late users")
-    proof = "MILP (HiGHS, perspective cuts)" if (costs.weight > 0.0).any() else "MILP (HiGHS)"
-    return solution(found.server, -found.cost, -found.bound, proof)
+    _check_gap(gap)
+    lookahead = Lookahead(task, b, horizon)
+    with Search("placement, an episode", time_limit, progress) as search:
+        return lookahead.solve(search, gap)
 
 
-def least_cost(costs: Costs) -> float:
-    """What no association costs less than: every user alone on its best station, on as few hosts as hold all."""
-    alone = (costs.cost + (costs.slope * costs.weight[:, None])[:, :, None]).min(axis=(1, 2)).sum()
-    hosts = np.searchsorted(np.cumsum(-np.sort(-costs.capacity)), len(costs.weight)) + 1
-    return float(alone + costs.host * hosts) * 1.0
+def _check_gap(gap: float) -> None:
+    if not 0.0 <= gap < math.inf:
+        raise ValueError(f"gap must be a finite number, not negative, got {gap!r}")

@@ -29,7 +29,10 @@ from dtenv.tasks.placement_slot import (
 from dtenv.tasks.uplink import DIRECT
 
 ROUNDING = 1e-12
-"""Relative error that sums of weights in another order may have: limits are raised by it, so that bounds stay bounds."""
+"""Relative error that sums in another order may have: limits are raised by it, so that bounds stay bounds."""
+
+DEAREST = 1e100
+"""Largest finite cost of a pair that is taken."""
 
 PENALISED, IGNORE, HARD = DEADLINES = ("penalised", "ignore", "hard")
 
@@ -132,10 +135,14 @@ def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bo
                 f"data_bits, update_bits, cycles_per_bit, gain_db, wired_m, compute_hz, alpha and beta must leave the "
                 f"{name} of user {u} on station {k} a number, not 0 * inf, inf / inf or inf - inf"
             )
-    if np.isinf(slope).any():
-        raise ValueError(f"compute_hz must leave latencies that a float can hold, got {slot.compute_hz.tolist()}")
+    dearest = max(np.where(np.isinf(cost), 0.0, cost).max(), slope.max() * max(1.0, weight.sum()))
+    if dearest > DEAREST:
+        raise ValueError(
+            f"gain_db, wired_m, data_bits and compute_hz must leave latencies and energies that cost at most "
+            f"{DEAREST:g}, or infinitely much, got {dearest:g}"
+        )
     infinite = np.isinf(cost) & (np.arange(levels) < slot.capacity[:, None])
-    nowhere = (np.isinf(cost).all(axis=(1, 2)) & infinite.any(axis=(1, 2))).nonzero()[0]
+    nowhere = np.flatnonzero(np.isinf(cost).all(axis=(1, 2)) & infinite.any(axis=(1, 2)))
     if len(nowhere):
         raise ValueError(
             f"gain_db, wired_m and data_bits must leave user {nowhere[0]} a station of finite latency and energy"

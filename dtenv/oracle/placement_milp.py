@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.oracle.placement_costs import Costs
-from dtenv.oracle.placement_program import COST_SCALE, Program
+from dtenv.oracle.placement_costs import ROUNDING, Costs
+from dtenv.oracle.placement_program import COST_SCALE, TOLERANCE, Program
 from dtenv.oracle.search import Search
 
-MARGIN = 1e-8
-"""What a bound gives away of COST_SCALE, for the tolerances (1e-12 of it) that HiGHS decides each node with."""
+MARGIN = 10.0 * TOLERANCE
+"""What a bound gives away a column and row of the program, in scaled costs, for HiGHS's tolerances."""
 
 ROUNDS = 30
 """Most rounds of cuts at the root."""
+
+ROUGH = 0.01
+"""Gap, of COST_SCALE, up to which a first association is looked for where none is at hand."""
 
 TANGENTS = 32
 """Tangents of each station's computing cost that the tree starts with, beside those that cuts at the root add."""
@@ -44,10 +47,11 @@ class Part:
     Args:
         search: the whole.
         seconds: for this part, from now on.
+        note: what to show beside its values.
     """
 
-    def __init__(self, search: Search, seconds: float = math.inf):
-        self.search = search
+    def __init__(self, search: Search, seconds: float = math.inf, note: str = ""):
+        self.search, self.note = search, note
         self._until = search.seconds + seconds
 
     @property
@@ -58,6 +62,10 @@ class Part:
     def over(self) -> bool:
         """Whether to stop."""
         return self.left == 0.0
+
+    def tell(self, cost: float, bound: float) -> None:
+        """Show the least cost and the best bound so far."""
+        self.search.tell(-cost, -bound, self.note)
 
 
 class BranchAndBound:
@@ -79,20 +87,26 @@ class BranchAndBound:
 
     def run(self) -> Found:
         """Search until the gap is proven, or the part is over."""
-        if self.closed():
-            return self.found
+        while not self.closed():
+            before = self.found.cost
+            self._search()
+            if before < math.inf:
+                break  # an association found only now gives a tighter program
+        return self.found
+
+    def _search(self) -> None:
+        """Cut at the root, tighten and branch once."""
         program = self._program(self.costs, None)
         relaxed = self._root(program)
         if relaxed is None or self.closed():
-            return self.found
+            return
         costs, most = self._tighten(program, relaxed)
         if self.part.over():
-            return self.found
+            return
         program = self._program(costs, most)
         self._grid(program)
         if self._root(program) is not None and not self.closed():
             self._branch(program)
-        return self.found
 
     def closed(self) -> bool:
         """Whether the gap is proven or the time is up; tells how things stand."""
@@ -120,7 +134,7 @@ class BranchAndBound:
         elif program is not None and self.part.search.seconds > self._told + 0.3:
             self._told = self.part.search.seconds
             bound = program.offset + event.data_out.mip_dual_bound / program.scale
-            self.part.search.tell(-self.found.cost, -max(bound, self.found.bound))
+            self.part.tell(self.found.cost, max(bound, self.found.bound))
 
     def _run(self, program: Program) -> Any:
         """Run the solver for the time left; gives its model status."""
@@ -131,7 +145,7 @@ class BranchAndBound:
     def _raise_bound(self, program: Program, scaled: float) -> None:
         """Take a bound of the program, less the margin; that of what the program leaves out is the cost at hand."""
         if math.isfinite(scaled):
-            slack = MARGIN * COST_SCALE / program.scale + 1e-13 * (abs(program.offset) + abs(self.found.bound))
+            slack = MARGIN * (program.num_columns + program.num_rows) / program.scale + ROUNDING * abs(program.offset)
             bound = min(self.found.cost, program.offset + scaled / program.scale - slack)
             self.found = self.found._replace(bound=max(self.found.bound, bound))
 
@@ -146,7 +160,7 @@ class BranchAndBound:
         relaxed = None
         for _ in range(ROUNDS):
             status = self._run(program)
-            if status == Status.kInfeasible:
+            if status in (Status.kInfeasible, Status.kUnboundedOrInfeasible):  # it is bounded
                 self._exhausted()
                 return None
             if status != Status.kOptimal:
@@ -201,12 +215,13 @@ class BranchAndBound:
         solver = program.solver
         program.integral()
         while not self.closed():
-            aim = 0.5 * self.gap * abs(self.found.cost) * program.scale if math.isfinite(self.found.cost) else 0.0
-            solver.setOptionValue("mip_rel_gap", 0.0 if math.isfinite(self.found.cost) else 0.5 * self.gap)
+            known = math.isfinite(self.found.cost)
+            aim = 0.5 * self.gap * abs(self.found.cost) * program.scale if known else ROUGH * COST_SCALE
+            solver.setOptionValue("mip_rel_gap", 0.0)
             solver.setOptionValue("mip_abs_gap", max(aim, 1e-9))
             self._offer(program)
             status = self._run(program)
-            if status == Status.kInfeasible:
+            if status in (Status.kInfeasible, Status.kUnboundedOrInfeasible):
                 self._exhausted()
                 return
             info = solver.getInfo()
@@ -218,7 +233,7 @@ class BranchAndBound:
             cost = self.cost_of(server)
             if cost < self.found.cost:
                 self.found = Found(server, cost, min(self.found.bound, cost))
-            if status != Status.kOptimal:
+            if status != Status.kOptimal or (not known and cost < math.inf):
                 return
             for k, load in enumerate(np.bincount(server, program.weight, program.num_stations)):
                 program.tangent(k, load)

@@ -2,10 +2,12 @@
 
 Variables, of user i, station k and level l of `Costs` (l tells how many twins a station has where that matters):
 a_ikl, whether the twin is there; z_kl, whether the station hosts at that level; S_k = Σ s_i a_ikl, its computing
-weight; late_ik ≤ a_ik, whether the twin is there too late, with Σ_k late_ik binary. Computing costs Σ_i slope_ik a_ik S_k.
-Where slopes are in proportion to weights this is ρ_k S_k², whose tangents t_k >= ρ_k (2 s S_k - s² z_k) are valid for
-every s (perspective cuts: a station without twins pays nothing) and exact at S_k = s. Else (initial latency charged
-on change) it is Σ slope_ik w_ik with w_ik for the product a_ik S_k, exact where a is whole, and Σ_i s_i w_ik = S_k².
+weight; late_ik <= a_ik, whether the twin is there too late, with Σ_k late_ik binary.
+
+Computing costs Σ_i slope_ik a_ik S_k. Where slopes are in proportion to weights this is ρ_k S_k², whose tangents
+t_k >= ρ_k (2 s S_k - s² z_k) are valid for every s (perspective cuts: a station without twins pays nothing) and exact
+at S_k = s. Else (initial latency charged on change) it is Σ slope_ik w_ik with w_ik for the product a_ik S_k, exact
+where a is whole, and Σ_i s_i w_ik = S_k².
 """
 
 from __future__ import annotations
@@ -22,8 +24,14 @@ TOLERANCE = 1e-9
 COST_SCALE = 1e3
 """What the costs that depend on the association are scaled to."""
 
+LEAST_SPREAD = 1e-4
+"""Share of all costs that at least counts as dependent on the association, so that rounding is not blown up."""
+
 PROPORTIONAL = 1e-10
-"""Relative deviation up to which slopes count as in proportion to weights; the least proportion is then taken."""
+"""Relative deviation up to which slopes count as in proportion to weights."""
+
+LEAST_TANGENT = 1e-3
+"""Tangents at less weight matter little, and have coefficients that HiGHS would drop."""
 
 CUT = 1e-7
 """Least violation of a cut worth adding, in scaled costs or weights."""
@@ -64,20 +72,21 @@ class Program:
         own = costs.cost + (self.slope * self.weight[:, None])[:, :, None]  # at least, as its own weight is on it
         lowest = own.min(axis=(1, 2))
         self.offset = float(lowest.sum())
-        allowed = np.isfinite(own)
-        spread = np.where(allowed, own, 0.0).max(axis=(1, 2)).sum() - self.offset
-        if np.isfinite(least):
-            spread = max(0.0, least - self.offset)
-            allowed &= own - lowest[:, None, None] <= spread + 1e-9 * (1.0 + abs(least))
-        self.scale = COST_SCALE / spread if spread > 1e-300 else 1.0
+        allowed: np.ndarray = np.isfinite(own)
+        dearest = least if np.isfinite(least) else np.where(allowed, own, lowest[:, None, None]).max(axis=(1, 2)).sum()
+        spread = max(0.0, dearest - self.offset)
+        allowed &= own - lowest[:, None, None] <= spread + 1e-9 * (abs(dearest) + abs(self.offset))
+        spread = max(spread, LEAST_SPREAD * (abs(dearest) + abs(self.offset)))
+        self.scale = COST_SCALE / spread if spread > 0.0 else 1.0
         self.pairs = np.argwhere(allowed)
         self.user, self.station, self.level = self.pairs.T
-        self.held = allowed.any(axis=2)  # (N, M)
+        self.held = np.array(allowed.any(axis=2))  # (N, M)
         self.most = largest_weight(self.weight, self.held, costs.capacity) * (1.0 + TOLERANCE)
         if most is not None:
             self.most = np.minimum(self.most, most)
         self.solver = new_solver()
         self._rows: list[tuple[float, float, Any, Any]] = []
+        self.num_rows = 0
         self._seen: set[tuple[int, float]] = set()
         self._classify()
         self._make_columns(lowest)
@@ -88,10 +97,8 @@ class Program:
         usable = self.held & (self.weight[:, None] > 0.0)
         ratio = np.full_like(self.slope, np.inf)
         np.divide(self.slope, self.weight[:, None], out=ratio, where=usable)
-        self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)
-        self.convex = bool(
-            (ratio[usable] <= (1.0 + PROPORTIONAL) * np.broadcast_to(self.rho, ratio.shape)[usable]).all()
-        )
+        self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)  # the least, as rounding tells them apart
+        self.convex = bool((~usable | (ratio <= (1.0 + PROPORTIONAL) * self.rho)).all())
         limit = self.costs.limit[self.user, self.station, self.level] / self.unit
         self.limit = np.where(limit >= self.most[self.station], np.inf, limit)
         self.timed = np.zeros_like(self.held)  # pairs that can be late
@@ -142,6 +149,7 @@ class Program:
     def flush(self) -> int:
         """Hand collected rows to the solver; how many."""
         rows, self._rows = self._rows, []
+        self.num_rows += len(rows)
         if rows:
             sizes = np.array([len(index) for _, _, index, _ in rows])
             self.solver.addRows(
@@ -198,31 +206,30 @@ class Program:
         for u, k in np.argwhere(self.timed).tolist():
             room = self.most[k] - np.minimum(self.limit[self.pair_columns[u, k]], self.most[k])
             self.room[u, k] = room
-            self.add(-np.inf, 0.0, *self._in_time(u, k, 1.0), (self.at["load"][k], 1.0), self._hosted(k))
+            self.add(-np.inf, 0.0, *self._in_time(u, k), (self.at["load"][k], 1.0), self._hosted(k))
 
     def _hosted(self, k: int) -> tuple[Any, Any]:
         return self.host_columns(k), -self.most[k]
 
-    def _in_time(self, u: int, k: int, share: float) -> list[tuple[Any, Any]]:
-        """Terms of (most_k - limit_ik) (a_ik - late_ik), times a share."""
-        terms = [(self.pair_columns[u, k], share * self.room[u, k])]
+    def _in_time(self, u: int, k: int) -> list[tuple[Any, Any]]:
+        """Terms of (most_k - limit_ik) (a_ik - late_ik)."""
+        terms: list[tuple[Any, Any]] = [(self.pair_columns[u, k], self.room[u, k])]
         if self.soft:
-            terms.append((self.late_column[u, k], -share * self.room[u, k].max()))
+            terms.append((self.late_column[u, k], -self.room[u, k].max()))
         return terms
 
     def tangent(self, k: int, weight: float) -> None:
         """Collect the tangent of station k's computing cost at a weight, but for one that stands."""
         key = (k, float(f"{weight:.12g}"))
-        if weight <= 1e-9 or key in self._seen or (self.convex and self.rho[k] <= 0.0):
+        if weight <= LEAST_TANGENT or key in self._seen or (self.convex and self.rho[k] <= 0.0):
             return
         self._seen.add(key)
-        z, load = (self.host_columns(k), weight), (self.at["load"][k], -2.0)  # divided by the weight, for its scale
+        factor, here = 1.0, self.products[:, 1] == k
+        left = self.at["product"][here], self.weight[self.products[here, 0]]
         if self.convex:
-            left = self.at["computing"][k], 1.0 / (self.scale * self.rho[k] * weight)
-        else:
-            here = self.products[:, 1] == k
-            left = self.at["product"][here], self.weight[self.products[here, 0]] / weight
-        self.add(0.0, np.inf, left, z, load)
+            factor, left = self.scale * self.rho[k], (self.at["computing"][k], 1.0)
+        z, load = self.host_columns(k), self.at["load"][k]
+        self.add(0.0, np.inf, left, (load, -2.0 * factor * weight), (z, factor * weight**2))
 
     def integral(self) -> None:
         """Ask for whole a, z and Σ_k late_ik."""
@@ -252,14 +259,13 @@ class Program:
         load = np.bincount(server, self.weight, self.num_stations)
         x[self.at["load"]] = load
         x[self.at["computing"]] = self.scale * self.rho * load**2 if self.convex else 0.0
-        x[self.at["product"]] = np.where(
-            server[self.products[:, 0]] == self.products[:, 1], load[self.products[:, 1]], 0.0
-        )
-        for (u, k), column in self.late_column.items():
+        users, stations = self.products.T
+        x[self.at["product"]] = np.where(server[users] == stations, load[stations], 0.0)
+        for (u, k), late in self.late_column.items():
             if server[u] == k:
                 level = held[k] - 1 if self.costs.by_count else 0
-                x[column] = float(load[k] * self.unit > self.costs.limit[u, k, level])
-                x[self.at["any_late"][u]] = x[column]
+                x[late] = float(load[k] * self.unit > self.costs.limit[u, k, level])
+                x[self.at["any_late"][u]] = x[late]
         return x
 
     def separate(self, x: np.ndarray) -> int:
@@ -281,15 +287,16 @@ class Program:
     def _mix(self, k: int, x: np.ndarray, host: float, load: float) -> None:
         """Collect the mixing inequality of station k's deadlines that a solution violates most.
 
-        With the rooms r = most_k - limit_ik of users in falling order, S_k <= most_k z_k - Σ_j (r_j - r_{j+1}) in_time_j
-        for any subset of them: of those in time the one with the largest room already asks for as much.
+        With the rooms r = most_k - limit_ik of users in falling order, for any subset of them,
+        S_k <= most_k z_k - Σ_j (r_j - r_{j+1}) in_time_j: of those in time the first already asks for as much.
         """
-        users = sorted((u for u in np.flatnonzero(self.timed[:, k])), key=lambda u: -self.room[u, k].min())
-        chain, highest, short = [], 0.0, load - self.most[k] * host
+        users = sorted(np.flatnonzero(self.timed[:, k]).tolist(), key=lambda u: -self.room[u, k].min())
+        chain: list[tuple[int, float]] = []
+        highest, short = 0.0, load - self.most[k] * host
         for u in users:
             share = x[self.pair_columns[u, k]].sum() - (x[self.late_column[u, k]] if self.soft else 0.0)
             if share > highest + 1e-6:
-                chain.append((u, self.room[u, k].min()))
+                chain.append((u, float(self.room[u, k].min())))
                 highest = share
         if len(chain) < 2:
             return

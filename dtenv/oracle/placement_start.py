@@ -14,7 +14,7 @@ from dtenv.compiled import compiled
 from dtenv.oracle.placement_costs import Costs
 
 KICKS = 8
-"""Descents from the best association with some twins moved at random."""
+"""Descents, by default, from the best association with some twins moved at random."""
 
 KICKED = 0.15
 """Share of twins that a kick moves."""
@@ -23,30 +23,44 @@ LEAST_GAIN = 1e-12
 """What a change must gain, as a share of the costs."""
 
 
-def search_start(costs: Costs, starts: list[np.ndarray], over: Callable[[], bool]) -> tuple[np.ndarray, float]:
+def search_start(
+    costs: Costs, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
+) -> tuple[np.ndarray, float]:
     """A locally best association (N,) that capacities allow, and its cost, inf where it is forbidden.
 
     Args:
         costs: of the slot; capacities hold all users.
         starts: associations to begin from beside a greedy one; -1, or a station without room, leaves the twin to greed.
         over: whether to stop after the descent at hand.
+        kicks: descents from the best with some twins moved at random.
     """
     finite = np.isfinite(costs.cost)
     spread = np.where(finite, costs.cost, 0.0).max() + costs.host + costs.slope.max() * costs.weight.sum()
     dear = 10.0 * len(costs.weight) * (spread + 1e-300)  # above what any allowed association costs
     cost = np.where(finite, costs.cost, dear)
     late = costs.late if np.isfinite(costs.late) else dear
-    bounded = Costs(cost, *costs[1:4], late, *costs[5:])
+    bounded = costs._replace(cost=cost, late=late)
+    rng, moved = np.random.default_rng(0), max(1, int(KICKED * len(costs.weight)))
     begin = [np.full(len(costs.weight), -1), *starts]
     best, least = np.empty(0, np.int64), np.inf
-    for number in range(len(begin) + KICKS):
+    for number in range(len(begin) + kicks):
         server = best.copy() if number >= len(begin) else np.array(begin[number], dtype=np.int64)
-        value = _descend(bounded, server, number - len(begin))
+        kick = rng.integers(costs.slope.shape, size=(moved if number >= len(begin) else 0, 2))
+        value = _descend(bounded, server, kick)
         if value < least:
             best, least = server, value
         if over():
             break
     return best, least if least < dear else np.inf
+
+
+@compiled
+def association_cost(costs: Costs, server: np.ndarray) -> float:
+    """What an association (N,) costs."""
+    total = 0.0
+    for k in range(costs.slope.shape[1]):
+        total += station_cost(costs, server, k)
+    return total
 
 
 @compiled
@@ -71,8 +85,8 @@ def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
 
 
 @compiled
-def _descend(costs: Costs, server: np.ndarray, seed: int) -> float:
-    """Improve `server` in place, from wherever it is, after a random kick if the seed is not negative; gives its cost."""
+def _descend(costs: Costs, server: np.ndarray, kick: np.ndarray) -> float:
+    """Improve `server` in place, after moves (…, 2) of users to stations where these have room; gives its cost."""
     num_users, num_stations = costs.slope.shape
     held, worth = np.zeros(num_stations, np.int64), np.zeros(num_stations)
     for u in range(num_users):
@@ -81,9 +95,12 @@ def _descend(costs: Costs, server: np.ndarray, seed: int) -> float:
         else:
             server[u] = -1
     _fill_in(costs, server, held, -1)
-    if seed >= 0:
-        np.random.seed(seed)
-        _kick(costs, server, held)
+    for move in range(len(kick)):
+        u, k = kick[move]
+        if held[k] < costs.capacity[k]:
+            held[server[u]] -= 1
+            held[k] += 1
+            server[u] = k
     return _settle(costs, server, held, worth)
 
 
@@ -112,18 +129,6 @@ def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) ->
                 best, least = k, added
         server[u] = best
         held[best] += 1
-
-
-@compiled
-def _kick(costs: Costs, server: np.ndarray, held: np.ndarray) -> None:
-    """Move some twins at random to wherever there is room; held (M,) counts those of every station."""
-    num_users, num_stations = costs.slope.shape
-    for _ in range(max(1, int(KICKED * num_users))):
-        u, k = np.random.randint(num_users), np.random.randint(num_stations)
-        if held[k] < costs.capacity[k]:
-            held[server[u]] -= 1
-            held[k] += 1
-            server[u] = k
 
 
 @compiled

@@ -1,0 +1,147 @@
+"""Several slots of DTPlacementMA ahead: exact where moves are free, else a plan by local search and a relaxed bound."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.oracle.placement_costs import PENALISED, as_constants, check_slot, costs_of
+from dtenv.oracle.placement_milp import Part
+from dtenv.oracle.placement_optimum import solve, solve_relaxed
+from dtenv.oracle.placement_start import LEAST_GAIN, association_cost, search_start
+from dtenv.oracle.search import Search
+from dtenv.oracle.solution import Solution
+from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.placement_slot import (
+    SCORE,
+    STATION_TERMS,
+    TRANSMITTING,
+    USER_TERMS,
+    WEIGHT,
+    Slot,
+    add_loads,
+    twin_score,
+)
+from dtenv.tasks.placement_step import ASSOCIATION
+from dtenv.tasks.uplink import DIRECT
+
+SWEEPS = 8
+"""Most sweeps over the slots of a plan to improve it."""
+
+
+class Lookahead:
+    """The slots that one row of a task decides next.
+
+    Args:
+        task: is left as it is.
+        b: the row.
+        horizon: slots ahead; None for all that are left.
+
+    Raises:
+        ValueError: there are not so many slots left.
+    """
+
+    def __init__(self, task: PlacementTask, b: int, horizon: int | None):
+        left = task.scenario.episode.num_slots + 1 - int(task.state.slot[b])
+        wanted = left if horizon is None else horizon
+        if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or not 1 <= wanted <= left:
+            raise ValueError(f"horizon must be a whole number from 1 to the {left} slots left, got {horizon!r}")
+        self.horizon, self._from, self._row = int(wanted), task, b
+        self.record = as_constants(task.constants[0])
+        self.coupled = bool(self.record["move_cost"] > 0.0 or self.record["initial_on_change"])
+        start = self._copy()
+        self.before = start.state.server[0].copy()
+        self.slots = []  # with the past of twins that never move
+        for _ in range(self.horizon):
+            self.slots.append(check_slot(Slot(*(field.copy() for field in start.slot()))))
+            start.advance(self.before[None].copy())
+
+    def _copy(self) -> PlacementTask:
+        """A task of one row that takes associations, in the state of the row."""
+        copy, b = PlacementTask(self._from.scenario), self._row
+        for mine, theirs in ((copy.tape, self._from.tape), (copy.state, self._from.state)):
+            for to, of in zip(mine, theirs, strict=True):
+                to[0] = of[b]
+        for to, of in zip(copy.fixed, self._from.fixed, strict=True):
+            to[:] = of
+        copy.constants[:] = self._from.constants
+        copy.mode = ASSOCIATION
+        return copy
+
+    def slot_after(self, t: int, server: np.ndarray) -> Slot:
+        """Slot t if the slot before ended with the association server (N,)."""
+        return self.slots[t]._replace(previous_server=np.ascontiguousarray(server))
+
+    def replay(self, plan: np.ndarray) -> float:
+        """Mean score of a plan (horizon, N) in the task itself."""
+        task, total = self._copy(), 0.0
+        for server in plan:
+            task.advance(server[None].copy())
+            total += float(task.terms.totals[0, SCORE])
+        return total / len(plan)
+
+    def solve(self, search: Search, gap: float) -> Solution:
+        """The plan and the bound, as `solve_episode` says."""
+        plan, bounds, proofs = np.empty((self.horizon, len(self.before)), np.int64), [], set()
+        total, before = 0.0, self.before
+        for t in range(self.horizon):
+            part = Part(search, search.left / (self.horizon - t), f"slot {t + 1} of {self.horizon}")
+            slot = self.slot_after(t, before)
+            costs = costs_of(self.record, slot)
+            if self.coupled and t > 0:
+                found = solve_relaxed(costs_of(self.record, slot, settled=True), part, gap, [before])
+            else:
+                found = solve(self.record, slot, costs, PENALISED, part, gap)
+            if found.action is None:
+                return Solution(None, -math.inf, found.bound, found.proof, search.seconds)
+            plan[t] = found.action
+            if self.coupled and t > 0:
+                plan[t] = search_start(costs, [before, found.action], part.over)[0]
+            bounds.append(found.bound)
+            proofs.add(found.proof)
+            total, before = total - association_cost(costs, plan[t]), plan[t]
+            search.tell(total / (t + 1), float(np.mean(bounds)), part.note)
+        if self.coupled:
+            self._improve(plan, search)
+        achieved = self.replay(plan)
+        proof = f"sum over slots: {', '.join(sorted(proofs))}"
+        if self.coupled and self.horizon > 1:
+            proof += "; after the first as if no twin had moved"
+        return Solution(plan, achieved, max(achieved, float(np.mean(bounds))), proof, search.seconds)
+
+    def _improve(self, plan: np.ndarray, search: Search) -> None:
+        """Improve one slot of the plan after another, in view of the slots before and after it."""
+        improved, sweep = True, 0
+        while improved and sweep < SWEEPS and not search.over:
+            improved, sweep = False, sweep + 1
+            for t in range(self.horizon):
+                before = plan[t - 1] if t > 0 else self.before
+                costs = costs_of(self.record, self.slot_after(t, before))
+                starts = [plan[t].copy(), before.copy()]
+                if t + 1 < self.horizon:
+                    starts.append(plan[t + 1].copy())
+                    moving = np.zeros(len(before))
+                    _cost_of_moving(self.record, self.slots[t + 1], plan[t + 1], moving)
+                    elsewhere = np.arange(costs.slope.shape[1]) != plan[t + 1][:, None]
+                    costs = costs._replace(cost=costs.cost + (moving[:, None] * elsewhere)[:, :, None])
+                least = association_cost(costs, plan[t])
+                server, cost = search_start(costs, starts, lambda: search.over, kicks=0)
+                if cost < least - LEAST_GAIN * abs(least):
+                    plan[t], improved = server, True
+
+
+@compiled
+def _cost_of_moving(c: Any, slot: Slot, server: np.ndarray, moving: np.ndarray) -> None:
+    """What a slot's score loses where twins (N,) had to move to their stations rather than stay there."""
+    users, loads = np.zeros((USER_TERMS, len(server))), np.zeros((STATION_TERMS, slot.gain_db.shape[1]))
+    add_loads(c, slot, server, loads)
+    stayed = Slot(*slot[:7], server, *slot[8:])
+    moved = Slot(*slot[:7], np.full(len(server), -1), *slot[8:])
+    for u in range(len(server)):
+        k = server[u]
+        weight, transmitting = loads[WEIGHT, k], loads[TRANSMITTING, k if c.access == DIRECT else slot.access[u]]
+        moving[u] = twin_score(c, stayed, u, k, weight, transmitting, users)
+        moving[u] -= twin_score(c, moved, u, k, weight, transmitting, users)
