@@ -142,7 +142,7 @@ def random_joint(seed):
 def check_many_joint(seeds):
     refused, short, above = np.array([random_joint(seed) for seed in seeds]).T
     assert refused.mean() > 0.2
-    assert (short < 1e-9).mean() > 0.85  # plans are nearly always the best
+    assert (short < 1e-9).mean() > 0.97  # plans are nearly always the best
     assert np.median(above) < 1e-3
 
 
@@ -171,7 +171,7 @@ def test_twins_change_places_where_there_is_a_free_seat_and_never_where_every_se
     task.state.loads[:] = 1.0
     found = solve_episode(task)
     assert found.action.tolist() == [[0, 1] if room == 2 else [1, 0]] * 3
-    assert found.gap == pytest.approx(0.0, abs=1e-9)
+    assert found.gap <= tolerance(found.bound)
 
 
 @pytest.mark.parametrize("preset", MIGRATION)

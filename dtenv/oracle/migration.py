@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.oracle.migration_focal import best_path, tabulate_focal
-from dtenv.oracle.migration_joint import JointSearch
+from dtenv.oracle.migration_joint import JointSearch, load_kernels
 from dtenv.oracle.migration_row import alone, play, slots_ahead
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
@@ -65,8 +65,10 @@ def solve_episode(
         ValueError: there is no such row, its episode has not begun or is over, horizon is less than 1, or time_limit
             is not positive.
     """
+    slots = slots_ahead(task, b, horizon)
+    if task.joint:
+        load_kernels()
     with Search("episode", time_limit, progress) as search:
-        slots = slots_ahead(task, b, horizon)
         if task.joint:
             joint = JointSearch(task, b, slots, search)
             joint.run()

@@ -69,6 +69,7 @@ def relax(
     moving: np.ndarray,
     server: np.ndarray,
     prices: np.ndarray,
+    finest: int,
     likely: np.ndarray,
     choice: np.ndarray,
     path: np.ndarray,
@@ -86,6 +87,7 @@ def relax(
         moving: prices of moves (M, M, N).
         server: stations (N,) to begin from.
         prices: λ (H, M, N).
+        finest: parts of ranges of load that are not told apart, a power of two.
         likely: parts of ranges (H, M) looked at first; updated.
         choice: work array (H, M, N) of integers.
         path: users' stations (H, N), written.
@@ -106,6 +108,7 @@ def relax(
                     weight,
                     seats,
                     penalty,
+                    finest,
                     likely[h, k],
                     work,
                     order,

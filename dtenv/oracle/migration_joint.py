@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -10,19 +11,22 @@ from dtenv.compiled import compiled
 from dtenv.oracle.migration_dual import relax
 from dtenv.oracle.migration_plan import grant, marginal_worth, replan
 from dtenv.oracle.migration_row import alone, fill_prices, play
-from dtenv.oracle.migration_seats import load_levels, tabulate
+from dtenv.oracle.migration_seats import PARTS, load_levels, tabulate
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import tolerance
 from dtenv.scenario.edge import SLICE
+from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.migration_step import named
 
-MOMENTUM = 0.7
+MOMENTUM = 0.85
 """Share of the last step's direction that the next one keeps."""
 PATIENCE, SHORTER, SHORTEST = 20, 0.7, 1e-3
 """Steps without a better bound after which steps get shorter, by which factor, and down to where."""
 REPLANNED_EVERY = 50
 """Steps between plans made of the users' paths."""
+SHAKES = 100
+"""Disturbances of the best plan once the bound has come to rest."""
 
 
 class JointSearch:
@@ -48,6 +52,7 @@ class JointSearch:
         self._moving = np.empty((stations, stations, users))
         prepare(self._arrays, self._first, self._load, self._table, self._moving)
         self._prices, self._slope = np.empty((2, slots, stations, users))
+        self._finest = PARTS
         self._likely = np.zeros((slots, stations), np.int64)
         self._choice = np.empty((slots, stations, users), np.int64)
         self._path = np.empty((slots, users), np.int64)
@@ -74,7 +79,8 @@ class JointSearch:
         """Search until the bound is met, is no longer lowered, or the search is over."""
         if self.closed:
             return
-        self._replan(self.plan.copy())
+        in_order = np.arange(self.plan.shape[1])
+        self._replan(self.plan.copy(), in_order)
         set_marginal_worth(self._arrays, self._first, self.plan, self._prices)
         scale = float(self._path.size)
         best, direction = self._prices.copy(), np.zeros_like(self._prices)
@@ -86,23 +92,28 @@ class JointSearch:
                 self.bound = max(bound, self.value)  # which it is below by rounding alone
                 best[:] = self._prices
             if step % REPLANNED_EVERY == 0 and not self.closed:
-                self._replan_paths()
+                self._replan(self._granted(self._path), in_order)
             self._search.tell(self.value, self.bound)
             if self.closed or self._search.over:
                 return
             step += 1
             if idle > PATIENCE:
                 length, idle = SHORTER * length, 0
+                self._finest = max(1, self._finest // 2)
                 self._prices[:] = best
                 direction[:] = 0.0
                 continue
             direction *= MOMENTUM
             direction += self._slope
             norm = float((direction * direction).sum())
-            if norm == 0.0:
-                return
+            if norm == 0.0:  # the least bound, but for ranges of load that can be told apart
+                if self._finest == 1:
+                    break
+                self._finest //= 2
+                continue
             self._prices -= length * scale * (bound - self.value) / norm * direction
-        self._replan_paths()
+        self._replan(self._granted(self._path), in_order)
+        self._shake()
 
     def _relax(self) -> float:
         return relax(
@@ -115,26 +126,42 @@ class JointSearch:
             self._moving,
             self._server,
             self._prices,
+            self._finest,
             self._likely,
             self._choice,
             self._path,
             self._slope,
         )
 
-    def _replan_paths(self) -> None:
-        plan = np.empty_like(self._path)
-        grant(self._path, self._server, self._seats, plan)
-        self._replan(plan)
+    def _shake(self) -> None:
+        """Disturb the best plan a little, time and again, and replan."""
+        rng, (slots, users) = np.random.default_rng(0), self.plan.shape
+        stations = len(self._moving)
+        for _ in range(SHAKES if users > 1 else 0):
+            if self.closed or self._search.over:
+                return
+            first, second = rng.choice(users, 2, replace=False)
+            start = int(rng.integers(slots))
+            when = slice(start, int(rng.integers(start, slots)) + 1)
+            requests = self.plan.copy()
+            requests[when, first] = self.plan[when, second] if rng.random() < 0.5 else rng.integers(stations)
+            requests[when, second] = self.plan[when, first] if rng.random() < 0.5 else rng.integers(stations)
+            self._replan(self._granted(requests), rng.permutation(users))
 
-    def _replan(self, plan: np.ndarray) -> None:
-        """Let one user after another replan until none gains, and keep the plan if it is the best."""
-        users, content, user = plan.shape[1], 0, 0
+    def _granted(self, requests: np.ndarray) -> np.ndarray:
+        plan = np.empty_like(requests)
+        grant(requests, self._server, self._seats, plan)
+        return plan
+
+    def _replan(self, plan: np.ndarray, order: np.ndarray) -> None:
+        """Let users replan in turn until none gains, and keep the plan if it is the best."""
+        users, content, turn = plan.shape[1], 0, 0
         while content < users and not self._search.over:
             rise = replan_one(
                 self._arrays,
                 self._first,
                 self._moving,
-                user,
+                order[turn],
                 plan,
                 self._server,
                 self._room[0],
@@ -143,10 +170,21 @@ class JointSearch:
                 self._next,
             )
             content = 0 if rise > 0.0 else content + 1
-            user = (user + 1) % users
+            turn = (turn + 1) % users
         value = float(play(self._task, self._b, plan).mean())
         if value > self.value:
             self.value, self.plan, self.bound = value, plan, max(value, self.bound)
+
+
+@cache
+def load_kernels() -> None:
+    """Compile or load all that a search runs, so that no time limit is spent on it."""
+    scenario = MigrationScenario().override(control="joint", num_users=2, num_stations=2, num_slots=1)
+    task = MigrationTask(scenario)
+    task.begin(0, np.random.default_rng(0))
+    with Search("") as search:
+        joint = JointSearch(task, 0, 1, search)
+        joint.run()
 
 
 @compiled

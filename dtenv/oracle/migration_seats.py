@@ -20,7 +20,7 @@ from dtenv.scenario.edge import EQUAL, SLICE
 RANGES = 32
 """Ranges of load, with square-root shares, between whose ends worth is interpolated."""
 PARTS = 16
-"""Parts of a range beyond which it is not divided."""
+"""Parts of a range beyond which it is not divided; both are powers of two, so that halving meets every part."""
 ROUNDING = 1e-12
 """By how much, relatively, a sum of weights may differ from the environment's, and a drop from the penalty in it."""
 
@@ -158,6 +158,7 @@ def sell_by_load(
     weight: np.ndarray,
     seats: int,
     penalty: float,
+    finest: int,
     likely: int,
     work: np.ndarray,
     order: np.ndarray,
@@ -173,6 +174,7 @@ def sell_by_load(
         weight: of twins (N,).
         seats: N_k.
         penalty: what a user's worth drops by when it is late.
+        finest: parts, a power of two up to PARTS, that are not told apart.
         likely: part that may be the best, looked at first.
         work: work array (4, N).
         order: work array (N,) of integers.
@@ -180,16 +182,16 @@ def sell_by_load(
         sold: shares of users (N,) in [0, 1], written.
     """
     sold[:] = 0.0
-    best, where, waiting = 0.0, likely, 2
+    best, where, waiting = 0.0, likely // finest * finest, 2
     ranges[0] = 0, (len(load) - 1) * PARTS
-    ranges[1] = likely, likely + 1
+    ranges[1] = where, where + finest
     while waiting > 0:
         waiting -= 1
         start, stop = ranges[waiting]
         value, count = fill_range(table, prices, load, weight, seats, penalty, start, stop, work, order)
         if value <= best:
             continue
-        if stop - start > 1:
+        if stop - start > finest:
             middle = (start + stop) // 2
             ranges[waiting] = start, middle
             ranges[waiting + 1] = middle, stop
