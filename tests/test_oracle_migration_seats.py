@@ -1,4 +1,4 @@
-"""What a station sells in migration's Lagrangian bound: against every set of users, valued by the step's own latency."""
+"""A station's part of migration's Lagrangian bound, against every set of users valued by the environment's step."""
 
 from __future__ import annotations
 
