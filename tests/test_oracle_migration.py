@@ -253,18 +253,22 @@ def test_misuse_is_told_by_name(control):
 
 @pytest.mark.parametrize("control", ["focal", "joint"])
 def test_solving_leaves_the_task_as_it_is_and_gives_the_same_again(control):
-    task = begun(1, batch=3, control=control, num_users=6, num_stations=3, num_slots=5)
-    for _ in range(2):
-        task.advance(np.ones((3, task.mask.shape[1]), np.int64))
-    before = copy.deepcopy(task.batch)
-    for b in range(3):
-        lone = begun(1, batch=3, control=control, num_users=6, num_stations=3, num_slots=5)
+    def under_way():
+        """Rows in their third, first and third slot."""
+        task = begun(1, batch=3, control=control, num_users=6, num_stations=3, num_slots=5)
         for _ in range(2):
-            lone.advance(np.ones((3, task.mask.shape[1]), np.int64))
+            task.advance(np.ones((3, task.mask.shape[1]), np.int64))
+        task.begin(1, np.random.default_rng(7))
+        return task
+
+    task, before = under_way(), under_way().batch
+    for b in range(3):
+        fresh = under_way()
         for solve in (solve_slot, solve_episode):
-            first, again, other = solve(task, b), solve(task, b), solve(lone, b)
+            first, again, other = solve(task, b), solve(task, b), solve(fresh, b)
             assert np.array_equal(first.action, again.action) and np.array_equal(first.action, other.action)
             assert (first.value, first.bound) == (again.value, again.bound) == (other.value, other.bound)
+        assert len(first.action) == (5 if b == 1 else 3)
     for now, was in zip(task.batch.flat(), before.flat(), strict=True):
         assert np.array_equal(now, was)
 

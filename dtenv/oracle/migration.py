@@ -8,7 +8,7 @@ from dtenv.oracle.migration_focal import best_path, tabulate_focal
 from dtenv.oracle.migration_joint import JointSearch, load_kernels
 from dtenv.oracle.migration_row import alone, play, slots_ahead
 from dtenv.oracle.search import Search
-from dtenv.oracle.solution import Solution
+from dtenv.oracle.solution import Solution, check_bound
 from dtenv.tasks.migration import MigrationTask
 
 
@@ -79,4 +79,5 @@ def solve_episode(
         path = np.empty(slots, np.int64)
         total = best_path(table, moving[:, :, 0], task.server(b), np.empty((slots, stations), np.int64), path)
         value = float(play(task, b, path[:, None]).mean())
+        check_bound(value, total / slots, "a focal plan")
         return Solution(path, value, max(value, total / slots), "dynamic programming", search.seconds)

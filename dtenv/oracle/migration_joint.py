@@ -13,7 +13,7 @@ from dtenv.oracle.migration_plan import grant, marginal_worth, replan
 from dtenv.oracle.migration_row import alone, fill_prices, play
 from dtenv.oracle.migration_seats import PARTS, load_levels, tabulate
 from dtenv.oracle.search import Search
-from dtenv.oracle.solution import tolerance
+from dtenv.oracle.solution import check_bound, tolerance
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
@@ -87,9 +87,10 @@ class JointSearch:
         length, idle, step = 1.0, 0, 0
         while length >= SHORTEST:
             bound = self._relax() / scale
+            check_bound(self.value, bound, "a joint plan")
             idle = 0 if bound < self.bound - tolerance(bound) else idle + 1
             if bound < self.bound:
-                self.bound = max(bound, self.value)  # which it is below by rounding alone
+                self.bound = max(bound, self.value)  # the plan exceeds it by rounding, if at all
                 best[:] = self._prices
             if step % REPLANNED_EVERY == 0 and not self.closed:
                 self._replan(self._granted(self._path), in_order)
@@ -173,6 +174,7 @@ class JointSearch:
             turn = (turn + 1) % users
         value = float(play(self._task, self._b, plan).mean())
         if value > self.value:
+            check_bound(value, self.bound, "a joint plan")
             self.value, self.plan, self.bound = value, plan, max(value, self.bound)
 
 
