@@ -67,6 +67,12 @@ class Report:
     demo_out: str
     """folder that the demo writes to"""
 
+    headroom_episodes: int
+    headroom_overrides: Mapping[str, Any] = field(default_factory=dict)
+    """fields of the scenarios in the table of headroom"""
+    headroom_bound: Mapping[str, Any] = field(default_factory=dict)
+    """settings of the bounds in it, whose plans count among the best known"""
+
 
 REPORTS: dict[str, Report] = {
     "DTAssociation-v0": Report(
@@ -90,6 +96,9 @@ REPORTS: dict[str, Report] = {
         table_sites=(9, 15, 21),
         overrides={"num_slots": 60},
         demo_out="demo",
+        headroom_episodes=8,
+        headroom_overrides={"num_slots": 20},
+        headroom_bound={"plan": True},
     ),
     "DTPlacementMA-v0": Report(
         columns=(
@@ -99,7 +108,7 @@ REPORTS: dict[str, Report] = {
         ),
         reference="greedy-add",
         zero="nearest",
-        bound={"plan": False, "time_limit": 60.0},
+        bound={"time_limit": 30.0},
         levels=("nearest", "greedy-add", "local-search"),
         figures=(
             Figure("system_cost", "system cost", "cost", ".3f", "latency and placement cost of (26)"),
@@ -114,6 +123,8 @@ REPORTS: dict[str, Report] = {
         table_scenarios=("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
         table_episodes=24,
         demo_out="demo-placement",
+        headroom_episodes=6,
+        headroom_overrides={"num_slots": 5},
     ),
     "DTMigration-v0": Report(
         columns=(
@@ -136,6 +147,7 @@ REPORTS: dict[str, Report] = {
         table_episodes=200,  # one user an episode: fewer do not tell never from best-latency in ping-pong
         demo_episodes=96,
         demo_out="demo-migration",
+        headroom_episodes=100,
     ),
 }
 """By environment."""

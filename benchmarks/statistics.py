@@ -63,23 +63,26 @@ def paired_ratio(rows: Sequence[Mapping[str, Any]], agent: str, reference: str, 
     return mean_interval(ours / theirs)
 
 
-def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str, seed: int = 0) -> Interval:
-    """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval."""
-    ours, theirs = paired(rows, agent, zero, "score")
-    bounds = paired(rows, agent, agent, "bound")[0]
-    way, whole = ours - theirs, bounds - theirs
+def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interval:
+    """Ratio of the means of two values of the same episodes, with its 95 % bootstrap interval, seeded."""
 
-    def ratio(way: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
-        return way.mean(axis=axis) / whole.mean(axis=axis)
+    def ratio(part: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
+        return part.mean(axis=axis) / whole.mean(axis=axis)
 
-    mean = float(ratio(way, whole))
-    if agent == zero or len(way) < 2:
+    mean = float(ratio(part, whole))
+    if len(part) < 2 or np.ptp(part) == 0.0 == np.ptp(whole):
         return Interval(mean, mean, mean)
     rng = np.random.default_rng(seed)
     result = stats.bootstrap(
-        (way, whole), ratio, paired=True, confidence_level=CONFIDENCE, n_resamples=5000, method="percentile", rng=rng
+        (part, whole), ratio, paired=True, confidence_level=CONFIDENCE, n_resamples=5000, method="percentile", rng=rng
     )
     return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str) -> Interval:
+    """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval."""
+    ours, theirs = paired(rows, agent, zero, "score")
+    return ratio_interval(ours - theirs, paired(rows, agent, agent, "bound")[0] - theirs)
 
 
 def ranking(
