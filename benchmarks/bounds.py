@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from benchmarks.evaluate import cores
 from benchmarks.reports import REPORTS
+from benchmarks.statistics import mean_interval
 from dtenv.oracle import Solution, check_bound, episode_bound
 from dtenv.scenario import Scenario
 
@@ -34,14 +35,28 @@ def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **sett
         return list(bar(pool.map(solve, seeds)))
 
 
-def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: Sequence[Solution]) -> str:
-    """Enter every row's bound into its column "bound"; returns how the bounds are proven.
+def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: Sequence[Solution]) -> None:
+    """Enter the bound of every row into its column "bound", None where its seed's episode has none.
 
     Raises:
         BoundExceeded: an agent scored more than a proven bound: an error of dtenv's.
     """
-    bounds = {seed: solution.bound for seed, solution in zip(seeds, solutions, strict=True)}
+    bounds = {seed: solution.bound for seed, solution in zip(seeds, solutions, strict=False)}
     for row in rows:
-        row["bound"] = bounds[row["seed"]]
-        check_bound(row["score"], row["bound"], f"{row['agent']} on seed {row['seed']} of {row['scenario']}")
-    return "; ".join(sorted({solution.proof for solution in solutions}))
+        row["bound"] = bounds.get(row["seed"])
+        if row["bound"] is not None:
+            check_bound(row["score"], row["bound"], f"{row['agent']} on seed {row['seed']} of {row['scenario']}")
+
+
+def bound_rows(env_id: str, scenario: Scenario, seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> str:
+    """Bound as many of the seeds' episodes as benchmarks.reports asks for, and enter the bounds into the rows.
+
+    Returns:
+        One line on the mean bound, its episodes and its proof.
+    """
+    seeds = seeds[: REPORTS[env_id].bound_episodes]
+    solutions = episode_bounds(env_id, scenario, seeds)
+    add_bounds(rows, seeds, solutions)
+    mean = mean_interval([solution.bound for solution in solutions])
+    proof = "; ".join(sorted({solution.proof for solution in solutions}))
+    return f"Proven bound of any policy, over {len(seeds)} episodes: {mean}. Proof: {proof}."

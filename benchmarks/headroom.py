@@ -47,7 +47,7 @@ def main(settings: Headroom) -> None:
     lines: list[str] = []
     played = []
     for env_id in settings.env_ids:
-        report, proofs = REPORTS[env_id], set()
+        report, proofs = REPORTS[env_id], set[str]()
         names = [name for name in presets.PRESETS[env_id] if not settings.scenarios or name in settings.scenarios]
         scenarios = [presets.resolve(name, env_id, **report.headroom_overrides) for name in names]
         lines += head(env_id, scenarios[0].value("num_slots")) if scenarios else []
@@ -60,7 +60,8 @@ def main(settings: Headroom) -> None:
                 {"agent": KNOWN, "seed": seed, "score": solution.value, **same}
                 for seed, solution in zip(seeds, solutions, strict=True)
             ]
-            proofs.add(add_bounds(own, seeds, solutions))
+            add_bounds(own, seeds, solutions)
+            proofs |= {solution.proof for solution in solutions}
             rows += [{column: row[column] for column in ("agent", "seed", *same, "score", "bound")} for row in own]
             lines.append(line(env_id, own))
         lines += ["", f"Bounds: {'; '.join(sorted(proofs))}.", ""]

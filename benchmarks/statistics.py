@@ -69,6 +69,8 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interv
     def ratio(part: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
         return part.mean(axis=axis) / whole.mean(axis=axis)
 
+    if not whole.any():
+        return Interval(np.nan, np.nan, np.nan)
     mean = float(ratio(part, whole))
     if len(part) < 2 or np.ptp(part) == 0.0 == np.ptp(whole):
         return Interval(mean, mean, mean)
@@ -80,9 +82,13 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interv
 
 
 def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str) -> Interval:
-    """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval."""
-    ours, theirs = paired(rows, agent, zero, "score")
-    return ratio_interval(ours - theirs, paired(rows, agent, agent, "bound")[0] - theirs)
+    """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval.
+
+    Of episodes that have a bound.
+    """
+    bounded = [row for row in rows if row.get("bound") is not None]
+    ours, theirs = paired(bounded, agent, zero, "score")
+    return ratio_interval(ours - theirs, paired(bounded, agent, agent, "bound")[0] - theirs)
 
 
 def ranking(
@@ -92,7 +98,7 @@ def ranking(
 
     Where rows have bounds, and `zero` is among the agents, also how far it is on the way from `zero` to them.
     """
-    bounded = zero is not None and all("bound" in row for row in rows) and any(row["agent"] == zero for row in rows)
+    bounded = any(row["agent"] == zero and row.get("bound") is not None for row in rows)
     lines = []
     for agent in dict.fromkeys(row["agent"] for row in rows):
         own = [row for row in rows if row["agent"] == agent]

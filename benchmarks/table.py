@@ -17,10 +17,10 @@ import tyro
 from tqdm import tqdm
 
 import agents
-from benchmarks.bounds import add_bounds, episode_bounds
+from benchmarks.bounds import bound_rows
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.reports import REPORTS
-from benchmarks.statistics import mean_interval, paired_ratio, ranking
+from benchmarks.statistics import paired_ratio, ranking
 from dtenv import presets
 from dtenv.scenario import Scenario
 
@@ -70,14 +70,13 @@ def main(table: Table) -> None:
                 policy = agents.load(name, table.env_id, scenario=scenario)
                 own += run_episodes(policy, table.env_id, scenario, seeds)
                 bar.update()
-            proof = add_bounds(own, seeds, episode_bounds(table.env_id, scenario, seeds)) if table.bounds else ""
+            bound = bound_rows(table.env_id, scenario, seeds, own) if table.bounds else ""
             title = f"`{scenario.name}`"
             if table.servers or report.table_sites != (None,):
                 title += f", {report.sites[0]} = {scenario.num_sites}"
             lines += [f"{title}, {len(seeds)} held-out episodes of {scenario.value('num_slots')} slots:", ""]
             lines += [*markdown(table.env_id, own), ""]
-            if proof:
-                lines += [f"Bound: {mean_interval([row['bound'] for row in own[: len(seeds)]])}, by {proof}.", ""]
+            lines += [bound, ""] if bound else []
             rows += own
     record = manifest(*cells, episodes=len(seeds))
     table.out.mkdir(parents=True, exist_ok=True)
