@@ -13,11 +13,11 @@ import pytest
 import agents
 from dtenv import presets
 from dtenv.allocation import work_arrays
-from dtenv.oracle import association
+from dtenv.oracle.association import slot as slot_module
 from dtenv.oracle.association import solve_episode, solve_slot
-from dtenv.oracle.association_columns import COARSE, Columns, Pricing
-from dtenv.oracle.association_problem import Problem
-from dtenv.oracle.association_sets import best_partition, sets_above, worth_of_sets
+from dtenv.oracle.association.columns import COARSE, Columns, Pricing
+from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.association.sets import best_partition, sets_above, worth_of_sets
 from dtenv.oracle.knapsack import WITHIN, knapsack, relaxed_knapsack
 from dtenv.oracle.replay import replay
 from dtenv.oracle.search import Search
@@ -74,7 +74,7 @@ def check_against_all(seed: int, monkeypatch) -> set[str]:
     best = best_of_all(task)
     for constraints, value in best.items():
         for few_users in (9, 0):  # enumeration, column generation
-            monkeypatch.setattr(association, "FEW_USERS", few_users)
+            monkeypatch.setattr(slot_module, "FEW_USERS", few_users)
             solution = solve_slot(task.constants[0], slot, constraints=constraints)
             if value == -np.inf:
                 assert solution.infeasible and solution.action is None and "infeasible" in solution.proof
@@ -127,7 +127,7 @@ def test_ties_between_servers_that_are_alike(monkeypatch):
     task.tape.samples[0] = 200.0
     task.tape.user_xy[0] = task.tape.user_xy[0, :, :1]
     for few_users in (9, 0):
-        monkeypatch.setattr(association, "FEW_USERS", few_users)
+        monkeypatch.setattr(slot_module, "FEW_USERS", few_users)
         solution = solve_slot(task.constants[0], task.slot())
         assert solution.value == pytest.approx(best_of_all(task)["penalised"], abs=1e-9)
         assert solution.gap <= 2e-9
@@ -138,7 +138,7 @@ def test_column_generation_equals_the_dynamic_programme_of_nine_users(monkeypatc
         task = random_task(50 + seed, users=9, servers=4)
         exact = solve_slot(task.constants[0], task.slot())
         assert exact.proof == "enumeration"
-        monkeypatch.setattr(association, "FEW_USERS", 0)
+        monkeypatch.setattr(slot_module, "FEW_USERS", 0)
         generated = solve_slot(task.constants[0], task.slot())
         monkeypatch.undo()
         assert generated.value == pytest.approx(exact.value, abs=1e-9)

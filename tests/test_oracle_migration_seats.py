@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from dtenv.oracle.migration_row import alone
-from dtenv.oracle.migration_seats import PARTS, RANGES, load_levels, sell_by_load, sell_by_number, tabulate
+from dtenv.oracle.migration.row import alone
+from dtenv.oracle.migration.seats import PARTS, RANGES, load_levels, sell_by_load, sell_by_number, tabulate
 from dtenv.presets import resolve
 from dtenv.scenario.edge import COMPUTE_SHARINGS
 from dtenv.tasks.migration import LATE, UTILITY, MigrationTask

@@ -16,9 +16,9 @@ import agents
 from dtenv.instance import placement as instance
 from dtenv.oracle import tolerance
 from dtenv.oracle.placement import solve_slot
-from dtenv.oracle.placement_costs import as_constants, check_slot, costs_of
-from dtenv.oracle.placement_milp import Part
-from dtenv.oracle.placement_optimum import solve, solve_relaxed
+from dtenv.oracle.placement.costs import as_constants, check_slot, costs_of
+from dtenv.oracle.placement.milp import Part
+from dtenv.oracle.placement.optimum import solve, solve_relaxed
 from dtenv.oracle.search import Search
 from dtenv.presets import PLACEMENT
 from dtenv.scenario import PlacementScenario

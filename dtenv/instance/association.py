@@ -19,7 +19,7 @@ from dtenv.instance.reading import (
     rows,
 )
 from dtenv.oracle.association import solve_slot
-from dtenv.oracle.association_problem import Problem
+from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.solution import Solution
 from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import normalised_energy

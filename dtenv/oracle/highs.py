@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dtenv.oracle.search import Search
 
+TOLERANCE = 1e-9
+"""Feasibility that HiGHS is asked for."""
 
-def new_model(search: Search) -> Any:
-    """An empty, silent HiGHS model with tight tolerances, which ends when the search is over.
+
+def new_model(search: Search | None = None) -> Any:
+    """An empty, silent model of one thread and tight tolerances, which ends when the search is over.
 
     Raises:
         ModuleNotFoundError: HiGHS is not installed.
@@ -16,20 +20,24 @@ def new_model(search: Search) -> Any:
     try:
         import highspy
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'this optimum needs HiGHS: pip install "dtenv[oracle]" (not beside ortools in one process)',
-            name=error.name,
-        ) from None
+        message = 'this optimum needs HiGHS: pip install "dtenv[oracle]" (not beside ortools in one process)'
+        raise ModuleNotFoundError(message, name=error.name) from None
     model = highspy.Highs()
     model.silent()
     for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
-        model.setOptionValue(option, 1e-9)
-    model.setOptionValue("threads", 1)
+        model.setOptionValue(option, TOLERANCE)
+    model.setOptionValue("parallel", "off")
+    if search is not None:
 
-    def end(event: Any) -> None:  # running Python lets a Ctrl-C through to the search
-        if search.over:
-            event.interrupt()
+        def end(event: Any) -> None:  # running Python lets a Ctrl-C through to the search
+            if search.over:
+                event.interrupt()
 
-    model.cbMipInterrupt.subscribe(end)
-    model.cbSimplexInterrupt.subscribe(end)
+        model.cbMipInterrupt.subscribe(end)
+        model.cbSimplexInterrupt.subscribe(end)
     return model
+
+
+def limit_time(model: Any, seconds: float) -> None:
+    """Let the model's next run take so long."""
+    model.setOptionValue("time_limit", model.getRunTime() + min(seconds, 1e9) if seconds < math.inf else math.inf)

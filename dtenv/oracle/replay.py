@@ -28,16 +28,21 @@ def replay(task: Any, b: int, plan: Iterable[Any]) -> list[float]:
 
 
 def slots_left(task: Any, b: int, horizon: int | None) -> int:
-    """Slots that a plan is to cover: `horizon`, at most what is left of the episode; None for all of that.
+    """Slots that a plan of row b is to cover: `horizon`, at most what is left of the episode; None for all of that.
 
     Raises:
-        ValueError: the horizon is not a whole number from 1 on, or the episode is over.
+        ValueError: there is no such row, its episode has not begun or is over, or horizon is not a whole number from 1
+            on.
     """
-    left = int(task.scenario.episode.num_slots - task.state.slot[b] + 1)
-    if left < 1:
-        raise ValueError("the episode is over: no slot is left to be decided")
-    if horizon is None:
-        return left
-    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
-        raise ValueError(f"horizon must be a whole number from 1 on, or None, got {horizon!r}")
-    return min(int(horizon), left)
+    rows = len(task.state.slot)
+    if isinstance(b, bool) or not isinstance(b, int | np.integer) or not 0 <= b < rows:
+        raise ValueError(f"b must be a row in 0..{rows - 1}, got {b!r}")
+    if horizon is not None and (
+        isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not horizon >= 1
+    ):
+        raise ValueError(f"horizon must be a whole number of slots, at least 1, or None, got {horizon!r}")
+    slot, last = int(task.state.slot[b]), task.scenario.episode.num_slots
+    if not 1 <= slot <= last:
+        raise ValueError(f"row {b} has no slot to decide: its episode {'is over' if slot else 'has not begun'}")
+    left = last - slot + 1
+    return left if horizon is None else min(int(horizon), left)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
-from dtenv.oracle.placement_costs import PENALISED, as_constants, check_slot, costs_of
-from dtenv.oracle.placement_episode import Lookahead
-from dtenv.oracle.placement_milp import Part
-from dtenv.oracle.placement_optimum import solve
+import numpy as np
+
+from dtenv.oracle.placement.costs import PENALISED, as_constants, check_slot, costs_of
+from dtenv.oracle.placement.episode import Lookahead
+from dtenv.oracle.placement.milp import Part
+from dtenv.oracle.placement.optimum import solve
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
+from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_slot import Slot
 
@@ -52,6 +56,7 @@ def solve_slot(
     if gap is None:
         gap = EXACT_GAP if slot.gain_db.size <= EXACT_PAIRS else USUAL_GAP
     _check_gap(gap)
+    load_kernels()
     with Search("placement, a slot", time_limit, progress) as search:
         return solve(record, slot, costs_of(record, slot, deadlines), deadlines, Part(search), gap)
 
@@ -83,13 +88,25 @@ def solve_episode(
         A Solution whose action is server (horizon, N), to be played in action mode "association".
 
     Raises:
-        ValueError: horizon is not from 1 to the slots left, or a number gives costs without a value.
+        ValueError: there is no slot to decide, horizon is out of range, or a number gives costs without a value.
         ModuleNotFoundError: HiGHS is needed and missing.
     """
     _check_gap(gap)
     lookahead = Lookahead(task, b, horizon)
+    load_kernels()
     with Search("placement, an episode", time_limit, progress) as search:
         return lookahead.solve(search, gap)
+
+
+@cache
+def load_kernels() -> None:
+    """Compile or load all that a search runs, so that no time limit is spent on it."""
+    task = PlacementTask(PlacementScenario().override(num_users=2, num_stations=2, num_slots=1))
+    task.begin(0, np.random.default_rng(0))
+    with Search("kernels") as search:
+        ahead = Lookahead(task, 0, 1)
+        ahead.solve(search, 0.0)
+        solve(ahead.record, ahead.slots[0], costs_of(ahead.record, ahead.slots[0]), PENALISED, Part(search), 0.0, 0)
 
 
 def _check_gap(gap: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_row import fill_prices
+from dtenv.oracle.migration.row import fill_prices
 from dtenv.tasks.migration_slot import add_loads
 from dtenv.tasks.migration_step import SCORE, evaluate, named
 

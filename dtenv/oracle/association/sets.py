@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.association_pricing import REGIMES, Prices, items, limits
+from dtenv.oracle.association.pricing import REGIMES, Prices, items, limits
 from dtenv.oracle.knapsack import WITHIN, relaxed_rest, sort_items
 from dtenv.physics.barrier import is_violated
 from dtenv.tasks.association_slot import Constants, Slot, serve, server_score

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.placement_costs import Costs
+from dtenv.oracle.placement.costs import Costs
 
 KICKS = 8
 """Descents, by default, from the best association with some twins moved at random."""

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from dtenv.oracle.association_problem import Problem
-from dtenv.oracle.highs import new_model
+from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.highs import limit_time, new_model
 from dtenv.oracle.search import Search
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE
 from dtenv.tasks.association_slot import fresh_load, link_energy
@@ -26,7 +26,7 @@ def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, 
     # Without a margin first, as the solver's own tolerance may use up the environment's.
     for margin in (0.0, FEASIBILITY_TOLERANCE):
         model = new_model(search)
-        model.setOptionValue("time_limit", search.left)
+        limit_time(model, search.left)
         on = [[model.addBinary() for _ in servers] for _ in users]
         for u in users:
             model.addConstr(sum(on[u]) == 1)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.oracle.placement_costs import ROUNDING, Costs
-from dtenv.oracle.placement_program import COST_SCALE, TOLERANCE, Program
+from dtenv.oracle.highs import TOLERANCE, limit_time
+from dtenv.oracle.placement.costs import ROUNDING, Costs
+from dtenv.oracle.placement.program import COST_SCALE, Program
 from dtenv.oracle.search import Search
 
 MARGIN = 10.0 * TOLERANCE
@@ -138,7 +139,7 @@ class BranchAndBound:
 
     def _run(self, program: Program) -> Any:
         """Run the solver for the time left; gives its model status."""
-        program.solver.setOptionValue("time_limit", program.solver.getRunTime() + min(self.part.left, 1e9))
+        limit_time(program.solver, self.part.left)
         program.solver.run()
         return program.solver.getModelStatus()
 

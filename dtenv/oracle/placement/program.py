@@ -16,10 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.placement_costs import Costs, largest_weight
-
-TOLERANCE = 1e-9
-"""HiGHS's feasibility tolerances, absolute: on costs near COST_SCALE, weights near 1 and variables of at most 1."""
+from dtenv.oracle.highs import TOLERANCE, new_model
+from dtenv.oracle.placement.costs import Costs, largest_weight
 
 COST_SCALE = 1e3
 """What the costs that depend on the association are scaled to."""
@@ -35,24 +33,6 @@ LEAST_TANGENT = 1e-3
 
 CUT = 1e-7
 """Least violation of a cut worth adding, in scaled costs or weights."""
-
-
-def new_solver() -> Any:
-    """HiGHS, silent, on one thread, with tight tolerances.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-    """
-    try:
-        import highspy
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('exact optima need HiGHS: pip install "dtenv[oracle]"') from None
-    solver = highspy.Highs()
-    solver.silent()
-    for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
-        solver.setOptionValue(name, TOLERANCE)
-    solver.setOptionValue("parallel", "off")
-    return solver
 
 
 class Program:
@@ -84,7 +64,7 @@ class Program:
         self.most = largest_weight(self.weight, self.held, costs.capacity) * (1.0 + TOLERANCE)
         if most is not None:
             self.most = np.minimum(self.most, most)
-        self.solver = new_solver()
+        self.solver = new_model()
         self._rows: list[tuple[float, float, Any, Any]] = []
         self.num_rows = 0
         self._seen: set[tuple[int, float]] = set()

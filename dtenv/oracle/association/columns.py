@@ -4,7 +4,7 @@ Duals π of "every user on one server" make the servers independent, as for any 
 
     Σ_s V_s(A_s) <= Σ_u π_u + Σ_s max over A of (V_s(A) - Σ_A π_u),
 
-and dtenv.oracle.association_pricing bounds each server's part. The linear program over the sets found so far gives the
+and dtenv.oracle.association.pricing bounds each server's part. The linear program over the sets found so far gives the
 π to try next. What gap is left then is closed by an integer program over all sets that can still matter: in an
 association worth more than L - δ, for the least bound L, no set lies further than δ below its server's part of L.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.association_master import Master
-from dtenv.oracle.association_pricing import (
+from dtenv.oracle.association.master import Master
+from dtenv.oracle.association.pricing import (
     REGIMES,
     chords,
     fill_prices,
@@ -25,8 +25,8 @@ from dtenv.oracle.association_pricing import (
     new_prices,
     price_server,
 )
-from dtenv.oracle.association_problem import Problem
-from dtenv.oracle.association_sets import sets_above, worth_of_sets
+from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.association.sets import sets_above, worth_of_sets
 from dtenv.oracle.search import Search
 from dtenv.tasks.association_slot import CERTIFICATE
 

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_dual import relax
-from dtenv.oracle.migration_plan import grant, marginal_worth, replan
-from dtenv.oracle.migration_row import alone, fill_prices, play
-from dtenv.oracle.migration_seats import PARTS, load_levels, tabulate
+from dtenv.oracle.migration.dual import relax
+from dtenv.oracle.migration.plan import grant, marginal_worth, replan
+from dtenv.oracle.migration.row import alone, fill_prices, play
+from dtenv.oracle.migration.seats import PARTS, load_levels, tabulate
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import check_bound, tolerance
 from dtenv.scenario.edge import SLICE

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_seats import sell_by_load, sell_by_number
+from dtenv.oracle.migration.seats import sell_by_load, sell_by_number
 from dtenv.scenario.edge import SQRT
 
 

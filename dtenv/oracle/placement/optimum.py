@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.placement_costs import HARD, PENALISED, ROUNDING, Costs
-from dtenv.oracle.placement_enumeration import enumerate_all, worth
-from dtenv.oracle.placement_milp import BranchAndBound, Found, Part
-from dtenv.oracle.placement_start import association_cost, search_start
+from dtenv.oracle.placement.costs import HARD, PENALISED, ROUNDING, Costs
+from dtenv.oracle.placement.enumeration import enumerate_all, worth
+from dtenv.oracle.placement.milp import BranchAndBound, Found, Part
+from dtenv.oracle.placement.start import association_cost, search_start
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement_slot import Slot
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtenv.oracle.migration_focal import best_path, tabulate_focal
-from dtenv.oracle.migration_joint import JointSearch, load_kernels
-from dtenv.oracle.migration_row import alone, play, slots_ahead
+from dtenv.oracle.migration.focal import best_path, tabulate_focal
+from dtenv.oracle.migration.joint import JointSearch, load_kernels
+from dtenv.oracle.migration.row import alone, play
+from dtenv.oracle.replay import slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution, check_bound
 from dtenv.tasks.migration import MigrationTask
@@ -32,7 +33,7 @@ def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, pro
         found = solve_episode(task, b, horizon=1, time_limit=time_limit, progress=progress)
         return Solution(found.action[0], found.value, found.bound, found.proof, found.seconds)
     with Search("slot", time_limit, progress) as search:
-        slots_ahead(task, b, 1)
+        slots_left(task, b, 1)
         stations = task.scenario.network.num_stations
         scores = [float(play(task, b, np.array([[k]]))[0]) for k in range(stations)]
         # Of equals the twin's own station.
@@ -65,7 +66,7 @@ def solve_episode(
         ValueError: there is no such row, its episode has not begun or is over, horizon is less than 1, or time_limit
             is not positive.
     """
-    slots = slots_ahead(task, b, horizon)
+    slots = slots_left(task, b, horizon)
     if task.joint:
         load_kernels()
     with Search("episode", time_limit, progress) as search:

@@ -30,27 +30,6 @@ def alone(task: MigrationTask, b: int) -> Batch:
     )
 
 
-def slots_ahead(task: MigrationTask, b: int, horizon: int | None) -> int:
-    """Slots to plan from row b's present one: all that are left, or `horizon` of them.
-
-    Raises:
-        ValueError: the horizon is not a positive whole number, there is no such row, or its episode has not begun or
-            is over.
-    """
-    rows = len(task.state.slot)
-    if isinstance(b, bool) or not isinstance(b, int | np.integer) or not 0 <= b < rows:
-        raise ValueError(f"b must be a row in 0..{rows - 1}, got {b!r}")
-    if horizon is not None and (
-        isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not horizon >= 1
-    ):
-        raise ValueError(f"horizon must be a whole number of slots, at least 1, got {horizon!r}")
-    slot, last = int(task.state.slot[b]), task.scenario.episode.num_slots
-    if not 1 <= slot <= last:
-        raise ValueError(f"row {b} has no slot to decide: its episode {'is over' if slot else 'has not begun'}")
-    left = last - slot + 1
-    return left if horizon is None else min(int(horizon), left)
-
-
 def play(task: MigrationTask, b: int, actions: np.ndarray) -> np.ndarray:
     """Scores (H,) of the next slots of row b under actions (H, n), by the environment's own kernel."""
     scores = np.empty(len(actions))

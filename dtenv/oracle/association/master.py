@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dtenv.oracle.highs import new_model
+from dtenv.oracle.highs import limit_time, new_model
 from dtenv.oracle.search import Search
 
 PRIMAL_SIMPLEX = 4
@@ -83,12 +83,9 @@ class Master:
         self._model.changeColsIntegrality(
             count, np.arange(count, dtype=np.int32), np.full(count, HighsVarType.kInteger.value, np.uint8)
         )
-        for option, value in (
-            ("mip_rel_gap", 0.0),
-            ("mip_abs_gap", 1e-11 * SCALE),
-            ("time_limit", self._model.getRunTime() + search.left),
-        ):
-            self._model.setOptionValue(option, value)
+        self._model.setOptionValue("mip_rel_gap", 0.0)
+        self._model.setOptionValue("mip_abs_gap", 1e-11 * SCALE)
+        limit_time(self._model, search.left)
         self._model.run()
         info = self._model.getInfo()
         status = self._model.getModelStatus()

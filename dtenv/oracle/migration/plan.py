@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration_row import worth
+from dtenv.oracle.migration.row import worth
 from dtenv.scenario.edge import SLICE
 
 LEAST_RISE = 1e-12

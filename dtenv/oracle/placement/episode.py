@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.placement_costs import PENALISED, as_constants, check_slot, costs_of
-from dtenv.oracle.placement_milp import Part
-from dtenv.oracle.placement_optimum import solve, solve_relaxed
-from dtenv.oracle.placement_start import LEAST_GAIN, association_cost, search_start
+from dtenv.oracle.placement.costs import PENALISED, as_constants, check_slot, costs_of
+from dtenv.oracle.placement.milp import Part
+from dtenv.oracle.placement.optimum import solve, solve_relaxed
+from dtenv.oracle.placement.start import LEAST_GAIN, association_cost, search_start
+from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement import PlacementTask
@@ -38,18 +39,14 @@ class Lookahead:
     Args:
         task: is left as it is.
         b: the row.
-        horizon: slots ahead; None for all that are left.
+        horizon: slots ahead, at most all that are left; None for these.
 
     Raises:
-        ValueError: there are not so many slots left.
+        ValueError: as `slots_left`.
     """
 
     def __init__(self, task: PlacementTask, b: int, horizon: int | None):
-        left = task.scenario.episode.num_slots + 1 - int(task.state.slot[b])
-        wanted = left if horizon is None else horizon
-        if isinstance(wanted, bool) or not isinstance(wanted, int | np.integer) or not 1 <= wanted <= left:
-            raise ValueError(f"horizon must be a whole number from 1 to the {left} slots left, got {horizon!r}")
-        self.horizon, self._from, self._row = int(wanted), task, b
+        self.horizon, self._from, self._row = slots_left(task, b, horizon), task, b
         self.record = as_constants(task.constants[0])
         self.coupled = bool(self.record["move_cost"] > 0.0 or self.record["initial_on_change"])
         start = self._copy()
@@ -61,10 +58,7 @@ class Lookahead:
 
     def _copy(self) -> PlacementTask:
         """A task of one row that takes associations, in the state of the row."""
-        copy, b = PlacementTask(self._from.scenario), self._row
-        for mine, theirs in ((copy.tape, self._from.tape), (copy.state, self._from.state)):
-            for to, of in zip(mine, theirs, strict=True):
-                to[0] = of[b]
+        copy = row_of(self._from, self._row)
         for to, of in zip(copy.fixed, self._from.fixed, strict=True):
             to[:] = of
         copy.constants[:] = self._from.constants

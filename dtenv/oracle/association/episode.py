@@ -1,0 +1,97 @@
+"""Several slots of DTAssociation ahead: a myopic plan, and a bound of every policy (Zhou 2025)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtenv.oracle.association.columns import COARSE, Columns
+from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.association.slot import FEW_USERS, enumerate_all, load_kernels, solve, starts_of
+from dtenv.oracle.replay import row_of, slots_left
+from dtenv.oracle.search import Search
+from dtenv.oracle.solution import Solution
+from dtenv.tasks.association import AssociationTask
+from dtenv.tasks.association_slot import CERTIFICATE
+
+BOUND_TOLERANCE = 1e-4
+"""To which the slots of an episode are bounded."""
+
+
+def solve_episode(
+    task: AssociationTask,
+    b: int = 0,
+    *,
+    horizon: int | None = None,
+    plan: bool = True,
+    time_limit: float = 120.0,
+    progress: bool = False,
+) -> Solution:
+    """A clairvoyant plan for the slots to come, and a bound of what any policy can score in them.
+
+    The plan is myopic, slot after slot. The bound lets twins move for free into every slot but the first, which makes
+    the slots independent; each is bounded on its own.
+
+    Args:
+        task: holds the tape and the state from which to go on; it is left as it is.
+        b: its row.
+        horizon: slots, at most those left; None for all of them.
+        plan: whether to look for a plan; the bound alone takes a third of the time.
+        time_limit: seconds; when it is over, twins stay and what bounds the slots left is weak.
+        progress: whether to show a bar.
+
+    Returns:
+        action: the environment's action for every slot, a list; None without a plan. value and bound: mean score a
+        slot, the value under the scenario's own `history`, the bound whatever that is.
+
+    Raises:
+        ValueError: the episode is over, or horizon or time_limit is out of range.
+    """
+    slots = slots_left(task, b, horizon)
+    row = row_of(task, b)
+    free = task.constants[0].copy()
+    free["n_mig"] = 0.0
+    actions: list[Any] = []
+    values, bounds, dual = [], [], None
+    load_kernels()
+    with Search("clairvoyant bound", time_limit, progress) as search:
+        for ahead in range(slots):
+            slot = row.slot()
+            if ahead == 0 or plan:
+                myopic = solve(Problem(task.constants[0], slot, penalised=True), search, exact=ahead == 0)
+            if ahead == 0:
+                bounds.append(myopic.bound)
+            else:
+                bound, dual = bound_of(Problem(free, slot, penalised=True), search, dual)
+                bounds.append(bound)
+            if plan:
+                actions.append(play(row, myopic.action))
+                values.append(row.info()["score"])
+            else:
+                row.advance(row.state.server)
+            search.tell(np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}")
+        value = math.fsum(values) / slots if plan else -math.inf
+        bound = max(value, math.fsum(bounds) / slots)
+        proof = myopic.proof if slots == 1 else "slots apart, with migration free after the first: column generation"
+        return Solution(actions if plan else None, value, bound, proof, search.seconds)
+
+
+def play(row: AssociationTask, server: np.ndarray) -> Any:
+    """Play an association (U,) in a task of one row; returns the environment's action for it."""
+    if row.scenario.episode.history != "action":
+        row.advance(server[None])
+        return server
+    history = Problem(row.constants[0], row.slot(), penalised=True).history(server)
+    row.advance(server[None], history[None])
+    return {"server": server, "history": history}
+
+
+def bound_of(problem: Problem, search: Search, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+    """A bound of one slot, to BOUND_TOLERANCE of its relaxation, and its duals, for duals to begin with or None."""
+    if problem.num_users <= FEW_USERS:
+        return enumerate_all(problem, search).bound, None
+    columns = Columns(problem, starts_of(problem), search, dual)
+    columns.generate(COARSE, BOUND_TOLERANCE)
+    return columns.bound + CERTIFICATE, columns.dual

@@ -1,0 +1,113 @@
+"""The best association of one slot, and all of its historical data together (Zhou 2025, eqs 22-26)."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from dtenv.oracle.association.columns import COARSE, FINE, Columns
+from dtenv.oracle.association.feasible import find_feasible
+from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.association.sets import best_partition, worth_of_sets
+from dtenv.oracle.search import Search
+from dtenv.oracle.solution import Solution
+from dtenv.scenario.association import AssociationScenario, Network
+from dtenv.tasks.association import AssociationTask
+from dtenv.tasks.association_nearest import nearest_with_room
+from dtenv.tasks.association_slot import CERTIFICATE, Slot
+
+FEW_USERS = 9
+"""Users up to which all of their sets are looked at."""
+
+CONSTRAINTS = ("penalised", "hard")
+
+
+def solve_slot(
+    constants: Any,
+    slot: Slot,
+    *,
+    constraints: str = "penalised",
+    time_limit: float = 10.0,
+    progress: bool = False,
+) -> Solution:
+    """The myopic optimum: the association κ of most score in one slot, γ being optimal (26) whatever the scenario says.
+
+    Args:
+        constants: of the scenario, `task.constants[0]` or association_slot.Constants.
+        slot: what is known of the slot.
+        constraints: "penalised" maximises the score, which charges for breaking C2 and C3; "hard" maximises e of (22)
+            over what meets both.
+        time_limit: seconds.
+        progress: whether to show a bar.
+
+    Returns:
+        action: κ, (U,); None where no association meets hard constraints.
+
+    Raises:
+        ValueError: constraints is neither word, or time_limit is not positive.
+    """
+    if constraints not in CONSTRAINTS:
+        raise ValueError(f"constraints must be one of {', '.join(CONSTRAINTS)}, got {constraints!r}")
+    problem = Problem(constants, slot, constraints == "penalised")
+    load_kernels()
+    with Search("association of one slot", time_limit, progress) as search:
+        return solve(problem, search)
+
+
+def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
+    """Solve one slot; with `exact` off, stop once no column is missing."""
+    if problem.num_users <= FEW_USERS:
+        return enumerate_all(problem, search)
+    starts = starts_of(problem)
+    if not problem.penalised and all(problem.worth(start) == -math.inf for start in starts):
+        server, verdict = find_feasible(problem, search)
+        if server is None:
+            return Solution(None, -math.inf, -math.inf, f"infeasible: {verdict}", search.seconds)
+        starts = [server]
+    columns = Columns(problem, starts, search)
+    pricing = columns.generate(COARSE)
+    proof = "column generation"
+    if exact and not search.over:
+        pricing = columns.generate(FINE)
+    columns.choose()
+    if exact and not search.over:
+        columns.close(pricing)
+        if columns.bound <= columns.value + CERTIFICATE:
+            proof = "column generation, and every set of users that could be better"
+    bound = max(columns.bound, columns.value) + CERTIFICATE  # as the columns' worth is known to that
+    value = -math.inf if columns.best is None else problem.value(columns.best)
+    return Solution(columns.best, value, bound, proof, search.seconds)
+
+
+@cache
+def load_kernels() -> None:
+    """Compile or load all that a search runs, so that no time limit is spent on it."""
+    task = AssociationTask(AssociationScenario(network=Network(num_users=2, num_servers=2)))
+    task.begin(0, np.random.default_rng(0))
+    problem = Problem(task.constants[0], task.slot(), penalised=True)
+    with Search("kernels") as search:
+        columns = Columns(problem, starts_of(problem), search)
+        columns.close(columns.generate(COARSE))
+        enumerate_all(problem, search)
+
+
+def enumerate_all(problem: Problem, search: Search) -> Solution:
+    """Solve a slot of few users by all their sets on all servers."""
+    sets = (np.arange(1 << problem.num_users)[:, None] >> np.arange(problem.num_users)) & 1 == 1
+    servers = range(problem.num_servers)
+    worth = [worth_of_sets(problem.c, problem.slot, s, sets, problem.penalised, *problem.work) for s in servers]
+    server = np.full(problem.num_users, -1, np.int64)
+    if best_partition(np.array(worth), server) == -math.inf:
+        return Solution(None, -math.inf, -math.inf, "infeasible: enumeration", search.seconds)
+    value = problem.value(server)
+    return Solution(server, value, value + CERTIFICATE, "enumeration", search.seconds)
+
+
+def starts_of(problem: Problem) -> list[np.ndarray]:
+    """Associations to begin with: all twins as they are, and the nearest server with room."""
+    nearest = np.zeros(problem.num_users, np.int64)
+    nearest_with_room(problem.c, problem.slot, nearest)
+    return [problem.slot.previous_server.astype(np.int64), nearest]
