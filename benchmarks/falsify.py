@@ -7,6 +7,7 @@ Any success is an error of dtenv's: the instance and the plan that beat its boun
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -20,6 +21,7 @@ import tyro
 from tqdm import tqdm
 
 import agents
+from agents.policy import Policy
 from benchmarks.evaluate import manifest
 from dtenv import presets
 from dtenv.oracle import BoundExceeded, check_bound, solve_episode
@@ -155,8 +157,9 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) 
     achieved = attempt_plan(own, "the solver's own plan")
     if abs(achieved - solution.value) > 1e-9 * max(1.0, abs(achieved)):
         raise BoundExceeded(f"the solver's plan is worth {achieved!r} when replayed, not {solution.value!r}")
-    for name in (*agents.HEURISTICS[env_id], *agents.LEARNERS[env_id]):
-        attempt_plan(played(name, env_id, scenario, task, seed), name)
+    for policy in policies(env_id, scenario):
+        policy.reset(seed)
+        attempt_plan(played(policy, task), policy.name)
     until = time.perf_counter() + settings.tries_seconds
     climber = best
     while time.perf_counter() < until:
@@ -206,12 +209,19 @@ def neighbour(task: Any, plan: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return trial
 
 
-def played(name: str, env_id: str, scenario: Scenario, task: Any, seed: int) -> np.ndarray:
+def policies(env_id: str, scenario: Scenario) -> list[Policy]:
+    """All heuristics, and the learners that have a shipped checkpoint for the scenario's preset."""
+    found = [agents.load(name, env_id, scenario=scenario) for name in agents.HEURISTICS[env_id]]
+    for name in agents.LEARNERS[env_id]:
+        with contextlib.suppress(ValueError):  # none is shipped
+            found.append(agents.load(name, env_id, scenario=scenario))
+    return found
+
+
+def played(policy: Policy, task: Any) -> np.ndarray:
     """What an agent plays from the task's state on, (slots, users)."""
-    policy = agents.load(name, env_id, scenario=scenario)
-    policy.reset(seed)
     row, plan = row_of(task, 0), []
-    while row.state.slot[0] <= scenario.value("num_slots"):
+    while row.state.slot[0] <= row.scenario.value("num_slots"):
         plan.append(np.reshape(policy.act(row.obs[0]), -1))
         row.advance(plan[-1][None])
     return np.array(plan)

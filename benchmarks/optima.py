@@ -1,0 +1,156 @@
+"""How closely, and how fast, the optimum of one slot is proven.
+
+python -m benchmarks.optima --out docs/results/optima
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+import agents
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from dtenv import presets
+from dtenv.oracle import Solution, check_bound
+from dtenv.oracle.association import solve_slot as solve_association
+from dtenv.oracle.placement import solve_slot as solve_placement
+from dtenv.scenario import Scenario
+
+PLAYERS = {"DTAssociation-v0": ("nearest", "hysteresis", "local-search"), "DTPlacementMA-v0": ("nearest",)}
+"""Agents whose play leads to the slots that are solved."""
+
+CLOSED = 1e-8
+"""Gap that is closed but for what the allocation's certificate leaves open, where "nearest" is best itself."""
+
+EVERY = 4
+"""Slots from one solved to the next."""
+
+
+@dataclass
+class Optima:
+    """Settings of the table."""
+
+    episodes: int = 4
+    """held-out episodes for every agent that leads to slots"""
+    num_slots: int = 12
+    """slots of an episode, of which every fourth is solved"""
+    time_limit: float = 10.0
+    """seconds for an association; a placement gets three times that"""
+    servers: tuple[int, ...] = (9, 15, 21)
+    """numbers of servers of `balanced`"""
+    placements: tuple[str, ...] = ("paper-80x5", "paper-100x10")
+    """presets of placement"""
+    out: Path = Path("runs/optima")
+    """where to write"""
+
+
+def main(settings: Optima) -> None:
+    """Solve slots, and write rows, manifest and a Markdown table."""
+    associations = [presets.resolve("balanced", num_servers=s, num_slots=settings.num_slots) for s in settings.servers]
+    placements = [
+        presets.resolve(name, "DTPlacementMA-v0", num_slots=settings.num_slots, action="association")
+        for name in settings.placements
+    ]
+    rows = []
+    for scenario in associations:
+        for seed, t, task, nearest in slots("DTAssociation-v0", scenario, settings):
+            solution = solve_association(task.constants[0], task.slot(), time_limit=settings.time_limit)
+            rows.append(row_of(scenario, "", seed, t, solution, nearest))
+    for scenario in placements:
+        for seed, t, task, nearest in slots("DTPlacementMA-v0", scenario, settings):
+            for deadlines in ("ignore", "penalised", "hard"):
+                limit = 3.0 * settings.time_limit
+                solution = solve_placement(task.constants[0], task.slot(), deadlines=deadlines, time_limit=limit)
+                rows.append(row_of(scenario, deadlines, seed, t, solution, nearest))
+    lines = markdown(rows)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    write_rows(settings.out / "rows.csv", rows)
+    record = manifest(*associations, *placements)
+    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    (settings.out / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    print(f"written to {settings.out}/")
+
+
+def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[int, int, Any, float]]:
+    """Slots that agents come to: seed, slot, the task that is to decide it, and what "nearest" scores in it."""
+    env: Any = gym.make(env_id, scenario=scenario).unwrapped
+    nearest = agents.load("nearest", env_id, scenario=scenario)
+    played = [(name, seed) for name in PLAYERS[env_id] for seed in EVALUATION_SEEDS[: settings.episodes]]
+    for name, seed in tqdm(played, desc=f"{scenario.name}, {scenario.num_sites}", unit="episode"):
+        policy = agents.load(name, env_id, scenario=scenario)
+        obs, _ = env.reset(seed=seed)
+        for t in range(settings.num_slots):
+            if t % EVERY == 0:
+                yield seed, t + 1, env.task, score_of(env, nearest.act(obs))
+            obs, *_ = env.step(policy.act(obs))
+
+
+def score_of(env: Any, action: np.ndarray) -> float:
+    """What an action would score in the slot to be decided."""
+    from dtenv.oracle.replay import replay
+
+    return replay(env.task, 0, [action])[0]
+
+
+def row_of(
+    scenario: Scenario, deadlines: str, seed: int, slot: int, solution: Solution, nearest: float
+) -> dict[str, Any]:
+    """One solved slot."""
+    if deadlines in ("", "penalised"):  # whose value is the score
+        check_bound(nearest, solution.bound, "nearest")
+    return {
+        "scenario": scenario.name,
+        "sites": scenario.num_sites,
+        "deadlines": deadlines,
+        "seed": seed,
+        "slot": slot,
+        "value": solution.value,
+        "bound": solution.bound,
+        "nearest": nearest,
+        "gap": solution.gap,
+        "gap_of_spread": solution.gap / (solution.value - nearest) if solution.value > nearest else np.nan,
+        "gap_of_value": solution.gap / abs(solution.value),
+        "seconds": solution.seconds,
+        "proof": solution.proof,
+    }
+
+
+def markdown(rows: list[dict[str, Any]]) -> list[str]:
+    """A line a kind of slot."""
+    heads = [
+        "slots",
+        "",
+        "solved",
+        "gap of value: median",
+        "90 %",
+        "largest",
+        "gap ≤ 1 % of spread",
+        "s: median",
+        "90 %",
+    ]
+    lines = [f"| {' | '.join([*heads, 'most'])} |", f"|---|---|{'---:|' * (len(heads) - 1)}"]
+    for kind in dict.fromkeys((row["scenario"], row["sites"], row["deadlines"]) for row in rows):
+        own = [row for row in rows if (row["scenario"], row["sites"], row["deadlines"]) == kind]
+        gap = np.array([row["gap_of_value"] for row in own])
+        seconds = np.array([row["seconds"] for row in own])
+        close = np.mean([row["gap"] <= max(0.01 * (row["value"] - row["nearest"]), CLOSED) for row in own])
+        name = f"`{kind[0]}`" + (f", S = {kind[1]}" if not kind[2] else "")
+        what = f"deadlines: {kind[2]}" if kind[2] else "score"
+        cells = [name, what, f"{len(own)}", *(f"{np.quantile(gap, q):.1e}" for q in (0.5, 0.9, 1.0))]
+        cells.append(f"{close:.0%}" if kind[2] in ("", "penalised") else "")
+        cells += [f"{np.quantile(seconds, q):.2f}" for q in (0.5, 0.9, 1.0)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", "Spread: from what `nearest` scores in the slot to the best found."]
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Optima))
