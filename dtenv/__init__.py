@@ -54,6 +54,15 @@ def parallel_env(env_id: str, **settings: Any) -> Any:
     return PlacementParallelEnv(**settings)
 
 
+def __getattr__(name: str) -> Any:
+    """`dtenv.oracle`, imported when it is first asked for."""
+    if name == "oracle":
+        import importlib
+
+        return importlib.import_module("dtenv.oracle")
+    raise AttributeError(f"module 'dtenv' has no attribute {name!r}")
+
+
 def _register_with_pettingzoo() -> None:
     """Enter DTPlacementMA-v0 into PettingZoo's registry, which came with 1.27."""
     try:

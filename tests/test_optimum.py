@@ -114,11 +114,16 @@ def test_where_nothing_is_feasible(monkeypatch, capsys):
         assert (report["value"], report["bound"]) == ("-inf", "-inf")
 
 
-def test_many_users_that_fit_nowhere(monkeypatch, capsys):
+def test_many_users_that_do_not_fit(monkeypatch, capsys):
     instance = association(users=12)
+    together = score({**instance, "action": {"server": [0] * 12, "history": [0.0] * 12}})
+    instance["servers"]["compute_capacity"] = [together["energy"]["computation"][0] / 4.0] * 3
+    instance["servers"]["cycles_per_bit"] = [instance["servers"]["cycles_per_bit"][0]] * 3
+    status, report, error = run(instance, monkeypatch, capsys)
+    assert (status, error) == (3, "infeasible: MILP\n") and report["action"] is None
     instance["servers"]["sync_capacity"] = [1e-3] * 3
     status, report, error = run(instance, monkeypatch, capsys)
-    assert status == 3 and "infeasible: MILP" in error and report["action"] is None
+    assert (status, error) == (3, "infeasible: user 0 breaks C2 or C3 alone on every server\n")
 
 
 @pytest.mark.parametrize("model", [association, placement])

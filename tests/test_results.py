@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.statistics import mean_interval, paired_difference
 from benchmarks.table import markdown
+from dtenv.oracle import check_bound
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 FOLDERS = {"DTAssociation-v0": "balanced", "DTPlacementMA-v0": "placement", "DTMigration-v0": "migration"}
@@ -20,11 +21,16 @@ def published(env_id):
     if not file.exists():
         pytest.skip(f"{file.parent.name} has not been generated")
     with file.open(newline="") as lines:
-        rows = [{k: v if k in WORDS else float(v) for k, v in row.items()} for row in csv.DictReader(lines)]
+        rows = [{k: v if k in WORDS else _number(v) for k, v in row.items()} for row in csv.DictReader(lines)]
     cells = {}
     for row in rows:
         cells.setdefault((row["scenario"], int(row["num_servers"])), []).append(row)
     return cells
+
+
+def _number(text):
+    """None where an episode has no bound."""
+    return float(text) if text else None
 
 
 def above(rows, more, less, column):
@@ -70,3 +76,11 @@ def test_migration_pays_for_those_who_weigh_its_price():
     for worse, better in itertools.pairwise(ranks):
         assert above(balanced, better, worse, "score"), (better, worse)
     assert above(cells["ping-pong", stations], "never", "best-latency", "score")
+
+
+@pytest.mark.parametrize("env_id", FOLDERS)
+def test_nobody_exceeds_a_bound(env_id):
+    bounded = [row for rows in published(env_id).values() for row in rows if row["bound"] is not None]
+    assert bounded
+    for row in bounded:
+        check_bound(row["score"], row["bound"], row["agent"])

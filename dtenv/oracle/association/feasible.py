@@ -6,41 +6,61 @@ import math
 
 import numpy as np
 
+from dtenv.oracle.association.pricing import MARGIN
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.highs import limit_time, new_model
 from dtenv.oracle.search import Search
-from dtenv.physics.barrier import FEASIBILITY_TOLERANCE
 from dtenv.tasks.association_slot import fresh_load, link_energy
+
+
+NEGLIGIBLE = 1e-9
+"""Share of a capacity that HiGHS would drop from a row."""
 
 
 def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, str]:
     """An association (U,) that meets both with no history, γ = 0, by an integer program.
 
     Returns:
-        None where there is none, or none was found; and how that is known.
+        None where there is none or none was found; and the proof that there is none, empty where it is not known.
     """
-    from highspy import HighsModelStatus
-
     c, slot = problem.c, problem.slot
     users, servers = range(problem.num_users), range(problem.num_servers)
+    load = np.array([[fresh_load(c, slot, u, s) / slot.compute_capacity[s] for s in servers] for u in users])
+    energy = np.array([[link_energy(c, slot, u, s) / slot.sync_capacity[s] for s in servers] for u in users])
+    fits = np.maximum(load, energy) <= MARGIN
+    if not fits.any(axis=1).all():
+        return None, f"user {np.flatnonzero(~fits.any(axis=1))[0]} breaks C2 or C3 alone on every server"
     # Without a margin first, as the solver's own tolerance may use up the environment's.
-    for margin in (0.0, FEASIBILITY_TOLERANCE):
-        model = new_model(search)
-        limit_time(model, search.left)
-        on = [[model.addBinary() for _ in servers] for _ in users]
-        for u in users:
-            model.addConstr(sum(on[u]) == 1)
-        for s in servers:
-            load = [fresh_load(c, slot, u, s) / slot.compute_capacity[s] for u in users]
-            energy = [link_energy(c, slot, u, s) / slot.sync_capacity[s] for u in users]
-            model.addConstr(sum(load[u] * on[u][s] for u in users) <= 1.0 + margin)
-            model.addConstr(sum(energy[u] * on[u][s] for u in users) <= 1.0 + margin)
-        model.run()
-        if model.getModelStatus() == HighsModelStatus.kOptimal:
-            values = np.array(model.getSolution().col_value).reshape(problem.num_users, problem.num_servers)
-            server = values.argmax(axis=1)
-            if problem.worth(server) > -math.inf:
-                return server, "MILP"
-        elif model.getModelStatus() != HighsModelStatus.kInfeasible:
-            return None, "time limit"
-    return None, "MILP"
+    for room in (1.0, MARGIN):
+        infeasible, server = _pack(load, energy, fits, room, search)
+        if server is not None and problem.worth(server) > -math.inf:
+            return server, ""
+    return None, "MILP" if infeasible else ""
+
+
+def _pack(
+    load: np.ndarray, energy: np.ndarray, fits: np.ndarray, room: float, search: Search
+) -> tuple[bool, np.ndarray | None]:
+    """Users on servers so that neither load nor energy (U, S) exceeds the room: whether there is none; servers (U,)."""
+    from highspy import HighsModelStatus
+
+    model = new_model(search)
+    limit_time(model, search.left)
+    u, s = np.nonzero(fits)
+    on = [model.addBinary() for _ in u]
+    for user in range(len(load)):
+        model.addConstr(sum(on[j] for j in np.flatnonzero(u == user)) == 1)
+    for need in (load, energy):
+        for server in range(load.shape[1]):
+            columns = [j for j in np.flatnonzero(s == server) if need[u[j], server] > NEGLIGIBLE]
+            if columns:
+                model.addConstr(sum(float(need[u[j], server]) * on[j] for j in columns) <= room)
+    model.run()
+    if model.getModelStatus() == HighsModelStatus.kInfeasible:
+        return True, None
+    if model.getModelStatus() != HighsModelStatus.kOptimal:
+        return False, None
+    taken = np.flatnonzero(np.array(model.getSolution().col_value) > 0.5)
+    chosen = np.empty(len(load), np.int64)
+    chosen[u[taken]] = s[taken]
+    return False, chosen

@@ -63,9 +63,13 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
         return enumerate_all(problem, search)
     starts = starts_of(problem)
     if not problem.penalised and all(problem.worth(start) == -math.inf for start in starts):
-        server, verdict = find_feasible(problem, search)
-        if server is None:
-            return Solution(None, -math.inf, -math.inf, f"infeasible: {verdict}", search.seconds)
+        server, none = find_feasible(problem, search)
+        if none:
+            return Solution(None, -math.inf, -math.inf, f"infeasible: {none}", search.seconds)
+        if server is None:  # not known in time: what breaks no constraint is worth no more than what may
+            charged = Columns(Problem(problem.c, problem.slot, penalised=True), starts, search)
+            charged.generate(COARSE)
+            return Solution(None, -math.inf, charged.bound + CERTIFICATE, "column generation", search.seconds)
         starts = [server]
     columns = Columns(problem, starts, search)
     pricing = columns.generate(COARSE)
