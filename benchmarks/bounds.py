@@ -16,6 +16,9 @@ from benchmarks.statistics import mean_interval
 from dtenv.oracle import Solution, check_bound, episode_bound
 from dtenv.scenario import Scenario
 
+FEW = 3
+"""Episodes that are bounded one by one: starting processes takes seconds."""
+
 
 def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **settings: Any) -> list[Solution]:
     """The clairvoyant bound of every seed's episode, in the seeds' order.
@@ -28,7 +31,7 @@ def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **sett
     """
     solve = partial(episode_bound, env_id, scenario, **{**REPORTS[env_id].bound, **settings})
     bar = partial(tqdm, total=len(seeds), desc="bounds", unit="episode", leave=False)
-    if len(seeds) == 1 or cores() == 1:
+    if len(seeds) <= FEW or cores() == 1:
         return [solve(seed) for seed in bar(seeds)]
     # Not forked: a child of a process with threads may wait for ever for a lock that one of them held.
     with ProcessPoolExecutor(min(cores(), len(seeds)), multiprocessing.get_context("spawn")) as pool:

@@ -67,7 +67,8 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interv
     """Ratio of the means of two values of the same episodes, with its 95 % bootstrap interval, seeded."""
 
     def ratio(part: np.ndarray, whole: np.ndarray, axis: int = -1) -> np.ndarray:
-        return part.mean(axis=axis) / whole.mean(axis=axis)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a resample without anything to divide by
+            return part.mean(axis=axis) / whole.mean(axis=axis)
 
     if not whole.any():
         return Interval(np.nan, np.nan, np.nan)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.statistics import Interval, mean_interval, paired_difference, ranking
+from benchmarks.statistics import Interval, gap_to_bound, mean_interval, paired_difference, ranking, ratio_interval
 
 
 def test_constant_values_have_no_width():
@@ -41,3 +41,28 @@ def test_pairing_removes_what_seeds_share():
     assert [line["agent"] for line in ranking(both, reference="b")] == ["a", "b"]
     with pytest.raises(ValueError, match="same seeds"):
         paired_difference(both[1:], "a", "b")
+
+
+def test_the_way_to_the_bound():
+    scores = {"nearest": [1.0, 2.0, 3.0], "half": [1.5, 3.0, 4.5], "best": [2.0, 4.0, 6.0]}
+    rows = [
+        {"agent": agent, "seed": seed, "score": score, "bound": 2.0 * (seed + 1) if seed < 3 else None}
+        for agent, values in scores.items()
+        for seed, score in enumerate([*values, 99.0])
+    ]
+    assert gap_to_bound(rows, "nearest", "nearest") == (0.0, 0.0, 0.0)
+    assert gap_to_bound(rows, "half", "nearest").mean == pytest.approx(0.5)
+    assert gap_to_bound(rows, "best", "nearest") == pytest.approx((1.0, 1.0, 1.0))
+    lines = {line["agent"]: line for line in ranking(rows, "nearest", zero="nearest")}
+    assert lines["half"]["gap_to_bound"].mean == pytest.approx(0.5)
+    assert "gap_to_bound" not in ranking([{**row, "bound": None} for row in rows], "nearest", zero="nearest")[0]
+    assert "gap_to_bound" not in ranking(rows, "nearest")[0]
+
+
+def test_a_ratio_of_means_has_an_interval_around_it():
+    rng = np.random.default_rng(0)
+    whole = rng.uniform(1.0, 2.0, 200)
+    interval = ratio_interval(0.3 * whole + rng.normal(0.0, 0.1, 200), whole)
+    assert interval.low < interval.mean < interval.high
+    assert interval.low < 0.3 < interval.high and interval.high - interval.low < 0.05
+    assert np.isnan(ratio_interval(np.ones(3), np.zeros(3)).mean)

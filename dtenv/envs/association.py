@@ -69,6 +69,10 @@ class AssociationEnv(TaskEnv):
     excess over violated constraints), `violations`, `feasible`, `migrations`, `history` (γ), `action_mask`.
     Reset gives `action_mask` and `server` (κ^0).
 
+    ## How good it could be
+    `env.unwrapped.optimum()` solves the slot to be decided, `optimum(horizon=None)` and `dtenv.oracle.episode_bound`
+    bound the rest of an episode, with a proof (docs/bounds.md).
+
     ## What the model does that one may not expect
     - Packing pays: tanh is concave and divided by S, so a saturated server costs no more for further twins.
       Moving twins onto it is free in e, though not in energy. Show raw energy beside the score.

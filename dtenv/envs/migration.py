@@ -74,6 +74,10 @@ class MigrationEnv(TaskEnv):
     `migrations`, `refused`, `handovers` (changes of access station), `server`, `action_mask`. Reset gives `action_mask`
     and `server`.
 
+    ## How good it could be
+    `env.unwrapped.optimum(horizon=None)` and `dtenv.oracle.episode_bound` give the best that a focal user could have
+    done knowing the whole episode, exactly; with control="joint" a plan and a proven bound (docs/bounds.md).
+
     ## What the model does that one may not expect
     - The energy (19) depends on the access station alone, so on no decision.
     - With control="joint" and every seat taken no twin can ever move: requests are met one after another, none is

@@ -77,6 +77,10 @@ class PlacementEnv(TaskEnv):
     of users past their deadline), `violations` (how many), `feasible`, `migrations`, `hosts` (how many), `host` (M,),
     `server` (N,), `action_mask` (N, M). Reset gives `action_mask`, `host` and `server`.
 
+    ## How good it could be
+    `env.unwrapped.optimum()` solves the slot to be decided, `optimum(horizon=None)` and `dtenv.oracle.episode_bound`
+    an episode, by integer programs with a proven gap (docs/bounds.md).
+
     ## What the model does that one may not expect
     - With a fixed access station no decision changes the energy.
     - Square-root sharing makes (18c) tight; computing latency is then Σ_k S_k² / F_k, so crowding costs.

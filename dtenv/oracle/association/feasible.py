@@ -12,7 +12,6 @@ from dtenv.oracle.highs import limit_time, new_model
 from dtenv.oracle.search import Search
 from dtenv.tasks.association_slot import fresh_load, link_energy
 
-
 NEGLIGIBLE = 1e-9
 """Share of a capacity that HiGHS would drop from a row."""
 
