@@ -13,6 +13,7 @@ import pytest
 import agents
 from dtenv import presets
 from dtenv.allocation import work_arrays
+from dtenv.oracle.association import columns as columns_module
 from dtenv.oracle.association import slot as slot_module
 from dtenv.oracle.association import solve_episode, solve_slot
 from dtenv.oracle.association.columns import COARSE, Columns, Pricing
@@ -143,6 +144,25 @@ def test_column_generation_equals_the_dynamic_programme_of_nine_users(monkeypatc
         monkeypatch.undo()
         assert generated.value == pytest.approx(exact.value, abs=1e-9)
         assert generated.gap <= 2e-9
+
+
+def test_every_bound_on_the_way_holds(monkeypatch):
+    """Small steps, so that the integer programs' bounds are seen where they do not close the gap yet."""
+    monkeypatch.setattr(columns_module, "FIRST_STEP", 1e-5)  # and few chords, for wide gaps
+    steps = 0
+    for seed in range(40):
+        task = random_task(600 + seed, users=6, servers=2)
+        best = solve_slot(task.constants[0], task.slot())
+        told = []
+        with Search("steps") as search:
+            search.tell = lambda value, bound, note="", told=told: told.append((value, bound))
+            columns = Columns(Problem(task.constants[0], task.slot(), True), [task.slot().previous_server], search)
+            columns.close(columns.generate(6))
+        assert columns.value == pytest.approx(best.value, abs=1e-9)
+        assert all(value <= best.bound and bound >= best.value - 1e-12 for value, bound in told)
+        assert min(bound for _, bound in told) == columns.bound
+        steps += len(told)
+    assert steps > 100
 
 
 @pytest.mark.parametrize("charge", [WITHIN, 0.3])

@@ -117,7 +117,7 @@ class Columns:
         """Close the gap by integer programs over all sets that can still matter, as far as time and memory go."""
         if self.problem.num_users > MOST_USERS:
             return
-        least = min(self.bound, pricing.bound(self.dual)[0])  # its parts are what sets are held against
+        least = pricing.bound(self.dual)[0]  # may differ from self.bound; its parts are what sets are held against
         step = FIRST_STEP
         while self.bound - self.value > CERTIFICATE and not self.search.over:
             step = min(step, least - self.value + CERTIFICATE)

@@ -197,6 +197,35 @@ def attain(
 
 
 @compiled
+def descend(
+    prices: Prices,
+    s: int,
+    regime: int,
+    i: int,
+    dual: np.ndarray,
+    multiplier: np.ndarray,
+    enough: float,
+    work: KnapsackWork,
+) -> float:
+    """The least `relaxed` bound of one interval over multipliers, or the first that is at most `enough`.
+
+    In the multiplier it is convex: from multiplier[regime, i], which is updated, it goes down to the least.
+    """
+    most = prices.charged[s] if regime & BREAKS_C2 else prices.worth.shape[2]
+    j = min(multiplier[regime, i], most - 1)
+    best = relaxed(prices, s, regime, i, j, dual, work)
+    for step in (-1, 1):
+        while best > enough and 0 <= j + step < most:
+            other = relaxed(prices, s, regime, i, j + step, dual, work)
+            if other >= best:
+                break
+            best = other
+            j += step
+    multiplier[regime, i] = j
+    return best
+
+
+@compiled
 def price_server(
     prices: Prices,
     s: int,
@@ -219,37 +248,26 @@ def price_server(
         work: work arrays of the knapsack.
         chosen: (U,) bool: set to the users that attain the bound.
     """
-    intervals, multipliers = prices.worth.shape[1], prices.worth.shape[2]
+    intervals = prices.worth.shape[1]
     regimes = REGIMES if prices.penalised else 1
-    regime, i = last
     # The last time's best first: what cannot exceed it need not be looked at closely.
-    top, best_regime, best_interval = 0.0, -1, -1  # of the empty set
+    regime, i = last
+    descend(prices, s, regime, i, dual, multiplier, -np.inf, work)
     first = attain(prices, s, regime, i, multiplier[regime, i], dual, work, chosen)
+    top, best_regime, best_interval = 0.0, -1, -1  # of the empty set
     if first > top:
         top, best_regime, best_interval = first, regime, i
     for regime in range(regimes):
-        most = prices.charged[s] if regime & BREAKS_C2 else multipliers
         for i in range(intervals):
-            bounds[regime, i] = -np.inf
-            j = min(multiplier[regime, i], most - 1)
-            best = relaxed(prices, s, regime, i, j, dual, work)
-            for step in (-1, 1):
-                while best > top and 0 <= j + step < most:
-                    other = relaxed(prices, s, regime, i, j + step, dual, work)
-                    if other >= best:
-                        break
-                    best = other
-                    j += step
-            multiplier[regime, i] = j
-            if best > top:
-                bounds[regime, i] = best
+            bounds[regime, i] = descend(prices, s, regime, i, dual, multiplier, top, work)
+    bounds[last[0], last[1]] = -np.inf
     while True:
         regime = i = -1
-        most_bound = top
+        most = top
         for r in range(regimes):
             for k in range(intervals):
-                if bounds[r, k] > most_bound:
-                    most_bound, regime, i = bounds[r, k], r, k
+                if bounds[r, k] > most:
+                    most, regime, i = bounds[r, k], r, k
         if regime < 0:
             break
         bounds[regime, i] = -np.inf
