@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 
@@ -15,6 +16,7 @@ from gymnasium.error import ResetNeeded
 import agents
 import dtenv
 from dtenv.oracle import BoundExceeded, Solution, check_bound, episode_bound, tolerance
+from dtenv.oracle.association import slot as slot_module
 from dtenv.oracle.search import Search
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE
 
@@ -146,6 +148,18 @@ def test_a_search_ends_with_its_time_or_an_interrupt_and_gives_the_handler_back(
     thread.start()  # outside the main thread signals are left alone
     thread.join()
     assert seen and seen[0] <= 1e-9
+
+
+def test_without_highs_small_instances_are_solved_and_others_say_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    small = gym.make("DTAssociation-v0", **SMALL["DTAssociation-v0"]).unwrapped
+    small.reset(seed=0)
+    slot_module.load_kernels.cache_clear()
+    assert small.optimum(horizon=2).gap < 1.0
+    large = gym.make("DTAssociation-v0").unwrapped
+    large.reset(seed=0)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "dtenv\[oracle\]"'):
+        large.optimum()
 
 
 def test_a_progress_bar_shows_best_and_bound(capsys):

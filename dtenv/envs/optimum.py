@@ -17,7 +17,7 @@ class Bounded(ABC):
 
     task: Any
 
-    def optimum(self, horizon: int | None = 1, *, time_limit: float = 30.0, progress: bool = False) -> Solution:
+    def optimum(self, horizon: int | None = 1, *, time_limit: float = 60.0, progress: bool = False) -> Solution:
         """The best score of the slots to come, or what is found of it in time, with a proven bound.
 
         With horizon=1 it is *myopic*: the best of the slot to be decided. Beyond that it is *clairvoyant*: it sees the

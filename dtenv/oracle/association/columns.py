@@ -114,9 +114,10 @@ class Columns:
         self.offer(self._master.choose(self.search)[0])
 
     def close(self, pricing: Pricing) -> None:
-        """Close the gap by integer programs over all sets that can still matter, as far as time and memory go."""
-        if self.problem.num_users > MOST_USERS:
-            return
+        """Close the gap by integer programs over all sets that can still matter, as far as time and memory go.
+
+        Of at most MOST_USERS users.
+        """
         least = pricing.bound(self.dual)[0]  # may differ from self.bound; its parts are what sets are held against
         step = FIRST_STEP
         while self.bound - self.value > CERTIFICATE and not self.search.over:

@@ -55,7 +55,8 @@ def solve_episode(
     free["n_mig"] = 0.0
     actions: list[Any] = []
     values, bounds, dual = [], [], None
-    load_kernels()
+    few = task.scenario.network.num_users <= FEW_USERS
+    load_kernels(few)
     with Search("clairvoyant bound", time_limit, progress) as search:
         for ahead in range(slots):
             slot = row.slot()
@@ -74,7 +75,8 @@ def solve_episode(
             search.tell(np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}")
         value = math.fsum(values) / slots if plan else -math.inf
         bound = max(value, math.fsum(bounds) / slots)
-        proof = myopic.proof if slots == 1 else "slots apart, with migration free after the first: column generation"
+        apart = f"slots apart, with migration free after the first: {'enumeration' if few else 'column generation'}"
+        proof = myopic.proof if slots == 1 else apart
         return Solution(actions if plan else None, value, bound, proof, search.seconds)
 
 

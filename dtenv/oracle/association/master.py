@@ -25,9 +25,9 @@ class Master:
     """
 
     def __init__(self, num_users: int, num_servers: int, search: Search):
+        self._model = new_model(search)
         from highspy import ObjSense
 
-        self._model = new_model(search)
         self._model.changeObjectiveSense(ObjSense.kMaximize)
         self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # a basis stays feasible when columns come in
         nothing = (0, np.empty(0, np.int32), np.empty(0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.association.columns import COARSE, FINE, Columns
+from dtenv.oracle.association.columns import COARSE, FINE, MOST_USERS, Columns
 from dtenv.oracle.association.feasible import find_feasible
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import best_partition, worth_of_sets
@@ -52,7 +52,7 @@ def solve_slot(
     if constraints not in CONSTRAINTS:
         raise ValueError(f"constraints must be one of {', '.join(CONSTRAINTS)}, got {constraints!r}")
     problem = Problem(constants, slot, constraints == "penalised")
-    load_kernels()
+    load_kernels(problem.num_users <= FEW_USERS)
     with Search("association of one slot", time_limit, progress) as search:
         return solve(problem, search)
 
@@ -74,10 +74,10 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
     columns = Columns(problem, starts, search)
     pricing = columns.generate(COARSE)
     proof = "column generation"
-    if exact and not search.over:
+    if exact and not search.over and problem.num_users <= MOST_USERS:
         pricing = columns.generate(FINE)
     columns.choose()
-    if exact and not search.over:
+    if exact and not search.over and problem.num_users <= MOST_USERS:
         columns.close(pricing)
         if columns.bound <= columns.value + CERTIFICATE:
             proof = "column generation, and every set of users that could be better"
@@ -87,15 +87,17 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
 
 
 @cache
-def load_kernels() -> None:
-    """Compile or load all that a search runs, so that no time limit is spent on it."""
+def load_kernels(few: bool) -> None:
+    """Compile or load all that a search with few or many users runs, so that no time limit is spent on it."""
     task = AssociationTask(AssociationScenario(network=Network(num_users=2, num_servers=2)))
     task.begin(0, np.random.default_rng(0))
     problem = Problem(task.constants[0], task.slot(), penalised=True)
     with Search("kernels") as search:
-        columns = Columns(problem, starts_of(problem), search)
-        columns.close(columns.generate(COARSE))
-        enumerate_all(problem, search)
+        if few:
+            enumerate_all(problem, search)
+        else:
+            columns = Columns(problem, starts_of(problem), search)
+            columns.close(columns.generate(COARSE))
 
 
 def enumerate_all(problem: Problem, search: Search) -> Solution:
