@@ -99,18 +99,19 @@ def main(demo: Demo) -> None:
         said = bound_rows(demo.env_id, scenario, seeds, rows) if demo.bounds else ""
         table = ranking(rows, report.reference, report.figures, report.zero)
         print_table(table, report, len(seeds))
-        bound = None
+        line_at = None
         if said:
             print(textwrap.fill(f"to bound: how far on the way from {report.zero}, 0, to the bound, 1. {said}", 110))
-            bound = float(np.mean([row["bound"] for row in rows if row["bound"] is not None]))
-            tracker.log({"evaluation/bound": bound})
+            bounds = {row["seed"]: row["bound"] for row in rows if row["bound"] is not None}
+            line_at = float(np.mean(list(bounds.values()))), f"proven bound of {len(bounds)} episodes"
+            tracker.log({"evaluation/bound": line_at[0]})
         for line in table:
             tracker.log({f"evaluation/{line['agent']}": line["score"].mean})
 
         write_rows(out / "rows.csv", rows)
         files = {"rows.csv": "one row an episode and agent"}
         beside = [figure for figure in report.figures if figure.column in report.drawn]
-        plots.comparison(out / "comparison.png", table, about, beside, bound)
+        plots.comparison(out / "comparison.png", table, about, beside, line_at)
         files["comparison.png"] = "scores with intervals"
         if curve:
             write_rows(out / "learning_curve.csv", curve)

@@ -29,15 +29,15 @@ def comparison(
     ranking: Sequence[Mapping[str, Any]],
     title: str,
     figures: Sequence[Figure],
-    bound: float | None = None,
+    bound: tuple[float, str] | None = None,
     learned: Sequence[str] = ("ppo",),
 ) -> None:
-    """Score of every agent with its interval, best on top; figures beside it, and the bound that none can exceed."""
+    """Score of every agent with its interval, best on top; figures beside it, and a bound with its name."""
     lines = list(reversed(ranking))
     figure, axes = _axes(9.0, 0.6 + 0.45 * len(lines))
     worst = min(line["score"].low for line in lines if line["agent"] != "random")
     best = max(line["score"].high for line in lines)
-    best = best if bound is None else max(best, bound)
+    best = best if bound is None else max(best, bound[0])
     left = worst - 0.15 * (best - worst)
     columns: list[tuple[str, list[str]]] = [
         (shown.short, [format(line[shown.column], shown.spec) for line in lines]) for shown in figures
@@ -64,10 +64,10 @@ def comparison(
     for x, (head, _) in zip(places, columns, strict=True):
         beside(x, len(lines) - 0.45, head, MUTED)
     if bound is not None:
-        axes.axvline(bound, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.axvline(bound[0], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"proven bound {bound:.4f}",
-            (bound, -0.5),
+            f"{bound[1]} {bound[0]:.4f}",
+            (bound[0], -0.5),
             (-4, 0),
             textcoords="offset points",
             ha="right",
