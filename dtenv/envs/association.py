@@ -71,7 +71,8 @@ class AssociationEnv(TaskEnv):
 
     ## How good it could be
     `env.unwrapped.optimum()` solves the slot to be decided, `optimum(horizon=None)` and `dtenv.oracle.episode_bound`
-    bound the rest of an episode, with a proof (docs/bounds.md).
+    bound the rest of an episode, with a proof (docs/bounds.md). What there is to gain in each preset:
+    docs/results/headroom/table.md.
 
     ## What the model does that one may not expect
     - Packing pays: tanh is concave and divided by S, so a saturated server costs no more for further twins.
