@@ -140,12 +140,18 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
     lines = [f"| {' | '.join([*heads, 'most'])} |", f"|---|---|{'---:|' * (len(heads) - 1)}"]
     for kind in dict.fromkeys((row["scenario"], row["sites"], row["deadlines"]) for row in rows):
         own = [row for row in rows if (row["scenario"], row["sites"], row["deadlines"]) == kind]
-        gap = np.array([row["gap_of_value"] for row in own])
+        answered = [row for row in own if np.isfinite(row["value"])]
+        gap = np.array([row["gap_of_value"] for row in answered])
         seconds = np.array([row["seconds"] for row in own])
         close = np.mean([row["gap"] <= max(0.01 * (row["value"] - row["nearest"]), CLOSED) for row in own])
         name = f"`{kind[0]}`" + (f", S = {kind[1]}" if not kind[2] else "")
         what = f"deadlines: {kind[2]}" if kind[2] else "score"
-        cells = [name, what, f"{len(own)}", *(f"{np.quantile(gap, q):.1e}" for q in (0.5, 0.9, 1.0))]
+        none = sum("infeasible" in row["proof"] for row in own)
+        notes = [f"{none} infeasible"] if none else []
+        if len(answered) + none < len(own):
+            notes.append(f"{len(own) - len(answered) - none} open")
+        solved = f"{len(own)}" + (f" ({', '.join(notes)})" if notes else "")
+        cells = [name, what, solved, *(f"{np.quantile(gap, q):.1e}" for q in (0.5, 0.9, 1.0))]
         cells.append(f"{close:.0%}" if kind[2] in ("", "penalised") else "")
         cells += [f"{np.quantile(seconds, q):.2f}" for q in (0.5, 0.9, 1.0)]
         lines.append(f"| {' | '.join(cells)} |")
