@@ -22,6 +22,7 @@ from dtenv import presets
 from dtenv.oracle import Solution, check_bound
 from dtenv.oracle.association import solve_slot as solve_association
 from dtenv.oracle.placement import solve_slot as solve_placement
+from dtenv.oracle.replay import replay
 from dtenv.scenario import Scenario
 
 PLAYERS = {"DTAssociation-v0": ("nearest", "hysteresis", "local-search"), "DTPlacementMA-v0": ("nearest",)}
@@ -96,8 +97,6 @@ def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[i
 
 def score_of(env: Any, action: np.ndarray) -> float:
     """What an action would score in the slot to be decided."""
-    from dtenv.oracle.replay import replay
-
     return replay(env.task, 0, [action])[0]
 
 

@@ -24,7 +24,8 @@ from dtenv.oracle.replay import replay
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import tolerance
 from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.association_slot import OBJECTIVE, OPTIMAL, SCORE, VIOLATIONS, evaluate, new_terms, new_work
+from dtenv.tasks.association_slot import OPTIMAL
+from dtenv.tasks.association_terms import OBJECTIVE, SCORE, VIOLATIONS, evaluate, new_terms, new_work
 
 
 def random_task(seed: int, users: int | None = None, servers: int | None = None, slots: int = 3) -> AssociationTask:

@@ -24,18 +24,8 @@ from dtenv.oracle.solution import Solution
 from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import normalised_energy
 from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
-from dtenv.tasks.association_slot import (
-    CERTIFIED_BOUND,
-    CERTIFIED_VALUE,
-    GIVEN,
-    MODES,
-    OBJECTIVE,
-    Constants,
-    Slot,
-    evaluate,
-    new_terms,
-    new_work,
-)
+from dtenv.tasks.association_slot import GIVEN, MODES, Constants, Slot
+from dtenv.tasks.association_terms import CERTIFIED_BOUND, CERTIFIED_VALUE, OBJECTIVE, evaluate, new_terms, new_work
 
 FIELDS = ("model", "params", "users", "servers", "action")
 PARAMS = (

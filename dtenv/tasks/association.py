@@ -13,7 +13,8 @@ from dtenv.physics.barrier import is_violated
 from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association_nearest import nearest_with_room
-from dtenv.tasks.association_slot import (
+from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energy, move_distance
+from dtenv.tasks.association_terms import (
     COMPUTATION,
     EXCESS,
     LATENCY,
@@ -25,14 +26,9 @@ from dtenv.tasks.association_slot import (
     SYNCHRONISATION,
     UTILITY,
     VIOLATIONS,
-    Constants,
-    Slot,
     Terms,
     Work,
     evaluate,
-    fresh_load,
-    link_energy,
-    move_distance,
     new_terms,
     new_work,
 )

@@ -38,7 +38,7 @@ def solve_episode(
         task: holds the tape and the state from which to go on; it is left as it is.
         b: its row.
         horizon: slots, at most those left; None for all of them.
-        plan: whether to look for a plan; the bound alone takes a third of the time.
+        plan: whether to look for a plan beside the bound.
         time_limit: seconds; when it is over, twins stay and what bounds the slots left is weak.
         progress: whether to show a bar.
 

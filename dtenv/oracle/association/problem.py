@@ -10,7 +10,8 @@ import numpy as np
 from dtenv.allocation import work_arrays
 from dtenv.compiled import as_record
 from dtenv.oracle.association.sets import worth_of_sets
-from dtenv.tasks.association_slot import OBJECTIVE, OPTIMAL, SCORE, VIOLATIONS, Slot, Terms, evaluate, new_terms
+from dtenv.tasks.association_slot import OPTIMAL, Slot
+from dtenv.tasks.association_terms import OBJECTIVE, SCORE, VIOLATIONS, Terms, evaluate, new_terms
 
 
 class Problem:

@@ -7,7 +7,8 @@ their stations' loads, less prices of moves. Copy x into y, on which worth is co
     L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices of moves)
            + Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ[t, k, u])
 
-is an upper bound of it. The users' part is a dynamic programme over stations, the stations' is in migration_seats.
+is an upper bound of it. The users' part is a dynamic programme over stations; dtenv.oracle.migration.seats has the
+stations'.
 """
 
 from __future__ import annotations

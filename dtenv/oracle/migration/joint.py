@@ -81,7 +81,7 @@ class JointSearch:
             return
         in_order = np.arange(self.plan.shape[1])
         self._replan(self.plan.copy(), in_order)
-        set_marginal_worth(self._arrays, self._first, self.plan, self._prices)
+        marginal_worth(self._arrays, self._first, self.plan, self._prices)
         scale = float(self._path.size)
         best, direction = self._prices.copy(), np.zeros_like(self._prices)
         length, idle, step = 1.0, 0, 0
@@ -158,7 +158,7 @@ class JointSearch:
         """Let users replan in turn until none gains, and keep the plan if it is the best."""
         users, content, turn = plan.shape[1], 0, 0
         while content < users and not self._search.over:
-            rise = replan_one(
+            rise = replan(
                 self._arrays,
                 self._first,
                 self._moving,
@@ -197,26 +197,3 @@ def prepare(
     batch = named(arrays)
     tabulate(batch, first, load, table)
     fill_prices(batch, moving)
-
-
-@compiled
-def set_marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray, prices: np.ndarray) -> None:
-    """`marginal_worth` of a flat batch of one."""
-    marginal_worth(named(arrays), first, plan, prices)
-
-
-@compiled
-def replan_one(
-    arrays: tuple[np.ndarray, ...],
-    first: int,
-    moving: np.ndarray,
-    user: int,
-    plan: np.ndarray,
-    server: np.ndarray,
-    enters: np.ndarray,
-    stays: np.ndarray,
-    gain: np.ndarray,
-    choice: np.ndarray,
-) -> float:
-    """`replan` of a flat batch of one."""
-    return replan(named(arrays), first, moving, user, plan, server, enters, stays, gain, choice)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import worth
 from dtenv.scenario.edge import SLICE
+from dtenv.tasks.migration_step import named
 
 LEAST_RISE = 1e-12
 """Gain of a summed score below which a user's plan is left as it is: rounding must not make the ascent circle."""
@@ -17,7 +16,6 @@ LEAST_RISE = 1e-12
 @compiled
 def grant(requests: np.ndarray, server: np.ndarray, seats: int, plan: np.ndarray) -> None:
     """Stations (H, N) that come of requests (H, N), met in the users' order as in the environment."""
-    twins = np.zeros(len(server), np.int64)
     stations = 1 + max(requests.max(), server.max())
     twins = np.zeros(stations, np.int64)
     for k in server:
@@ -74,7 +72,7 @@ def find_room(
 
 @compiled
 def replan(
-    batch: Any,
+    arrays: tuple[np.ndarray, ...],
     first: int,
     moving: np.ndarray,
     user: int,
@@ -88,7 +86,7 @@ def replan(
     """Give one user the plan that is best for the sum of scores while the others keep theirs; by how much it rose.
 
     Args:
-        batch: a batch of one.
+        arrays: a flat batch of one.
         first: slot of the plan's first row.
         moving: prices (M, M, N) of moves.
         user: who replans.
@@ -96,6 +94,7 @@ def replan(
         server: stations (N,) before.
         enters, stays, gain, choice: work arrays (H, M) of booleans, numbers and integers.
     """
+    batch = named(arrays)
     slots, users = plan.shape
     stations = gain.shape[1]
     weight, c = batch.course.weight[0], batch.constants[0]
@@ -139,8 +138,12 @@ def replan(
 
 
 @compiled
-def marginal_worth(batch: Any, first: int, plan: np.ndarray, prices: np.ndarray) -> None:
-    """What the sum of worth gains by each user's being on each station, beside the plan's others: λ (H, M, N)."""
+def marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray, prices: np.ndarray) -> None:
+    """What the sum of worth gains by each user's being on each station, beside the plan's others: λ (H, M, N).
+
+    arrays are a flat batch of one.
+    """
+    batch = named(arrays)
     weight, c = batch.course.weight[0], batch.constants[0]
     slots, users = plan.shape
     stations = prices.shape[1]
