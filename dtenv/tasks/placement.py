@@ -10,6 +10,7 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
+from dtenv.tasks.episodes import Episodes
 from dtenv.tasks.placement_slot import (
     COMPUTE,
     COST,
@@ -45,7 +46,9 @@ from dtenv.tasks.placement_step import (
     slot_at,
 )
 from dtenv.tasks.uplink import unscaled_gain
-from dtenv.world.placement import draw_placement, empty_placement_tape
+from dtenv.world.edge import EdgeRanges
+from dtenv.world.placement import empty_placement_tape
+from dtenv.world.walks import Recorded
 
 SLACK = "τ less T_wireless, over the largest τ, clipped to ±1"
 GAIN = "channel gain in dB, -1 … 1 over what the square and six deviations of shadowing give, clipped"
@@ -83,7 +86,7 @@ OWN_USERS = (
 )
 
 
-class PlacementTask:
+class PlacementTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
     Args:
@@ -93,7 +96,7 @@ class PlacementTask:
     """
 
     def __init__(self, scenario: PlacementScenario, batch: int = 1, stations_observe: bool = False):
-        self.scenario = scenario
+        super().__init__(scenario, batch)
         users, stations = scenario.network.num_users, scenario.network.num_stations
         self.mode = ACTIONS.index(scenario.episode.action)
         self.layout = Layout(
@@ -120,6 +123,7 @@ class PlacementTask:
             np.zeros((batch, users), np.int64),
             np.zeros((batch, stations, stations)),
             np.zeros((batch, STATION_TERMS, stations)),
+            np.zeros((batch, users, stations)),
         )
         self.terms = new_terms(batch, users, stations)
         self.fixed = Fixed(
@@ -138,6 +142,9 @@ class PlacementTask:
             self.state,
             self.terms,
             self.fixed,
+            Recorded.of(scenario.mobility.recording),
+            self.streams,
+            EdgeRanges.record(scenario, scenario.objective.deadline_s),
             bid,
             host_bid,
             np.zeros((batch, stations), np.int64),
@@ -184,17 +191,17 @@ class PlacementTask:
         stations = len(self.fixed.capacity)
         return np.hstack([np.eye(stations, dtype=np.float32), np.tile(self.obs[b], (stations, 1))])
 
-    def begin(self, b: int, rng: np.random.Generator) -> None:
-        """Draw row b's episode and observe its first slot."""
-        draw_placement(rng, self.scenario, self.tape, b)
-        begin(self._arrays, b)
+    def begin_rows(self, rows: np.ndarray) -> None:
+        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        begin(self._arrays, rows)
 
-    def advance(self, action: np.ndarray) -> None:
-        """One slot of every row: stations' numbers (B, M, …) as float64, or the association (B, N) as int64."""
+    def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """One slot of all rows, or of some: stations' numbers (B, M, …), float64, or the association (B, N), int64."""
+        rows = self.rows if rows is None else rows
         if self.mode == ASSOCIATION:
-            advance(self._arrays, self._no_numbers, action, self.mode)
+            advance(self._arrays, rows, self._no_numbers, action, self.mode)
         else:
-            advance(self._arrays, action, self._no_server, self.mode)
+            advance(self._arrays, rows, action, self._no_server, self.mode)
 
     def one_hot(self, server: np.ndarray) -> np.ndarray:
         """Bids (M, 1 + N) of zeros and ones that give the feasible association server (N,): to host, and for users."""

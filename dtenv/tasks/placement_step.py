@@ -21,7 +21,9 @@ from dtenv.tasks.placement_slot import (
     evaluate,
 )
 from dtenv.tasks.uplink import DIRECT, choose_access, gain_range_db, link_gains, link_rate, scaled_gain, wired_distances
-from dtenv.world.placement import PlacementTape
+from dtenv.world.channel import shadow_slot
+from dtenv.world.placement import PlacementTape, draw_placement
+from dtenv.world.walks import Recorded
 
 BID, PRICE, BINARY, ASSOCIATION = (ACTIONS.index(name) for name in ("bid", "price", "binary", "association"))
 
@@ -37,6 +39,7 @@ class State(NamedTuple):
     access: np.ndarray  # (B, N) of that slot
     wired_m: np.ndarray  # (B, M, M) between stations
     loads: np.ndarray  # (B, STATION_TERMS, M) if twins stay, rows of `add_loads`
+    shadowing_db: np.ndarray  # (B, N, M) of the slot to be decided
 
 
 class Fixed(NamedTuple):
@@ -79,6 +82,9 @@ class Batch(NamedTuple):
     state: State
     terms: Terms
     fixed: Fixed
+    recorded: Recorded
+    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    ranges: np.ndarray  # (1,) record of EdgeRanges
     bid: np.ndarray  # (B, M, N) work array
     host_bid: np.ndarray  # (B, M) work array
     held: np.ndarray  # (B, M) work array, whole numbers
@@ -90,14 +96,19 @@ class Batch(NamedTuple):
 
     def flat(self) -> tuple[np.ndarray, ...]:
         """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.state, *self.terms, *self.fixed, *self[4:])
+        return (*self.tape, *self.state, *self.terms, *self.fixed, *self.recorded, *self[5:])
 
 
 @compiled
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
-        PlacementTape(*arrays[:7]), State(*arrays[7:15]), Terms(*arrays[15:18]), Fixed(*arrays[18:21]), *arrays[21:]
+        PlacementTape(*arrays[:7]),
+        State(*arrays[7:16]),
+        Terms(*arrays[16:19]),
+        Fixed(*arrays[19:22]),
+        Recorded(*arrays[22:25]),
+        *arrays[25:],
     )
 
 
@@ -127,41 +138,48 @@ def tune(batch: Batch, b: int) -> None:
     """Gains and access stations of row b's slot."""
     tape, state, t = batch.tape, batch.state, batch.state.slot[b]
     user_xy, station_xy, gain_db = tape.user_xy[b, t], tape.station_xy[b], state.gain_db[b]
-    link_gains(batch.constants[0], user_xy, station_xy, tape.shadowing_db[b, t], gain_db)
+    shadowing_db = state.shadowing_db[b]
+    shadow_slot(batch.ranges[0], tape.shadowing_key[b], t, tape.user_xy[b], shadowing_db)
+    link_gains(batch.constants[0], user_xy, station_xy, shadowing_db, gain_db)
     choose_access(batch.constants[0], user_xy, station_xy, gain_db, state.access[b])
 
 
 @compiled
-def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
-    """Start the episode in row b: in slot 0 all stations host, and twins are at the nearest one with room."""
+def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Draw the next episode of some rows: in slot 0 all stations host, and twins are at the nearest one with room."""
     batch = named(arrays)
-    state, bid = batch.state, batch.bid[b]
-    state.access[b] = -1
-    state.slot[b] = 0
-    wired_distances(batch.tape.station_xy[b], state.wired_m[b])
-    tune(batch, b)
-    state.host[b] = True
-    bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], bid)
-    match(bid, state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
-    state.previous[b] = state.server[b]
-    state.slot[b] = 1
-    tune(batch, b)
-    observe(batch, b)
+    state = batch.state
+    for b in rows:
+        draw_placement(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
+        state.access[b] = -1
+        state.slot[b] = 0
+        wired_distances(batch.tape.station_xy[b], state.wired_m[b])
+        tune(batch, b)
+        state.host[b] = True
+        bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], batch.bid[b])
+        match(batch.bid[b], state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
+        state.previous[b] = state.server[b]
+        state.slot[b] = 1
+        tune(batch, b)
+        observe(batch, b)
 
 
 @compiled
-def advance(arrays: tuple[np.ndarray, ...], numbers: np.ndarray, server: np.ndarray, mode: int) -> None:
-    """One slot of every row: decode the action, place the twins, observe the next slot.
+def advance(
+    arrays: tuple[np.ndarray, ...], rows: np.ndarray, numbers: np.ndarray, server: np.ndarray, mode: int
+) -> None:
+    """One slot of some rows: decode the action, place the twins, observe the next slot.
 
     Args:
         arrays: a flat `Batch`; state, terms, observations and mask are updated in place.
+        rows: which, (rows,).
         numbers: stations' bids (B, M, 1 + N), or hosting bids and prices (B, M, 2), finite; empty in mode ASSOCIATION.
         server: the association (B, N), in mode ASSOCIATION; else empty.
         mode: BID, PRICE, BINARY or ASSOCIATION.
     """
     batch = named(arrays)
     state, terms, c = batch.state, batch.terms, batch.constants[0]
-    for b in range(len(state.slot)):
+    for b in rows:
         slot = slot_at(batch, b)
         bid, host_bid, host, hosted_by = batch.bid[b], batch.host_bid[b], state.host[b], state.server[b]
         num_stations, num_users = bid.shape
