@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ from dtenv.tasks.association_terms import (
     new_terms,
     new_work,
 )
-from dtenv.tasks.episodes import Episodes
+from dtenv.tasks.episodes import Episodes, whole
 from dtenv.world.association import AssociationRanges, AssociationTape, draw_association, empty_association_tape
 from dtenv.world.walks import Recorded
 
@@ -243,6 +244,25 @@ def observe(batch: Batch, b: int) -> None:
             mask[b, u, :] = True
 
 
+def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
+    return {
+        "score": totals[SCORE],
+        "objective": totals[OBJECTIVE],
+        "utility": totals[UTILITY],
+        "energy": migration + synchronisation + computation,
+        "energy_migration": migration,
+        "energy_synchronisation": synchronisation,
+        "energy_computation": computation,
+        "latency": totals[LATENCY],
+        "cost": totals[EXCESS],
+        "violations": count(totals[VIOLATIONS]),
+        "feasible": totals[VIOLATIONS] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+    }
+
+
 class AssociationTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
@@ -313,24 +333,22 @@ class AssociationTask(Episodes):
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals = self.terms.totals[b].tolist()
-        migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
-        return {
-            "score": totals[SCORE],
-            "objective": totals[OBJECTIVE],
-            "utility": totals[UTILITY],
-            "energy": migration + synchronisation + computation,
-            "energy_migration": migration,
-            "energy_synchronisation": synchronisation,
-            "energy_computation": computation,
-            "latency": totals[LATENCY],
-            "cost": totals[EXCESS],
-            "violations": int(totals[VIOLATIONS]),
-            "feasible": totals[VIOLATIONS] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "history": self.terms.history[b].copy(),
-            "action_mask": self.mask[b].copy(),
-        }
+        told = entries_of(self.terms.totals[b].tolist(), int)
+        return told | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        told = entries_of(self.terms.totals.T, whole)
+        return told | {"history": self.terms.history, "action_mask": self.mask}
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        return {"action_mask": self.mask, "server": self.state.server}
+
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, REWARD]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
