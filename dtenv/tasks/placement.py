@@ -151,7 +151,6 @@ class PlacementTask(Episodes):
             np.zeros((batch, users, stations)),
         )
         self.terms = new_terms(batch, users, stations)
-        self.rewards_of_stations = self.terms.stations[:, REWARD]
         self._users = users
         self.fixed = Fixed(
             np.full(users, float(scenario.radio.transmit_power_w)),
@@ -220,12 +219,9 @@ class PlacementTask(Episodes):
         if self.scenario.episode.observe == "local":
             return self.station_obs[rows]
         seen, stations = self.obs[rows], len(self.fixed.capacity)
-        which = np.eye(stations, dtype=np.float32)
         shape = (len(seen), stations)
-        return np.concatenate(
-            [np.broadcast_to(which, (*shape, stations)), np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))],
-            axis=2,
-        )
+        which = np.broadcast_to(np.eye(stations, dtype=np.float32), (*shape, stations))
+        return np.concatenate([which, np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))], axis=2)
 
     def begin_rows(self, rows: np.ndarray) -> None:
         """Draw the next episode of some rows from their streams, and observe its first slot."""
@@ -258,6 +254,11 @@ class PlacementTask(Episodes):
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
         return self.terms.totals[:, SCORE]
+
+    @property
+    def rewards_of_stations(self) -> np.ndarray:
+        """Stations' rewards (B, M) of the last slot; a view."""
+        return self.terms.stations[:, REWARD]
 
     def reward(self, b: int = 0) -> float:
         """Row b's score of the last slot."""
