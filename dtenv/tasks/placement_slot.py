@@ -164,9 +164,21 @@ def new_terms(batch: int, num_users: int, num_stations: int) -> Terms:
 
 
 @compiled
+def update_weight(c: Constants) -> float:
+    """η/Δt, what a bit of an update counts beside one of the twin's data in (13)."""
+    return c.eta_s / c.sync_interval_s
+
+
+@compiled
+def weighted_bits(data_bits: float, update_bits: float, weight: float) -> float:
+    """D' = D + η/Δt ΔD, the data that (13) weighs latency by, from `update_weight`."""
+    return data_bits + weight * update_bits
+
+
+@compiled
 def effective_bits(c: Constants, slot: Slot, u: int) -> float:
-    """D'_i = D_i + η/Δt ΔD_i, the data that (13) weighs latency by."""
-    return slot.data_bits[u] + c.eta_s / c.sync_interval_s * slot.update_bits[u]
+    """D'_i of a user."""
+    return weighted_bits(slot.data_bits[u], slot.update_bits[u], update_weight(c))
 
 
 @compiled
