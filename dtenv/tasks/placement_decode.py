@@ -75,11 +75,11 @@ def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.nd
         while u >= 0:
             k, most = -1, -math.inf
             for s in range(num_stations):
-                offer = bid[s, u]
-                if offer > most and held[s] >= 0:
-                    v = held[s] - capacity[s]
-                    if v < 0 or offer > bid[s, v] or (offer == bid[s, v] and u < v):
-                        k, most = s, offer
+                if held[s] < 0:
+                    continue
+                offer, v = bid[s, u], held[s] - capacity[s]
+                if offer > most and (v < 0 or offer > bid[s, v] or (offer == bid[s, v] and u < v)):
+                    k, most = s, offer
             if k < 0:  # cannot happen while hosts hold all users
                 break
             server[u] = k

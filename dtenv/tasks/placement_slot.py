@@ -245,7 +245,7 @@ def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: 
 
 @compiled
 def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
-    """What user u's twin takes from the score of its station k, from `put_latency`'s terms; the others into column u."""
+    """What user u's twin takes from the score of its station k, after `put_latency`; the other terms into column u."""
     num_users, num_stations = slot.gain_db.shape
     power, deadline, initial, latency = slot.transmit_power_w[u], slot.deadline_s[u], users[INITIAL, u], users[TOTAL, u]
     moved = 1.0 if k != slot.previous_server[u] else 0.0
@@ -300,7 +300,8 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
         stations[REWARD, k] = host_score(c, host[k], stations[TWINS, k])
         totals[HOSTS] += 1.0 if host[k] else 0.0
         totals[COST] += c.host_cost * (stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0)
-    # `twin_score` in three passes: users' logarithms and exponentials overlap, and one call does not hold all of it.
+    # `twin_score` in three passes: each is small enough for the compiler to put in place, where a call would pass
+    # all arrays of the slot for every user.
     for u in range(num_users):
         j = server[u] if c.access == DIRECT else slot.access[u]
         put_rate(c, slot, u, server[u], stations[TRANSMITTING, j], users)
