@@ -46,6 +46,14 @@ def variates(key, count):
     return drawn
 
 
+@numba.njit
+def pairs(key, count):
+    drawn = np.empty((2, count))
+    for n in range(count):
+        drawn[0, n], drawn[1, n] = normals.two_normals(normals.word_of(key, n))
+    return drawn
+
+
 @pytest.mark.parametrize("seed", [0, 1, 12345])
 def test_a_stream_draws_what_numpy_draws_and_hands_the_generator_on(seed):
     row, rng = stream_of(seed), np.random.default_rng(seed)
@@ -83,16 +91,30 @@ def test_different_numbers_are_different_and_all_orders_are_drawn():
     assert set(numbers) <= {0.0, 1.0}
 
 
-def test_variates_are_normal():
+@pytest.mark.parametrize("drawn_by", [variates, pairs])
+def test_variates_are_normal(drawn_by):
     count = 2_000_000
-    drawn = variates(np.uint64(7), count)
+    drawn, other = drawn_by(np.uint64(7), count).ravel(), drawn_by(np.uint64(8), count).ravel()
+    count = len(drawn)
     assert abs(drawn.mean()) < 5 / math.sqrt(count)
     assert abs(drawn.var() - 1) < 5 * math.sqrt(2 / count)
     assert abs((drawn**3).mean()) < 5 * math.sqrt(15 / count)
     assert abs((drawn**4).mean() - 3) < 5 * math.sqrt(96 / count)
-    for bound in (0.1, 0.5, 1.0, 2.0, 3.0, normals.EDGE, 4.0):
+    for bound in (0.1, 0.5, 1.0, 2.0, 3.0, normals.TAIL, normals.HALF_TAIL, 4.0, 4.5):
         expected = math.erfc(bound / math.sqrt(2))
         assert (abs(drawn) > bound).mean() == pytest.approx(expected, abs=5 * math.sqrt(expected / count))
+    edges = np.linspace(-4, 4, 161)
+    expected = count * np.diff([0.5 * math.erfc(-edge / math.sqrt(2)) for edge in edges])
+    found = np.histogram(drawn, edges)[0]
+    assert ((found - expected) ** 2 / expected).sum() < 160 + 5 * math.sqrt(320)
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 5 / math.sqrt(count)
-    assert abs(np.corrcoef(drawn, variates(np.uint64(8), count))[0, 1]) < 5 / math.sqrt(count)
-    assert np.array_equal(drawn[:10], variates(np.uint64(7), 10))
+    assert abs(np.corrcoef(drawn, other)[0, 1]) < 5 / math.sqrt(count)
+    assert np.array_equal(drawn[:10], drawn_by(np.uint64(7), count)[..., :10].ravel()[:10])
+
+
+def test_the_two_variates_of_a_word_do_not_tell_of_each_other():
+    first, second = pairs(np.uint64(3), 2_000_000)
+    for f in (np.asarray, np.abs, np.square):
+        assert abs(np.corrcoef(f(first), f(second))[0, 1]) < 5 / math.sqrt(len(first))
+    outside = abs(first) > 2.5
+    assert second[outside].var() == pytest.approx(1, abs=5 * math.sqrt(2 / outside.sum()))

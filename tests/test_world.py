@@ -17,6 +17,7 @@ from dtenv.scenario.edge import Radio
 from dtenv.scenario.mobility import WALKS, Mobility
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.placement import PlacementTask
+from dtenv.world.channel import decay, station_shares
 from dtenv.world.sites import draw_sites
 from dtenv.world.walks import Recorded, Walk, draw_walks
 
@@ -169,6 +170,21 @@ def test_shadowing_has_its_deviation_and_its_correlation_between_stations(deviat
             allowed = 5 * (1 - site_correlation**2) / math.sqrt(users) + 1e-12
             assert corr(slot[:, a], slot[:, b]) == pytest.approx(site_correlation, abs=allowed)
     assert abs(corr(drawn[0, :-1], drawn[0, 1:])) < 5 / math.sqrt(users)  # users' apart
+
+
+@pytest.mark.parametrize("site_correlation", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("stations", [1, 2, 5, 10])
+def test_station_shares_give_links_unit_variance_and_their_correlation(stations, site_correlation):
+    own, common = station_shares(site_correlation, stations)
+    root = own * np.eye(stations) + common
+    wanted = site_correlation + (1 - site_correlation) * np.eye(stations)
+    np.testing.assert_allclose(root @ root, wanted, atol=1e-14)
+
+
+def test_decay_is_the_exponential():
+    x = np.concatenate([np.random.default_rng(0).uniform(0, high, 2000) for high in (1e-3, 1.0, 10.0, 700.0)])
+    np.testing.assert_allclose([decay(value) for value in x], np.exp(-x), rtol=7e-16)
+    assert decay(0.0) == 1.0 and decay(math.inf) == decay(1e9) == decay(700.0) < 1e-303
 
 
 @pytest.mark.parametrize("site_correlation", [0.0, 0.5])

@@ -10,7 +10,12 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.physics.geometry import euclidean
 from dtenv.scenario.edge import Radio
-from dtenv.world.normals import standard_normal, word_of
+from dtenv.world.normals import two_normals, word_of
+
+_LOG2_E = 1.4426950408889634
+_LN_2_HIGH, _LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+_SHIFT = 1.5 * 2.0**52
+_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(11, -1, -1))
 
 
 class Shadowing(NamedTuple):
@@ -32,29 +37,64 @@ class Shadowing(NamedTuple):
 def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_db: np.ndarray) -> None:
     """Shadowing of slot t into shadowing_db (users, stations), which holds that of the slot before.
 
-    Gudmundson's (1991) autoregression: correlation exp(-distance walked / decorrelation distance). A part of it, of
-    variance share `site_correlation`, is common to all stations of a user.
+    Gudmundson's (1991) autoregression: correlation exp(-distance walked / decorrelation distance); between a user's
+    stations `site_correlation`.
 
     Args:
         r: has the fields of `Shadowing`.
-        key: the episode's; its normal variates are numbered.
+        key: the episode's; its normal variates are numbered, those of a slot's users side by side.
         t: the slot; slot 0 has none before it.
         user_xy: walks (slots, users, 2), metres.
         shadowing_db: updated; not looked at in slot 0.
     """
     users, stations = shadowing_db.shape
+    own, common = station_shares(r.site_correlation, stations)
     deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
-    common, own = math.sqrt(r.site_correlation), math.sqrt(1.0 - r.site_correlation)
-    n = t * users * (stations + 1)
+    pairs = (stations + 1) // 2
     for u in range(users):
-        kept = 0.0
-        if t > 0 and decorrelation_m > 0.0:
-            moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
-            kept = math.exp(-moved / decorrelation_m)
+        kept = kept_share(decorrelation_m, user_xy, t, u) if t > 0 else 0.0
         fresh = deviation_db * math.sqrt(1.0 - kept * kept)
-        shared = common * standard_normal(word_of(key, n))
+        total = 0.0
+        for p in range(pairs):
+            first, second = two_normals(word_of(key, (t * pairs + p) * users + u))
+            s = 2 * p
+            shadowing_db[u, s] = (kept * shadowing_db[u, s] if t > 0 else 0.0) + fresh * own * first
+            total += first
+            if s + 1 < stations:
+                shadowing_db[u, s + 1] = (kept * shadowing_db[u, s + 1] if t > 0 else 0.0) + fresh * own * second
+                total += second
         for s in range(stations):
-            n += 1
-            last = kept * shadowing_db[u, s] if t > 0 else 0.0
-            shadowing_db[u, s] = last + fresh * (shared + own * standard_normal(word_of(key, n)))
-        n += 1
+            shadowing_db[u, s] += fresh * common * total
+
+
+@compiled
+def station_shares(site_correlation: float, stations: int) -> tuple[float, float]:
+    """What a link takes of its own normal variate and of the sum of all its user's.
+
+    The symmetric square root of the matrix of correlations, which has `site_correlation` off its diagonal.
+    """
+    own = math.sqrt(1.0 - site_correlation)
+    return own, (math.sqrt(1.0 - site_correlation + stations * site_correlation) - own) / stations
+
+
+@compiled
+def kept_share(decorrelation_m: float, user_xy: np.ndarray, t: int, u: int) -> float:
+    """Correlation of user u's shadowing in slot t > 0 with that of the slot before."""
+    if decorrelation_m == 0.0:
+        return 0.0
+    moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
+    return decay(moved / decorrelation_m)
+
+
+@compiled
+def decay(x: float) -> float:
+    """exp(-x) for x >= 0, to 4e-16 of it, in operations that a loop takes several of at a time; from 700 on as at 700."""
+    x = x if x < 700.0 else 700.0
+    shifted = x * -_LOG2_E + _SHIFT  # a sum this large is whole: the last bits are the power of two
+    whole = shifted - _SHIFT
+    z = -x - whole * _LN_2_HIGH - whole * _LN_2_LOW
+    series = 1.0 / 479001600.0
+    for term in _FACTORIALS:
+        series = series * z + term
+    bits = np.float64(series).view(np.int64) + (np.float64(shifted).view(np.int64) << np.int64(52))
+    return np.int64(bits).view(np.float64)
