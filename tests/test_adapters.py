@@ -117,7 +117,7 @@ def test_attributes_are_the_batch_s():
     venv = batch("DTAssociation-v0")
     assert isinstance(venv, VecEnv) and venv.render_mode is None and venv.get_attr("num_envs", [0, 2]) == [4, 4]
     assert venv.env_is_wrapped(Monitor) == [False] * 4 and venv.env_is_wrapped(Monitor, indices=1) == [False]
-    assert not venv.has_attr("no_such_thing")
+    assert venv.get_images() == [None] * 4 and not venv.has_attr("no_such_thing")
     with pytest.raises(AttributeError, match="no_such_thing"):
         venv.get_attr("no_such_thing")
     venv.set_attr("note", "all")

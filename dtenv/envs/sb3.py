@@ -21,8 +21,8 @@ class SB3VecEnv(VecEnv):
     alone. `env_method` calls the batch's method once and hands out its rows.
 
     A step's infos hold the scalars of `info` (`score`, `energy`, `cost`, …) and `TimeLimit.truncated`; its arrays
-    (`history`, `action_mask`, …) join them with `terminal_observation` in an episode's last step alone, as learners walk
-    through the infos of all environments at every step. `infos` holds everything, as the vector env gave it.
+    (`history`, `action_mask`, …) join them with `terminal_observation` in an episode's last step alone, as learners
+    walk through all infos at every step. `infos` holds everything, as the vector env gave it.
 
     Args:
         env: a vector env with same-step autoreset whose arrays are the caller's own (`copy=True`).
@@ -92,7 +92,7 @@ class SB3VecEnv(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Every environment's picture, or None where the vector env was made without a render mode."""
-        return self.env.render() or [None] * self.num_envs
+        return self.env.render() if self.render_mode else [None] * self.num_envs
 
     def has_attr(self, attr_name: str) -> bool:
         """Whether the vector env has this attribute or method."""
