@@ -12,6 +12,20 @@ PAGE = Path(__file__).parents[1] / "docs/libraries.md"
 TEXT = PAGE.read_text()
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Torch's threads cost small networks more than they save."""
+    if importlib.util.find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def blocks(section):
     """The Python blocks of a section, up to the next one."""
     part = re.search(rf"^## {re.escape(section)}\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE)
