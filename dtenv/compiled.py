@@ -23,13 +23,13 @@ def compiled(function: F) -> F:
     return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
-def as_record(values: Any) -> np.ndarray:
-    """A NamedTuple of scalars as a structured array of one, whose only element kernels read by field name.
+def as_record(*groups: Any) -> np.ndarray:
+    """NamedTuples of scalars as one structured array of one, whose only element kernels read by field name.
 
     Numba unpacks one such array faster than a tuple of many scalars.
     """
-    fields = [(name, np.asarray(value).dtype) for name, value in zip(values._fields, values, strict=True)]
-    return np.array([tuple(values)], dtype=fields)
+    values = {name: value for group in groups for name, value in zip(group._fields, group, strict=True)}
+    return np.array([tuple(values.values())], dtype=[(name, np.asarray(value).dtype) for name, value in values.items()])
 
 
 @cache

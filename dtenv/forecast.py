@@ -46,3 +46,11 @@ class Oracle:
 
 FORECASTERS: dict[str, Forecaster | None] = {"none": None, "constant-velocity": ConstantVelocity(), "oracle": Oracle()}
 """Forecasters by name; with "none" the observation says nothing of the future."""
+
+NONE, CONSTANT_VELOCITY, ORACLE = (list(FORECASTERS).index(name) for name in ("none", "constant-velocity", "oracle"))
+GIVEN = len(FORECASTERS)
+
+
+def kind_of(forecaster: str | Forecaster) -> int:
+    """A scenario's forecaster as kernels take it: one of those above, or GIVEN for an object of one's own."""
+    return list(FORECASTERS).index(forecaster) if isinstance(forecaster, str) else GIVEN

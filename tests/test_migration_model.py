@@ -7,6 +7,7 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
+from drawn import shadowing_of
 from reference_edge import (
     background,
     capacity,
@@ -56,7 +57,7 @@ class Drawn:
         self.p, self.t = env.scenario.as_dict(), 1
         names = ("user_xy", "data_bits", "update_bits", "deadline_s", "station_xy", "compute_hz")
         self.tape = {name: getattr(tape, name)[0].tolist() for name in names}
-        self.tape["shadowing_db"] = task._shadowing_db.tolist()
+        self.tape["shadowing_db"] = shadowing_of(task).tolist()
         self.course = migration_course(self.p, self.tape)
         self.server = first_stations(self.p, self.tape, self.course["access"][0])
         self.joint = self.p["control"] == "joint"

@@ -177,6 +177,7 @@ def test_twins_change_places_where_there_is_a_free_seat_and_never_where_every_se
 @pytest.mark.parametrize("preset", MIGRATION)
 def test_no_heuristic_beats_a_focal_users_bound(preset):
     env = gym.make(f"dtenv:{ENV_ID}", scenario=preset)
+    leads = []
     for seed in range(4):
         env.reset(seed=seed)
         best = solve_episode(env.unwrapped.task)
@@ -191,7 +192,8 @@ def test_no_heuristic_beats_a_focal_users_bound(preset):
                 total += info["score"]
             scores[name] = total / env.unwrapped.scenario.episode.num_slots
         assert max(scores.values()) <= best.bound + tolerance(best.bound), (seed, scores)
-        assert preset == "literal" or best.value > max(scores.values()) + 0.001
+        leads.append(best.value - max(scores.values()))
+    assert preset == "literal" or max(leads) > 0.001  # staying is the best in some episodes
 
 
 @pytest.mark.parametrize("sharing", ["equal", "sqrt", "slice"])

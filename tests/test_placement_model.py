@@ -7,6 +7,7 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
+from drawn import shadowing_of
 from reference_edge import (
     access_stations,
     associate,
@@ -72,6 +73,7 @@ class Drawn:
         self.p = env.scenario.as_dict()
         self.station_xy = tape.station_xy[0].tolist()
         self.deadline_s = tape.deadline_s[0].tolist()
+        self.shadowing_db = shadowing_of(env.task)
         self.tape, self.access, self.t = tape, None, -1
         self.room = [capacity(self.p)] * len(self.station_xy)
         wanted = self.next()["access"]
@@ -83,7 +85,7 @@ class Drawn:
     def next(self):
         self.t += 1
         tape, t = self.tape, self.t
-        user_xy, shadowing = tape.user_xy[0, t].tolist(), tape.shadowing_db[0, t].tolist()
+        user_xy, shadowing = tape.user_xy[0, t].tolist(), self.shadowing_db[t].tolist()
         gain = gains_db(self.p, user_xy, self.station_xy, shadowing)
         self.access = access_stations(self.p, user_xy, self.station_xy, gain, self.access)
         return {

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from drawn import stream_of
 
 from dtenv.presets import resolve
 from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces
-from dtenv.world.walks import recorded_walks
+from dtenv.world.walks import Recorded, recorded_walks
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MELBOURNE = DATA / "eua" / "site-optus-melbCBD.csv"
@@ -559,7 +560,7 @@ def test_two_calls_make_the_same_and_provenance_is_portable(write, tmp_path):
 def test_the_world_draws_walks_even_for_more_users_than_segments(write):
     made = build(write, walk([(k, 10 * k, 50) for k in range(6)]), num_users=4, num_slots=4)
     xy = np.empty((6, 4, 2))
-    recorded_walks(np.random.default_rng(0), made.mobility.recording, xy)
+    recorded_walks(stream_of(0), Recorded.of(made.mobility.recording), xy)
     np.testing.assert_allclose(xy[:, :, 0], np.tile(10.0 * np.arange(6)[:, None], 4))
 
 

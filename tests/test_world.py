@@ -9,55 +9,51 @@ import math
 
 import numpy as np
 import pytest
+from drawn import shadowing_along, stream_of
 
 from dtenv.presets import resolve
 from dtenv.recording import Recording
 from dtenv.scenario.edge import Radio
 from dtenv.scenario.mobility import WALKS, Mobility
-from dtenv.world.channel import draw_shadowing
-from dtenv.world.migration import draw_migration, empty_migration_tape
-from dtenv.world.placement import draw_placement, empty_placement_tape
+from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.placement import PlacementTask
 from dtenv.world.sites import draw_sites
-from dtenv.world.walks import draw_walks
+from dtenv.world.walks import Recorded, Walk, draw_walks
 
 
 def walks(seed=0, slots=200, users=50, area_m=1500.0, **mobility):
     xy = np.full((slots, users, 2), np.nan)
-    draw_walks(np.random.default_rng(seed), Mobility(**mobility), area_m, xy)
+    settings = Mobility(**mobility)
+    draw_walks(stream_of(seed), Walk.of(settings, area_m), Recorded.of(settings.recording), xy)
     return xy
 
 
 def sites(seed, count, separation_m=0.0, recording=None):
     xy = np.full((count, 2), np.nan)
-    draw_sites(np.random.default_rng(seed), recording, 1500.0, separation_m, xy)
+    draw_sites(stream_of(seed), Recorded.of(recording), 1500.0, separation_m, xy)
     return xy
 
 
 def shadowing(user_xy, stations, seed=0, **radio):
-    drawn = np.full((*user_xy.shape[:2], stations), np.nan)
-    draw_shadowing(np.random.default_rng(seed), Radio(**radio), user_xy, drawn)
-    return drawn
+    return shadowing_along(Radio(**radio), np.uint64(seed), user_xy, stations)
+
+
+def drawn_by(task, seed):
+    """The tape of row 1 of two, and that row's shadowing, drawn slot by slot."""
+    for field in task.tape:
+        field[:] = 0 if field.dtype == np.uint64 else np.nan
+    task.begin(1, np.random.default_rng(seed))
+    tape = type(task.tape)(*(field[1] for field in task.tape))
+    assert all(not np.nan_to_num(field[0]).any() for field in task.tape)  # the other row is left alone
+    return tape, shadowing_along(task.scenario.radio, tape.shadowing_key, tape.user_xy, len(tape.station_xy))
 
 
 def placement(seed=0, **settings):
-    scenario = resolve("paper-100x10", "DTPlacementMA-v0", **settings)
-    tape = empty_placement_tape(scenario, 2)
-    for field in tape:
-        field[:] = np.nan
-    draw_placement(np.random.default_rng(seed), scenario, tape, 1)
-    assert all(np.isnan(field[0]).all() for field in tape)  # the other row is left alone
-    return type(tape)(*(field[1] for field in tape))
+    return drawn_by(PlacementTask(resolve("paper-100x10", "DTPlacementMA-v0", **settings), 2), seed)
 
 
 def migration(seed=0, **settings):
-    scenario = resolve("balanced", "DTMigration-v0", **settings)
-    tape = empty_migration_tape(scenario, 2)
-    for field in tape:
-        field[:] = np.nan
-    shadowing_db = np.full((scenario.episode.num_slots + 2, scenario.network.num_users, scenario.num_sites), np.nan)
-    draw_migration(np.random.default_rng(seed), scenario, tape, 1, shadowing_db)
-    assert all(np.isnan(field[0]).all() for field in tape)
-    return type(tape)(*(field[1] for field in tape)), shadowing_db
+    return drawn_by(MigrationTask(resolve("balanced", "DTMigration-v0", **settings), 2), seed)
 
 
 # Walks
@@ -204,7 +200,7 @@ def test_without_a_decorrelation_distance_every_slot_is_drawn_anew():
 
 
 def test_placement_draws_lie_in_their_ranges_and_fill_them():
-    tape = placement(num_slots=60)
+    tape, shadowing_db = placement(num_slots=60)
     for name, low, high in (
         ("user_xy", 0, 1500),
         ("data_bits", 1e6, 5e6),
@@ -218,7 +214,7 @@ def test_placement_draws_lie_in_their_ranges_and_fill_them():
         assert np.isfinite(drawn).all()
         assert drawn.mean() == pytest.approx(middle, abs=0.25 * spread), name
     assert tape.data_bits.mean() == pytest.approx(3e6, abs=5 * 4e6 / math.sqrt(12 * 6200))
-    assert tape.shadowing_db.std() == pytest.approx(8.0, rel=5 / math.sqrt(2 * 62_000))
+    assert shadowing_db.std() == pytest.approx(8.0, rel=5 / math.sqrt(2 * 62_000))
     assert len(np.unique(tape.compute_hz)) == 620  # anew in every slot
 
 
@@ -239,15 +235,15 @@ def test_migration_draws_lie_in_their_ranges_and_hold_for_the_episode():
 
 
 def test_a_seed_repeats_an_episode_and_another_gives_another():
-    for draw in (placement, lambda seed: (*migration(seed)[0], migration(seed)[1])):
-        for a, b, c in zip(draw(1), draw(1), draw(2), strict=True):
+    for draw in (placement, migration):
+        for a, b, c in zip(*((*tape, shadowing_db) for tape, shadowing_db in map(draw, (1, 1, 2))), strict=True):
             assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 
 @pytest.mark.parametrize("walk", WALKS)
 def test_scenarios_that_differ_in_their_stations_alone_share_users_walks_and_data(walk):
     shared = ("user_xy", "data_bits", "update_bits", "deadline_s")
-    few, many = placement(num_stations=5, walk=walk), placement(num_stations=10, walk=walk, separation_m=20.0)
+    few, many = placement(num_stations=5, walk=walk)[0], placement(num_stations=10, walk=walk, separation_m=20.0)[0]
     assert all(np.array_equal(getattr(few, name), getattr(many, name)) for name in shared)
     few, many = migration(num_stations=5, walk=walk)[0], migration(num_stations=9, walk=walk, separation_m=20.0)[0]
     assert all(np.array_equal(getattr(few, name), getattr(many, name)) for name in shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,9 @@ from dtenv.tasks.association_terms import (
     new_terms,
     new_work,
 )
-from dtenv.world.association import AssociationTape, draw_association, empty_association_tape
+from dtenv.tasks.episodes import Episodes, whole
+from dtenv.world.association import AssociationRanges, AssociationTape, draw_association, empty_association_tape
+from dtenv.world.walks import Recorded
 
 
 class State(NamedTuple):
@@ -121,6 +124,9 @@ class Batch(NamedTuple):
     state: State
     terms: Terms
     work: Work
+    recorded: Recorded
+    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    ranges: np.ndarray  # (1,) record of AssociationRanges
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, U, S) bool
     constants: np.ndarray  # (1,) record of Constants
@@ -128,7 +134,7 @@ class Batch(NamedTuple):
 
     def flat(self) -> tuple[np.ndarray, ...]:
         """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.state, *self.terms, *self.work, *self[4:])
+        return (*self.tape, *self.state, *self.terms, *self.work, *self.recorded, *self[5:])
 
 
 @compiled
@@ -139,35 +145,39 @@ def named(arrays):
         State(*arrays[9:12]),
         Terms(*arrays[12:16]),
         Work(*arrays[16:18]),
-        *arrays[18:],
+        Recorded(*arrays[18:21]),
+        *arrays[21:],
     )
 
 
 @compiled
-def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
-    """Start the episode in row b: κ^0 is Baseline 2's association at slot 0."""
+def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Draw the next episode of some rows and observe its first slot: κ^0 is Baseline 2's association at slot 0."""
     batch = named(arrays)
-    server = batch.state.server[b]
-    server[:] = 0
-    before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
-    nearest_with_room(batch.constants[0], before, server)
-    batch.state.previous[b] = server
-    batch.state.slot[b] = 1
-    observe(batch, b)
+    for b in rows:
+        draw_association(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
+        server = batch.state.server[b]
+        server[:] = 0
+        before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
+        nearest_with_room(batch.constants[0], before, server)
+        batch.state.previous[b] = server
+        batch.state.slot[b] = 1
+        observe(batch, b)
 
 
 @compiled
-def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndarray) -> None:
-    """One slot of every row: evaluate the action, move the twins, observe the next slot.
+def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
+    """One slot of some rows: evaluate the action, move the twins, observe the next slot.
 
     Args:
         arrays: a flat `Batch`; state, terms, obs and mask are updated in place.
+        rows: which, (rows,).
         action: κ, (B, U), servers in range.
         history: the agent's γ, (B, U), or (0, U) where it does not choose it.
     """
     batch = named(arrays)
     tape, state, terms, work = batch.tape, batch.state, batch.terms, batch.work
-    for b in range(len(state.slot)):
+    for b in rows:
         t = state.slot[b]
         if len(history) > 0:
             terms.history[b] = history[b]
@@ -234,7 +244,26 @@ def observe(batch: Batch, b: int) -> None:
             mask[b, u, :] = True
 
 
-class AssociationTask:
+def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
+    return {
+        "score": totals[SCORE],
+        "objective": totals[OBJECTIVE],
+        "utility": totals[UTILITY],
+        "energy": migration + synchronisation + computation,
+        "energy_migration": migration,
+        "energy_synchronisation": synchronisation,
+        "energy_computation": computation,
+        "latency": totals[LATENCY],
+        "cost": totals[EXCESS],
+        "violations": count(totals[VIOLATIONS]),
+        "feasible": totals[VIOLATIONS] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+    }
+
+
+class AssociationTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
     Args:
@@ -243,7 +272,7 @@ class AssociationTask:
     """
 
     def __init__(self, scenario: AssociationScenario, batch: int = 1):
-        self.scenario = scenario
+        super().__init__(scenario, batch)
         users, servers = scenario.network.num_users, scenario.network.num_servers
         self.layout = Layout(
             (
@@ -262,7 +291,17 @@ class AssociationTask:
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
         work = new_work(batch, users)
         self._arrays = Batch(
-            self.tape, self.state, self.terms, work, self.obs, self.mask, self.constants, self.scale
+            self.tape,
+            self.state,
+            self.terms,
+            work,
+            Recorded.of(scenario.mobility.recording),
+            self.streams,
+            AssociationRanges.record(scenario),
+            self.obs,
+            self.mask,
+            self.constants,
+            self.scale,
         ).flat()
         self._no_history = np.zeros((0, users))
 
@@ -275,14 +314,18 @@ class AssociationTask:
             return server
         return spaces.Dict({"server": server, "history": spaces.Box(0.0, 1.0, (users,), np.float64)})
 
-    def begin(self, b: int, rng: np.random.Generator) -> None:
-        """Draw row b's episode and observe its first slot."""
-        draw_association(rng, self.scenario, self.tape, b)
-        begin(self._arrays, b)
+    def begin_rows(self, rows: np.ndarray) -> None:
+        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        begin(self._arrays, rows)
 
-    def advance(self, action: np.ndarray, history: np.ndarray | None = None) -> None:
-        """One slot of every row, for κ (B, U) and, where the agent chooses it, γ (B, U)."""
-        advance(self._arrays, action, self._no_history if history is None else history)
+    def advance(self, action: np.ndarray, history: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
+        """One slot of all rows, or of some, for κ (B, U) and, where the agent chooses it, γ (B, U)."""
+        advance(
+            self._arrays,
+            self.rows if rows is None else rows,
+            action,
+            self._no_history if history is None else history,
+        )
 
     def slot(self, b: int = 0) -> Slot:
         """The slot that row b decides next, in physical units."""
@@ -290,24 +333,22 @@ class AssociationTask:
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals = self.terms.totals[b].tolist()
-        migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
-        return {
-            "score": totals[SCORE],
-            "objective": totals[OBJECTIVE],
-            "utility": totals[UTILITY],
-            "energy": migration + synchronisation + computation,
-            "energy_migration": migration,
-            "energy_synchronisation": synchronisation,
-            "energy_computation": computation,
-            "latency": totals[LATENCY],
-            "cost": totals[EXCESS],
-            "violations": int(totals[VIOLATIONS]),
-            "feasible": totals[VIOLATIONS] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "history": self.terms.history[b].copy(),
-            "action_mask": self.mask[b].copy(),
-        }
+        told = entries_of(self.terms.totals[b].tolist(), int)
+        return told | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        told = entries_of(self.terms.totals.T, whole)
+        return told | {"history": self.terms.history, "action_mask": self.mask}
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        return {"action_mask": self.mask, "server": self.state.server}
+
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, REWARD]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from dtenv.compiled import as_record
-from dtenv.forecast import FORECASTERS
+from dtenv.forecast import Forecaster
 from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration_episode import Course
+from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_slot import Constants, Slot, migration_price
 from dtenv.tasks.migration_step import (
     COMPUTE,
@@ -35,11 +37,14 @@ from dtenv.tasks.migration_step import (
     State,
     Terms,
     advance,
-    begin,
+    draw,
     latency_at,
+    start,
 )
 from dtenv.tasks.uplink import unscaled_gain
-from dtenv.world.migration import draw_migration, empty_migration_tape
+from dtenv.world.edge import EdgeRanges
+from dtenv.world.migration import empty_migration_tape
+from dtenv.world.walks import Recorded
 
 USERS = (
     ("x", "position, -1 … 1 over the square"),
@@ -72,7 +77,29 @@ LINKS = (
 )
 
 
-class MigrationTask:
+def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    return {
+        "score": totals[SCORE],
+        "objective": totals[UTILITY] - totals[PRICE],
+        "utility": totals[UTILITY],
+        "migration_price": totals[PRICE],
+        "energy": totals[ENERGY],
+        "latency": totals[UPDATE],
+        "latency_wireless": totals[WIRELESS],
+        "latency_wired": totals[WIRED],
+        "latency_compute": totals[COMPUTE],
+        "downtime": totals[DOWNTIME],
+        "cost": totals[LATE],
+        "violations": count(totals[LATE] * num_users + 0.5),
+        "feasible": totals[LATE] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+        "refused": count(totals[REFUSED]),
+        "handovers": count(totals[HANDOVERS]),
+    }
+
+
+class MigrationTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
     Args:
@@ -81,13 +108,12 @@ class MigrationTask:
     """
 
     def __init__(self, scenario: MigrationScenario, batch: int = 1):
-        self.scenario = scenario
+        super().__init__(scenario, batch)
         episode = scenario.episode
         users, stations = scenario.network.num_users, scenario.network.num_stations
         self.joint = episode.control == "joint"
         own = users if self.joint else 1
-        forecaster = episode.forecaster
-        self._forecaster = FORECASTERS[forecaster] if isinstance(forecaster, str) else forecaster
+        self._forecaster = None if isinstance(episode.forecaster, str) else episode.forecaster
         ahead = tuple(
             (f"ahead_{h}", f"1 where it is nearest to where the user is expected {h} slots on, else 0")
             for h in range(1, episode.horizon + 1)
@@ -106,7 +132,7 @@ class MigrationTask:
             np.zeros((batch, stations, stations)),
             np.zeros((batch, users)),
             np.zeros((batch, slots, users), np.int16),
-            np.zeros((batch, slots, users)),
+            np.zeros((batch, slots, own)),
             np.zeros((batch, slots, own, stations)),
             np.full((batch, slots, own, episode.horizon), -1, np.int16),
             np.zeros((batch, users), np.int64),
@@ -122,13 +148,30 @@ class MigrationTask:
         self.obs = np.zeros((batch, self.layout.size), np.float32)
         self.mask = np.ones((batch, own, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
+        work = Work(
+            np.zeros((batch, users, stations)),
+            np.zeros((batch, 1, stations)),
+            np.zeros((batch, stations)),
+            np.zeros((batch, users), np.bool_),
+        )
+        given = 0 if self._forecaster is None else slots
+        self._expected = np.zeros((batch, given, own, episode.horizon, 2))
         self.batch = Batch(
-            self.tape, self.course, self.state, self.terms, self.obs, self.mask, self.constants, self.scale
+            self.tape,
+            self.course,
+            self.state,
+            self.terms,
+            work,
+            Recorded.of(scenario.mobility.recording),
+            self.streams,
+            EdgeRanges.record(scenario, scenario.objective.update_deadline_s),
+            self._expected,
+            self.obs,
+            self.mask,
+            self.constants,
+            self.scale,
         )
         self._arrays = self.batch.flat()
-        self._shadowing_db = np.empty((slots, users, stations))
-        self._gain_db = np.empty((users, stations))
-        self._expected = np.empty((0, own, episode.horizon, 2))
 
     @property
     def action_space(self) -> spaces.Space:
@@ -136,30 +179,39 @@ class MigrationTask:
         users, stations = self.scenario.network.num_users, self.scenario.network.num_stations
         return spaces.MultiDiscrete([stations] * users) if self.joint else spaces.Discrete(stations)
 
-    def begin(self, b: int, rng: np.random.Generator) -> None:
-        """Draw row b's episode and observe its first slot.
+    def begin_rows(self, rows: np.ndarray) -> None:
+        """Draw the next episode of some rows from their streams, and observe its first slot.
 
         Raises:
             ValueError: the scenario's forecaster gives something else than finite positions of the right shape.
         """
-        draw_migration(rng, self.scenario, self.tape, b, self._shadowing_db)
-        expected = self._expected
+        draw(self._arrays, rows)
         if self._forecaster is not None:
-            horizon, area_m = self.scenario.episode.horizon, self.scenario.network.area_m
-            walks = self.tape.user_xy[b, :, : self.mask.shape[1]]
-            given: Any = self._forecaster.positions(walks.copy(), horizon, area_m)
-            try:
-                expected = np.asarray(given, dtype=np.float64)
-            except (TypeError, ValueError):
-                raise ValueError(f"forecaster must give positions, got {given!r}") from None
-            shape = (*walks.shape[:2], horizon, 2)
-            if expected.shape != shape or not np.isfinite(expected).all():
-                raise ValueError(f"forecaster must give finite positions {shape}, got shape {expected.shape}")
-        begin(self._arrays, b, self._shadowing_db, self._gain_db, np.ascontiguousarray(expected))
+            for b in rows:
+                self._ask(self._forecaster, b)
+        start(self._arrays, rows)
 
-    def advance(self, action: np.ndarray) -> None:
-        """One slot of every row, for stations (B, n) of the agent's users."""
-        advance(self._arrays, action)
+    def _ask(self, forecaster: Forecaster, b: int) -> None:
+        horizon, area_m = self.scenario.episode.horizon, self.scenario.network.area_m
+        walks = self.tape.user_xy[b, :, : self.mask.shape[1]]
+        given: Any = forecaster.positions(walks.copy(), horizon, area_m)
+        try:
+            expected = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"forecaster must give positions, got {given!r}") from None
+        shape = (*walks.shape[:2], horizon, 2)
+        if expected.shape != shape or not np.isfinite(expected).all():
+            raise ValueError(f"forecaster must give finite positions {shape}, got shape {expected.shape}")
+        self._expected[b] = expected
+
+    def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """One slot of all rows, or of some, for stations (B, n) of the agent's users."""
+        advance(self._arrays, self.rows if rows is None else rows, action)
+
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, REWARD]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
@@ -167,28 +219,21 @@ class MigrationTask:
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals = self.terms.totals[b].tolist()
-        mask = self.mask[b] if self.joint else self.mask[b, 0]
-        return {
-            "score": totals[SCORE],
-            "objective": totals[UTILITY] - totals[PRICE],
-            "utility": totals[UTILITY],
-            "migration_price": totals[PRICE],
-            "energy": totals[ENERGY],
-            "latency": totals[UPDATE],
-            "latency_wireless": totals[WIRELESS],
-            "latency_wired": totals[WIRED],
-            "latency_compute": totals[COMPUTE],
-            "downtime": totals[DOWNTIME],
-            "cost": totals[LATE],
-            "violations": round(totals[LATE] * self.mask.shape[1]),
-            "feasible": totals[LATE] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "refused": int(totals[REFUSED]),
-            "handovers": int(totals[HANDOVERS]),
-            "server": self.server(b),
-            "action_mask": mask.copy(),
-        }
+        told = entries_of(self.terms.totals[b].tolist(), self.mask.shape[1], int)
+        return told | {"server": self.server(b), "action_mask": self.masks()[b].copy()}
+
+    def masks(self) -> np.ndarray:
+        """Action masks of all rows, (B, M) or with control="joint" (B, N, M); a view."""
+        return self.mask if self.joint else self.mask[:, 0]
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        return entries_of(self.terms.totals.T, self.mask.shape[1], whole) | self.begun()
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        server = self.state.server if self.joint else self.state.server[:, 0]
+        return {"server": server, "action_mask": self.masks()}
 
     def server(self, b: int = 0) -> Any:
         """The stations of the agent's users' twins: (N,), or one whole number for a focal user."""

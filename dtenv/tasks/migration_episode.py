@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.physics.geometry import euclidean
-from dtenv.scenario.migration import BACKGROUNDS
-from dtenv.tasks.migration_slot import (
-    Constants,
-    add_loads,
-    computing_latency,
-    computing_weight,
-    migration_price,
-    update_latency,
-    utility,
+from dtenv.tasks.handover import may_hand_over
+from dtenv.tasks.migration_background import (
+    BACKGROUND_PAYBACK_SLOTS,
+    NEVER,
+    PAYBACK,
+    best_station,
+    look_again,
+    worth_of_moving,
 )
-from dtenv.tasks.uplink import choose_access, link_gains, link_rate, wired_distances
+from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price
+from dtenv.tasks.uplink import NEAREST, choose_access, link_gains, link_rate, wired_distances
+from dtenv.world.channel import shadow_slot
 from dtenv.world.migration import MigrationTape
-
-PAYBACK, NEVER = BACKGROUNDS.index("payback"), BACKGROUNDS.index("never")
-
-BACKGROUND_PAYBACK_SLOTS = 10.0
-"""Slots in which a background twin's move has to pay for itself."""
 
 
 class Course(NamedTuple):
@@ -33,56 +28,68 @@ class Course(NamedTuple):
     wired_m: np.ndarray  # (B, M, M) between stations
     weight: np.ndarray  # (B, N) of twins when computing is shared
     access: np.ndarray  # (B, T + 2, N) access stations
-    rate: np.ndarray  # (B, T + 2, N) uplink rate, bit/s
+    rate: np.ndarray  # (B, T + 2, n) uplink rate of the agent's users, bit/s
     gain_db: np.ndarray  # (B, T + 2, n, M) of the agent's users
     forecast: np.ndarray  # (B, T + 2, n, H) stations nearest to where they are expected; -1 where nothing is
     first: np.ndarray  # (B, N) stations that host the twins in slot 0
     background: np.ndarray  # (B, T + 2, N) stations of the users that are not the agent's; (B, 0, N) if all are
 
 
+class Work(NamedTuple):
+    """Work arrays of a batch (B)."""
+
+    shadowing_db: np.ndarray  # (B, N, M) of one slot
+    gain_db: np.ndarray  # (B, 1, M) of one user
+    transmitting: np.ndarray  # (B, M) users at every station in one slot
+    looks: np.ndarray  # (B, N) bool, users that have to look again
+
+
 @compiled
-def tune(
-    c: Constants,
-    tape: MigrationTape,
-    course: Course,
-    b: int,
-    shadowing_db: np.ndarray,
-    gain_db: np.ndarray,
-    transmitting: np.ndarray,
-) -> None:
-    """Access stations, rates and gains of all slots; gain_db (N, M) and transmitting (M,) are work arrays."""
-    access, station_xy = course.access[b], tape.station_xy[b]
-    wired_distances(station_xy, course.wired_m[b])
-    for u in range(access.shape[1]):
+def unfold(c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, b: int, loads: np.ndarray) -> None:
+    """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
+    user_xy, shadowing_db, path = tape.user_xy[b], work.shadowing_db[b], course.background[b]
+    wired_distances(tape.station_xy[b], course.wired_m[b])
+    for u in range(len(tape.data_bits[b])):
         course.weight[b, u] = computing_weight(c, tape.data_bits[b, u], tape.update_bits[b, u])
-    for t in range(len(access)):
-        now = access[t]
-        for u in range(len(now)):
-            now[u] = access[t - 1, u] if t > 0 else -1
-        link_gains(c, tape.user_xy[b, t], station_xy, shadowing_db[t], gain_db)
-        choose_access(c, tape.user_xy[b, t], station_xy, gain_db, now)
-        transmitting[:] = 0.0
-        for u in range(len(now)):
-            transmitting[now[u]] += 1.0
-        for u in range(len(now)):
-            course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
-        for u in range(course.gain_db.shape[2]):
-            for s in range(len(station_xy)):
-                course.gain_db[b, t, u, s] = gain_db[u, s]
+    for t in range(len(user_xy)):
+        shadow_slot(r, tape.shadowing_key[b], t, user_xy, shadowing_db)
+        tune(c, tape, course, work, b, t)
+        if t == 0:
+            associate_first(c, course, b, loads)
+            if len(path) > 0:
+                path[0] = course.first[b]
+                add_loads(c, path[0, 1:], course.weight[b, 1:], loads)
+                work.looks[b] = True
+        elif len(path) > 0:
+            play_background(c, tape, course, work, b, t, loads)
 
 
 @compiled
-def nearest_stations(xy: np.ndarray, station_xy: np.ndarray, station: np.ndarray) -> None:
-    """The station nearest to each place xy (T + 2, n, H, 2), into station (T + 2, n, H)."""
-    for t in range(xy.shape[0]):
-        for u in range(xy.shape[1]):
-            for h in range(xy.shape[2]):
-                best, least = 0, np.inf
-                for s in range(len(station_xy)):
-                    away = euclidean(xy[t, u, h, 0], xy[t, u, h, 1], station_xy[s, 0], station_xy[s, 1])
-                    if away < least:
-                        best, least = s, away
-                station[t, u, h] = best
+def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int) -> None:
+    """Access stations of slot t, and gains and rates of the agent's users."""
+    now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b]
+    shadowing_db = work.shadowing_db[b]
+    gain_db, transmitting = course.gain_db[b, t], work.transmitting[b]
+    own = len(gain_db)
+    transmitting[:] = 0.0
+    for u in range(len(now)):
+        before = course.access[b, t - 1, u] if t > 0 else -1
+        now[u] = before
+        if u < own:
+            gains = gain_db[u : u + 1]
+        else:
+            gains = work.gain_db[b]
+            kept = before >= 0 and c.access != NEAREST
+            if kept and not may_hand_over(c, user_xy[u, 0], user_xy[u, 1], station_xy, shadowing_db[u], before):
+                transmitting[before] += 1.0
+                continue
+        link_gains(c, user_xy[u : u + 1], station_xy, shadowing_db[u : u + 1], gains)
+        choose_access(c, user_xy[u : u + 1], station_xy, gains, now[u : u + 1])
+        transmitting[now[u]] += 1.0
+        if now[u] != before:
+            work.looks[b, u] = True
+    for u in range(own):
+        course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
 
 
 @compiled
@@ -108,45 +115,43 @@ def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> 
 
 
 @compiled
-def play_background(c: Constants, tape: MigrationTape, course: Course, b: int, loads: np.ndarray) -> None:
-    """Stations of users 1 … N - 1 in every slot, one user after another, as if user 0 were not there.
+def play_background(
+    c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int, loads: np.ndarray
+) -> None:
+    """Stations of users 1 … N - 1 in slot t, one user after another, as if user 0 were not there."""
+    path, access, looks, weight = course.background[b, t], course.access[b, t], work.looks[b], course.weight[b]
+    for u in range(1, len(path)):
+        path[u] = course.background[b, t - 1, u]
+    if c.background == NEVER:
+        return
+    for u in range(1, len(path)):
+        if not looks[u]:
+            continue
+        host, wired_m = path[u], course.wired_m[b, access[u]]
+        target, least, here = best_station(c, tape, b, u, wired_m, weight, loads, host)
+        looks[u] = False
+        if target == host:
+            continue
+        if c.background == PAYBACK:
+            price = migration_price(c, tape.data_bits[b, u], course.wired_m[b, host, target])
+            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, np.inf, least, here) <= price:
+                continue  # whatever the rate
+            looks[u] = True
+            rate = rate_of(c, tape, work, b, t, u, access[u])
+            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, rate, least, here) <= price:
+                continue
+        path[u] = target
+        loads[0, host] -= weight[u]
+        loads[1, host] -= 1.0
+        loads[0, target] += weight[u]
+        loads[1, target] += 1.0
+        look_again(c, tape, b, host, target, path, access, course.wired_m[b], weight, loads, looks)
 
-    A twin moves to the station of least latency that has a seat beside the one kept for the focal user:
-    at once, or with PAYBACK once it pays for itself in BACKGROUND_PAYBACK_SLOTS.
-    """
-    path, compute_hz, wired_m = course.background[b], tape.compute_hz[b], course.wired_m[b]
-    weight = course.weight[b]
-    path[0] = course.first[b]
-    add_loads(c, path[0, 1:], weight[1:], loads)
-    for t in range(1, len(path)):
-        for u in range(1, path.shape[1]):
-            host, access = path[t - 1, u], course.access[b, t, u]
-            path[t, u] = host
-            if c.background == NEVER:
-                continue
-            bits, rate, w = tape.update_bits[b, u], course.rate[b, t, u], weight[u]
-            target, least, here = host, np.inf, np.inf
-            for k in range(len(compute_hz)):
-                others = loads[0, k] - w if k == host else loads[0, k]
-                if k != host and loads[1, k] >= c.capacity - 1:
-                    continue
-                if k != host and update_latency(c, bits, rate, wired_m[access, k], 0.0) >= least:
-                    continue  # too far whatever it computes: most stations are
-                computing = computing_latency(c, bits, compute_hz[k], w, others)
-                latency = update_latency(c, bits, rate, wired_m[access, k], computing)
-                here = latency if k == host else here
-                if latency < least:
-                    target, least = k, latency
-            if target == host:
-                continue
-            if c.background == PAYBACK:
-                deadline = tape.deadline_s[b, u]
-                gain = utility(c, bits, rate, least, deadline) - utility(c, bits, rate, here, deadline)
-                price = migration_price(c, tape.data_bits[b, u], wired_m[host, target])
-                if BACKGROUND_PAYBACK_SLOTS * gain <= price:
-                    continue
-            path[t, u] = target
-            loads[0, host] -= w
-            loads[1, host] -= 1.0
-            loads[0, target] += w
-            loads[1, target] += 1.0
+
+@compiled
+def rate_of(c: Constants, tape: MigrationTape, work: Work, b: int, t: int, u: int, access: int) -> float:
+    """Uplink rate of user u in slot t, bit/s."""
+    user_xy, station_xy, gains = tape.user_xy[b, t], tape.station_xy[b], work.gain_db[b, :, :1]
+    shadowing_db = work.shadowing_db[b, u : u + 1, access : access + 1]
+    link_gains(c, user_xy[u : u + 1], station_xy[access : access + 1], shadowing_db, gains)
+    return link_rate(c, c.transmit_power_w, gains[0, 0], work.transmitting[b, access])

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv.compiled import compiled
+from dtenv.forecast import kind_of
 from dtenv.physics.energy import transmission_energy
 from dtenv.physics.latency import (
     compute_latency,
@@ -51,6 +52,7 @@ class Constants(NamedTuple):
     utility_energy_j: float
     centred: bool
     background: int  # index into BACKGROUNDS
+    forecaster: int  # by dtenv.forecast.kind_of
 
     @classmethod
     def of(cls, scenario: MigrationScenario) -> Constants:
@@ -73,6 +75,7 @@ class Constants(NamedTuple):
             utility_energy_j=float(worth.utility_energy_j),
             centred=objective.reward == "centred",
             background=BACKGROUNDS.index(scenario.episode.background),
+            forecaster=kind_of(scenario.episode.forecaster),
         )
 
 

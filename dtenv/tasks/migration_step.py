@@ -10,7 +10,8 @@ from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration_episode import Course, associate_first, nearest_stations, play_background, tune
+from dtenv.tasks.migration_episode import Course, Work, unfold
+from dtenv.tasks.migration_forecast import foresee
 from dtenv.tasks.migration_slot import (
     Constants,
     add_loads,
@@ -22,7 +23,8 @@ from dtenv.tasks.migration_slot import (
     utility,
 )
 from dtenv.tasks.uplink import gain_range_db, scaled_gain
-from dtenv.world.migration import MigrationTape
+from dtenv.world.migration import MigrationTape, draw_migration
+from dtenv.world.walks import Recorded
 
 
 class State(NamedTuple):
@@ -99,6 +101,11 @@ class Batch(NamedTuple):
     course: Course
     state: State
     terms: Terms
+    work: Work
+    recorded: Recorded
+    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    ranges: np.ndarray  # (1,) record of EdgeRanges
+    expected: np.ndarray  # (B, T + 2, n, H, 2) positions that a forecaster gave; (B, 0, …) unless it is one's own
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, n, M) bool
     constants: np.ndarray  # (1,) record of Constants
@@ -106,41 +113,43 @@ class Batch(NamedTuple):
 
     def flat(self) -> tuple[np.ndarray, ...]:
         """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.course, *self.state, *self.terms, *self[4:])
+        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.recorded, *self[6:])
 
 
 @compiled
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
-        MigrationTape(*arrays[:6]), Course(*arrays[6:14]), State(*arrays[14:18]), Terms(*arrays[18:20]), *arrays[20:]
+        MigrationTape(*arrays[:7]),
+        Course(*arrays[7:15]),
+        State(*arrays[15:19]),
+        Terms(*arrays[19:21]),
+        Work(*arrays[21:25]),
+        Recorded(*arrays[25:28]),
+        *arrays[28:],
     )
 
 
 @compiled
-def begin(
-    arrays: tuple[np.ndarray, ...], b: int, shadowing_db: np.ndarray, gain_db: np.ndarray, expected: np.ndarray
-) -> None:
-    """Start the episode in row b.
-
-    Args:
-        arrays: a flat `Batch`.
-        b: the row, whose tape is drawn.
-        shadowing_db: (T + 2, N, M).
-        gain_db: work array (N, M).
-        expected: the agent's users' expected positions (T + 2, n, H, 2), or (0, …) without a forecast.
-    """
+def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Draw the next episode of some rows."""
     batch = named(arrays)
-    tape, course, state, c = batch.tape, batch.course, batch.state, batch.constants[0]
-    tune(c, tape, course, b, shadowing_db, gain_db, state.loads[b, 1])
-    if len(expected) > 0:
-        nearest_stations(expected, tape.station_xy[b], course.forecast[b])
-    associate_first(c, course, b, state.loads[b])
-    if course.background.shape[1] > 0:
-        play_background(c, tape, course, b, state.loads[b])
-    state.server[b] = course.first[b]
-    state.previous[b] = course.first[b]
-    enter(batch, b, 1)
+    for b in rows:
+        draw_migration(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
+
+
+@compiled
+def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Start the episodes of some rows, whose tapes are drawn and whose users' positions are forecast."""
+    batch = named(arrays)
+    tape, course, state = batch.tape, batch.course, batch.state
+    for b in rows:
+        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, b, state.loads[b])
+        kind, area_m = batch.constants[0].forecaster, batch.scale[0].area_m
+        foresee(kind, area_m, tape, batch.expected[b], course.forecast[b], b)
+        state.server[b] = course.first[b]
+        state.previous[b] = course.first[b]
+        enter(batch, b, 1)
 
 
 @compiled
@@ -157,18 +166,19 @@ def enter(batch: Batch, b: int, t: int) -> None:
 
 
 @compiled
-def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray) -> None:
-    """One slot of every row: move the twins, add up the slot, observe the next.
+def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
+    """One slot of some rows: move the twins, add up the slot, observe the next.
 
     Requests are met in the users' order; one for a station that is full then is refused, and the twin stays.
 
     Args:
         arrays: a flat `Batch`; state, terms, obs and mask are updated in place.
+        rows: which, (rows,).
         action: stations (B, n) of the agent's users, in range.
     """
     batch = named(arrays)
     course, state, terms, c = batch.course, batch.state, batch.terms, batch.constants[0]
-    for b in range(len(state.slot)):
+    for b in rows:
         t, server, previous, loads = state.slot[b], state.server[b], state.previous[b], state.loads[b]
         refused = 0.0
         for u in range(len(server)):

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtenv.compiled import as_record, compiled
 from dtenv.scenario.association import AssociationScenario
 from dtenv.world.sites import draw_sites
-from dtenv.world.walks import draw_walks
+from dtenv.world.stream import fill_uniform, integer
+from dtenv.world.walks import Recorded, Walk, draw_walks
+
+
+class AssociationRanges(NamedTuple):
+    """What is drawn uniformly, beside the fields of `Walk`."""
+
+    least_samples: int
+    most_samples: int
+    least_twin_bits: float
+    most_twin_bits: float
+    least_cycles: float
+    most_cycles: float
+    least_compute: float
+    most_compute: float
+    least_sync: float
+    most_sync: float
+
+    @classmethod
+    def record(cls, scenario: AssociationScenario) -> np.ndarray:
+        """The numbers of a scenario and of its walks, as kernels take them."""
+        network, data = scenario.network, scenario.data
+        ranges = cls(
+            *(int(samples) for samples in data.samples),
+            *(float(bits) for bits in data.twin_bits),
+            *(float(cycles) for cycles in network.cycles_per_bit),
+            *(float(capacity) for capacity in network.compute_capacity),
+            *(float(capacity) for capacity in network.sync_capacity),
+        )
+        return as_record(Walk.of(scenario.mobility, network.area_m), ranges)
 
 
 class AssociationTape(NamedTuple):
@@ -44,16 +74,18 @@ def empty_association_tape(scenario: AssociationScenario, batch: int) -> Associa
     )
 
 
-def draw_association(rng: np.random.Generator, scenario: AssociationScenario, tape: AssociationTape, b: int) -> None:
-    """Draw one episode into row b of the tape."""
-    network, mobility, data = scenario.network, scenario.mobility, scenario.data
-    draw_walks(rng, mobility, network.area_m, tape.user_xy[b])
-    low, high = data.samples
-    tape.samples[b] = rng.integers(int(low), int(high), tape.samples[b].shape, endpoint=True)
-    tape.twin_bits[b] = rng.uniform(*data.twin_bits, tape.twin_bits[b].shape)
-    draw_sites(rng, mobility.recording, network.area_m, 0.0, tape.server_xy[b])
-    tape.cycles_per_bit[b] = rng.uniform(*network.cycles_per_bit, network.num_servers)
-    tape.compute_capacity[b] = rng.uniform(*network.compute_capacity, network.num_servers)
-    tape.sync_capacity[b] = rng.uniform(*network.sync_capacity, network.num_servers)
-    if tape.random_history.shape[1]:
-        tape.random_history[b] = rng.random(tape.random_history[b].shape)
+@compiled
+def draw_association(stream: np.ndarray, r: Any, recorded: Recorded, tape: AssociationTape, b: int) -> None:
+    """Draw one episode into row b of the tape; r is of `AssociationRanges.record`."""
+    draw_walks(stream, r, recorded, tape.user_xy[b])
+    samples = tape.samples[b]
+    for t in range(samples.shape[0]):
+        for u in range(samples.shape[1]):
+            samples[t, u] = integer(stream, r.least_samples, r.most_samples)
+    fill_uniform(stream, r.least_twin_bits, r.most_twin_bits, tape.twin_bits[b])
+    draw_sites(stream, recorded, r.area_m, 0.0, tape.server_xy[b])
+    fill_uniform(stream, r.least_cycles, r.most_cycles, tape.cycles_per_bit[b])
+    fill_uniform(stream, r.least_compute, r.most_compute, tape.compute_capacity[b])
+    fill_uniform(stream, r.least_sync, r.most_sync, tape.sync_capacity[b])
+    for t in range(tape.random_history.shape[1]):
+        fill_uniform(stream, 0.0, 1.0, tape.random_history[b, t])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtenv.compiled import compiled
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.world.channel import draw_shadowing
 from dtenv.world.sites import draw_sites
-from dtenv.world.walks import draw_walks
+from dtenv.world.stream import fill_uniform, next_word
+from dtenv.world.walks import Recorded, draw_walks
 
 
 class MigrationTape(NamedTuple):
-    """Everything that is drawn for a batch of episodes (B), but for shadowing, of which the task keeps what it needs.
+    """Everything that is drawn for a batch of episodes (B). Of shadowing it holds the key: whoever needs a slot's
+    calls `shadow_slot` slot by slot.
 
     Slot 0 lies before the first decision, slot T + 1 after the last, for the last observation.
     """
@@ -24,6 +26,7 @@ class MigrationTape(NamedTuple):
     deadline_s: np.ndarray  # (B, N) τ_i of an update
     station_xy: np.ndarray  # (B, M, 2) metres
     compute_hz: np.ndarray  # (B, M) F_k
+    shadowing_key: np.ndarray  # (B,) of its normal variates
 
 
 def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTape:
@@ -36,18 +39,17 @@ def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTa
         deadline_s=np.empty((batch, users)),
         station_xy=np.empty((batch, stations, 2)),
         compute_hz=np.empty((batch, stations)),
+        shadowing_key=np.empty(batch, np.uint64),
     )
 
 
-def draw_migration(
-    rng: np.random.Generator, scenario: MigrationScenario, tape: MigrationTape, b: int, shadowing_db: np.ndarray
-) -> None:
-    """Draw one episode into row b of the tape and its shadowing into shadowing_db (T + 2, N, M), dB."""
-    network, mobility, twins = scenario.network, scenario.mobility, scenario.twins
-    draw_walks(rng, mobility, network.area_m, tape.user_xy[b])
-    tape.data_bits[b] = rng.uniform(*twins.data_bits, network.num_users)
-    tape.update_bits[b] = rng.uniform(*twins.update_bits, network.num_users)
-    tape.deadline_s[b] = rng.uniform(*scenario.objective.update_deadline_s, network.num_users)
-    draw_sites(rng, mobility.recording, network.area_m, network.separation_m, tape.station_xy[b])
-    tape.compute_hz[b] = rng.uniform(*network.compute_hz, network.num_stations)
-    draw_shadowing(rng, scenario.radio, tape.user_xy[b], shadowing_db)
+@compiled
+def draw_migration(stream: np.ndarray, r: Any, recorded: Recorded, tape: MigrationTape, b: int) -> None:
+    """Draw one episode into row b of the tape; r is of `EdgeRanges.record`."""
+    draw_walks(stream, r, recorded, tape.user_xy[b])
+    fill_uniform(stream, r.least_data, r.most_data, tape.data_bits[b])
+    fill_uniform(stream, r.least_update, r.most_update, tape.update_bits[b])
+    fill_uniform(stream, r.least_deadline, r.most_deadline, tape.deadline_s[b])
+    draw_sites(stream, recorded, r.area_m, r.separation_m, tape.station_xy[b])
+    fill_uniform(stream, r.least_compute, r.most_compute, tape.compute_hz[b])
+    tape.shadowing_key[b] = next_word(stream)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtenv.compiled import compiled
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.world.channel import draw_shadowing
 from dtenv.world.sites import draw_sites
-from dtenv.world.walks import draw_walks
+from dtenv.world.stream import fill_uniform, next_word
+from dtenv.world.walks import Recorded, draw_walks
 
 
 class PlacementTape(NamedTuple):
-    """Everything exogenous of a batch of episodes (B). Slot 0 lies before the first decision, slot T + 1
+    """Everything exogenous of a batch of episodes (B). Of shadowing it holds the key: `shadow_slot` gives it slot
+    by slot. Slot 0 lies before the first decision, slot T + 1
     after the last, for the last observation.
     """
 
@@ -23,7 +25,7 @@ class PlacementTape(NamedTuple):
     deadline_s: np.ndarray  # (B, N) τ_i
     station_xy: np.ndarray  # (B, M, 2) metres
     compute_hz: np.ndarray  # (B, T + 2, M) F_k
-    shadowing_db: np.ndarray  # (B, T + 2, N, M)
+    shadowing_key: np.ndarray  # (B,) of its normal variates
 
 
 def empty_placement_tape(scenario: PlacementScenario, batch: int) -> PlacementTape:
@@ -36,17 +38,21 @@ def empty_placement_tape(scenario: PlacementScenario, batch: int) -> PlacementTa
         deadline_s=np.empty((batch, users)),
         station_xy=np.empty((batch, stations, 2)),
         compute_hz=np.empty((batch, slots, stations)),
-        shadowing_db=np.empty((batch, slots, users, stations)),
+        shadowing_key=np.empty(batch, np.uint64),
     )
 
 
-def draw_placement(rng: np.random.Generator, scenario: PlacementScenario, tape: PlacementTape, b: int) -> None:
-    """Draw one episode into row b of the tape."""
-    network, mobility, twins = scenario.network, scenario.mobility, scenario.twins
-    draw_walks(rng, mobility, network.area_m, tape.user_xy[b])
-    tape.data_bits[b] = rng.uniform(*twins.data_bits, tape.data_bits[b].shape)
-    tape.update_bits[b] = rng.uniform(*twins.update_bits, tape.update_bits[b].shape)
-    tape.deadline_s[b] = rng.uniform(*scenario.objective.deadline_s, network.num_users)
-    draw_sites(rng, mobility.recording, network.area_m, network.separation_m, tape.station_xy[b])
-    tape.compute_hz[b] = rng.uniform(*network.compute_hz, tape.compute_hz[b].shape)
-    draw_shadowing(rng, scenario.radio, tape.user_xy[b], tape.shadowing_db[b])
+@compiled
+def draw_placement(stream: np.ndarray, r: Any, recorded: Recorded, tape: PlacementTape, b: int) -> None:
+    """Draw one episode into row b of the tape; r is of `EdgeRanges.record`."""
+    slots = tape.user_xy.shape[1]
+    draw_walks(stream, r, recorded, tape.user_xy[b])
+    for t in range(slots):
+        fill_uniform(stream, r.least_data, r.most_data, tape.data_bits[b, t])
+    for t in range(slots):
+        fill_uniform(stream, r.least_update, r.most_update, tape.update_bits[b, t])
+    fill_uniform(stream, r.least_deadline, r.most_deadline, tape.deadline_s[b])
+    draw_sites(stream, recorded, r.area_m, r.separation_m, tape.station_xy[b])
+    for t in range(slots):
+        fill_uniform(stream, r.least_compute, r.most_compute, tape.compute_hz[b, t])
+    tape.shadowing_key[b] = next_word(stream)

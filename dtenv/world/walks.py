@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.recording import Recording
-from dtenv.scenario.mobility import Mobility
+from dtenv.scenario.mobility import WALKS, Mobility
+from dtenv.world.normals import standard_normal
+from dtenv.world.stream import distinct, next_word, random
+
+GAUSS_MARKOV = WALKS.index("gauss-markov")
+RECORDED = len(WALKS)
 
 
-def draw_walks(rng: np.random.Generator, mobility: Mobility, area_m: float, xy: np.ndarray) -> None:
-    """A walk for every user into xy (slots, users, 2), metres."""
-    slowest, fastest = (speed * mobility.slot_seconds for speed in mobility.speed_mps)
-    if mobility.recording is not None:
-        recorded_walks(rng, mobility.recording, xy)
-    elif mobility.walk == "gauss-markov":
-        gauss_markov(rng, area_m, slowest, fastest, mobility.walk_memory**mobility.slot_seconds, xy)
-    else:
-        random_waypoints(rng, area_m, slowest, fastest, xy)
+class Walk(NamedTuple):
+    """How users move, as kernels take it."""
+
+    walk: int  # index into WALKS, or RECORDED
+    area_m: float
+    slowest: float  # metres a slot
+    fastest: float
+    walk_memory: float  # share of speed and heading kept from slot to slot
+
+    @classmethod
+    def of(cls, mobility: Mobility, area_m: float) -> Walk:
+        """The numbers of a group."""
+        slowest, fastest = (float(speed * mobility.slot_seconds) for speed in mobility.speed_mps)
+        kind = WALKS.index(mobility.walk) if mobility.recording is None else RECORDED
+        return cls(kind, float(area_m), slowest, fastest, float(mobility.walk_memory**mobility.slot_seconds))
+
+
+class Recorded(NamedTuple):
+    """A recording's arrays; empty ones where there is none."""
+
+    site_xy: np.ndarray  # (sites, 2) metres
+    walk_xy: np.ndarray  # (points, 2) metres
+    segment_start: np.ndarray  # (segments,) whole numbers
+
+    @classmethod
+    def of(cls, recording: Recording | None) -> Recorded:
+        """The arrays of a recording, or none."""
+        if recording is None:
+            return cls(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
+        return cls(
+            np.ascontiguousarray(recording.site_xy, np.float64),
+            np.ascontiguousarray(recording.walk_xy, np.float64),
+            np.ascontiguousarray(recording.segment_start, np.int64),
+        )
 
 
 @compiled
-def random_waypoints(rng: np.random.Generator, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
+def draw_walks(stream: np.ndarray, r: Any, recorded: Recorded, xy: np.ndarray) -> None:
+    """A walk for every user into xy (slots, users, 2), metres; r has the fields of `Walk`."""
+    if r.walk == RECORDED:
+        recorded_walks(stream, recorded, xy)
+    elif r.walk == GAUSS_MARKOV:
+        gauss_markov(stream, r.area_m, r.slowest, r.fastest, r.walk_memory, xy)
+    else:
+        random_waypoints(stream, r.area_m, r.slowest, r.fastest, xy)
+
+
+@compiled
+def random_waypoints(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
     """Random-waypoint walks into xy (slots, users, 2): straight legs to uniform points, no pause.
 
     Args:
-        rng: the episode's generator.
+        stream: the episode's.
         area_m: side of the square, metres.
         slowest: least distance walked a slot, metres; drawn uniformly up to `fastest` for each leg.
         fastest: greatest distance walked a slot, metres.
@@ -35,7 +77,7 @@ def random_waypoints(rng: np.random.Generator, area_m: float, slowest: float, fa
     """
     slots, users, _ = xy.shape
     for u in range(users):
-        x, y = rng.random() * area_m, rng.random() * area_m
+        x, y = random(stream) * area_m, random(stream) * area_m
         goal_x, goal_y, speed = x, y, 0.0
         xy[0, u, 0], xy[0, u, 1] = x, y
         for t in range(1, slots):
@@ -48,21 +90,21 @@ def random_waypoints(rng: np.random.Generator, area_m: float, slowest: float, fa
                     break
                 slot_left -= away / speed if speed > 0.0 else 0.0
                 x, y = goal_x, goal_y
-                goal_x, goal_y = rng.random() * area_m, rng.random() * area_m
-                speed = slowest + (fastest - slowest) * rng.random()
+                goal_x, goal_y = random(stream) * area_m, random(stream) * area_m
+                speed = slowest + (fastest - slowest) * random(stream)
             xy[t, u, 0], xy[t, u, 1] = x, y
 
 
 @compiled
 def gauss_markov(
-    rng: np.random.Generator, area_m: float, slowest: float, fastest: float, memory: float, xy: np.ndarray
+    stream: np.ndarray, area_m: float, slowest: float, fastest: float, memory: float, xy: np.ndarray
 ) -> None:
     """Gauss-Markov walks (Camp et al. 2002) into xy (slots, users, 2), reflected at the edges of the square.
 
     Speed and heading are autoregressive around the middle of the speeds and a heading of the user's own.
 
     Args:
-        rng: the episode's generator.
+        stream: the episode's.
         area_m: side of the square, metres.
         slowest: least distance walked a slot, metres.
         fastest: greatest distance walked a slot, metres.
@@ -73,14 +115,14 @@ def gauss_markov(
     usual, spread, turn = 0.5 * (slowest + fastest), 0.25 * (fastest - slowest), 0.25 * math.pi
     fresh = math.sqrt(1.0 - memory * memory)
     for u in range(users):
-        x, y = rng.random() * area_m, rng.random() * area_m
-        course = 2.0 * math.pi * rng.random()
+        x, y = random(stream) * area_m, random(stream) * area_m
+        course = 2.0 * math.pi * random(stream)
         speed, heading = usual, course
         xy[0, u, 0], xy[0, u, 1] = x, y
         for t in range(1, slots):
-            speed = memory * speed + (1.0 - memory) * usual + fresh * spread * rng.standard_normal()
+            speed = memory * speed + (1.0 - memory) * usual + fresh * spread * standard_normal(next_word(stream))
             speed = min(max(speed, slowest), fastest)
-            heading = memory * heading + (1.0 - memory) * course + fresh * turn * rng.standard_normal()
+            heading = memory * heading + (1.0 - memory) * course + fresh * turn * standard_normal(next_word(stream))
             x += speed * math.cos(heading)
             y += speed * math.sin(heading)
             if x < 0.0 or x > area_m:
@@ -92,10 +134,12 @@ def gauss_markov(
             xy[t, u, 0], xy[t, u, 1] = x, y
 
 
-def recorded_walks(rng: np.random.Generator, recording: Recording, xy: np.ndarray) -> None:
+@compiled
+def recorded_walks(stream: np.ndarray, recorded: Recorded, xy: np.ndarray) -> None:
     """Recorded segments into xy (slots, users, 2): different ones while there are enough."""
     slots, users, _ = xy.shape
-    count = len(recording.segment_start)
-    chosen = rng.choice(count, users, replace=count < users)
-    points = recording.segment_start[chosen][None, :] + np.arange(slots)[:, None]
-    xy[:] = recording.walk_xy[points]
+    distinct(stream, len(recorded.segment_start), xy[0, :, 0])
+    for u in range(users):
+        start = recorded.segment_start[int(xy[0, u, 0])]
+        for t in range(slots):
+            xy[t, u, 0], xy[t, u, 1] = recorded.walk_xy[start + t, 0], recorded.walk_xy[start + t, 1]

@@ -18,15 +18,14 @@ from dtenv.world.migration import MigrationTape
 def alone(task: MigrationTask, b: int) -> Batch:
     """Row b as a batch of one, whose slots leave the task as it is; without the reward's baseline, which costs time."""
     row = slice(b, b + 1)
-    return Batch(
-        MigrationTape(*(field[row] for field in task.tape)),
-        Course(*(field[row] for field in task.course)),
-        State(*(field[row].copy() for field in task.state)),
-        Terms(*(field[row].copy() for field in task.terms)),
-        task.obs[row].copy(),
-        task.mask[row].copy(),
-        as_record(Constants.of(task.scenario)._replace(centred=False)),
-        task.scale,
+    return task.batch._replace(
+        tape=MigrationTape(*(field[row] for field in task.tape)),
+        course=Course(*(field[row] for field in task.course)),
+        state=State(*(field[row].copy() for field in task.state)),
+        terms=Terms(*(field[row].copy() for field in task.terms)),
+        obs=task.obs[row].copy(),
+        mask=task.mask[row].copy(),
+        constants=as_record(Constants.of(task.scenario)._replace(centred=False)),
     )
 
 
@@ -39,10 +38,10 @@ def play(task: MigrationTask, b: int, actions: np.ndarray) -> np.ndarray:
 
 @compiled
 def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndarray) -> None:
-    """Play slots one after another; totals are the 20th of a flat `Batch`."""
-    totals = arrays[19]
+    """Play slots one after another; totals are the 21st of a flat `Batch`."""
+    totals, row = arrays[20], np.zeros(1, np.int64)
     for h in range(len(actions)):
-        advance(arrays, actions[h : h + 1])
+        advance(arrays, row, actions[h : h + 1])
         scores[h] = totals[0, SCORE]
 
 
