@@ -23,6 +23,23 @@ def compiled(function: F) -> F:
     return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
 
 
+def kernel(function: F) -> F:
+    """`compiled` for an outermost kernel, which Python calls with arrays.
+
+    Numba counts the references to an array wherever a function is handed it or takes a view, by atomic additions: a
+    fifth of DTAssociation's step, and threads would contend for them. A kernel does without, and so does all that it
+    calls. Nothing of it may allocate arrays (Numba says so), and functions that return arrays have to be `inlined`.
+    """
+    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
+    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)(function))
+
+
+def inlined(function: F) -> F:
+    """`compiled` for a function that returns arrays: part of its caller, whether that counts references or not."""
+    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
+    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True, inline="always")(function))
+
+
 def as_record(values: Any) -> np.ndarray:
     """A NamedTuple of scalars as a structured array of one, whose only element kernels read by field name.
 

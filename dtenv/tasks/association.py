@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.compiled import as_record, compiled
+from dtenv.compiled import as_record, compiled, inlined, kernel
 from dtenv.observation import Block, Layout
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.energy import computation_energy, metre_energy
@@ -98,7 +98,7 @@ LINKS = (
 )
 
 
-@compiled
+@inlined
 def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) -> Slot:
     """Slot t of row b of the tape, after the association `previous_server` (U,)."""
     return Slot(
@@ -132,7 +132,7 @@ class Batch(NamedTuple):
         return (*self.tape, *self.state, *self.terms, *self.work, *self[4:])
 
 
-@compiled
+@inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
@@ -144,7 +144,7 @@ def named(arrays):
     )
 
 
-@compiled
+@kernel
 def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
     """Start the episode in row b: κ^0 is Baseline 2's association at slot 0."""
     batch = named(arrays)
@@ -158,7 +158,7 @@ def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
     observe(batch, b)
 
 
-@compiled
+@kernel
 def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndarray) -> None:
     """One slot of every row: evaluate the action, move the twins, observe the next slot.
 
