@@ -9,7 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.allocation import BEST, CEILING, COST, FRESH, PAST, Program, allocate, prepare
+from dtenv.allocation import (
+    BEST,
+    CEILING,
+    COST,
+    FRESH,
+    HIGH_UTILITY,
+    LOW_UTILITY,
+    PAST,
+    USER,
+    Program,
+    allocate,
+    prepare,
+)
 from dtenv.compiled import compiled
 from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import (
@@ -131,6 +143,16 @@ def unit_load_of(c: Constants, slot: Slot, s: int) -> float:
 
 
 @compiled
+def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
+    """Write the users u with server[u] == s, in order, into users[USER]; returns how many."""
+    n = 0
+    for u in range(len(server)):  # without a branch, which would be a guess a user
+        users[USER, n] = u
+        n += server[u] == s
+    return n
+
+
+@compiled
 def enlist(
     c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
 ) -> tuple[float, float, float]:
@@ -196,40 +218,57 @@ def serve(
     Returns:
         Energy of migration (13), synchronisation (14) and computation (15), and the allocation's proven gap.
     """
-    num_users, num_servers = len(server), len(slot.compute_capacity)
+    n = list_users(server, s, users)
+    return host(c, slot, s, n, users, slopes, history, utility)
+
+
+@compiled
+def host(
+    c: Constants,
+    slot: Slot,
+    s: int,
+    n: int,
+    users: np.ndarray,
+    slopes: np.ndarray,
+    history: np.ndarray,
+    utility: np.ndarray,
+) -> tuple[float, float, float, float]:
+    """`serve` the first n users in users[USER]."""
+    if n == 0:
+        return 0.0, 0.0, 0.0, 0.0
+    given = c.mode == GIVEN
+    alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
-    n = 0
-    migration = synchronisation = load = 0.0
-    for u in range(num_users):
-        if server[u] != s:
-            continue
-        moving, sending, training = enlist(c, slot, u, s, unit_load, users, n)
+    migration = synchronisation = load = gap = 0.0
+    for i in range(n):
+        moving, sending, training = enlist(c, slot, int(users[USER, i]), s, unit_load, users, i)
         migration += moving
         synchronisation += sending
         load += training
-        n += 1
-    gap = 0.0
-    if c.mode != GIVEN:
+    if not given:
+        num_users, num_servers = len(history), len(slot.compute_capacity)
         energy = migration + synchronisation + load
         program = program_of(c, num_users, num_servers, energy, load, unit_load, slot.compute_capacity[s])
         prepare(users, n, program)
         value, bound = allocate(users, slopes, n, program, 0.5 * c.certificate / num_servers)
         gap = value - bound
-    n = 0
-    for u in range(num_users):
-        if server[u] != s:
-            continue
-        past = users[PAST, n]
-        if c.mode == GIVEN:
+    for i in range(n):
+        u = int(users[USER, i])
+        past = users[PAST, i]
+        if given:
             taken = history[u] * past
         else:
-            taken = users[BEST, n]
+            taken = users[BEST, i]
             history[u] = taken / past if past > 0.0 else 0.0
-        v = users[CEILING, n]
-        utility[u] = data_utility(data_power(users[FRESH, n] + taken, v, c.alpha3), v, c.alpha1, c.alpha2)
-        migration += (users[COST, n] - unit_load) * taken
+        if not given and taken == 0.0:
+            utility[u] = users[LOW_UTILITY, i]
+        elif not given and taken == past:
+            utility[u] = users[HIGH_UTILITY, i]
+        else:
+            v = users[CEILING, i]
+            utility[u] = data_utility(data_power(users[FRESH, i] + taken, v, alpha3), v, alpha1, alpha2)
+        migration += (users[COST, i] - unit_load) * taken
         load += unit_load * taken
-        n += 1
     return migration, synchronisation, load, gap
 
 
