@@ -104,7 +104,7 @@ def wright_omega(x: float) -> float:
 
 @compiled
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
-    """Fill what depends on a user alone: marginal utilities and utilities at both ends, omega's offset."""
+    """Fill what depends on a user alone: marginal utilities and utilities at both ends."""
     a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
     for u in range(n):
         v, fresh = users[CEILING, u], users[FRESH, u]
@@ -115,11 +115,20 @@ def prepare(users: np.ndarray, n: int, program: Program) -> None:
         power = data_power(full, v, alpha3)
         users[HIGH_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
         users[HIGH_MARGINAL, u] = a * marginal_utility(full, power, v, alpha1, alpha2)
-        ratio = v / (1.0 - v)
-        users[RATIO, u] = ratio
-        users[FACTOR, u] = alpha2 * ratio
-        users[LOG_FACTOR, u] = math.log(alpha2 * ratio)
-        users[OFFSET, u] = ratio * math.log(a * alpha1 * alpha2 * alpha3 * v) + users[LOG_FACTOR, u]
+        users[FACTOR, u] = 0.0  # not known, as few users come to need `prepare_omega`
+
+
+@compiled
+def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
+    """Fill what the Wright omega's argument takes of a user."""
+    a, v = program.a, users[CEILING, u]
+    ratio = v / (1.0 - v)
+    users[RATIO, u] = ratio
+    users[FACTOR, u] = program.alpha2 * ratio
+    users[LOG_FACTOR, u] = math.log(program.alpha2 * ratio)
+    users[OFFSET, u] = (
+        ratio * math.log(a * program.alpha1 * program.alpha2 * program.alpha3 * v) + users[LOG_FACTOR, u]
+    )
 
 
 @compiled
@@ -134,11 +143,13 @@ def demand(
     Returns:
         Σ ρ, Σ c x, Σ x, and d Σ x / d ln μ.
     """
+    alpha1, alpha2, alpha3, load_price = program.alpha1, program.alpha2, program.alpha3, price * program.unit_load
     utility = energy = total = response = 0.0
     last_marginal = last_ceiling = -1.0
-    level = power = 0.0
+    level = worth = steep = 0.0
     for u in range(n):
-        marginal = slope * users[COST, u] + price * program.unit_load
+        cost = users[COST, u]
+        marginal = slope * cost + load_price
         if marginal >= users[LOW_MARGINAL, u]:
             users[TAKEN, u] = 0.0
             utility += users[LOW_UTILITY, u]
@@ -150,17 +161,21 @@ def demand(
         else:
             v = users[CEILING, u]
             if marginal != last_marginal or v != last_ceiling:  # users alike share the data level
+                if users[FACTOR, u] == 0.0:
+                    prepare_omega(users, u, program)
                 argument = users[OFFSET, u] - users[RATIO, u] * math.log(marginal)
                 w = wright_omega(argument)
                 power = w / users[FACTOR, u]
-                level = math.exp((argument - w - users[LOG_FACTOR, u]) / v) / program.alpha3  # ln w = argument - w
+                level = math.exp((argument - w - users[LOG_FACTOR, u]) / v) / alpha3  # ln w = argument - w
+                worth = data_utility(power, v, alpha1, alpha2)
+                if price > 0.0:
+                    steep = load_price / marginal * level / (1.0 - v + alpha2 * v * power)
                 last_marginal, last_ceiling = marginal, v
             x = min(max(level - users[FRESH, u], 0.0), users[PAST, u])
             users[TAKEN, u] = x
-            utility += data_utility(power, v, program.alpha1, program.alpha2)
-            share = price * program.unit_load / marginal
-            response -= share * level / (1.0 - v + program.alpha2 * v * power)
-        energy += users[COST, u] * x
+            utility += worth
+            response -= steep
+        energy += cost * x
         total += x
     return utility, energy, total, response
 

@@ -22,7 +22,7 @@ from dtenv.allocation import (
     allocate,
     prepare,
 )
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined
 from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import (
     computation_energy,
@@ -222,7 +222,7 @@ def serve(
     return host(c, slot, s, n, users, slopes, history, utility)
 
 
-@compiled
+@inlined
 def host(
     c: Constants,
     slot: Slot,
@@ -234,8 +234,6 @@ def host(
     utility: np.ndarray,
 ) -> tuple[float, float, float, float]:
     """`serve` the first n users in users[USER]."""
-    if n == 0:
-        return 0.0, 0.0, 0.0, 0.0
     given = c.mode == GIVEN
     alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
@@ -245,7 +243,7 @@ def host(
         migration += moving
         synchronisation += sending
         load += training
-    if not given:
+    if n > 0 and not given:
         num_users, num_servers = len(history), len(slot.compute_capacity)
         energy = migration + synchronisation + load
         program = program_of(c, num_users, num_servers, energy, load, unit_load, slot.compute_capacity[s])
