@@ -199,11 +199,19 @@ def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> 
 
 
 @compiled
-def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: float) -> tuple[float, float, float]:
+def norm_of(energy: float, f0: float, known_energy: float, known_norm: float) -> float:
+    """Normalised energy, at no cost where it is that of `known_energy`, as it often is: tanh is what costs most."""
+    return known_norm if energy == known_energy else normalised_energy(energy, f0)
+
+
+@compiled
+def respond(
+    users: np.ndarray, n: int, program: Program, slope: float, hint: float, known_energy: float, known_norm: float
+) -> tuple[float, float, float, float, float]:
     """Evaluate g(λ): minimise G + λ z under C2 (or with its barrier), into users[TAKEN].
 
     Returns:
-        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ) and μ.
+        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ), μ, z and tanh(z / 4 f0).
         g(λ) is the Lagrangian's value, a lower bound whatever the accuracy of μ.
     """
     room = program.capacity - program.load0
@@ -242,16 +250,17 @@ def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: flo
             price = high
             utility, energy, total, response = demand(users, n, program, slope, price)
     z = program.energy0 + energy
-    value = program.b * normalised_energy(z, program.f0) - program.a * utility
+    norm = norm_of(z, program.f0, known_energy, known_norm)
+    value = program.b * norm - program.a * utility
     dual = slope * z - program.a * utility + price * (program.unit_load * total - room)
     if not hard:
         value -= math.log(room - program.unit_load * total) / f
         dual += (1.0 + math.log(f * price)) / f
-    return value, dual, price
+    return value, dual, price, z, norm
 
 
 @compiled
-def bound_interval(slopes: np.ndarray, i: int, program: Program) -> None:
+def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: float, known_norm: float) -> None:
     """Least of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
     low, high = slopes[SLOPE, i], slopes[SLOPE, i + 1]
     least, most = slopes[TOUCH, i + 1], slopes[TOUCH, i]  # the steeper tangent touches at the lower energy
@@ -263,7 +272,8 @@ def bound_interval(slopes: np.ndarray, i: int, program: Program) -> None:
         elif chord < most:
             touch = chord
     slopes[NEXT, i] = touch
-    slopes[BOUND, i] = program.b * normalised_energy(touch, program.f0) - slope * touch + slopes[DUAL, at]
+    norm = norm_of(touch, program.f0, known_energy, known_norm)
+    slopes[BOUND, i] = program.b * norm - slope * touch + slopes[DUAL, at]
 
 
 @compiled
@@ -291,18 +301,18 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
         return value, value
 
     best = math.inf
-    price = 0.0
+    price, z, norm = 0.0, -1.0, 0.0
     for i in range(2):
         slopes[TOUCH, i] = program.energy0 + limit * (1 - i)
         slopes[SLOPE, i] = program.b * normalised_energy_slope(slopes[TOUCH, i], program.f0)
-        value, slopes[DUAL, i], price = respond(users, n, program, slopes[SLOPE, i], price)
+        value, slopes[DUAL, i], price, z, norm = respond(users, n, program, slopes[SLOPE, i], price, z, norm)
         if value < best:
             best = value
             for u in range(n):
                 users[BEST, u] = users[TAKEN, u]
     count = 2
     at = 0
-    bound_interval(slopes, 0, program)
+    bound_interval(slopes, 0, program, z, norm)
     while best - slopes[BOUND, at] > tolerance and count < MAX_SLOPES:
         touch = slopes[NEXT, at]
         slope = program.b * normalised_energy_slope(touch, program.f0)
@@ -317,13 +327,13 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
         count += 1
         slopes[SLOPE, at + 1] = slope
         slopes[TOUCH, at + 1] = touch
-        value, slopes[DUAL, at + 1], price = respond(users, n, program, slope, price)
+        value, slopes[DUAL, at + 1], price, z, norm = respond(users, n, program, slope, price, z, norm)
         if value < best:
             best = value
             for u in range(n):
                 users[BEST, u] = users[TAKEN, u]
         for i in range(at, at + 2):
-            bound_interval(slopes, i, program)
+            bound_interval(slopes, i, program, z, norm)
         at = 0
         for i in range(1, count - 1):
             if slopes[BOUND, i] < slopes[BOUND, at]:
