@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined
 from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
@@ -131,7 +131,7 @@ def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
     )
 
 
-@compiled
+@inlined
 def demand(
     users: np.ndarray, n: int, program: Program, slope: float, price: float
 ) -> tuple[float, float, float, float]:
