@@ -204,7 +204,7 @@ def norm_of(energy: float, f0: float, known_energy: float, known_norm: float) ->
     return known_norm if energy == known_energy else normalised_energy(energy, f0)
 
 
-@compiled
+@inlined
 def respond(
     users: np.ndarray, n: int, program: Program, slope: float, hint: float, known_energy: float, known_norm: float
 ) -> tuple[float, float, float, float, float]:
@@ -217,44 +217,45 @@ def respond(
     room = program.capacity - program.load0
     f = program.barrier_curve
     hard = f == 0.0
-    price = 0.0
-    utility, energy, total, response = demand(users, n, program, slope, 0.0)
-    if not hard or program.unit_load * total > room:
-        # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
-        target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
-        low, high = price_bracket(users, n, program, slope)
-        price = hint
-        settled = False
-        for _ in range(200):
-            if not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
-                if high == math.inf:
-                    price = max(4.0 * low, slope, 1e-9)
-                else:
-                    price = math.sqrt(low * high) if low > 0.0 else 1e-3 * high
-            utility, energy, total, response = demand(users, n, program, slope, price)
+    target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
+    price = low = high = 0.0
+    tries, last = 0, False
+    while True:
+        utility, energy, total, response = demand(users, n, program, slope, price)
+        load = program.unit_load * total
+        if last or (tries == 0 and hard and not load > room):
+            break
+        if tries == 0:
+            # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
+            low, high = price_bracket(users, n, program, slope)
+            price = hint
+        else:
             give = 0.0 if hard else 1.0 / (f * price)
-            residual = program.unit_load * total + give - target
-            settled = abs(residual) <= 1e-12 * room and program.unit_load * total < room
-            if settled:
+            residual = load + give - target
+            if abs(residual) <= 1e-12 * room and load < room:
                 break
             if residual > 0.0:
                 low = price
             else:
                 high = price
-            if high < math.inf and high - low <= 1e-16 * high:
-                break
+            last = tries == 200 or (high < math.inf and high - low <= 1e-16 * high)
             steep = program.unit_load * response - give
             step = -residual / steep if steep < 0.0 else math.inf
             price = price * math.exp(step) if abs(step) < 3.0 else 0.0
-        if not settled:  # a jump in demand: stay on the feasible side
+        tries += 1
+        if last:  # a jump in demand: stay on the feasible side
             price = high
-            utility, energy, total, response = demand(users, n, program, slope, price)
+        elif not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
+            if high == math.inf:
+                price = max(4.0 * low, slope, 1e-9)
+            else:
+                price = math.sqrt(low * high) if low > 0.0 else 1e-3 * high
     z = program.energy0 + energy
     norm = norm_of(z, program.f0, known_energy, known_norm)
     value = program.b * norm - program.a * utility
-    dual = slope * z - program.a * utility + price * (program.unit_load * total - room)
+    dual = slope * z - program.a * utility + price * (load - room)
     if not hard:
-        value -= math.log(room - program.unit_load * total) / f
+        value -= math.log(room - load) / f
         dual += (1.0 + math.log(f * price)) / f
     return value, dual, price, z, norm
 
@@ -302,37 +303,37 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
 
     best = math.inf
     price, z, norm = 0.0, -1.0, 0.0
-    for i in range(2):
-        slopes[TOUCH, i] = program.energy0 + limit * (1 - i)
-        slopes[SLOPE, i] = program.b * normalised_energy_slope(slopes[TOUCH, i], program.f0)
-        value, slopes[DUAL, i], price, z, norm = respond(users, n, program, slopes[SLOPE, i], price, z, norm)
-        if value < best:
-            best = value
-            for u in range(n):
-                users[BEST, u] = users[TAKEN, u]
-    count = 2
-    at = 0
-    bound_interval(slopes, 0, program, z, norm)
-    while best - slopes[BOUND, at] > tolerance and count < MAX_SLOPES:
-        touch = slopes[NEXT, at]
-        slope = program.b * normalised_energy_slope(touch, program.f0)
-        if not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
-            break  # the interval is as narrow as floating point allows
-        for i in range(count, at + 1, -1):
-            slopes[SLOPE, i] = slopes[SLOPE, i - 1]
-            slopes[TOUCH, i] = slopes[TOUCH, i - 1]
-            slopes[DUAL, i] = slopes[DUAL, i - 1]
-            slopes[BOUND, i] = slopes[BOUND, i - 1]
-            slopes[NEXT, i] = slopes[NEXT, i - 1]
+    count = at = 0
+    while count < MAX_SLOPES:
+        new = count
+        if count < 2:
+            touch = program.energy0 + limit * (1 - count)
+            slope = program.b * normalised_energy_slope(touch, program.f0)
+        else:
+            if not best - slopes[BOUND, at] > tolerance:
+                break
+            touch = slopes[NEXT, at]
+            slope = program.b * normalised_energy_slope(touch, program.f0)
+            if not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
+                break  # the interval is as narrow as floating point allows
+            new = at + 1
+            for i in range(count, new, -1):
+                slopes[SLOPE, i] = slopes[SLOPE, i - 1]
+                slopes[TOUCH, i] = slopes[TOUCH, i - 1]
+                slopes[DUAL, i] = slopes[DUAL, i - 1]
+                slopes[BOUND, i] = slopes[BOUND, i - 1]
+                slopes[NEXT, i] = slopes[NEXT, i - 1]
         count += 1
-        slopes[SLOPE, at + 1] = slope
-        slopes[TOUCH, at + 1] = touch
-        value, slopes[DUAL, at + 1], price, z, norm = respond(users, n, program, slope, price, z, norm)
+        slopes[SLOPE, new] = slope
+        slopes[TOUCH, new] = touch
+        value, slopes[DUAL, new], price, z, norm = respond(users, n, program, slope, price, z, norm)
         if value < best:
             best = value
             for u in range(n):
                 users[BEST, u] = users[TAKEN, u]
-        for i in range(at, at + 2):
+        if count < 2:
+            continue
+        for i in range(new - 1, min(new + 1, count - 1)):
             bound_interval(slopes, i, program, z, norm)
         at = 0
         for i in range(1, count - 1):
