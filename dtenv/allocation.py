@@ -104,18 +104,33 @@ def wright_omega(x: float) -> float:
 
 @compiled
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
-    """Fill what depends on a user alone: marginal utilities and utilities at both ends."""
+    """Fill utilities and marginal utilities: at γ = 1, and at γ = 0 where `demand` may not put it off.
+
+    It may where a ρ' at γ = 1 lies below that at γ = 0 whatever the rounding, so that who takes all is known by the
+    first: with half as much data again it is lower by a factor of 1.5^(v - 1) or more, unless both round to 0.
+    """
     a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
     for u in range(n):
-        v, fresh = users[CEILING, u], users[FRESH, u]
-        power = data_power(fresh, v, alpha3)
-        users[LOW_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
-        users[LOW_MARGINAL, u] = a * marginal_utility(fresh, power, v, alpha1, alpha2)
-        full = fresh + users[PAST, u]
+        v, fresh, past = users[CEILING, u], users[FRESH, u], users[PAST, u]
+        full = fresh + past
         power = data_power(full, v, alpha3)
+        high = a * marginal_utility(full, power, v, alpha1, alpha2)
         users[HIGH_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
-        users[HIGH_MARGINAL, u] = a * marginal_utility(full, power, v, alpha1, alpha2)
+        users[HIGH_MARGINAL, u] = high
+        users[LOW_MARGINAL, u] = math.nan
+        if not (past > 0.1 * fresh and high > 1e-200):
+            prepare_low(users, u, program)
         users[FACTOR, u] = 0.0  # not known, as few users come to need `prepare_omega`
+
+
+@compiled
+def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
+    """Fill utility and marginal utility at γ = 0 where they are not yet known."""
+    if math.isnan(users[LOW_MARGINAL, u]):
+        v, fresh = users[CEILING, u], users[FRESH, u]
+        power = data_power(fresh, v, program.alpha3)
+        users[LOW_UTILITY, u] = data_utility(power, v, program.alpha1, program.alpha2)
+        users[LOW_MARGINAL, u] = program.a * marginal_utility(fresh, power, v, program.alpha1, program.alpha2)
 
 
 @compiled
@@ -150,11 +165,14 @@ def demand(
     for u in range(n):
         cost = users[COST, u]
         marginal = slope * cost + load_price
+        full = marginal <= users[HIGH_MARGINAL, u]
+        if not full:
+            prepare_low(users, u, program)
         if marginal >= users[LOW_MARGINAL, u]:
             users[TAKEN, u] = 0.0
             utility += users[LOW_UTILITY, u]
             continue
-        if marginal <= users[HIGH_MARGINAL, u]:
+        if full:
             x = users[PAST, u]
             users[TAKEN, u] = x
             utility += users[HIGH_UTILITY, u]
@@ -193,6 +211,7 @@ def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> 
     low, high = math.inf, least
     for u in range(n):
         if users[PAST, u] > 0.0:
+            prepare_low(users, u, program)
             low = min(low, (users[HIGH_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
             high = max(high, (users[LOW_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
     return max(least, low if program.barrier_curve == 0.0 else 0.0), high
@@ -295,6 +314,7 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
     if limit == 0.0 or room <= 0.0:
         utility = 0.0
         for u in range(n):
+            prepare_low(users, u, program)
             utility += users[LOW_UTILITY, u]
         value = program.b * normalised_energy(program.energy0, program.f0) - program.a * utility
         if program.barrier_curve > 0.0 and room > 0.0:
