@@ -52,6 +52,7 @@ LOG_FACTOR = 11
 TAKEN = 12  # x, samples, of the latest slope
 BEST = 13  # x, samples, of the best value
 USER = 14  # which user of the network, a whole number
+EMD = 15  # φ, which v follows from
 
 # Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
 SLOPE = 0  # λ
@@ -79,7 +80,7 @@ class Program(NamedTuple):
 
 def work_arrays(num_users: int) -> tuple[np.ndarray, np.ndarray]:
     """The arrays `users` and `slopes`, for any server of a network with `num_users` users."""
-    return np.zeros((USER + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
+    return np.zeros((EMD + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
 
 
 @compiled

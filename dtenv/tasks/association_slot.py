@@ -13,6 +13,7 @@ from dtenv.allocation import (
     BEST,
     CEILING,
     COST,
+    EMD,
     FRESH,
     HIGH_UTILITY,
     LOW_UTILITY,
@@ -167,7 +168,11 @@ def enlist(
         moved_bits += slot.samples[u] * c.bits_per_sample
     users[FRESH, n] = slot.samples[u]
     users[PAST, n] = slot.previous_samples[u]
-    users[CEILING, n] = utility_ceiling(slot.emd[u], c.alpha4, c.alpha5, c.alpha6)
+    users[EMD, n] = emd = slot.emd[u]
+    if n > 0 and emd == users[EMD, n - 1]:
+        users[CEILING, n] = users[CEILING, n - 1]
+    else:
+        users[CEILING, n] = utility_ceiling(emd, c.alpha4, c.alpha5, c.alpha6)
     users[COST, n] = migration_energy(c.n_mig, distance, c.bits_per_sample) + unit_load
     return migration_energy(c.n_mig, distance, moved_bits), link_energy(c, slot, u, s), fresh_load(c, slot, u, s)
 
