@@ -53,6 +53,7 @@ TAKEN = 12  # x, samples, of the latest slope
 BEST = 13  # x, samples, of the best value
 USER = 14  # which user of the network, a whole number
 EMD = 15  # φ, which v follows from
+FOLLOWER = 16  # by the user's number, not its column: the next user on its server, or -1
 
 # Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
 SLOPE = 0  # λ
@@ -80,7 +81,7 @@ class Program(NamedTuple):
 
 def work_arrays(num_users: int) -> tuple[np.ndarray, np.ndarray]:
     """The arrays `users` and `slopes`, for any server of a network with `num_users` users."""
-    return np.zeros((EMD + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
+    return np.zeros((FOLLOWER + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
 
 
 @compiled

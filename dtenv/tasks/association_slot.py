@@ -14,6 +14,7 @@ from dtenv.allocation import (
     CEILING,
     COST,
     EMD,
+    FOLLOWER,
     FRESH,
     HIGH_UTILITY,
     LOW_UTILITY,
@@ -150,6 +151,29 @@ def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
     for u in range(len(server)):  # without a branch, which would be a guess a user
         users[USER, n] = u
         n += server[u] == s
+    return n
+
+
+@compiled
+def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
+    """Link every server's users in order: first (S,) is its first, users[FOLLOWER] who comes next, -1 for nobody."""
+    for s in range(len(first)):
+        first[s] = -1
+    for u in range(len(server) - 1, -1, -1):
+        s = server[u]
+        if 0 <= s < len(first):
+            users[FOLLOWER, u] = first[s]
+            first[s] = u
+
+
+@compiled
+def list_chain(first: int, users: np.ndarray) -> int:
+    """Write the users of a chain, in order, into users[USER]; returns how many."""
+    n, u = 0, first
+    while u >= 0:
+        users[USER, n] = u
+        u = int(users[FOLLOWER, u])
+        n += 1
     return n
 
 

@@ -19,7 +19,7 @@ from dtenv.physics.barrier import (
     violation_penalty,
 )
 from dtenv.physics.energy import normalised_energy
-from dtenv.tasks.association_slot import OPTIMAL_BARRIER, Constants, Slot, host, list_users
+from dtenv.tasks.association_slot import OPTIMAL_BARRIER, Constants, Slot, chain_users, host, list_chain
 
 
 class Terms(NamedTuple):
@@ -78,9 +78,10 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
     history, utility, totals = terms.history[b], terms.utility[b], terms.totals[b]
     f0, curve, reward, barrier_program = c.f0, c.barrier_curve, c.reward, c.mode == OPTIMAL_BARRIER
     moved = sent = computed = spent = penalty = barrier = program_barrier = gap = violations = excess = 0.0
+    chain_users(server, terms.energy[b, :, 0], users)  # which is written anew below
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
-        n = list_users(server, s, users)
+        n = list_chain(int(terms.energy[b, s, 0]), users)
         migration, synchronisation, load, server_gap = host(c, slot, s, n, users, slopes, history, utility)
         terms.energy[b, s, 0] = migration
         terms.energy[b, s, 1] = synchronisation
