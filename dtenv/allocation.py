@@ -53,7 +53,7 @@ TAKEN = 12  # x, samples, of the latest slope
 BEST = 13  # x, samples, of the best value
 USER = 14  # which user of the network, a whole number
 EMD = 15  # φ, which v follows from
-FOLLOWER = 16  # by the user's number, not its column: the next user on its server, or -1
+FOLLOWER = 16  # its columns are users of the network: who comes next on the same server, or -1
 
 # Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
 SLOPE = 0  # λ
@@ -106,10 +106,10 @@ def wright_omega(x: float) -> float:
 
 @compiled
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
-    """Fill utilities and marginal utilities: at γ = 1, and at γ = 0 where `demand` may not put it off.
+    """Fill utilities and marginal utilities at γ = 1, and those at γ = 0 that may not wait until they are asked for.
 
-    It may where a ρ' at γ = 1 lies below that at γ = 0 whatever the rounding, so that who takes all is known by the
-    first: with half as much data again it is lower by a factor of 1.5^(v - 1) or more, unless both round to 0.
+    They may where a ρ' is lower at γ = 1 than at γ = 0 whatever the rounding, so that who takes all need not look at
+    γ = 0: with a tenth more data it is lower by a factor of 1.1^(1 - v) or more, unless both are next to 0.
     """
     a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
     for u in range(n):
@@ -122,7 +122,7 @@ def prepare(users: np.ndarray, n: int, program: Program) -> None:
         users[LOW_MARGINAL, u] = math.nan
         if not (past > 0.1 * fresh and high > 1e-200):
             prepare_low(users, u, program)
-        users[FACTOR, u] = 0.0  # not known, as few users come to need `prepare_omega`
+        users[FACTOR, u] = 0.0  # few users come to need `prepare_omega`
 
 
 @compiled
@@ -138,14 +138,12 @@ def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
 @compiled
 def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
     """Fill what the Wright omega's argument takes of a user."""
-    a, v = program.a, users[CEILING, u]
+    v, alpha1, alpha2, alpha3 = users[CEILING, u], program.alpha1, program.alpha2, program.alpha3
     ratio = v / (1.0 - v)
     users[RATIO, u] = ratio
-    users[FACTOR, u] = program.alpha2 * ratio
-    users[LOG_FACTOR, u] = math.log(program.alpha2 * ratio)
-    users[OFFSET, u] = (
-        ratio * math.log(a * program.alpha1 * program.alpha2 * program.alpha3 * v) + users[LOG_FACTOR, u]
-    )
+    users[FACTOR, u] = alpha2 * ratio
+    users[LOG_FACTOR, u] = math.log(alpha2 * ratio)
+    users[OFFSET, u] = ratio * math.log(program.a * alpha1 * alpha2 * alpha3 * v) + users[LOG_FACTOR, u]
 
 
 @inlined
@@ -161,9 +159,8 @@ def demand(
         Σ ρ, Σ c x, Σ x, and d Σ x / d ln μ.
     """
     alpha1, alpha2, alpha3, load_price = program.alpha1, program.alpha2, program.alpha3, price * program.unit_load
-    utility = energy = total = response = 0.0
+    utility = energy = total = response = level = worth = steep = 0.0
     last_marginal = last_ceiling = -1.0
-    level = worth = steep = 0.0
     for u in range(n):
         cost = users[COST, u]
         marginal = slope * cost + load_price
@@ -176,7 +173,6 @@ def demand(
             continue
         if full:
             x = users[PAST, u]
-            users[TAKEN, u] = x
             utility += users[HIGH_UTILITY, u]
         else:
             v = users[CEILING, u]
@@ -192,9 +188,9 @@ def demand(
                     steep = load_price / marginal * level / (1.0 - v + alpha2 * v * power)
                 last_marginal, last_ceiling = marginal, v
             x = min(max(level - users[FRESH, u], 0.0), users[PAST, u])
-            users[TAKEN, u] = x
             utility += worth
             response -= steep
+        users[TAKEN, u] = x
         energy += cost * x
         total += x
     return utility, energy, total, response
@@ -235,8 +231,7 @@ def respond(
         G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ), μ, z and tanh(z / 4 f0).
         g(λ) is the Lagrangian's value, a lower bound whatever the accuracy of μ.
     """
-    room = program.capacity - program.load0
-    f = program.barrier_curve
+    room, f = program.capacity - program.load0, program.barrier_curve
     hard = f == 0.0
     target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
     price = low = high = 0.0
@@ -323,28 +318,20 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
             value -= math.log(room) / program.barrier_curve
         return value, value
 
-    best = math.inf
-    price, z, norm = 0.0, -1.0, 0.0
+    best, price, z, norm = math.inf, 0.0, -1.0, 0.0
     count = at = 0
     while count < MAX_SLOPES:
-        new = count
-        if count < 2:
-            touch = program.energy0 + limit * (1 - count)
-            slope = program.b * normalised_energy_slope(touch, program.f0)
-        else:
+        new, touch = count, program.energy0 + limit * (1 - count)  # first the two ends
+        if count >= 2:
             if not best - slopes[BOUND, at] > tolerance:
                 break
-            touch = slopes[NEXT, at]
-            slope = program.b * normalised_energy_slope(touch, program.f0)
-            if not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
-                break  # the interval is as narrow as floating point allows
-            new = at + 1
-            for i in range(count, new, -1):
-                slopes[SLOPE, i] = slopes[SLOPE, i - 1]
-                slopes[TOUCH, i] = slopes[TOUCH, i - 1]
-                slopes[DUAL, i] = slopes[DUAL, i - 1]
-                slopes[BOUND, i] = slopes[BOUND, i - 1]
-                slopes[NEXT, i] = slopes[NEXT, i - 1]
+            new, touch = at + 1, slopes[NEXT, at]
+        slope = program.b * normalised_energy_slope(touch, program.f0)
+        if count >= 2 and not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
+            break  # the interval is as narrow as floating point allows
+        for i in range(count, new, -1):
+            for row in range(NEXT + 1):
+                slopes[row, i] = slopes[row, i - 1]
         count += 1
         slopes[SLOPE, new] = slope
         slopes[TOUCH, new] = touch
@@ -353,9 +340,7 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
             best = value
             for u in range(n):
                 users[BEST, u] = users[TAKEN, u]
-        if count < 2:
-            continue
-        for i in range(new - 1, min(new + 1, count - 1)):
+        for i in range(max(new - 1, 0), min(new + 1, count - 1)):
             bound_interval(slopes, i, program, z, norm)
         at = 0
         for i in range(1, count - 1):

@@ -17,27 +17,30 @@ import numpy as np
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
 def compiled(function: F) -> F:
     """Compile a scalar function or kernel: float64 without fast-math, cached on disk, IEEE division."""
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+    return cast(F, numba.njit(**OPTIONS)(function))
 
 
 def kernel(function: F) -> F:
-    """`compiled` for an outermost kernel, which Python calls with arrays.
+    """`compiled` for an outermost kernel, which Python calls with arrays, without counting references to them.
 
-    Numba counts the references to an array wherever a function is handed it or takes a view, by atomic additions: a
-    fifth of DTAssociation's step, and threads would contend for them. A kernel does without, and so does all that it
-    calls. Nothing of it may allocate arrays (Numba says so), and functions that return arrays have to be `inlined`.
+    Numba counts them, by atomic additions, wherever a function is handed an array or takes a view of one. A kernel
+    does not, nor does what it calls. Nothing of it may allocate arrays (Numba says so), and functions that return
+    arrays have to be `inlined`: who counts would otherwise be given an array by who does not.
     """
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)(function))
+    return cast(F, numba.njit(**OPTIONS | {"_nrt": False})(function))
 
 
 def inlined(function: F) -> F:
-    """`compiled` for a function that returns arrays: part of its caller, whether that counts references or not."""
+    """`compiled` into its caller: for functions that return arrays, or that are handed many and called often."""
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True, inline="always")(function))
+    return cast(F, numba.njit(**OPTIONS | {"inline": "always"})(function))
 
 
 def as_record(values: Any) -> np.ndarray:

@@ -150,8 +150,7 @@ def begin(arrays: tuple[np.ndarray, ...], b: int) -> None:
     batch = named(arrays)
     server = batch.state.server[b]
     server[:] = 0
-    before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
-    nearest_with_room(batch.constants[0], before, server)
+    nearest_with_room(batch.constants[0], slot_at(batch.tape, b, 0, server), server)  # whose D_{t-1} is not used
     for u in range(len(server)):
         batch.state.previous[b, u] = server[u]
     batch.state.slot[b] = 1
@@ -175,7 +174,7 @@ def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndar
             for u in range(history.shape[1]):
                 terms.history[b, u] = history[b, u]
         elif tape.random_history.shape[1] > 0:
-            for u in range(terms.history.shape[1]):
+            for u in range(tape.random_history.shape[2]):
                 terms.history[b, u] = tape.random_history[b, t, u]
         server = state.server[b]
         slot = slot_at(tape, b, t, server)
@@ -190,11 +189,10 @@ def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndar
 @compiled
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observation and action mask of the slot to be decided."""
-    c, scale = batch.constants[0], batch.scale[0]
-    t = batch.state.slot[b]
+    # Locals, as a kernel reads fields of records and headers of arrays again after everything that it writes.
+    c, scale, t = batch.constants[0], batch.scale[0], batch.state.slot[b]
     slot = slot_at(batch.tape, b, t, batch.state.server[b])
     before, row, mask = batch.tape.user_xy[b, t - 1], batch.obs[b], batch.mask[b]
-    # Locals, as a kernel reads fields of records and headers of arrays again after everything that it writes.
     user_xy, server_xy, samples = slot.user_xy, slot.server_xy, slot.samples
     compute_capacity, sync_capacity, cycles_per_bit = slot.compute_capacity, slot.sync_capacity, slot.cycles_per_bit
     area, step, most_samples, most_bits = scale.area_m, scale.step_m, scale.samples, scale.twin_bits
@@ -214,7 +212,6 @@ def observe(batch: Batch, b: int) -> None:
         row[i + 6] = slot.twin_bits[u] / most_bits
         row[i + 7] = 0.5 * slot.emd[u]
         i += 8
-    servers = i
     for s in range(num_servers):
         row[i] = 2.0 * server_xy[s, 0] / area - 1.0
         row[i + 1] = 2.0 * server_xy[s, 1] / area - 1.0
@@ -230,7 +227,7 @@ def observe(batch: Batch, b: int) -> None:
         upload = metre_energy(n_syn, bits, rate)
         load = computation_energy(n_cmp, cycles_per_bit[host], bits, epochs)
         energy = upload * manhattan(x, y, host_x, host_y)
-        k = servers + 8 * host + 5
+        k = 8 * (num_users + host) + 5
         row[k] = min(row[k] + 1.0 / num_users, 1.0)
         row[k + 1] = min(row[k + 1] + load / compute_capacity[host], 1.0)
         row[k + 2] = min(row[k + 2] + energy / sync_capacity[host], 1.0)
@@ -242,15 +239,13 @@ def observe(batch: Batch, b: int) -> None:
             links[4 * s + 1] = 0.0
             links[4 * s + 2] = 0.5 * manhattan(host_x, host_y, server_xy[s, 0], server_xy[s, 1]) / area
             links[4 * s + 3] = min(energy / sync_capacity[s], 1.0)
-            # `|` as a branch here is a coin's flip.
-            fits = not (is_violated(energy, sync_capacity[s]) | is_violated(load, compute_capacity[s]))
-            mask[u, s] = fits
-            possible += fits
+            # `|`, as a branch would be guessed wrong at every other link.
+            mask[u, s] = not (is_violated(energy, sync_capacity[s]) | is_violated(load, compute_capacity[s]))
+            possible += mask[u, s]
         links[4 * host + 1] = 1.0
         i += 4 * num_servers
         if possible == 0:  # every server is too far: leave the choice open
-            for s in range(num_servers):
-                mask[u, s] = True
+            mask[u, :] = True
 
 
 class AssociationTask:
