@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled, inlined
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
@@ -104,7 +104,7 @@ def wright_omega(x: float) -> float:
     return w
 
 
-@compiled
+@kernel
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
     """Fill utilities and marginal utilities at γ = 1, and those at γ = 0 that may not wait until they are asked for.
 
@@ -125,7 +125,7 @@ def prepare(users: np.ndarray, n: int, program: Program) -> None:
         users[FACTOR, u] = 0.0  # few users come to need `prepare_omega`
 
 
-@compiled
+@kernel
 def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
     """Fill utility and marginal utility at γ = 0 where they are not yet known."""
     if math.isnan(users[LOW_MARGINAL, u]):
@@ -135,7 +135,7 @@ def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
         users[LOW_MARGINAL, u] = program.a * marginal_utility(fresh, power, v, program.alpha1, program.alpha2)
 
 
-@compiled
+@kernel
 def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
     """Fill what the Wright omega's argument takes of a user."""
     v, alpha1, alpha2, alpha3 = users[CEILING, u], program.alpha1, program.alpha2, program.alpha3
@@ -196,7 +196,7 @@ def demand(
     return utility, energy, total, response
 
 
-@compiled
+@kernel
 def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> tuple[float, float]:
     """Bounds of the multiplier μ that brings demand down to the room there is.
 
@@ -276,7 +276,7 @@ def respond(
     return value, dual, price, z, norm
 
 
-@compiled
+@kernel
 def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: float, known_norm: float) -> None:
     """Least of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
     low, high = slopes[SLOPE, i], slopes[SLOPE, i + 1]
@@ -293,7 +293,7 @@ def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: f
     slopes[BOUND, i] = program.b * norm - slope * touch + slopes[DUAL, at]
 
 
-@compiled
+@kernel
 def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, tolerance: float) -> tuple[float, float]:
     """Solve one server's program for its first `n` users, to a proven gap of at most `tolerance`.
 

@@ -27,11 +27,12 @@ def compiled(function: F) -> F:
 
 
 def kernel(function: F) -> F:
-    """`compiled` for an outermost kernel, which Python calls with arrays, without counting references to them.
+    """`compiled` for functions that are handed arrays and neither return nor allocate any: references go uncounted.
 
     Numba counts them, by atomic additions, wherever a function is handed an array or takes a view of one. A kernel
-    does not, nor does what it calls. Nothing of it may allocate arrays (Numba says so), and functions that return
-    arrays have to be `inlined`: who counts would otherwise be given an array by who does not.
+    does not, nor does a `compiled` function that is first compiled from within it, so whatever loops over arrays had
+    better say which it is. Numba refuses kernels that allocate. Functions that return arrays have to be `inlined`:
+    compiled without counting, they would hand somebody who counts an array that is not theirs.
     """
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
     return cast(F, numba.njit(**OPTIONS | {"_nrt": False})(function))

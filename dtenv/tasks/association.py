@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.compiled import as_record, compiled, inlined, kernel
+from dtenv.compiled import as_record, inlined, kernel
 from dtenv.observation import Block, Layout
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.energy import computation_energy, metre_energy
@@ -186,7 +186,7 @@ def advance(arrays: tuple[np.ndarray, ...], action: np.ndarray, history: np.ndar
         observe(batch, b)
 
 
-@compiled
+@kernel
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observation and action mask of the slot to be decided."""
     # Locals, as a kernel reads fields of records and headers of arrays again after everything that it writes.

@@ -24,7 +24,7 @@ from dtenv.allocation import (
     allocate,
     prepare,
 )
-from dtenv.compiled import compiled, inlined
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import (
     computation_energy,
@@ -118,33 +118,33 @@ class Slot(NamedTuple):
     sync_capacity: np.ndarray  # (S,)
 
 
-@compiled
+@kernel
 def link_energy(c: Constants, slot: Slot, u: int, s: int) -> float:
     """Energy of synchronising user u with server s (14)."""
     distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
     return synchronisation_energy(c.n_syn, slot.samples[u] * c.bits_per_sample, c.rate_bps, distance)
 
 
-@compiled
+@kernel
 def move_distance(slot: Slot, u: int, s: int) -> float:
     """Distance that user u's twin travels to server s, metres."""
     p = slot.previous_server[u]
     return manhattan(slot.server_xy[p, 0], slot.server_xy[p, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
 
 
-@compiled
+@kernel
 def fresh_load(c: Constants, slot: Slot, u: int, s: int) -> float:
     """Computation energy of user u's new data alone on server s (15)."""
     return computation_energy(c.n_cmp, slot.cycles_per_bit[s], slot.samples[u] * c.bits_per_sample, c.epochs)
 
 
-@compiled
+@kernel
 def unit_load_of(c: Constants, slot: Slot, s: int) -> float:
     """Computation energy of one sample on server s (15)."""
     return computation_energy(c.n_cmp, slot.cycles_per_bit[s], c.bits_per_sample, c.epochs)
 
 
-@compiled
+@kernel
 def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
     """Write the users u with server[u] == s, in order, into users[USER]; returns how many."""
     n = 0
@@ -154,7 +154,7 @@ def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
     return n
 
 
-@compiled
+@kernel
 def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
     """Link every server's users in order: first (S,) is its first, users[FOLLOWER] who comes next, -1 for nobody."""
     for s in range(len(first)):
@@ -166,7 +166,7 @@ def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> Non
             first[s] = u
 
 
-@compiled
+@kernel
 def list_chain(first: int, users: np.ndarray) -> int:
     """Write the users of a chain, in order, into users[USER]; returns how many."""
     n, u = 0, first
@@ -177,7 +177,7 @@ def list_chain(first: int, users: np.ndarray) -> int:
     return n
 
 
-@compiled
+@kernel
 def enlist(
     c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
 ) -> tuple[float, float, float]:
@@ -221,7 +221,7 @@ def program_of(
     )
 
 
-@compiled
+@kernel
 def serve(
     c: Constants,
     slot: Slot,
@@ -299,7 +299,7 @@ def host(
     return migration, synchronisation, load, gap
 
 
-@compiled
+@kernel
 def server_score(
     c: Constants,
     slot: Slot,

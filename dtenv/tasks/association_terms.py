@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv import allocation
-from dtenv.compiled import compiled
+from dtenv.compiled import kernel
 from dtenv.physics.barrier import (
     floored_barrier,
     is_violated,
@@ -71,7 +71,7 @@ def new_work(batch: int, num_users: int) -> Work:
     return Work(np.tile(users, (batch, 1, 1)), np.tile(slopes, (batch, 1, 1)))
 
 
-@compiled
+@kernel
 def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray, terms: Terms, b: int):
     """Terms of one slot under κ = server (U,), into row b of `terms`; γ is read from it where c.mode is GIVEN."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
