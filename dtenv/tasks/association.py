@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.compiled import as_record, compiled
+from dtenv.compiled import as_record, inlined, kernel
 from dtenv.observation import Block, Layout
 from dtenv.physics.barrier import is_violated
+from dtenv.physics.energy import computation_energy, metre_energy
 from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association_nearest import nearest_with_room
-from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energy, move_distance
+from dtenv.tasks.association_slot import Constants, Slot
 from dtenv.tasks.association_terms import (
     COMPUTATION,
     EXCESS,
@@ -100,7 +101,7 @@ LINKS = (
 )
 
 
-@compiled
+@inlined
 def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) -> Slot:
     """Slot t of row b of the tape, after the association `previous_server` (U,)."""
     return Slot(
@@ -137,7 +138,7 @@ class Batch(NamedTuple):
         return (*self.tape, *self.state, *self.terms, *self.work, *self.recorded, *self[5:])
 
 
-@compiled
+@inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
@@ -150,7 +151,7 @@ def named(arrays):
     )
 
 
-@compiled
+@kernel
 def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Draw the next episode of some rows and observe its first slot: κ^0 is Baseline 2's association at slot 0."""
     batch = named(arrays)
@@ -158,14 +159,14 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         draw_association(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
         server = batch.state.server[b]
         server[:] = 0
-        before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
-        nearest_with_room(batch.constants[0], before, server)
-        batch.state.previous[b] = server
+        nearest_with_room(batch.constants[0], slot_at(batch.tape, b, 0, server), server)  # whose D_{t-1} is not used
+        for u in range(len(server)):
+            batch.state.previous[b, u] = server[u]
         batch.state.slot[b] = 1
         observe(batch, b)
 
 
-@compiled
+@kernel
 def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
     """One slot of some rows: evaluate the action, move the twins, observe the next slot.
 
@@ -180,9 +181,11 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
     for b in rows:
         t = state.slot[b]
         if len(history) > 0:
-            terms.history[b] = history[b]
+            for u in range(history.shape[1]):
+                terms.history[b, u] = history[b, u]
         elif tape.random_history.shape[1] > 0:
-            terms.history[b] = tape.random_history[b, t]
+            for u in range(tape.random_history.shape[2]):
+                terms.history[b, u] = tape.random_history[b, t, u]
         server = state.server[b]
         slot = slot_at(tape, b, t, server)
         evaluate(batch.constants[0], slot, action[b], work.users[b], work.slopes[b], terms, b)
@@ -193,55 +196,66 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
         observe(batch, b)
 
 
-@compiled
+@kernel
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observation and action mask of the slot to be decided."""
-    c, scale, mask = batch.constants[0], batch.scale[0], batch.mask
-    t = batch.state.slot[b]
+    # Locals, as a kernel reads fields of records and headers of arrays again after everything that it writes.
+    c, scale, t = batch.constants[0], batch.scale[0], batch.state.slot[b]
     slot = slot_at(batch.tape, b, t, batch.state.server[b])
-    before = batch.tape.user_xy[b, t - 1]
-    num_users, num_servers = slot.samples.shape[0], slot.compute_capacity.shape[0]
-    row = batch.obs[b]
+    before, row, mask = batch.tape.user_xy[b, t - 1], batch.obs[b], batch.mask[b]
+    user_xy, server_xy, samples = slot.user_xy, slot.server_xy, slot.samples
+    compute_capacity, sync_capacity, cycles_per_bit = slot.compute_capacity, slot.sync_capacity, slot.cycles_per_bit
+    area, step, most_samples, most_bits = scale.area_m, scale.step_m, scale.samples, scale.twin_bits
+    most_cycles, most_compute, most_sync = scale.cycles_per_bit, scale.compute_capacity, scale.sync_capacity
+    n_syn, n_cmp, epochs, bits_per_sample, rate = c.n_syn, c.n_cmp, c.epochs, c.bits_per_sample, c.rate_bps
+    num_users, num_servers = mask.shape
+    if user_xy.shape[1] != 2 or server_xy.shape[1] != 2:  # never, but constant strides let coordinates load as vectors
+        return
     i = 0
     for u in range(num_users):
-        row[i] = 2.0 * slot.user_xy[u, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * slot.user_xy[u, 1] / scale.area_m - 1.0
-        row[i + 2] = min(max((slot.user_xy[u, 0] - before[u, 0]) / scale.step_m, -1.0), 1.0)
-        row[i + 3] = min(max((slot.user_xy[u, 1] - before[u, 1]) / scale.step_m, -1.0), 1.0)
-        row[i + 4] = slot.samples[u] / scale.samples
-        row[i + 5] = slot.previous_samples[u] / scale.samples
-        row[i + 6] = slot.twin_bits[u] / scale.twin_bits
+        row[i] = 2.0 * user_xy[u, 0] / area - 1.0
+        row[i + 1] = 2.0 * user_xy[u, 1] / area - 1.0
+        row[i + 2] = min(max((user_xy[u, 0] - before[u, 0]) / step, -1.0), 1.0)
+        row[i + 3] = min(max((user_xy[u, 1] - before[u, 1]) / step, -1.0), 1.0)
+        row[i + 4] = samples[u] / most_samples
+        row[i + 5] = slot.previous_samples[u] / most_samples
+        row[i + 6] = slot.twin_bits[u] / most_bits
         row[i + 7] = 0.5 * slot.emd[u]
         i += 8
-    servers = i
     for s in range(num_servers):
-        row[i] = 2.0 * slot.server_xy[s, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * slot.server_xy[s, 1] / scale.area_m - 1.0
-        row[i + 2] = slot.cycles_per_bit[s] / scale.cycles_per_bit
-        row[i + 3] = slot.compute_capacity[s] / scale.compute_capacity
-        row[i + 4] = slot.sync_capacity[s] / scale.sync_capacity
+        row[i] = 2.0 * server_xy[s, 0] / area - 1.0
+        row[i + 1] = 2.0 * server_xy[s, 1] / area - 1.0
+        row[i + 2] = cycles_per_bit[s] / most_cycles
+        row[i + 3] = compute_capacity[s] / most_compute
+        row[i + 4] = sync_capacity[s] / most_sync
         row[i + 5] = row[i + 6] = row[i + 7] = 0.0
         i += 8
     for u in range(num_users):
         host = slot.previous_server[u]
-        load = fresh_load(c, slot, u, host) / slot.compute_capacity[host]
-        share = link_energy(c, slot, u, host) / slot.sync_capacity[host]
-        row[servers + 8 * host + 5] = min(row[servers + 8 * host + 5] + 1.0 / num_users, 1.0)
-        row[servers + 8 * host + 6] = min(row[servers + 8 * host + 6] + load, 1.0)
-        row[servers + 8 * host + 7] = min(row[servers + 8 * host + 7] + share, 1.0)
+        x, y, host_x, host_y = user_xy[u, 0], user_xy[u, 1], server_xy[host, 0], server_xy[host, 1]
+        bits = samples[u] * bits_per_sample
+        upload = metre_energy(n_syn, bits, rate)
+        load = computation_energy(n_cmp, cycles_per_bit[host], bits, epochs)
+        energy = upload * manhattan(x, y, host_x, host_y)
+        k = 8 * (num_users + host) + 5
+        row[k] = min(row[k] + 1.0 / num_users, 1.0)
+        row[k + 1] = min(row[k + 1] + load / compute_capacity[host], 1.0)
+        row[k + 2] = min(row[k + 2] + energy / sync_capacity[host], 1.0)
+        links, possible = row[i : i + 4 * num_servers], 0
         for s in range(num_servers):
-            x, y = slot.server_xy[s, 0], slot.server_xy[s, 1]
-            synchronisation = link_energy(c, slot, u, s)
-            row[i] = 0.5 * manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], x, y) / scale.area_m
-            row[i + 1] = 1.0 if s == host else 0.0
-            row[i + 2] = 0.5 * move_distance(slot, u, s) / scale.area_m
-            row[i + 3] = min(synchronisation / slot.sync_capacity[s], 1.0)
-            mask[b, u, s] = not is_violated(synchronisation, slot.sync_capacity[s]) and not is_violated(
-                fresh_load(c, slot, u, s), slot.compute_capacity[s]
-            )
-            i += 4
-        if not mask[b, u].any():  # every server is too far: leave the choice open
-            mask[b, u, :] = True
+            distance = manhattan(x, y, server_xy[s, 0], server_xy[s, 1])
+            energy, load = upload * distance, computation_energy(n_cmp, cycles_per_bit[s], bits, epochs)
+            links[4 * s] = 0.5 * distance / area
+            links[4 * s + 1] = 0.0
+            links[4 * s + 2] = 0.5 * manhattan(host_x, host_y, server_xy[s, 0], server_xy[s, 1]) / area
+            links[4 * s + 3] = min(energy / sync_capacity[s], 1.0)
+            # `|`, as a branch would be guessed wrong at every other link.
+            mask[u, s] = not (is_violated(energy, sync_capacity[s]) | is_violated(load, compute_capacity[s]))
+            possible += mask[u, s]
+        links[4 * host + 1] = 1.0
+        i += 4 * num_servers
+        if possible == 0:  # every server is too far: leave the choice open
+            mask[u, :] = True
 
 
 def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
