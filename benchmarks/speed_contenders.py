@@ -7,7 +7,8 @@ parametrised problem whose tangents are renewed until it stands still.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -23,8 +25,12 @@ import dtenv
 from benchmarks.speed_players import Choose, Play, as_kernels_take, at_random, many, one, stays, without_interface
 from dtenv import presets
 
-MODES = {"SyncVectorEnv": {}, "AsyncVectorEnv": {}, "AsyncVectorEnv, shared_memory=False": {"shared_memory": False}}
-"""Gymnasium's batches, with what is not their default."""
+MODES: dict[str, Callable[..., VectorEnv]] = {
+    "SyncVectorEnv": SyncVectorEnv,
+    "AsyncVectorEnv": AsyncVectorEnv,
+    "AsyncVectorEnv, shared_memory=False": partial(AsyncVectorEnv, shared_memory=False),
+}
+"""Gymnasium's batches."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,7 @@ class Ours:
 
     def gymnasiums(self, mode: str, num_envs: int) -> VectorEnv:
         """Gymnasium's batch of our single environment, one of MODES."""
-        make = [partial(gym.make, self.env_id, disable_env_checker=True)] * num_envs
-        return SyncVectorEnv(make) if mode == "SyncVectorEnv" else AsyncVectorEnv(make, **MODES[mode])
+        return MODES[mode]([partial(gym.make, self.env_id, disable_env_checker=True)] * num_envs)
 
     def vector(self, env: Any) -> Play:
         """Plays a batch, ours or Gymnasium's."""
@@ -183,13 +188,12 @@ def gymnasiums(sync: Sequence[int], asynchronous: Sequence[int], stack: ExitStac
 def others(num_envs: int) -> Iterator[Contender]:
     """mobile-env's environments, and what does nothing."""
     if MOBILE not in missing():
-        import mobile_env  # noqa: F401 (registers its environments)
+        importlib.import_module("mobile_env")  # registers its environments
 
         for name in (MOBILE, MOBILE_AGENTS):
             env = gym.make(name, disable_env_checker=True)
             yield Contender(name, one(env, at_random(env.action_space), whole=False))
-    gym.register("dtenv/Noop-v0", Noop)
-    noop = gym.make("dtenv/Noop-v0", disable_env_checker=True)
+    noop = gym.make(EnvSpec("Noop-v0", Noop), disable_env_checker=True)
     yield Contender("no-op environment", one(noop, lambda info: [0]), played="nothing")
     nothing = many(NoopBatch(num_envs), 100, lambda infos: [None])
     yield Contender("no-op environment: vector", nothing, num_envs, "nothing")

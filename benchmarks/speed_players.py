@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from tqdm import tqdm
 
 POOL = 8
 """Random actions that are drawn before the clock starts and played over and over, in turns."""
@@ -26,6 +27,7 @@ class Played(NamedTuple):
 
     steps: int  # env-steps
     seconds: float
+    drawing: float | None = None  # seconds of it that went into new episodes, where they can be told apart
 
     @property
     def speed(self) -> float:
@@ -85,7 +87,7 @@ def many(env: Any, num_slots: int, choose: Choose) -> Play:
             for t in range(num_slots + 1):
                 _, _, _, truncated, infos = env.step(given[t % len(given)])
                 steps += env.num_envs - over
-                over = np.count_nonzero(truncated)
+                over = int(np.count_nonzero(truncated))
             if (elapsed := time.perf_counter() - start) >= seconds:
                 return Played(steps, elapsed)
 
@@ -106,15 +108,17 @@ def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
 
     def play(seconds: float) -> Played:
         env.reset(seed=0)
-        steps, start = 0, time.perf_counter()
+        steps, drawing, start = 0, 0.0, time.perf_counter()
         while True:
             given = choose(task.begun())
             for t in range(num_slots):
                 share(partial(task.advance, given[t % len(given)]))
+            over = time.perf_counter()
             share(task.begin_rows)
+            drawing += time.perf_counter() - over
             steps += env.num_envs * num_slots
             if (elapsed := time.perf_counter() - start) >= seconds:
-                return Played(steps, elapsed)
+                return Played(steps, elapsed, drawing)
 
     return play
 
@@ -127,3 +131,19 @@ def as_kernels_take(scenario: Any, actions: Sequence[np.ndarray]) -> list[np.nda
         else action.astype(np.float64).reshape(len(action), scenario.num_sites, -1)
         for action in actions
     ]
+
+
+def in_turns(
+    plays: Mapping[Any, Play], seconds: float, repeats: int, warm_up: float | None, about: str
+) -> dict[Any, list[Played]]:
+    """What each came to in every turn, after a play of `warm_up` seconds that does not count."""
+    found: dict[Any, list[Played]] = {name: [] for name in plays}
+    with tqdm(total=(repeats + (warm_up is not None)) * len(plays), desc=about, unit="play", leave=False) as bar:
+        for play in plays.values() if warm_up is not None else ():
+            play(warm_up)
+            bar.update()
+        for _ in range(repeats):
+            for name, play in plays.items():
+                found[name].append(play(seconds))
+                bar.update()
+    return found

@@ -27,11 +27,13 @@ def speed_rows(every: Sequence[Contender], turns: Mapping[str, Sequence[Played]]
         others = [fastest.get(other, other) for other in contender.against]
         ratios = [f"{_ratio(times(own, speeds[other]))}x {other}" for other in others if other in speeds]
         api = None if not contender.bare else 1.0 - times(own, speeds[contender.bare])
+        drawing = [play.drawing / play.seconds for play in turns[contender.name] if play.drawing is not None]
         rows.append(
             {"environment": contender.name, "num_envs": contender.num_envs, "played": contender.played}
             | {"env_steps_per_second": round(statistics.median(own), 1)}
             | {"lowest": round(min(own), 1), "highest": round(max(own), 1)}
             | {"asked": contender.asked, "api_share": None if api is None else round(api, 4)}
+            | {"drawing_share": round(statistics.median(drawing), 4) if drawing else None}
             | {"times_as_fast_as": "; ".join(ratios)}
         )
     return rows
@@ -52,6 +54,7 @@ HEADS = {
     "highest": "highest",
     "asked": "asked",
     "api_share": "API",
+    "drawing_share": "drawing",
     "times_as_fast_as": "times as fast as",
     "axis": "growing",
     "users": "users",
@@ -85,7 +88,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return ""
-    if column == "api_share":
+    if column.endswith("_share"):
         return f"{100 * value:.1f} %"
     if isinstance(value, float) and abs(value) >= 1000.0:
         return f"{value:,.0f}"

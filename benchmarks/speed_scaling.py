@@ -10,24 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.speed_contenders import OURS
-from benchmarks.speed_players import Play, Played
+from benchmarks.speed_players import Play, in_turns
 from dtenv import presets
 
 ALONE, DOOR = "bare kernel", "vector"
 SITES = {env_id: next(iter(known.values())).SITES for env_id, known in presets.PRESETS.items()}
 """What servers are called, by environment."""
-
-
-def in_turns(plays: dict[Any, Play], seconds: float, repeats: int, warm_up: float | None) -> dict[Any, list[Played]]:
-    """What each came to in every turn, after a play of `warm_up` seconds that does not count."""
-    if warm_up is not None:
-        for play in plays.values():
-            play(warm_up)
-    found: dict[Any, list[Played]] = {name: [] for name in plays}
-    for _ in range(repeats):
-        for name, play in plays.items():
-            found[name].append(play(seconds))
-    return found
 
 
 def batch_rows(
@@ -56,7 +44,7 @@ def batch_rows(
                     env = ours.batch(count, threads=threads)
                     stack.callback(env.close)
                     plays[name] = ours.vector(env) if name == DOOR else ours.bare(env, stack)
-                turns = in_turns(plays, seconds, repeats, warm_up=0.0)
+                turns = in_turns(plays, seconds, repeats, 0.0, f"{count:,} of {ours.name}")
             for name, played in turns.items():
                 speeds = [play.speed for play in played]
                 rows.append(
@@ -87,7 +75,8 @@ def size_rows(
         sizes = {"users": ("num_users", users), "servers": (SITES[ours.env_id], servers)}
         cells = [(axis, field, size) for axis, (field, every) in sizes.items() for size in every]
         envs = {cell: ours.batch(num_envs, threads=1, **{cell[1]: cell[2]}) for cell in cells}
-        turns = in_turns({cell: ours.vector(env) for cell, env in envs.items()}, seconds, repeats, warm_up=None)
+        plays = {cell: ours.vector(env) for cell, env in envs.items()}
+        turns = in_turns(plays, seconds, repeats, None, f"sizes of {ours.name}")
         cost = {cell: statistics.median(1e6 / play.speed for play in played) for cell, played in turns.items()}
         for axis, field, size in cells:
             line = [(n, us) for (name, _, n), us in cost.items() if name == axis]
