@@ -85,9 +85,9 @@ class Speed:
 
 QUICK: dict[str, Any] = {
     "seconds": 0.0,
-    "repeats": 2,
+    "repeats": 1,
     "warm_up": 0.0,
-    "num_envs": 32,
+    "num_envs": 8,
     "sync": (2,),
     "asynchronous": (2,),
     "counts": (1, 4),

@@ -193,7 +193,7 @@ def others(num_envs: int) -> Iterator[Contender]:
         for name in (MOBILE, MOBILE_AGENTS):
             env = gym.make(name, disable_env_checker=True)
             yield Contender(name, one(env, at_random(env.action_space), whole=False))
-    noop = gym.make(EnvSpec("Noop-v0", Noop), disable_env_checker=True)
+    noop = gym.make(EnvSpec("Noop-v0", "benchmarks.speed_contenders:Noop"), disable_env_checker=True)
     yield Contender("no-op environment", one(noop, lambda info: [0]), played="nothing")
     nothing = many(NoopBatch(num_envs), 100, lambda infos: [None])
     yield Contender("no-op environment: vector", nothing, num_envs, "nothing")

@@ -136,12 +136,13 @@ def as_kernels_take(scenario: Any, actions: Sequence[np.ndarray]) -> list[np.nda
 def in_turns(
     plays: Mapping[Any, Play], seconds: float, repeats: int, warm_up: float | None, about: str
 ) -> dict[Any, list[Played]]:
-    """What each came to in every turn, after a play of `warm_up` seconds that does not count."""
+    """What each came to in every turn, after a play of `warm_up` seconds, if any, that does not count."""
     found: dict[Any, list[Played]] = {name: [] for name in plays}
     with tqdm(total=(repeats + (warm_up is not None)) * len(plays), desc=about, unit="play", leave=False) as bar:
-        for play in plays.values() if warm_up is not None else ():
-            play(warm_up)
-            bar.update()
+        if warm_up is not None:
+            for play in plays.values():
+                play(warm_up)
+                bar.update()
         for _ in range(repeats):
             for name, play in plays.items():
                 found[name].append(play(seconds))
