@@ -30,8 +30,10 @@ class TaskVectorEnv(VectorEnv):
         threads: how many play; by default one a core.
     """
 
+    rows_type: type[Rows] = Rows
+
     def __init__(self, task: Any, autoreset_mode: str | AutoresetMode, copy: bool, threads: int | None):
-        self.rows = Rows(task, self._seen, autoreset_mode, threads, copy)
+        self.rows = self.rows_type(task, self._seen, autoreset_mode, threads, copy)
         self.task, self.copy = task, copy
         self.num_envs = len(task.rows)
         self.scenario, self.layout = task.scenario, task.layout
