@@ -16,7 +16,9 @@ from dtenv.envs.vector import TaskVectorEnv
 
 
 class CudaRows(Rows):
-    """`Rows` of a batch on the device: what they tell are device arrays, and masks stay the host's until `sent`."""
+    """`Rows` of a batch on the device: what they tell are device arrays, and masks the host's."""
+
+    task: CudaEpisodes
 
     def _seed(self, seed: int | Sequence[int | None] | None, mask: np.ndarray) -> None:
         if seed is None and self._seeded[mask].all():
@@ -95,13 +97,8 @@ class CudaVectorEnv(TaskVectorEnv):
         self._read(actions, due)
         _, truncated, infos = self.rows.step(self.task.advance, due)
         rewards = copied(self.task.rewards) if self.copy else self.task.rewards
-        return (
-            self._observed(),
-            rewards,
-            self._flags(np.zeros_like(truncated)),
-            self._flags(truncated),
-            self._sent(infos),
-        )
+        terminated, truncated = self._flags(np.zeros_like(truncated)), self._flags(truncated)
+        return self._observed(), rewards, terminated, truncated, self._sent(infos)
 
     def action_masks(self) -> Any:
         """The action masks of the slots to be decided, a row each, on the device."""

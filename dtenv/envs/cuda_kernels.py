@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda as numba_cuda
+from numba.core.errors import NumbaPerformanceWarning
 
 from dtenv.compiled import compiled
 from dtenv.tasks import association, migration_step, placement_step
 
+cuda: Any = numba_cuda  # whose types say nothing true of kernels
+
 THREADS = 64
 """Threads of a block: the rows' kernels keep 100 to 220 registers each, of a multiprocessor's 65,536."""
+
+warnings.filterwarnings("ignore", "Grid size", NumbaPerformanceWarning)  # a small batch is the user's choice
 
 
 @cuda.jit(cache=True)

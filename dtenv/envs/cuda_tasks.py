@@ -107,10 +107,9 @@ class CudaMigration(CudaEpisodes):
     begin_kernel, advance_kernel = kernels.begin_migration, kernels.advance_migration
 
     def __init__(self, scenario: MigrationScenario, batch: int):
-        if not isinstance(scenario.episode.forecaster, str):
-            raise ValueError(
-                f'forecaster must be one of dtenv\'s own with device="cuda", got {scenario.episode.forecaster!r}'
-            )
+        forecaster = scenario.episode.forecaster
+        if not isinstance(forecaster, str):
+            raise ValueError(f'forecaster must be one of dtenv\'s own with device="cuda", got {forecaster!r}')
         super().__init__(scenario, batch)
 
     def masks(self) -> Any:
