@@ -5,13 +5,16 @@ Run as a script, this file plays CASES on the simulated device; the tests play t
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import gymnasium as gym
+import numba
 import numpy as np
 import pytest
 
@@ -102,7 +105,6 @@ def simulate(path):
         with pytest.raises((TypeError, ValueError)) as error:
             make("migration", device="cuda", **settings)
         told[name] = str(error.value)
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     with path.open("wb") as file:
         pickle.dump(told, file)
 
@@ -183,6 +185,76 @@ def test_other_devices_and_missing_ones_are_named(monkeypatch):
     monkeypatch.setattr("numba.cuda.is_available", lambda: False)
     with pytest.raises(RuntimeError, match=r'needs an NVIDIA GPU .* pip install "dtenv\[cuda\]"'):
         make("association", device="cuda")
+
+
+class Host:
+    """Arrays where they are, for the kernels' signatures."""
+
+    to_device = staticmethod(lambda array: array)
+    device_array = staticmethod(np.empty)
+
+
+def launches(monkeypatch):
+    """The kernels that CASES launch, by name and types of what they are given."""
+    from dtenv import presets
+    from dtenv.envs import cuda_episodes, cuda_tasks, device
+
+    seen = {}
+
+    def launch(self, kernel, count, *given):
+        types_given = tuple(numba.typeof(values) for values in given)
+        seen[f"{kernel.py_func.__name__}{types_given}"] = kernel, types_given
+
+    for module in (cuda_episodes, cuda_tasks):
+        monkeypatch.setattr(module, "cuda", Host)
+    monkeypatch.setattr(cuda_episodes.CudaEpisodes, "_launch", launch)
+    for env_id, scenario, _ in CASES.values():
+        task = getattr(cuda_tasks, device.ENVS[env_id][1])(presets.resolve(None, env_id, **scenario), ROWS)
+        task.begin_rows(task.rows)
+        task.take(gym.vector.utils.batch_space(task.action_space, ROWS).sample(), None, check=False)
+        task.advance(task.rows)
+    return list(seen.values())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed")
+def test_nvidias_compiler_takes_every_kernel(monkeypatch):
+    from numba import cuda
+
+    gpu = types.SimpleNamespace(compute_capability=(9, 0))
+    monkeypatch.setattr("numba.cuda.dispatcher.get_current_device", lambda: gpu)  # asked for even so
+    compiled = set()
+    for kernel, given in launches(monkeypatch):
+        ptx, _ = cuda.compile(kernel.py_func, given, device=False, abi="numba", cc=(9, 0))
+        assert ".visible .entry" in ptx and ".extern .func" not in ptx
+        compiled.add(kernel.py_func.__name__)
+    from dtenv.envs import cuda_kernels
+
+    dispatchers = {name for name, value in vars(cuda_kernels).items() if hasattr(value, "targetoptions")}
+    assert compiled == dispatchers - {"form_at"}
+
+
+def has_gpu():
+    if importlib.util.find_spec("numba_cuda") is None or "NUMBA_ENABLE_CUDASIM" in os.environ:
+        return False
+    from numba import cuda
+
+    return cuda.is_available()
+
+
+@pytest.mark.skipif(not has_gpu(), reason="no GPU that Numba can use")
+@pytest.mark.parametrize("name", CASES)
+def test_rows_on_a_gpu_are_the_cpus(name):
+    ours, theirs = make(name, device="cuda", copy=False), make(name)
+    for a, b in zip(play(ours), play(theirs), strict=True):
+        if not isinstance(b, tuple):
+            np.testing.assert_array_equal(a, b)
+            continue
+        for x, y in zip(a[:-1], b[:-1], strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-6, atol=1e-6)  # an observation's float32 may round otherwise
+        alike(a[-1], b[-1], "infos")
+    np.testing.assert_array_equal(streams_of(ours), streams_of(theirs))
+    obs = ours.task.obs.__cuda_array_interface__
+    assert obs["shape"] == theirs.task.obs.shape and obs["typestr"] == "<f4"
 
 
 if __name__ == "__main__":

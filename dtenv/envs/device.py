@@ -50,7 +50,7 @@ def _vector_env(env_id: str, num_envs: int, device: str, settings: dict[str, Any
     on_cpu, name = ENVS[env_id]
     if device == "cpu":
         return on_cpu(num_envs, **settings)
-    _require_cuda()
+    require_cuda()
     from dtenv.envs import cuda, cuda_tasks  # CUDA is asked for only where it is wanted
 
     own = {key: settings.pop(key) for key in _CUDA_SETTINGS if key in settings}
@@ -58,7 +58,8 @@ def _vector_env(env_id: str, num_envs: int, device: str, settings: dict[str, Any
     return cuda.CudaVectorEnv(getattr(cuda_tasks, name), scenario, read_count(num_envs), **own)
 
 
-def _require_cuda() -> None:
+def require_cuda() -> None:
+    """Raise RuntimeError where Numba finds no GPU."""
     try:
         from numba import cuda
 
