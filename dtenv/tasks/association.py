@@ -160,7 +160,8 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         server[:] = 0
         before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
         nearest_with_room(batch.constants[0], before, server)
-        batch.state.previous[b] = server
+        for u in range(len(server)):
+            batch.state.previous[b, u] = server[u]
         batch.state.slot[b] = 1
         observe(batch, b)
 
@@ -180,9 +181,11 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
     for b in rows:
         t = state.slot[b]
         if len(history) > 0:
-            terms.history[b] = history[b]
+            for u in range(history.shape[1]):
+                terms.history[b, u] = history[b, u]
         elif tape.random_history.shape[1] > 0:
-            terms.history[b] = tape.random_history[b, t]
+            for u in range(tape.random_history.shape[2]):
+                terms.history[b, u] = tape.random_history[b, t, u]
         server = state.server[b]
         slot = slot_at(tape, b, t, server)
         evaluate(batch.constants[0], slot, action[b], work.users[b], work.slopes[b], terms, b)

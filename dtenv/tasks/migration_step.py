@@ -147,8 +147,8 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, b, state.loads[b])
         kind, area_m = batch.constants[0].forecaster, batch.scale[0].area_m
         foresee(kind, area_m, tape, batch.expected[b], course.forecast[b], b)
-        state.server[b] = course.first[b]
-        state.previous[b] = course.first[b]
+        for u in range(course.first.shape[1]):
+            state.server[b, u] = state.previous[b, u] = course.first[b, u]
         enter(batch, b, 1)
 
 

@@ -158,7 +158,8 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         state.host[b] = True
         bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], batch.bid[b])
         match(batch.bid[b], state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
-        state.previous[b] = state.server[b]
+        for u in range(state.server.shape[1]):
+            state.previous[b, u] = state.server[b, u]
         state.slot[b] = 1
         tune(batch, b)
         observe(batch, b)
