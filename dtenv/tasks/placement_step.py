@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -215,7 +216,7 @@ def observe(batch: Batch, b: int) -> None:
     num_users, num_stations = slot.gain_db.shape
     loads = batch.state.loads[b]
     add_loads(c, slot, slot.previous_server, loads)
-    diagonal = np.sqrt(2.0) * scale.area_m
+    diagonal = math.sqrt(2.0) * scale.area_m
     i = 6 * num_users
     for k in range(num_stations):
         row[i] = 2.0 * station_xy[k, 0] / scale.area_m - 1.0
