@@ -52,7 +52,9 @@ class CudaVectorEnv(TaskVectorEnv):
     - `actions` are anything with `__cuda_array_interface__`, C-contiguous, or NumPy arrays, which are copied there.
     - `infos["final_obs"]` is one array (num_envs, …), and what stands in `infos` outside an entry's mask `infos["_…"]`
       means nothing. In observations all rows count; rewards of rows that begin anew are 0.
-    - float64 inside, as on the CPU; observations are float32.
+    - float64 inside, as on the CPU, and no float32 option; observations are float32. Arrays lie row after row, as the
+      CPU's do: whether neighbouring threads would read them faster with the batch innermost is not measured yet.
+    - Kernels are compiled for the GPU when they are first used, and then cached on disk.
 
     Args:
         task: the task on the device.

@@ -19,7 +19,7 @@ class TaskVectorEnv(VectorEnv):
 
     Row i plays as the single environment that is seeded as row i is, bit for bit, across its autoresets. Episodes are
     played by compiled kernels on all cores; `infos` hold arrays with a row each beside their masks, as Gymnasium has
-    them.
+    them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.CudaVectorEnv`, whose rows play on a GPU.
 
     Args:
         task: a batch with scenario, layout, action_space and kernels.
