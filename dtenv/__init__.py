@@ -36,17 +36,17 @@ __all__ = [
 _gym.register(
     id="DTAssociation-v0",
     entry_point="dtenv.envs.association:AssociationEnv",
-    vector_entry_point="dtenv.envs.association:AssociationVectorEnv",
+    vector_entry_point="dtenv.envs.device:association",
 )
 _gym.register(
     id="DTPlacementMA-v0",
     entry_point="dtenv.envs.placement:PlacementEnv",
-    vector_entry_point="dtenv.envs.placement:PlacementVectorEnv",
+    vector_entry_point="dtenv.envs.device:placement",
 )
 _gym.register(
     id="DTMigration-v0",
     entry_point="dtenv.envs.migration:MigrationEnv",
-    vector_entry_point="dtenv.envs.migration:MigrationVectorEnv",
+    vector_entry_point="dtenv.envs.device:migration",
 )
 
 

@@ -121,10 +121,7 @@ class Rows:
             return played, truncated.copy(), infos
         final: Entries = {}
         self._tell(final, task.entries(), truncated, keep=True)
-        final_obs = np.full(len(truncated), None, dtype=object)
-        over = np.flatnonzero(truncated)
-        for b, obs in zip(over, self._observe()[over], strict=True):
-            final_obs[b] = obs
+        final_obs, over = self._last_seen(truncated), np.flatnonzero(truncated)
         self._tell(infos, task.entries(), ~truncated, keep=True)
         self._share(task.begin_rows, over)
         self._tell(infos, task.begun(), truncated)
@@ -155,6 +152,14 @@ class Rows:
         work(first)
         for part in pending:
             part.result()
+
+    def _last_seen(self, truncated: np.ndarray) -> Any:
+        """Observations of the rows that are truncated, as Gymnasium has them: an array of arrays, or of None."""
+        final_obs = np.full(len(truncated), None, dtype=object)
+        over = np.flatnonzero(truncated)
+        for b, obs in zip(over, self._observe()[over], strict=True):
+            final_obs[b] = obs
+        return final_obs
 
     def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
         """Add entries of some rows to infos, each beside a mask of the rows that it is of, as Gymnasium does.

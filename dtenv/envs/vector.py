@@ -19,7 +19,7 @@ class TaskVectorEnv(VectorEnv):
 
     Row i plays as the single environment that is seeded as row i is, bit for bit, across its autoresets. Episodes are
     played by compiled kernels on all cores; `infos` hold arrays with a row each beside their masks, as Gymnasium has
-    them.
+    them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.CudaVectorEnv`, whose rows play on a GPU.
 
     Args:
         task: a batch with scenario, layout, action_space and kernels.
@@ -30,8 +30,10 @@ class TaskVectorEnv(VectorEnv):
         threads: how many play; by default one a core.
     """
 
+    rows_type: type[Rows] = Rows
+
     def __init__(self, task: Any, autoreset_mode: str | AutoresetMode, copy: bool, threads: int | None):
-        self.rows = Rows(task, self._seen, autoreset_mode, threads, copy)
+        self.rows = self.rows_type(task, self._seen, autoreset_mode, threads, copy)
         self.task, self.copy = task, copy
         self.num_envs = len(task.rows)
         self.scenario, self.layout = task.scenario, task.layout

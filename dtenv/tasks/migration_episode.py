@@ -57,7 +57,8 @@ def unfold(c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work
         if t == 0:
             associate_first(c, course, b, loads)
             if len(path) > 0:
-                path[0] = course.first[b]
+                for u in range(path.shape[1]):
+                    path[0, u] = course.first[b, u]
                 add_loads(c, path[0, 1:], course.weight[b, 1:], loads)
                 work.looks[b] = True
         elif len(path) > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -158,7 +159,8 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         state.host[b] = True
         bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], batch.bid[b])
         match(batch.bid[b], state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
-        state.previous[b] = state.server[b]
+        for u in range(state.server.shape[1]):
+            state.previous[b, u] = state.server[b, u]
         state.slot[b] = 1
         tune(batch, b)
         observe(batch, b)
@@ -220,7 +222,7 @@ def observe(batch: Batch, b: int) -> None:
     area_m, most_compute_hz = scale.area_m, scale.compute_hz
     most_data, most_update, latest_s = scale.data_bits, scale.update_bits, scale.deadline_s
     least_gain_db, most_gain_db = scale.least_gain_db, scale.most_gain_db
-    diagonal = np.sqrt(2.0) * area_m
+    diagonal = math.sqrt(2.0) * area_m
     for k in range(num_stations if direct else 1):  # to every station, or to the access station alone
         for u in range(num_users):
             j = k if direct else slot.access[u]
