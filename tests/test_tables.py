@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import falsify, headroom, optima, speed, table, tune
+from benchmarks import falsify, headroom, optima, table, tune
 from benchmarks.bounds import add_bounds, episode_bounds
 from benchmarks.reports import REPORTS
 from dtenv import presets
@@ -53,19 +53,6 @@ def test_tuning_names_the_best_setting(name, monkeypatch, capsys):
     means = [float(line.split()[-1]) for line in lines[1:]]
     best = search.grid[:2][means.index(max(means))]
     assert last.endswith(", ".join(f"{key} {value:g}" for key, value in zip(search.names, best, strict=True)))
-
-
-def test_ours_are_divided_by_their_counterparts(tmp_path, monkeypatch):
-    fixed = {name: (lambda seconds, k=k: float(k)) for k, name in enumerate(("ours", "theirs", "other"), start=1)}
-    monkeypatch.setattr(speed, "contenders", lambda: fixed)
-    monkeypatch.setattr(speed, "COUNTERPARTS", {"other": ("ours", "theirs")})
-    speed.main(speed.Speed(seconds=0.1, repeats=3, out=tmp_path))
-    assert "| other | 3 | 3 to 3 | 3x ours; 2x theirs |" in (tmp_path / "speed.md").read_text().splitlines()
-
-
-def test_all_of_ours_play():
-    for name, play in speed.ours().items():
-        assert play(0.01) > 0.0, name
 
 
 def test_rows_hold_the_bounds_of_their_seeds():
