@@ -62,7 +62,7 @@ def test_all_plans(seed, past):
     if past in (0, 4):
         assert solution.value == pytest.approx(best, rel=1e-9) and solution.gap < 1e-6
     else:
-        assert solution.value >= best - 0.02 * abs(best)
+        assert solution.value >= best - 0.05 * abs(best)
 
 
 @pytest.mark.parametrize("past", range(3))
