@@ -12,11 +12,14 @@ from dtenv.tasks.migration_background import (
     BACKGROUND_PAYBACK_SLOTS,
     NEVER,
     PAYBACK,
-    best_station,
+    Looks,
+    best_elsewhere,
     look_again,
+    pays_within,
+    standing_latency,
     worth_of_moving,
 )
-from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price
+from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price, update_latency
 from dtenv.tasks.uplink import NEAREST, choose_access, link_gains, link_rate, wired_distances
 from dtenv.world.channel import shadow_slot
 from dtenv.world.migration import MigrationTape
@@ -41,11 +44,12 @@ class Work(NamedTuple):
     shadowing_db: np.ndarray  # (B, N, M) of one slot
     gain_db: np.ndarray  # (B, 1, M) of one user
     transmitting: np.ndarray  # (B, M) users at every station in one slot
-    looks: np.ndarray  # (B, N) bool, users that have to look again
 
 
 @compiled
-def unfold(c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, b: int, loads: np.ndarray) -> None:
+def unfold(
+    c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
+) -> None:
     """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
     user_xy, shadowing_db, path = tape.user_xy[b], work.shadowing_db[b], course.background[b]
     wired_distances(tape.station_xy[b], course.wired_m[b])
@@ -53,19 +57,19 @@ def unfold(c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work
         course.weight[b, u] = computing_weight(c, tape.data_bits[b, u], tape.update_bits[b, u])
     for t in range(len(user_xy)):
         shadow_slot(r, tape.shadowing_key[b], t, user_xy, shadowing_db)
-        tune(c, tape, course, work, b, t)
+        tune(c, tape, course, work, looks, b, t)
         if t == 0:
             associate_first(c, course, b, loads)
             if len(path) > 0:
                 path[0] = course.first[b]
                 add_loads(c, path[0, 1:], course.weight[b, 1:], loads)
-                work.looks[b] = True
+                looks.stale[b] = True
         elif len(path) > 0:
-            play_background(c, tape, course, work, b, t, loads)
+            play_background(c, tape, course, work, looks, b, t, loads)
 
 
 @compiled
-def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int) -> None:
+def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
     """Access stations of slot t, and gains and rates of the agent's users."""
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b]
     shadowing_db = work.shadowing_db[b]
@@ -87,7 +91,7 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, 
         choose_access(c, user_xy[u : u + 1], station_xy, gains, now[u : u + 1])
         transmitting[now[u]] += 1.0
         if now[u] != before:
-            work.looks[b, u] = True
+            looks.stale[b, u] = True
     for u in range(own):
         course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
 
@@ -116,36 +120,50 @@ def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> 
 
 @compiled
 def play_background(
-    c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int, loads: np.ndarray
+    c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int, loads: np.ndarray
 ) -> None:
     """Stations of users 1 … N - 1 in slot t, one user after another, as if user 0 were not there."""
-    path, access, looks, weight = course.background[b, t], course.access[b, t], work.looks[b], course.weight[b]
+    path, access, weight, wired_m = course.background[b, t], course.access[b, t], course.weight[b], course.wired_m[b]
+    data_bits, update_bits, deadline_s = tape.data_bits[b], tape.update_bits[b], tape.deadline_s[b]
+    compute_hz = tape.compute_hz[b]
+    stale, targets, within = looks.stale[b], looks.target[b], looks.within[b]
     for u in range(1, len(path)):
         path[u] = course.background[b, t - 1, u]
     if c.background == NEVER:
         return
     for u in range(1, len(path)):
-        if not looks[u]:
+        if not stale[u] and within[u] < 0.0:
             continue
-        host, wired_m = path[u], course.wired_m[b, access[u]]
-        target, least, here = best_station(c, tape, b, u, wired_m, weight, loads, host)
-        looks[u] = False
-        if target == host:
-            continue
+        host, bits, w, deadline = path[u], update_bits[u], weight[u], deadline_s[u]
+        if stale[u]:
+            away = wired_m[access[u]]
+            here = standing_latency(c, bits, w, compute_hz[host], away[host], loads[0, host] - w)
+            target, least = best_elsewhere(c, bits, w, compute_hz, away, loads, host)
+            looks.here[b, u], looks.least[b, u], targets[u], stale[u] = here, least, target, False
+            within[u] = -1.0
+            if least < here or (least == here and target < host):
+                within[u] = np.inf
+                if c.background == PAYBACK:
+                    price = migration_price(c, data_bits[u], wired_m[host, target])
+                    within[u] = pays_within(c, bits, deadline, least, here, price)
+            if within[u] < 0.0:
+                continue
+        target = targets[u]
         if c.background == PAYBACK:
-            price = migration_price(c, tape.data_bits[b, u], course.wired_m[b, host, target])
-            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, np.inf, least, here) <= price:
-                continue  # whatever the rate
-            looks[u] = True
             rate = rate_of(c, tape, work, b, t, u, access[u])
-            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, rate, least, here) <= price:
+            if update_latency(c, bits, rate, 0.0, 0.0) > within[u]:
+                continue
+            price = migration_price(c, data_bits[u], wired_m[host, target])
+            gained = worth_of_moving(c, bits, deadline, rate, looks.least[b, u], looks.here[b, u])
+            if BACKGROUND_PAYBACK_SLOTS * gained <= price:
                 continue
         path[u] = target
-        loads[0, host] -= weight[u]
+        loads[0, host] -= w
         loads[1, host] -= 1.0
-        loads[0, target] += weight[u]
+        loads[0, target] += w
         loads[1, target] += 1.0
-        look_again(c, tape, b, host, target, path, access, course.wired_m[b], weight, loads, looks)
+        stale[u] = True
+        look_again(c, host, target, path, access, update_bits, weight, compute_hz, wired_m, loads, looks, b)
 
 
 @compiled

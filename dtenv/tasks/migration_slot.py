@@ -116,11 +116,17 @@ def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.nd
 
 
 @compiled
+def total_weight(c: Constants, weight: float, others_weight: float) -> float:
+    """What a twin's weight is divided by where it shares a station with twins of `others_weight` in all."""
+    return float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+
+
+@compiled
 def computing_latency(
     c: Constants, update_bits: float, compute_hz: float, weight: float, others_weight: float
 ) -> float:
     """Seconds that an update computes on a station beside twins of `others_weight` in all."""
-    total = float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+    total = total_weight(c, weight, others_weight)
     return compute_latency(c.cycles_per_bit, update_bits, compute_share(compute_hz, weight, total))
 
 

@@ -10,6 +10,7 @@ from dtenv.compiled import compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import MigrationScenario
+from dtenv.tasks.migration_background import Looks
 from dtenv.tasks.migration_episode import Course, Work, unfold
 from dtenv.tasks.migration_forecast import foresee
 from dtenv.tasks.migration_slot import (
@@ -102,6 +103,7 @@ class Batch(NamedTuple):
     state: State
     terms: Terms
     work: Work
+    looks: Looks
     recorded: Recorded
     streams: np.ndarray  # (B, WORDS) what episodes are drawn with
     ranges: np.ndarray  # (1,) record of EdgeRanges
@@ -113,7 +115,7 @@ class Batch(NamedTuple):
 
     def flat(self) -> tuple[np.ndarray, ...]:
         """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.recorded, *self[6:])
+        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.looks, *self.recorded, *self[7:])
 
 
 @compiled
@@ -124,9 +126,10 @@ def named(arrays):
         Course(*arrays[7:15]),
         State(*arrays[15:19]),
         Terms(*arrays[19:21]),
-        Work(*arrays[21:25]),
-        Recorded(*arrays[25:28]),
-        *arrays[28:],
+        Work(*arrays[21:24]),
+        Looks(*arrays[24:29]),
+        Recorded(*arrays[29:32]),
+        *arrays[32:],
     )
 
 
@@ -144,7 +147,7 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     batch = named(arrays)
     tape, course, state = batch.tape, batch.course, batch.state
     for b in rows:
-        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, b, state.loads[b])
+        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, batch.looks, b, state.loads[b])
         kind, area_m = batch.constants[0].forecaster, batch.scale[0].area_m
         foresee(kind, area_m, tape, batch.expected[b], course.forecast[b], b)
         state.server[b] = course.first[b]

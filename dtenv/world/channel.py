@@ -88,7 +88,7 @@ def kept_share(decorrelation_m: float, user_xy: np.ndarray, t: int, u: int) -> f
 
 @compiled
 def decay(x: float) -> float:
-    """exp(-x) for x >= 0, to 4e-16 of it, in operations that a loop takes several of at a time; from 700 on as at 700."""
+    """exp(-x) for x >= 0, to 4e-16 of it, in operations that vectorise; from 700 on as at 700."""
     x = x if x < 700.0 else 700.0
     shifted = x * -_LOG2_E + _SHIFT  # a sum this large is whole: the last bits are the power of two
     whole = shifted - _SHIFT

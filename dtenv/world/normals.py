@@ -60,7 +60,7 @@ def two_normals(word: np.uint64) -> tuple[float, float]:
 
 @compiled
 def _of_half(word: np.uint64, half: Any) -> float:
-    """The normal variate of 32 random bits, signed: 9 for the layer, 23 for the place; one in 125 asks `word` for more."""
+    """The normal variate of 32 random bits, signed: 9 for the layer, 23 for the place; one in 125 takes more."""
     layer = half & _HALF_LAYER
     place = (half >> np.int64(8)) | np.int64(1)  # odd, so that both signs are alike
     x = float(place) * _HALF_STEP[layer]
