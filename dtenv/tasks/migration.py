@@ -127,13 +127,18 @@ class MigrationTask(Episodes):
         self.mask = np.ones((batch, own, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
         work = Work(
-            np.zeros((batch, users, stations)),
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, 4, users)),
             np.zeros((batch, 1, stations)),
+            np.zeros((batch, stations)),
             np.zeros((batch, stations)),
         )
         looks = Looks(
             np.zeros((batch, users), np.bool_),
             np.zeros((batch, users), np.int16),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
             np.zeros((batch, users)),
             np.zeros((batch, users)),
             np.zeros((batch, users)),

@@ -18,7 +18,7 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import BACKGROUNDS
-from dtenv.tasks.migration_slot import Constants, computing_latency, total_weight, update_latency, utility
+from dtenv.tasks.migration_slot import Constants, computing_latency, migration_price, total_weight, update_latency, utility
 
 PAYBACK, NEVER = BACKGROUNDS.index("payback"), BACKGROUNDS.index("never")
 
@@ -31,13 +31,16 @@ _ROUNDING = 1e-9  # of a utility and of a time: more than what rounding changes 
 class Looks(NamedTuple):
     """What background users found out when they last looked, for a batch (B).
 
-    A user is content where `here` is below `least`: these two then are bounds, no lower and no higher than the truth.
+    A user surely stays where `here` is below `least` + `spare`. For such users the two are bounds, the one from above
+    and the other from below; for others they are what holds until the user is stale.
     """
 
     stale: np.ndarray  # (B, N) bool, users that have to look again
     target: np.ndarray  # (B, N) the other station of least latency; -1 where none has a seat
     least: np.ndarray  # (B, N) wired and computing seconds there
     here: np.ndarray  # (B, N) the same at the host
+    steepest: np.ndarray  # (B, N) of `steepest_gain`
+    spare: np.ndarray  # (B, N) of `spare_seconds`
     within: np.ndarray  # (B, N) wireless seconds above which a move surely does not pay; -1 where none would
 
 
@@ -73,6 +76,7 @@ def best_elsewhere(
     weight: float,
     compute_hz: np.ndarray,
     wired_m: np.ndarray,
+    access: int,
     loads: np.ndarray,
     host: int,
 ) -> tuple[int, float]:
@@ -83,18 +87,19 @@ def best_elsewhere(
         bits: of the user's update.
         weight: of its twin.
         compute_hz: (M,) of the stations.
-        wired_m: (M,) from the user's access station.
+        wired_m: (M, M) between stations.
+        access: the user's access station.
         loads: (2, M) of the stations.
         host: its twin's station.
     """
     target, least = -1, np.inf
     seats = c.capacity - 1
-    for k in range(len(wired_m)):
+    for k in range(len(compute_hz)):
         if k == host or loads[1, k] >= seats:
             continue
-        if is_slower(c, bits, weight, compute_hz[k], wired_m[k], loads[0, k], least):
+        if is_slower(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k], least):
             continue
-        seconds = standing_latency(c, bits, weight, compute_hz[k], wired_m[k], loads[0, k])
+        seconds = standing_latency(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k])
         if seconds < least:
             target, least = k, seconds
     return target, least
@@ -105,6 +110,28 @@ def worth_of_moving(c: Constants, bits: float, deadline_s: float, rate: float, l
     """Utility a slot gained between two stations' wired and computing seconds, at an uplink rate."""
     wireless = update_latency(c, bits, rate, 0.0, 0.0)
     return utility(c, bits, rate, wireless + least, deadline_s) - utility(c, bits, rate, wireless + here, deadline_s)
+
+
+@compiled
+def steepest_gain(c: Constants, deadline_s: float) -> float:
+    """What a move gains in all slots that it has to pay for itself in, at most, a second of latency saved."""
+    return BACKGROUND_PAYBACK_SLOTS * utility(c, 0.0, np.inf, 0.0, deadline_s) / utility_time(c.utility_time_s, deadline_s)
+
+
+@compiled
+def spare_seconds(c: Constants, data_bits: float, steepest: float, nearest_m: float) -> float:
+    """Seconds by which a host may be worse than any other station without a move paying, whatever the rate.
+
+    Args:
+        c: the scenario's.
+        data_bits: of the twin.
+        steepest: of `steepest_gain`.
+        nearest_m: from the host to the nearest other station, where a move is cheapest.
+    """
+    if c.background != PAYBACK:
+        return 0.0
+    cheapest = migration_price(c, data_bits, nearest_m) - _ROUNDING
+    return max(cheapest, 0.0) / steepest * (1.0 - _ROUNDING)
 
 
 @compiled
@@ -151,25 +178,25 @@ def look_again(
         looks: updated in row b.
         b: the row.
     """
-    stale, target, least, here, within = (
-        looks.stale[b], looks.target[b], looks.least[b], looks.here[b], looks.within[b],
-    )
+    stale, target, within = looks.stale[b], looks.target[b], looks.within[b]
+    least, here, spare = looks.least[b], looks.here[b], looks.spare[b]
     for v in range(1, len(path)):
         if stale[v]:
             continue
-        host, bits, w, content = path[v], update_bits[v], weight[v], here[v] < least[v]
-        if not content and (host == joined or target[v] == joined or (host == left and within[v] >= 0.0)):
+        host, bits, w, stays = path[v], update_bits[v], weight[v], here[v] < least[v] + spare[v]
+        if not stays and (host == joined or target[v] == joined or (host == left and within[v] >= 0.0)):
             stale[v] = True
             continue
         if host == left:
             continue
-        from_access = wired_m[access[v]]
+        near = access[v]
         if host == joined:
-            away = from_access[joined]
+            away = wired_m[near, joined]
             here[v] = standing_latency(c, bits, w, compute_hz[joined], away, loads[0, joined] - w)
         better = False
-        if not is_slower(c, bits, w, compute_hz[left], from_access[left], loads[0, left], least[v]):
-            there = standing_latency(c, bits, w, compute_hz[left], from_access[left], loads[0, left])
+        away = wired_m[near, left]
+        if not is_slower(c, bits, w, compute_hz[left], away, loads[0, left], least[v]):
+            there = standing_latency(c, bits, w, compute_hz[left], away, loads[0, left])
             better = there <= least[v]
             least[v] = min(there, least[v])
-        stale[v] = here[v] >= least[v] if content else better
+        stale[v] = here[v] >= least[v] + spare[v] if stays else better

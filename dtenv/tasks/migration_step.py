@@ -126,10 +126,10 @@ def named(arrays):
         Course(*arrays[7:15]),
         State(*arrays[15:19]),
         Terms(*arrays[19:21]),
-        Work(*arrays[21:24]),
-        Looks(*arrays[24:29]),
-        Recorded(*arrays[29:32]),
-        *arrays[32:],
+        Work(*arrays[21:27]),
+        Looks(*arrays[27:34]),
+        Recorded(*arrays[34:37]),
+        *arrays[37:],
     )
 
 

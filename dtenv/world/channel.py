@@ -67,6 +67,51 @@ def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_d
             shadowing_db[u, s] += fresh * common * total
 
 
+class Fading(NamedTuple):
+    """Work arrays of `shadow_links`."""
+
+    kept: np.ndarray  # (users,) correlation with the slot before
+    fresh: np.ndarray  # (users,) deviation of what is new, dB
+    total: np.ndarray  # (users,) of a user's normal variates
+    variate: np.ndarray  # (stations, users)
+
+
+@compiled
+def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fading, shadowing_db: np.ndarray) -> None:
+    """`shadow_slot` with the same bits into shadowing_db (stations, users), station by station: loops that vectorise."""
+    stations, users = shadowing_db.shape
+    own, common = station_shares(r.site_correlation, stations)
+    deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
+    kept, fresh, total, variate = work
+    pairs = (stations + 1) // 2
+    if t == 0:
+        kept[:] = 0.0
+        shadowing_db[:] = 0.0
+    else:
+        for u in range(users):
+            kept[u] = kept_share(decorrelation_m, user_xy, t, u)
+    for u in range(users):
+        fresh[u] = deviation_db * math.sqrt(1.0 - kept[u] * kept[u])
+        total[u] = 0.0
+    for p in range(pairs):
+        s, n = 2 * p, (t * pairs + p) * users
+        if s + 1 < stations:
+            for u in range(users):
+                variate[s, u], variate[s + 1, u] = two_normals(word_of(key, n + u))
+        else:
+            for u in range(users):
+                variate[s, u], _ = two_normals(word_of(key, n + u))
+    for s in range(stations):
+        for u in range(users):
+            total[u] += variate[s, u]
+    for u in range(users):
+        total[u] = fresh[u] * common * total[u]
+        fresh[u] = fresh[u] * own
+    for s in range(stations):
+        for u in range(users):
+            shadowing_db[s, u] = kept[u] * shadowing_db[s, u] + fresh[u] * variate[s, u] + total[u]
+
+
 @compiled
 def station_shares(site_correlation: float, stations: int) -> tuple[float, float]:
     """What a link takes of its own normal variate and of the sum of all its user's.
