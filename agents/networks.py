@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association import AssociationTask, Scale
+from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_slot import Constants
+from dtenv.tasks.association_step import Scale
 
 
 class Decision(NamedTuple):

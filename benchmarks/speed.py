@@ -1,31 +1,37 @@
-"""Steps a second, ours and others', in one run: writes a table as CSV and Markdown.
+"""Env-steps a second, ours and others', how they scale, what they weigh and how they start: one run, one table.
 
-    python -m benchmarks.speed --out runs/speed
+    python -m benchmarks.speed --out docs/results/speed
 
-Every contender plays the same wall time after a warm-up, in turns, `repeats` times; the median counts. The last column
-says how many times as fast an environment of ours is as its counterpart in the same turn. mobile-env is another
-cell-selection suite: its large scenario (13 cells, 30 users) has a central controller, or an agent a user. "CVXPY in
-the loop" is our environment with the allocation solved by benchmarks/cvxpy_loop.py, a parametrised problem whose
-tangents are renewed until it stands still.
+After a warm-up all contenders play in turns, `repeats` times; the median counts. Ours play whole episodes, so that
+drawing them is in their time; "drawing" is its share of a bare kernel's. Ratios are of the same turn: "API" is
+1 - vector / bare kernel, the share of the time that Gymnasium's interface takes, and the last column says how many
+times as fast a contender is as others. What issue 5 asks stands in "asked".
+
+The folder holds a CSV of each table, the contenders in speed.md, the others in scaling.md, and pictures: speed.csv;
+batches.csv and .png (over 1 … 4,096 environments); sizes.csv and .png (over users and servers); memory.csv; start.csv.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import statistics
-import time
-from collections.abc import Callable
+import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import tyro
 
-import dtenv
-from benchmarks.cvxpy_loop import CvxpyAllocation
-from benchmarks.evaluate import manifest, write_rows
+from benchmarks import speed_plots
+from benchmarks.evaluate import cores, manifest, write_rows
+from benchmarks.speed_contenders import MODES, contenders, missing
+from benchmarks.speed_memory import memory_rows
+from benchmarks.speed_players import in_turns
+from benchmarks.speed_report import markdown, speed_rows
+from benchmarks.speed_scaling import batch_rows, size_rows
+from benchmarks.speed_start import start_rows
 from dtenv import presets
 
 
@@ -33,194 +39,146 @@ from dtenv import presets
 class Speed:
     """Settings of the measurement."""
 
-    seconds: float = 2.0
-    """wall time of one contender in one turn"""
+    seconds: float = 1.0
+    """least wall time of one contender in one turn; ours play whole episodes"""
     repeats: int = 5
-    """turns"""
+    """turns of the contenders"""
+    warm_up: float = 0.5
+    """seconds of every contender before the first turn"""
+    threads: int | None = None
+    """of our batches; by default one a core"""
+    num_envs: int = 1024
+    """environments of our batches"""
+    sync: tuple[int, ...] = (1, 16, 64)
+    """environments of Gymnasium's SyncVectorEnv"""
+    asynchronous: tuple[int, ...] = (2, 8)
+    """environments of Gymnasium's AsyncVectorEnv"""
+    counts: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
+    """environments, for the crossover"""
+    most_sync: int = 256
+    """at most as many in SyncVectorEnv"""
+    most_async: int = 16
+    """at most as many in AsyncVectorEnv"""
+    users: tuple[int, ...] = (10, 20, 50, 100, 200)
+    """users, for the cost"""
+    servers: tuple[int, ...] = (5, 10, 15, 25, 50)
+    """servers, for the cost"""
+    size_envs: int = 64
+    """environments, for the cost"""
+    scaling_seconds: float = 0.2
+    """as `seconds`, for crossover and cost"""
+    scaling_repeats: int = 3
+    """as `repeats`, for crossover and cost"""
+    memory: tuple[int, ...] = (1024, 4096)
+    """environments, for memory"""
+    env_ids: tuple[str, ...] = tuple(presets.PRESETS)
+    """environments that are weighed and started"""
+    cold: int = 1
+    """cold starts of an environment"""
+    warm: int = 3
+    """warm starts after each cold one"""
+    quick: bool = False
+    """tiny sizes in place of the settings above, to see that everything runs"""
     out: Path = Path("runs/speed")
     """where to write"""
 
 
-Play = Callable[[float], float]
-"""Plays for some seconds and gives steps a second."""
-
-
-def player(env: Any, choose: Callable[[Any, dict[str, Any]], Any]) -> Play:
-    """Plays an environment, resets included, with one action an episode; of many agents, all in one step."""
-
-    def play(seconds: float) -> float:
-        steps, seed = 0, 0
-        start = time.perf_counter()
-        while True:
-            obs, info = env.reset(seed=seed)
-            action, over = choose(obs, info), False
-            while not over:
-                _, _, terminated, truncated, _ = env.step(action)
-                over = all(truncated.values()) if isinstance(truncated, dict) else terminated or truncated
-                steps += 1
-                if not steps % 16 or over:
-                    elapsed = time.perf_counter() - start
-                    if elapsed > seconds:
-                        return steps / elapsed
-            seed += 1
-
-    return play
-
-
-def bare_kernel() -> Play:
-    """Our kernel without Gymnasium: what its interface leaves to gain."""
-    env: Any = gym.make("DTAssociation-v0", disable_env_checker=True).unwrapped
-
-    def play(seconds: float) -> float:
-        steps, seed = 0, 0
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            _, info = env.reset(seed=seed)
-            action = info["server"][None]
-            for _ in range(env.scenario.episode.num_slots):
-                env.task.advance(action)
-            steps += env.scenario.episode.num_slots
-            seed += 1
-        return steps / (time.perf_counter() - start)
-
-    return play
-
-
-def cvxpy_in_the_loop() -> Play:
-    """Our environment with γ from CVXPY, handed in as the agent's."""
-    env: Any = gym.make("DTAssociation-v0", history="action", disable_env_checker=True)
-    solver = CvxpyAllocation(env.unwrapped.scenario)
-
-    def play(seconds: float) -> float:
-        steps = 0
-        _, info = env.reset(seed=0)
-        server = info["server"]
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            history = solver.solve(env.unwrapped.task.slot(), server)
-            truncated = env.step({"server": server, "history": history})[3]
-            steps += 1
-            if truncated:
-                server = env.reset(seed=steps)[1]["server"]
-        return steps / (time.perf_counter() - start)
-
-    return play
-
-
-class Noop(gym.Env):
-    """Does nothing: the cost of Gymnasium's interface alone."""
-
-    observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self):
-        self._obs = np.zeros(1, np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        """Nothing."""
-        return self._obs, {}
-
-    def step(self, action):
-        """Nothing."""
-        return self._obs, 0.0, False, False, {}
-
-
-OURS, CVXPY = "DTAssociation-v0, exact allocation", "DTAssociation-v0, CVXPY in the loop"
-CENTRAL, AGENTS = "mobile-large-central-v0", "mobile-large-ma-v0"
-
-COUNTERPARTS: dict[str, tuple[str, ...]] = {
-    OURS: (CENTRAL, CVXPY),
-    "DTAssociation-v0, no history": (CENTRAL,),
-    "DTPlacementMA-v0, central controller": (CENTRAL,),
-    "DTPlacementMA-v0, Parallel": (AGENTS,),
-    "DTMigration-v0": (CENTRAL,),
+QUICK: dict[str, Any] = {
+    "seconds": 0.0,
+    "repeats": 1,
+    "warm_up": 0.0,
+    "num_envs": 8,
+    "sync": (2,),
+    "asynchronous": (2,),
+    "counts": (1, 4),
+    "most_sync": 4,
+    "most_async": 0,
+    "users": (10, 20),
+    "servers": (5, 10),
+    "size_envs": 2,
+    "scaling_seconds": 0.0,
+    "scaling_repeats": 1,
+    "memory": (16,),
+    "env_ids": ("DTAssociation-v0",),
+    "cold": 0,
+    "warm": 1,
 }
-"""What each of ours is divided by."""
-
-
-def still(obs: Any, info: dict[str, Any]) -> Any:
-    """Leaves twins where they are."""
-    return info["server"]
-
-
-def sampled(env: Any) -> Play:
-    """Plays random actions."""
-    env.action_space.seed(0)
-    return player(env, lambda obs, info: env.action_space.sample())
-
-
-def ours() -> dict[str, Play]:
-    """Our environments; DTPlacementMA-v0's default has 100 users and 10 stations."""
-    parallel = dtenv.parallel_env("DTPlacementMA-v0")
-    for k, agent in enumerate(parallel.possible_agents):
-        parallel.action_space(agent).seed(k)
-    made: dict[str, Any] = {name: gym.make(name, disable_env_checker=True) for name in presets.PRESETS}
-    no_history = gym.make("DTAssociation-v0", history="none", disable_env_checker=True)
-    return {
-        OURS: player(made["DTAssociation-v0"], still),
-        "DTAssociation-v0, no history": player(no_history, still),
-        CVXPY: cvxpy_in_the_loop(),
-        "DTPlacementMA-v0, central controller": sampled(made["DTPlacementMA-v0"]),
-        "DTPlacementMA-v0, Parallel": player(
-            parallel, lambda obs, info: {agent: parallel.action_space(agent).sample() for agent in parallel.agents}
-        ),
-        "DTMigration-v0": player(made["DTMigration-v0"], still),
-    }
-
-
-def contenders() -> dict[str, Play]:
-    """What is measured, by name."""
-    import mobile_env  # noqa: F401 (registers its environments)
-
-    gym.register("dtenv/Noop-v0", Noop)
-    return {
-        **ours(),
-        CENTRAL: sampled(gym.make(CENTRAL, disable_env_checker=True)),
-        AGENTS: sampled(gym.make(AGENTS, disable_env_checker=True)),
-        "bare kernel of DTAssociation-v0, no Gymnasium": bare_kernel(),
-        "no-op environment": player(gym.make("dtenv/Noop-v0", disable_env_checker=True), lambda obs, info: 0),
-    }
-
-
-def times(ours: list[float], theirs: list[float]) -> float:
-    """How many times as fast, in the median turn."""
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+"""What `quick` sets."""
 
 
 def main(settings: Speed) -> None:
-    """Measure in turns and write the table."""
-    plays = contenders()
-    for play in plays.values():
-        play(0.5)  # compiles, caches, imports
-    speeds: dict[str, list[float]] = {name: [] for name in plays}
-    for _ in range(settings.repeats):
-        for name, play in plays.items():
-            speeds[name].append(play(settings.seconds))
-    rows = [
-        {
-            "environment": name,
-            "steps_per_second": round(statistics.median(values), 1),
-            "lowest": round(min(values), 1),
-            "highest": round(max(values), 1),
-            "times_as_fast_as": "; ".join(
-                f"{times(values, speeds[other]):,.0f}x {other}" for other in COUNTERPARTS.get(name, ())
-            ),
-        }
-        for name, values in speeds.items()
-    ]
-    played = [presets.resolve(None, name) for name in presets.PRESETS]
-    record = manifest(*played, seconds=settings.seconds, repeats=settings.repeats)
+    """Measure everything and write it."""
+    if settings.quick:
+        settings = dataclasses.replace(settings, **QUICK)
+    load = os.getloadavg()
+    with ExitStack() as stack:
+        every = contenders(settings.num_envs, settings.sync, settings.asynchronous, stack, settings.threads)
+        plays = {contender.name: contender.play for contender in every}
+        rows = speed_rows(every, in_turns(plays, settings.seconds, settings.repeats, settings.warm_up, "contenders"))
+    most = {mode: settings.most_sync if mode == "SyncVectorEnv" else settings.most_async for mode in MODES}
+    scaling = settings.scaling_seconds, settings.scaling_repeats
+    tables = {
+        "speed": rows,
+        "batches": batch_rows(settings.counts, most, *scaling, settings.threads),
+        "sizes": size_rows(settings.users, settings.servers, settings.size_envs, *scaling),
+        "memory": memory_rows(settings.env_ids, settings.memory),
+        "start": start_rows(settings.env_ids, settings.num_envs, settings.cold, settings.warm),
+    }
     settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "speed.csv", rows)
+    for name, table in tables.items():
+        write_rows(settings.out / f"{name}.csv", table)
+    record = manifest(
+        *(presets.resolve(None, env_id) for env_id in presets.PRESETS),
+        processor=processor(),
+        load_average=[load, os.getloadavg()],
+        rivals={name: _version(name) for name in ("mobile-env", "cvxpy")},
+        left_out=missing(),
+        settings=dataclasses.asdict(settings),
+    )
     (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    lines = ["| environment | steps/s | lowest to highest | times as fast as |", "|---|---:|---:|---|"]
-    for row in rows:
-        span = f"{row['lowest']:,.0f} to {row['highest']:,.0f}"
-        lines.append(f"| {row['environment']} | {row['steps_per_second']:,.0f} | {span} | {row['times_as_fast_as']} |")
-    table = "\n".join(lines)
-    (settings.out / "speed.md").write_text(table + "\n")
-    print(f"{table}\n\n{record['machine']}; medians of {settings.repeats} turns of {settings.seconds:g} s")
-    print(f"written to {settings.out}/")
+    machine = f"{record['machine']}, {processor()}"
+    speed_plots.crossover(settings.out / "batches.png", tables["batches"], f"Env-steps a second; {machine}")
+    speed_plots.sizes(settings.out / "sizes.png", tables["sizes"], f"Cost of an env-step; one core, {processor()}")
+    texts = titled(tables, settings, machine)
+    first = texts.pop("speed")
+    (settings.out / "speed.md").write_text(first)
+    (settings.out / "scaling.md").write_text("\n".join(texts.values()))
+    print("\n".join([first, *texts.values(), f"written to {settings.out}/"]))
+
+
+def titled(tables: dict[str, list[dict[str, Any]]], settings: Speed, machine: str) -> dict[str, str]:
+    """The tables in Markdown, each below how it was measured."""
+    asked = {"memory": "4,096 envs in 2,048 MiB", "start": "cold < 40 s, warm < 2 s", "sizes": "exponent ≤ 1"}
+    how = {
+        "speed": f"Contenders, medians of {settings.repeats} turns of at least {settings.seconds:g} s each, after "
+        f"{settings.warm_up:g} s of warm-up; {settings.threads or cores()} threads; {machine}.",
+        "batches": f"Number of environments, medians of {settings.scaling_repeats} turns after an episode of warm-up.",
+        "sizes": f"Users and servers, {settings.size_envs} environments on one thread.",
+        "memory": "Memory, each line in a process of its own.",
+        "start": "Import, make, reset and a step in a fresh process.",
+    }
+    if missing():
+        how["speed"] += f" Left out, as not installed: {', '.join(missing())}."
+    texts = {}
+    for name, rows in tables.items():
+        more = {"asked": asked[name]} if name in asked else {}
+        texts[name] = f"{how[name]}\n\n{markdown([row | more for row in rows])}\n"
+    return texts
+
+
+def processor() -> str:
+    """What the processor is called, where Linux tells."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith("model name")).split(":", 1)[1].strip()
+    return "processor unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 if __name__ == "__main__":

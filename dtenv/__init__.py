@@ -29,12 +29,25 @@ __all__ = [
     "StructuredObservation",
     "earth_movers_distance",
     "parallel_env",
+    "parallel_vector_env",
     "scenario_from_traces",
 ]
 
-_gym.register(id="DTAssociation-v0", entry_point="dtenv.envs.association:AssociationEnv")
-_gym.register(id="DTPlacementMA-v0", entry_point="dtenv.envs.placement:PlacementEnv")
-_gym.register(id="DTMigration-v0", entry_point="dtenv.envs.migration:MigrationEnv")
+_gym.register(
+    id="DTAssociation-v0",
+    entry_point="dtenv.envs.association:AssociationEnv",
+    vector_entry_point="dtenv.envs.device:association",
+)
+_gym.register(
+    id="DTPlacementMA-v0",
+    entry_point="dtenv.envs.placement:PlacementEnv",
+    vector_entry_point="dtenv.envs.device:placement",
+)
+_gym.register(
+    id="DTMigration-v0",
+    entry_point="dtenv.envs.migration:MigrationEnv",
+    vector_entry_point="dtenv.envs.device:migration",
+)
 
 
 def parallel_env(env_id: str, **settings: Any) -> Any:
@@ -52,6 +65,24 @@ def parallel_env(env_id: str, **settings: Any) -> Any:
     from dtenv.envs.parallel import PlacementParallelEnv  # needs PettingZoo, which Gymnasium's users may lack
 
     return PlacementParallelEnv(**settings)
+
+
+def parallel_vector_env(env_id: str, num_envs: int = 1, **settings: Any) -> Any:
+    """Many environments whose agents are many, at once, as arrays with agents on an axis.
+
+    Args:
+        env_id: "DTPlacementMA-v0".
+        num_envs: how many.
+        **settings: `scenario`, `autoreset_mode`, `copy`, `threads`, and single fields of the scenario by name.
+
+    Raises:
+        ValueError: the environment has no Parallel view.
+    """
+    if env_id != "DTPlacementMA-v0":
+        raise ValueError(f"env_id {env_id!r} has no Parallel view; known: DTPlacementMA-v0")
+    from dtenv.envs.parallel_vector import PlacementParallelVectorEnv  # imported when it is asked for
+
+    return PlacementParallelVectorEnv(num_envs, **settings)
 
 
 def __getattr__(name: str) -> Any:

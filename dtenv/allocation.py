@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
@@ -51,6 +51,9 @@ FACTOR = 10  # α2 v / (1 - v), which is w / p
 LOG_FACTOR = 11
 TAKEN = 12  # x, samples, of the latest slope
 BEST = 13  # x, samples, of the best value
+USER = 14  # which user of the network, a whole number
+EMD = 15  # φ, which v follows from
+FOLLOWER = 16  # its columns are users of the network: who comes next on the same server, or -1
 
 # Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
 SLOPE = 0  # λ
@@ -78,7 +81,7 @@ class Program(NamedTuple):
 
 def work_arrays(num_users: int) -> tuple[np.ndarray, np.ndarray]:
     """The arrays `users` and `slopes`, for any server of a network with `num_users` users."""
-    return np.zeros((BEST + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
+    return np.zeros((FOLLOWER + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
 
 
 @compiled
@@ -101,27 +104,49 @@ def wright_omega(x: float) -> float:
     return w
 
 
-@compiled
+@kernel
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
-    """Fill what depends on a user alone: marginal utilities and utilities at both ends, omega's offset."""
+    """Fill utilities and marginal utilities at γ = 1, and those at γ = 0 that may not wait until they are asked for.
+
+    They may where a ρ' is lower at γ = 1 than at γ = 0 whatever the rounding, so that who takes all need not look at
+    γ = 0: with a tenth more data it is lower by a factor of 1.1^(1 - v) or more, unless both are next to 0.
+    """
     a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
     for u in range(n):
-        v, fresh = users[CEILING, u], users[FRESH, u]
-        power = data_power(fresh, v, alpha3)
-        users[LOW_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
-        users[LOW_MARGINAL, u] = a * marginal_utility(fresh, power, v, alpha1, alpha2)
-        full = fresh + users[PAST, u]
+        v, fresh, past = users[CEILING, u], users[FRESH, u], users[PAST, u]
+        full = fresh + past
         power = data_power(full, v, alpha3)
+        high = a * marginal_utility(full, power, v, alpha1, alpha2)
         users[HIGH_UTILITY, u] = data_utility(power, v, alpha1, alpha2)
-        users[HIGH_MARGINAL, u] = a * marginal_utility(full, power, v, alpha1, alpha2)
-        ratio = v / (1.0 - v)
-        users[RATIO, u] = ratio
-        users[FACTOR, u] = alpha2 * ratio
-        users[LOG_FACTOR, u] = math.log(alpha2 * ratio)
-        users[OFFSET, u] = ratio * math.log(a * alpha1 * alpha2 * alpha3 * v) + users[LOG_FACTOR, u]
+        users[HIGH_MARGINAL, u] = high
+        users[LOW_MARGINAL, u] = math.nan
+        if not (past > 0.1 * fresh and high > 1e-200):
+            prepare_low(users, u, program)
+        users[FACTOR, u] = 0.0  # few users come to need `prepare_omega`
 
 
-@compiled
+@kernel
+def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
+    """Fill utility and marginal utility at γ = 0 where they are not yet known."""
+    if math.isnan(users[LOW_MARGINAL, u]):
+        v, fresh = users[CEILING, u], users[FRESH, u]
+        power = data_power(fresh, v, program.alpha3)
+        users[LOW_UTILITY, u] = data_utility(power, v, program.alpha1, program.alpha2)
+        users[LOW_MARGINAL, u] = program.a * marginal_utility(fresh, power, v, program.alpha1, program.alpha2)
+
+
+@kernel
+def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
+    """Fill what the Wright omega's argument takes of a user."""
+    v, alpha1, alpha2, alpha3 = users[CEILING, u], program.alpha1, program.alpha2, program.alpha3
+    ratio = v / (1.0 - v)
+    users[RATIO, u] = ratio
+    users[FACTOR, u] = alpha2 * ratio
+    users[LOG_FACTOR, u] = math.log(alpha2 * ratio)
+    users[OFFSET, u] = ratio * math.log(program.a * alpha1 * alpha2 * alpha3 * v) + users[LOG_FACTOR, u]
+
+
+@inlined
 def demand(
     users: np.ndarray, n: int, program: Program, slope: float, price: float
 ) -> tuple[float, float, float, float]:
@@ -133,38 +158,45 @@ def demand(
     Returns:
         Σ ρ, Σ c x, Σ x, and d Σ x / d ln μ.
     """
-    utility = energy = total = response = 0.0
+    alpha1, alpha2, alpha3, load_price = program.alpha1, program.alpha2, program.alpha3, price * program.unit_load
+    utility = energy = total = response = level = worth = steep = 0.0
     last_marginal = last_ceiling = -1.0
-    level = power = 0.0
     for u in range(n):
-        marginal = slope * users[COST, u] + price * program.unit_load
+        cost = users[COST, u]
+        marginal = slope * cost + load_price
+        full = marginal <= users[HIGH_MARGINAL, u]
+        if not full:
+            prepare_low(users, u, program)
         if marginal >= users[LOW_MARGINAL, u]:
             users[TAKEN, u] = 0.0
             utility += users[LOW_UTILITY, u]
             continue
-        if marginal <= users[HIGH_MARGINAL, u]:
+        if full:
             x = users[PAST, u]
-            users[TAKEN, u] = x
             utility += users[HIGH_UTILITY, u]
         else:
             v = users[CEILING, u]
             if marginal != last_marginal or v != last_ceiling:  # users alike share the data level
+                if users[FACTOR, u] == 0.0:
+                    prepare_omega(users, u, program)
                 argument = users[OFFSET, u] - users[RATIO, u] * math.log(marginal)
                 w = wright_omega(argument)
                 power = w / users[FACTOR, u]
-                level = math.exp((argument - w - users[LOG_FACTOR, u]) / v) / program.alpha3  # ln w = argument - w
+                level = math.exp((argument - w - users[LOG_FACTOR, u]) / v) / alpha3  # ln w = argument - w
+                worth = data_utility(power, v, alpha1, alpha2)
+                if price > 0.0:
+                    steep = load_price / marginal * level / (1.0 - v + alpha2 * v * power)
                 last_marginal, last_ceiling = marginal, v
             x = min(max(level - users[FRESH, u], 0.0), users[PAST, u])
-            users[TAKEN, u] = x
-            utility += data_utility(power, v, program.alpha1, program.alpha2)
-            share = price * program.unit_load / marginal
-            response -= share * level / (1.0 - v + program.alpha2 * v * power)
-        energy += users[COST, u] * x
+            utility += worth
+            response -= steep
+        users[TAKEN, u] = x
+        energy += cost * x
         total += x
     return utility, energy, total, response
 
 
-@compiled
+@kernel
 def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> tuple[float, float]:
     """Bounds of the multiplier μ that brings demand down to the room there is.
 
@@ -177,65 +209,75 @@ def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> 
     low, high = math.inf, least
     for u in range(n):
         if users[PAST, u] > 0.0:
+            prepare_low(users, u, program)
             low = min(low, (users[HIGH_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
             high = max(high, (users[LOW_MARGINAL, u] - slope * users[COST, u]) / program.unit_load)
     return max(least, low if program.barrier_curve == 0.0 else 0.0), high
 
 
 @compiled
-def respond(users: np.ndarray, n: int, program: Program, slope: float, hint: float) -> tuple[float, float, float]:
+def norm_of(energy: float, f0: float, known_energy: float, known_norm: float) -> float:
+    """Normalised energy, at no cost where it is that of `known_energy`, as it often is: tanh is what costs most."""
+    return known_norm if energy == known_energy else normalised_energy(energy, f0)
+
+
+@inlined
+def respond(
+    users: np.ndarray, n: int, program: Program, slope: float, hint: float, known_energy: float, known_norm: float
+) -> tuple[float, float, float, float, float]:
     """Evaluate g(λ): minimise G + λ z under C2 (or with its barrier), into users[TAKEN].
 
     Returns:
-        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ) and μ.
+        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ), μ, z and tanh(z / 4 f0).
         g(λ) is the Lagrangian's value, a lower bound whatever the accuracy of μ.
     """
-    room = program.capacity - program.load0
-    f = program.barrier_curve
+    room, f = program.capacity - program.load0, program.barrier_curve
     hard = f == 0.0
-    price = 0.0
-    utility, energy, total, response = demand(users, n, program, slope, 0.0)
-    if not hard or program.unit_load * total > room:
-        # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
-        target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
-        low, high = price_bracket(users, n, program, slope)
-        price = hint
-        settled = False
-        for _ in range(200):
-            if not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
-                if high == math.inf:
-                    price = max(4.0 * low, slope, 1e-9)
-                else:
-                    price = math.sqrt(low * high) if low > 0.0 else 1e-3 * high
-            utility, energy, total, response = demand(users, n, program, slope, price)
+    target = room * (1.0 - 1e-12) if hard else room  # ends on the feasible side
+    price = low = high = 0.0
+    tries, last = 0, False
+    while True:
+        utility, energy, total, response = demand(users, n, program, slope, price)
+        load = program.unit_load * total
+        if last or (tries == 0 and hard and not load > room):
+            break
+        if tries == 0:
+            # residual(μ) = k Σ x + [1 / f μ] - room falls with μ; Newton in ln μ between brackets.
+            low, high = price_bracket(users, n, program, slope)
+            price = hint
+        else:
             give = 0.0 if hard else 1.0 / (f * price)
-            residual = program.unit_load * total + give - target
-            settled = abs(residual) <= 1e-12 * room and program.unit_load * total < room
-            if settled:
+            residual = load + give - target
+            if abs(residual) <= 1e-12 * room and load < room:
                 break
             if residual > 0.0:
                 low = price
             else:
                 high = price
-            if high < math.inf and high - low <= 1e-16 * high:
-                break
+            last = tries == 200 or (high < math.inf and high - low <= 1e-16 * high)
             steep = program.unit_load * response - give
             step = -residual / steep if steep < 0.0 else math.inf
             price = price * math.exp(step) if abs(step) < 3.0 else 0.0
-        if not settled:  # a jump in demand: stay on the feasible side
+        tries += 1
+        if last:  # a jump in demand: stay on the feasible side
             price = high
-            utility, energy, total, response = demand(users, n, program, slope, price)
+        elif not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
+            if high == math.inf:
+                price = max(4.0 * low, slope, 1e-9)
+            else:
+                price = math.sqrt(low * high) if low > 0.0 else 1e-3 * high
     z = program.energy0 + energy
-    value = program.b * normalised_energy(z, program.f0) - program.a * utility
-    dual = slope * z - program.a * utility + price * (program.unit_load * total - room)
+    norm = norm_of(z, program.f0, known_energy, known_norm)
+    value = program.b * norm - program.a * utility
+    dual = slope * z - program.a * utility + price * (load - room)
     if not hard:
-        value -= math.log(room - program.unit_load * total) / f
+        value -= math.log(room - load) / f
         dual += (1.0 + math.log(f * price)) / f
-    return value, dual, price
+    return value, dual, price, z, norm
 
 
-@compiled
-def bound_interval(slopes: np.ndarray, i: int, program: Program) -> None:
+@kernel
+def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: float, known_norm: float) -> None:
     """Least of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
     low, high = slopes[SLOPE, i], slopes[SLOPE, i + 1]
     least, most = slopes[TOUCH, i + 1], slopes[TOUCH, i]  # the steeper tangent touches at the lower energy
@@ -247,10 +289,11 @@ def bound_interval(slopes: np.ndarray, i: int, program: Program) -> None:
         elif chord < most:
             touch = chord
     slopes[NEXT, i] = touch
-    slopes[BOUND, i] = program.b * normalised_energy(touch, program.f0) - slope * touch + slopes[DUAL, at]
+    norm = norm_of(touch, program.f0, known_energy, known_norm)
+    slopes[BOUND, i] = program.b * norm - slope * touch + slopes[DUAL, at]
 
 
-@compiled
+@kernel
 def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, tolerance: float) -> tuple[float, float]:
     """Solve one server's program for its first `n` users, to a proven gap of at most `tolerance`.
 
@@ -268,46 +311,37 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
     if limit == 0.0 or room <= 0.0:
         utility = 0.0
         for u in range(n):
+            prepare_low(users, u, program)
             utility += users[LOW_UTILITY, u]
         value = program.b * normalised_energy(program.energy0, program.f0) - program.a * utility
         if program.barrier_curve > 0.0 and room > 0.0:
             value -= math.log(room) / program.barrier_curve
         return value, value
 
-    best = math.inf
-    price = 0.0
-    for i in range(2):
-        slopes[TOUCH, i] = program.energy0 + limit * (1 - i)
-        slopes[SLOPE, i] = program.b * normalised_energy_slope(slopes[TOUCH, i], program.f0)
-        value, slopes[DUAL, i], price = respond(users, n, program, slopes[SLOPE, i], price)
-        if value < best:
-            best = value
-            for u in range(n):
-                users[BEST, u] = users[TAKEN, u]
-    count = 2
-    at = 0
-    bound_interval(slopes, 0, program)
-    while best - slopes[BOUND, at] > tolerance and count < MAX_SLOPES:
-        touch = slopes[NEXT, at]
+    best, price, z, norm = math.inf, 0.0, -1.0, 0.0
+    count = at = 0
+    while count < MAX_SLOPES:
+        new, touch = count, program.energy0 + limit * (1 - count)  # first the two ends
+        if count >= 2:
+            if not best - slopes[BOUND, at] > tolerance:
+                break
+            new, touch = at + 1, slopes[NEXT, at]
         slope = program.b * normalised_energy_slope(touch, program.f0)
-        if not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
+        if count >= 2 and not slopes[SLOPE, at] < slope < slopes[SLOPE, at + 1]:
             break  # the interval is as narrow as floating point allows
-        for i in range(count, at + 1, -1):
-            slopes[SLOPE, i] = slopes[SLOPE, i - 1]
-            slopes[TOUCH, i] = slopes[TOUCH, i - 1]
-            slopes[DUAL, i] = slopes[DUAL, i - 1]
-            slopes[BOUND, i] = slopes[BOUND, i - 1]
-            slopes[NEXT, i] = slopes[NEXT, i - 1]
+        for i in range(count, new, -1):
+            for row in range(NEXT + 1):
+                slopes[row, i] = slopes[row, i - 1]
         count += 1
-        slopes[SLOPE, at + 1] = slope
-        slopes[TOUCH, at + 1] = touch
-        value, slopes[DUAL, at + 1], price = respond(users, n, program, slope, price)
+        slopes[SLOPE, new] = slope
+        slopes[TOUCH, new] = touch
+        value, slopes[DUAL, new], price, z, norm = respond(users, n, program, slope, price, z, norm)
         if value < best:
             best = value
             for u in range(n):
                 users[BEST, u] = users[TAKEN, u]
-        for i in range(at, at + 2):
-            bound_interval(slopes, i, program)
+        for i in range(max(new - 1, 0), min(new + 1, count - 1)):
+            bound_interval(slopes, i, program, z, norm)
         at = 0
         for i in range(1, count - 1):
             if slopes[BOUND, i] < slopes[BOUND, at]:

@@ -17,19 +17,41 @@ import numpy as np
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+
+
 def compiled(function: F) -> F:
     """Compile a scalar function or kernel: float64 without fast-math, cached on disk, IEEE division."""
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(cache=True, error_model="numpy", nogil=True)(function))
+    return cast(F, numba.njit(**OPTIONS)(function))
+
+
+def kernel(function: F) -> F:
+    """`compiled` for functions that are handed arrays and neither return nor allocate any: references go uncounted.
+
+    Numba counts them, by atomic additions, wherever a function is handed an array or takes a view of one. A kernel
+    does not, nor does a `compiled` function that is first compiled from within it, so whatever loops over arrays had
+    better say which it is. Numba refuses kernels that allocate. Functions that return arrays have to be `inlined`:
+    compiled without counting, they would hand somebody who counts an array that is not theirs.
+    """
+    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
+    return cast(F, numba.njit(**OPTIONS | {"_nrt": False})(function))
+
+
+def inlined(function: F) -> F:
+    """`compiled` into its caller: for functions that return arrays, or that are handed many and called often."""
+    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
+    return cast(F, numba.njit(**OPTIONS | {"inline": "always"})(function))
 
 
 def as_record(*groups: Any) -> np.ndarray:
     """NamedTuples of scalars as one structured array of one, whose only element kernels read by field name.
 
-    Numba unpacks one such array faster than a tuple of many scalars.
+    Numba unpacks one such array faster than a tuple of many scalars. Its fields are aligned: CUDA reads no others.
     """
     values = {name: value for group in groups for name, value in zip(group._fields, group, strict=True)}
-    return np.array([tuple(values.values())], dtype=[(name, np.asarray(value).dtype) for name, value in values.items()])
+    fields = np.dtype([(name, np.asarray(value).dtype) for name, value in values.items()], align=True)
+    return np.array([tuple(values.values())], dtype=fields)
 
 
 @cache

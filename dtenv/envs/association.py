@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
-from dtenv.envs.single import TaskEnv, read_indices
+from dtenv.envs.actions import read_count, read_indices, read_server_and_history, read_shares
+from dtenv.envs.single import TaskEnv
+from dtenv.envs.vector import TaskVectorEnv
 from dtenv.scenario.association import AssociationScenario
 from dtenv.tasks.association import AssociationTask
 
@@ -105,27 +108,50 @@ class AssociationEnv(TaskEnv):
         return self.task.mask[0].copy()
 
     def _advance(self, action: Any) -> float:
-        network = self.scenario.network
-        history = None
-        if self.scenario.episode.history == "action":
-            action, history = self._read_history(action)
-        server = read_indices("action", action, network.num_users, network.num_servers, "server")
-        self.task.advance(server[None], history)
+        server, history = read_action("action", action, self.task, ())
+        self.task.advance(server[None], None if history is None else history[None])
         return self.task.reward()
-
-    def _read_history(self, action: Any) -> tuple[Any, np.ndarray]:
-        if not isinstance(action, dict) or set(action) != {"server", "history"}:
-            raise ValueError(f'action must be a dict of "server" and "history", got {action!r}')
-        history = np.asarray(action["history"], dtype=np.float64)
-        shape = (self.scenario.network.num_users,)
-        if history.shape != shape:
-            raise ValueError(f'action["history"] must have shape {shape}, got shape {history.shape}')
-        wrong = np.flatnonzero(~((history >= 0.0) & (history <= 1.0)))
-        if wrong.size:
-            raise ValueError(f'action["history"][{wrong[0]}] must lie in [0, 1], got {history[wrong[0]]}')
-        return action["server"], history[None]
 
     def _new_canvas(self, window: bool) -> Any:
         from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
 
         return AssociationCanvas(self.scenario, window=window)
+
+
+class AssociationVectorEnv(TaskVectorEnv):
+    """DTAssociation-v0, `num_envs` at once; actions (num_envs, U), or with history="action" a Dict of two such arrays.
+
+    The model and its settings are `AssociationEnv`'s; seeds, autoreset and threads `TaskVectorEnv`'s.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | AssociationScenario | None = None,
+        *,
+        autoreset_mode: str | AutoresetMode = "next_step",
+        copy: bool = True,
+        threads: int | None = None,
+        **overrides: Any,
+    ):
+        task = AssociationTask(presets.resolve(scenario, "DTAssociation-v0", **overrides), read_count(num_envs))
+        super().__init__(task, autoreset_mode, copy, threads)
+
+    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
+        return read_action("actions", actions, self.task, (self.num_envs,), due)
+
+
+def read_action(
+    name: str, values: Any, task: AssociationTask, batch: tuple[int, ...], rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """κ (…, U), and γ (…, U) where the agent chooses it, of one episode or of a batch.
+
+    Raises:
+        ValueError: wrong shape, dtype or range; the message names the entry.
+    """
+    network, history = task.scenario.network, None
+    shape = (*batch, network.num_users)
+    if task.scenario.episode.history == "action":
+        values, given = read_server_and_history(name, values)
+        history = read_shares(f'{name}["history"]', given, shape, rows)
+    return read_indices(name, values, shape, network.num_servers, "server", rows), history

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
-from dtenv.envs.single import TaskEnv, as_array, read_indices
+from dtenv.envs.actions import as_array, read_count, read_indices
+from dtenv.envs.single import TaskEnv
+from dtenv.envs.vector import TaskVectorEnv
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 
@@ -113,7 +116,7 @@ class MigrationEnv(TaskEnv):
     def _advance(self, action: Any) -> float:
         network = self.scenario.network
         if self.task.joint:
-            server = read_indices("action", action, network.num_users, network.num_stations, "station")[None]
+            server = read_indices("action", action, (network.num_users,), network.num_stations, "station")[None]
         else:
             given = as_array("action", action)
             if given.shape != () or given.dtype.kind not in "iu":
@@ -130,3 +133,29 @@ class MigrationEnv(TaskEnv):
         from dtenv.render.migration import MigrationCanvas  # drawing libraries are optional and slow to import
 
         return MigrationCanvas(self.scenario, window=window)
+
+
+class MigrationVectorEnv(TaskVectorEnv):
+    """DTMigration-v0, `num_envs` at once; actions (num_envs,), or with control="joint" (num_envs, N).
+
+    The model and its settings are `MigrationEnv`'s; seeds, autoreset and threads `TaskVectorEnv`'s. A forecaster that
+    is an object of one's own is asked in Python, row after row.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | MigrationScenario | None = None,
+        *,
+        autoreset_mode: str | AutoresetMode = "next_step",
+        copy: bool = True,
+        threads: int | None = None,
+        **overrides: Any,
+    ):
+        task = MigrationTask(presets.resolve(scenario, "DTMigration-v0", **overrides), read_count(num_envs))
+        super().__init__(task, autoreset_mode, copy, threads)
+
+    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
+        network, count = self.scenario.network, self.num_envs
+        shape = (count, network.num_users) if self.task.joint else (count,)
+        return (read_indices("actions", actions, shape, network.num_stations, "station", due).reshape(count, -1),)

@@ -12,9 +12,9 @@ from gymnasium.utils import seeding
 from pettingzoo import ParallelEnv
 
 from dtenv import presets
+from dtenv.envs.actions import read_bits, read_numbers
 from dtenv.envs.optimum import Bounded
 from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
-from dtenv.envs.single import read_bits, read_numbers
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import BINARY, PRICE, PlacementTask
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
-from dtenv.envs.single import TaskEnv, read_bits, read_indices, read_numbers
+from dtenv.envs.actions import read_bits, read_count, read_indices, read_numbers
+from dtenv.envs.single import TaskEnv
+from dtenv.envs.vector import TaskVectorEnv
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import ASSOCIATION, BINARY, PRICE, PlacementTask
 
@@ -115,14 +118,7 @@ class PlacementEnv(TaskEnv):
         }
 
     def _advance(self, action: Any) -> float:
-        network = self.scenario.network
-        if self.task.mode == ASSOCIATION:
-            played = read_indices("action", action, network.num_users, network.num_stations, "station")
-            self.task.advance(played[None])
-        else:
-            read = read_bits if self.task.mode == BINARY else read_numbers
-            numbers = read("action", action, self.action_space.shape)
-            self.task.advance(numbers.reshape(1, network.num_stations, -1))
+        self.task.advance(read_action("action", action, self.task, ())[None])
         return self.task.reward()
 
     def _playable(self, action: np.ndarray) -> np.ndarray:
@@ -135,3 +131,43 @@ class PlacementEnv(TaskEnv):
         from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
 
         return PlacementCanvas(self.scenario, window=window)
+
+
+class PlacementVectorEnv(TaskVectorEnv):
+    """DTPlacementMA-v0's central controller, `num_envs` at once; actions (num_envs, …) as `PlacementEnv` takes them.
+
+    Seeds, autoreset and threads are `TaskVectorEnv`'s. With base stations as agents: `dtenv.parallel_vector_env`.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | PlacementScenario | None = None,
+        *,
+        autoreset_mode: str | AutoresetMode = "next_step",
+        copy: bool = True,
+        threads: int | None = None,
+        **overrides: Any,
+    ):
+        task = PlacementTask(presets.resolve(scenario, "DTPlacementMA-v0", **overrides), read_count(num_envs))
+        super().__init__(task, autoreset_mode, copy, threads)
+
+    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
+        return (read_action("actions", actions, self.task, (self.num_envs,), due),)
+
+
+def read_action(
+    name: str, values: Any, task: PlacementTask, batch: tuple[int, ...], rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Stations' numbers (…, M, numbers of one) or the association (…, N), of one episode or of a batch.
+
+    Raises:
+        ValueError: wrong shape, dtype or range; the message names the entry.
+    """
+    network = task.scenario.network
+    if task.mode == ASSOCIATION:
+        return read_indices(name, values, (*batch, network.num_users), network.num_stations, "station", rows)
+    read = read_bits if task.mode == BINARY else read_numbers
+    return read(name, values, (*batch, *(task.action_space.shape or ())), rows).reshape(
+        *batch, network.num_stations, -1
+    )

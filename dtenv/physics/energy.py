@@ -12,9 +12,15 @@ def migration_energy(n_mig: float, distance_m: float, bits: float) -> float:
 
 
 @compiled
+def metre_energy(n_syn: float, bits: float, rate_bps: float) -> float:
+    """Energy of uploading one user's new data, a metre (Zhou 2025, eq. 14)."""
+    return n_syn * bits / rate_bps
+
+
+@compiled
 def synchronisation_energy(n_syn: float, bits: float, rate_bps: float, distance_m: float) -> float:
     """Energy of uploading one user's new data (Zhou 2025, eq. 14)."""
-    return n_syn * bits / rate_bps * distance_m
+    return metre_energy(n_syn, bits, rate_bps) * distance_m
 
 
 @compiled

@@ -1,19 +1,18 @@
-"""DTAssociation: an episode of associations: state, batched step kernel, observation, info (Zhou 2025)."""
+"""DTAssociation: spaces, the entries of an observation, info, and episodes in batches (Zhou 2025)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.compiled import as_record, compiled
+from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
-from dtenv.physics.barrier import is_violated
-from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association_nearest import nearest_with_room
-from dtenv.tasks.association_slot import Constants, Slot, fresh_load, link_energy, move_distance
+from dtenv.tasks.association_slot import Constants, Slot
+from dtenv.tasks.association_step import Batch, Scale, State, advance, begin, slot_at
 from dtenv.tasks.association_terms import (
     COMPUTATION,
     EXCESS,
@@ -26,50 +25,12 @@ from dtenv.tasks.association_terms import (
     SYNCHRONISATION,
     UTILITY,
     VIOLATIONS,
-    Terms,
-    Work,
-    evaluate,
     new_terms,
     new_work,
 )
-from dtenv.tasks.episodes import Episodes
-from dtenv.world.association import AssociationRanges, AssociationTape, draw_association, empty_association_tape
+from dtenv.tasks.episodes import Episodes, whole
+from dtenv.world.association import AssociationRanges, empty_association_tape
 from dtenv.world.walks import Recorded
-
-
-class State(NamedTuple):
-    """What an episode's past leaves to its future, for a batch (B)."""
-
-    server: np.ndarray  # (B, U) κ of the last slot
-    previous: np.ndarray  # (B, U) κ of the slot before, for pictures
-    slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
-
-
-class Scale(NamedTuple):
-    """Divisors that bring observations to about [-1, 1]."""
-
-    area_m: float
-    step_m: float  # fastest walk of one slot
-    samples: float
-    twin_bits: float
-    cycles_per_bit: float
-    compute_capacity: float
-    sync_capacity: float
-
-    @classmethod
-    def of(cls, scenario: AssociationScenario) -> Scale:
-        """The upper ends of a scenario's ranges."""
-        network, mobility, data = scenario.network, scenario.mobility, scenario.data
-        return cls(
-            float(network.area_m),
-            max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9),
-            float(data.samples[1]),
-            max(data.twin_bits[1], 1e-9),
-            network.cycles_per_bit[1],
-            network.compute_capacity[1],
-            network.sync_capacity[1],
-        )
-
 
 USERS = (
     ("x", "position, -1 … 1 over the square"),
@@ -99,148 +60,23 @@ LINKS = (
 )
 
 
-@compiled
-def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) -> Slot:
-    """Slot t of row b of the tape, after the association `previous_server` (U,)."""
-    return Slot(
-        tape.user_xy[b, t],
-        tape.samples[b, t],
-        tape.samples[b, t - 1],
-        tape.twin_bits[b],
-        tape.emd[b],
-        previous_server,
-        tape.server_xy[b],
-        tape.cycles_per_bit[b],
-        tape.compute_capacity[b],
-        tape.sync_capacity[b],
-    )
-
-
-class Batch(NamedTuple):
-    """All arrays of a batch of episodes."""
-
-    tape: AssociationTape
-    state: State
-    terms: Terms
-    work: Work
-    recorded: Recorded
-    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
-    ranges: np.ndarray  # (1,) record of AssociationRanges
-    obs: np.ndarray  # (B, layout.size) float32
-    mask: np.ndarray  # (B, U, S) bool
-    constants: np.ndarray  # (1,) record of Constants
-    scale: np.ndarray  # (1,) record of Scale
-
-    def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.state, *self.terms, *self.work, *self.recorded, *self[5:])
-
-
-@compiled
-def named(arrays):
-    """The `Batch` of its `flat` tuple, inside a kernel."""
-    return Batch(
-        AssociationTape(*arrays[:9]),
-        State(*arrays[9:12]),
-        Terms(*arrays[12:16]),
-        Work(*arrays[16:18]),
-        Recorded(*arrays[18:21]),
-        *arrays[21:],
-    )
-
-
-@compiled
-def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Draw the next episode of some rows and observe its first slot: κ^0 is Baseline 2's association at slot 0."""
-    batch = named(arrays)
-    for b in rows:
-        draw_association(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
-        server = batch.state.server[b]
-        server[:] = 0
-        before = slot_at(batch.tape, b, 0, server)  # its D_{t-1} is not used
-        nearest_with_room(batch.constants[0], before, server)
-        batch.state.previous[b] = server
-        batch.state.slot[b] = 1
-        observe(batch, b)
-
-
-@compiled
-def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
-    """One slot of some rows: evaluate the action, move the twins, observe the next slot.
-
-    Args:
-        arrays: a flat `Batch`; state, terms, obs and mask are updated in place.
-        rows: which, (rows,).
-        action: κ, (B, U), servers in range.
-        history: the agent's γ, (B, U), or (0, U) where it does not choose it.
-    """
-    batch = named(arrays)
-    tape, state, terms, work = batch.tape, batch.state, batch.terms, batch.work
-    for b in rows:
-        t = state.slot[b]
-        if len(history) > 0:
-            terms.history[b] = history[b]
-        elif tape.random_history.shape[1] > 0:
-            terms.history[b] = tape.random_history[b, t]
-        server = state.server[b]
-        slot = slot_at(tape, b, t, server)
-        evaluate(batch.constants[0], slot, action[b], work.users[b], work.slopes[b], terms, b)
-        for u in range(len(server)):
-            state.previous[b, u] = server[u]
-            server[u] = action[b, u]
-        state.slot[b] = t + 1
-        observe(batch, b)
-
-
-@compiled
-def observe(batch: Batch, b: int) -> None:
-    """Write row b's observation and action mask of the slot to be decided."""
-    c, scale, mask = batch.constants[0], batch.scale[0], batch.mask
-    t = batch.state.slot[b]
-    slot = slot_at(batch.tape, b, t, batch.state.server[b])
-    before = batch.tape.user_xy[b, t - 1]
-    num_users, num_servers = slot.samples.shape[0], slot.compute_capacity.shape[0]
-    row = batch.obs[b]
-    i = 0
-    for u in range(num_users):
-        row[i] = 2.0 * slot.user_xy[u, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * slot.user_xy[u, 1] / scale.area_m - 1.0
-        row[i + 2] = min(max((slot.user_xy[u, 0] - before[u, 0]) / scale.step_m, -1.0), 1.0)
-        row[i + 3] = min(max((slot.user_xy[u, 1] - before[u, 1]) / scale.step_m, -1.0), 1.0)
-        row[i + 4] = slot.samples[u] / scale.samples
-        row[i + 5] = slot.previous_samples[u] / scale.samples
-        row[i + 6] = slot.twin_bits[u] / scale.twin_bits
-        row[i + 7] = 0.5 * slot.emd[u]
-        i += 8
-    servers = i
-    for s in range(num_servers):
-        row[i] = 2.0 * slot.server_xy[s, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * slot.server_xy[s, 1] / scale.area_m - 1.0
-        row[i + 2] = slot.cycles_per_bit[s] / scale.cycles_per_bit
-        row[i + 3] = slot.compute_capacity[s] / scale.compute_capacity
-        row[i + 4] = slot.sync_capacity[s] / scale.sync_capacity
-        row[i + 5] = row[i + 6] = row[i + 7] = 0.0
-        i += 8
-    for u in range(num_users):
-        host = slot.previous_server[u]
-        load = fresh_load(c, slot, u, host) / slot.compute_capacity[host]
-        share = link_energy(c, slot, u, host) / slot.sync_capacity[host]
-        row[servers + 8 * host + 5] = min(row[servers + 8 * host + 5] + 1.0 / num_users, 1.0)
-        row[servers + 8 * host + 6] = min(row[servers + 8 * host + 6] + load, 1.0)
-        row[servers + 8 * host + 7] = min(row[servers + 8 * host + 7] + share, 1.0)
-        for s in range(num_servers):
-            x, y = slot.server_xy[s, 0], slot.server_xy[s, 1]
-            synchronisation = link_energy(c, slot, u, s)
-            row[i] = 0.5 * manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], x, y) / scale.area_m
-            row[i + 1] = 1.0 if s == host else 0.0
-            row[i + 2] = 0.5 * move_distance(slot, u, s) / scale.area_m
-            row[i + 3] = min(synchronisation / slot.sync_capacity[s], 1.0)
-            mask[b, u, s] = not is_violated(synchronisation, slot.sync_capacity[s]) and not is_violated(
-                fresh_load(c, slot, u, s), slot.compute_capacity[s]
-            )
-            i += 4
-        if not mask[b, u].any():  # every server is too far: leave the choice open
-            mask[b, u, :] = True
+def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
+    return {
+        "score": totals[SCORE],
+        "objective": totals[OBJECTIVE],
+        "utility": totals[UTILITY],
+        "energy": migration + synchronisation + computation,
+        "energy_migration": migration,
+        "energy_synchronisation": synchronisation,
+        "energy_computation": computation,
+        "latency": totals[LATENCY],
+        "cost": totals[EXCESS],
+        "violations": count(totals[VIOLATIONS]),
+        "feasible": totals[VIOLATIONS] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+    }
 
 
 class AssociationTask(Episodes):
@@ -313,24 +149,22 @@ class AssociationTask(Episodes):
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals = self.terms.totals[b].tolist()
-        migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
-        return {
-            "score": totals[SCORE],
-            "objective": totals[OBJECTIVE],
-            "utility": totals[UTILITY],
-            "energy": migration + synchronisation + computation,
-            "energy_migration": migration,
-            "energy_synchronisation": synchronisation,
-            "energy_computation": computation,
-            "latency": totals[LATENCY],
-            "cost": totals[EXCESS],
-            "violations": int(totals[VIOLATIONS]),
-            "feasible": totals[VIOLATIONS] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "history": self.terms.history[b].copy(),
-            "action_mask": self.mask[b].copy(),
-        }
+        told = entries_of(self.terms.totals[b].tolist(), int)
+        return told | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        told = entries_of(self.terms.totals.T, whole)
+        return told | {"history": self.terms.history, "action_mask": self.mask}
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        return {"action_mask": self.mask, "server": self.state.server}
+
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, REWARD]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""

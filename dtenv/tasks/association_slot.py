@@ -9,8 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.allocation import BEST, CEILING, COST, FRESH, PAST, Program, allocate, prepare
-from dtenv.compiled import compiled
+from dtenv.allocation import (
+    BEST,
+    CEILING,
+    COST,
+    EMD,
+    FOLLOWER,
+    FRESH,
+    HIGH_UTILITY,
+    LOW_UTILITY,
+    PAST,
+    USER,
+    Program,
+    allocate,
+    prepare,
+)
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import (
     computation_energy,
@@ -104,33 +118,66 @@ class Slot(NamedTuple):
     sync_capacity: np.ndarray  # (S,)
 
 
-@compiled
+@kernel
 def link_energy(c: Constants, slot: Slot, u: int, s: int) -> float:
     """Energy of synchronising user u with server s (14)."""
     distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
     return synchronisation_energy(c.n_syn, slot.samples[u] * c.bits_per_sample, c.rate_bps, distance)
 
 
-@compiled
+@kernel
 def move_distance(slot: Slot, u: int, s: int) -> float:
     """Distance that user u's twin travels to server s, metres."""
     p = slot.previous_server[u]
     return manhattan(slot.server_xy[p, 0], slot.server_xy[p, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
 
 
-@compiled
+@kernel
 def fresh_load(c: Constants, slot: Slot, u: int, s: int) -> float:
     """Computation energy of user u's new data alone on server s (15)."""
     return computation_energy(c.n_cmp, slot.cycles_per_bit[s], slot.samples[u] * c.bits_per_sample, c.epochs)
 
 
-@compiled
+@kernel
 def unit_load_of(c: Constants, slot: Slot, s: int) -> float:
     """Computation energy of one sample on server s (15)."""
     return computation_energy(c.n_cmp, slot.cycles_per_bit[s], c.bits_per_sample, c.epochs)
 
 
-@compiled
+@kernel
+def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
+    """Write the users u with server[u] == s, in order, into users[USER]; returns how many."""
+    n = 0
+    for u in range(len(server)):  # without a branch, which would be a guess a user
+        users[USER, n] = u
+        n += server[u] == s
+    return n
+
+
+@kernel
+def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
+    """Link every server's users in order: first (S,) is its first, users[FOLLOWER] who comes next, -1 for nobody."""
+    for s in range(len(first)):
+        first[s] = -1
+    for u in range(len(server) - 1, -1, -1):
+        s = server[u]
+        if 0 <= s < len(first):
+            users[FOLLOWER, u] = first[s]
+            first[s] = u
+
+
+@kernel
+def list_chain(first: int, users: np.ndarray) -> int:
+    """Write the users of a chain, in order, into users[USER]; returns how many."""
+    n, u = 0, first
+    while u >= 0:
+        users[USER, n] = u
+        u = int(users[FOLLOWER, u])
+        n += 1
+    return n
+
+
+@kernel
 def enlist(
     c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
 ) -> tuple[float, float, float]:
@@ -145,7 +192,11 @@ def enlist(
         moved_bits += slot.samples[u] * c.bits_per_sample
     users[FRESH, n] = slot.samples[u]
     users[PAST, n] = slot.previous_samples[u]
-    users[CEILING, n] = utility_ceiling(slot.emd[u], c.alpha4, c.alpha5, c.alpha6)
+    users[EMD, n] = emd = slot.emd[u]
+    if n > 0 and emd == users[EMD, n - 1]:
+        users[CEILING, n] = users[CEILING, n - 1]
+    else:
+        users[CEILING, n] = utility_ceiling(emd, c.alpha4, c.alpha5, c.alpha6)
     users[COST, n] = migration_energy(c.n_mig, distance, c.bits_per_sample) + unit_load
     return migration_energy(c.n_mig, distance, moved_bits), link_energy(c, slot, u, s), fresh_load(c, slot, u, s)
 
@@ -170,7 +221,7 @@ def program_of(
     )
 
 
-@compiled
+@kernel
 def serve(
     c: Constants,
     slot: Slot,
@@ -196,44 +247,59 @@ def serve(
     Returns:
         Energy of migration (13), synchronisation (14) and computation (15), and the allocation's proven gap.
     """
-    num_users, num_servers = len(server), len(slot.compute_capacity)
+    n = list_users(server, s, users)
+    return host(c, slot, s, n, users, slopes, history, utility)
+
+
+@inlined
+def host(
+    c: Constants,
+    slot: Slot,
+    s: int,
+    n: int,
+    users: np.ndarray,
+    slopes: np.ndarray,
+    history: np.ndarray,
+    utility: np.ndarray,
+) -> tuple[float, float, float, float]:
+    """`serve` the first n users in users[USER]."""
+    given = c.mode == GIVEN
+    alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
-    n = 0
-    migration = synchronisation = load = 0.0
-    for u in range(num_users):
-        if server[u] != s:
-            continue
-        moving, sending, training = enlist(c, slot, u, s, unit_load, users, n)
+    migration = synchronisation = load = gap = 0.0
+    for i in range(n):
+        moving, sending, training = enlist(c, slot, int(users[USER, i]), s, unit_load, users, i)
         migration += moving
         synchronisation += sending
         load += training
-        n += 1
-    gap = 0.0
-    if c.mode != GIVEN:
+    if n > 0 and not given:
+        num_users, num_servers = len(history), len(slot.compute_capacity)
         energy = migration + synchronisation + load
         program = program_of(c, num_users, num_servers, energy, load, unit_load, slot.compute_capacity[s])
         prepare(users, n, program)
         value, bound = allocate(users, slopes, n, program, 0.5 * c.certificate / num_servers)
         gap = value - bound
-    n = 0
-    for u in range(num_users):
-        if server[u] != s:
-            continue
-        past = users[PAST, n]
-        if c.mode == GIVEN:
+    for i in range(n):
+        u = int(users[USER, i])
+        past = users[PAST, i]
+        if given:
             taken = history[u] * past
         else:
-            taken = users[BEST, n]
+            taken = users[BEST, i]
             history[u] = taken / past if past > 0.0 else 0.0
-        v = users[CEILING, n]
-        utility[u] = data_utility(data_power(users[FRESH, n] + taken, v, c.alpha3), v, c.alpha1, c.alpha2)
-        migration += (users[COST, n] - unit_load) * taken
+        if not given and taken == 0.0:
+            utility[u] = users[LOW_UTILITY, i]
+        elif not given and taken == past:
+            utility[u] = users[HIGH_UTILITY, i]
+        else:
+            v = users[CEILING, i]
+            utility[u] = data_utility(data_power(users[FRESH, i] + taken, v, alpha3), v, alpha1, alpha2)
+        migration += (users[COST, i] - unit_load) * taken
         load += unit_load * taken
-        n += 1
     return migration, synchronisation, load, gap
 
 
-@compiled
+@kernel
 def server_score(
     c: Constants,
     slot: Slot,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv import allocation
-from dtenv.compiled import compiled
+from dtenv.compiled import kernel
 from dtenv.physics.barrier import (
     floored_barrier,
     is_violated,
@@ -19,7 +19,7 @@ from dtenv.physics.barrier import (
     violation_penalty,
 )
 from dtenv.physics.energy import normalised_energy
-from dtenv.tasks.association_slot import OPTIMAL_BARRIER, Constants, Slot, serve
+from dtenv.tasks.association_slot import OPTIMAL_BARRIER, Constants, Slot, chain_users, host, list_chain
 
 
 class Terms(NamedTuple):
@@ -71,44 +71,58 @@ def new_work(batch: int, num_users: int) -> Work:
     return Work(np.tile(users, (batch, 1, 1)), np.tile(slopes, (batch, 1, 1)))
 
 
-@compiled
+@kernel
 def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray, terms: Terms, b: int):
     """Terms of one slot under κ = server (U,), into row b of `terms`; γ is read from it where c.mode is GIVEN."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
     history, utility, totals = terms.history[b], terms.utility[b], terms.totals[b]
-    spent = penalty = barrier = program_barrier = gap = 0.0
-    totals[:] = 0.0
+    f0, curve, reward, barrier_program = c.f0, c.barrier_curve, c.reward, c.mode == OPTIMAL_BARRIER
+    moved = sent = computed = spent = penalty = barrier = program_barrier = gap = violations = excess = 0.0
+    chain_users(server, terms.energy[b, :, 0], users)  # which is written anew below
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
-        migration, synchronisation, load, server_gap = serve(c, slot, server, s, users, slopes, history, utility)
+        n = list_chain(int(terms.energy[b, s, 0]), users)
+        migration, synchronisation, load, server_gap = host(c, slot, s, n, users, slopes, history, utility)
         terms.energy[b, s, 0] = migration
         terms.energy[b, s, 1] = synchronisation
         terms.energy[b, s, 2] = load
-        totals[MIGRATION] += migration
-        totals[SYNCHRONISATION] += synchronisation
-        totals[COMPUTATION] += load
-        spent += normalised_energy(migration + synchronisation + load, c.f0)
-        gap += server_gap
-        penalty += violation_penalty(load, q) + violation_penalty(synchronisation, p)
-        if is_violated(load, q):
-            totals[VIOLATIONS] += 1.0
-            totals[EXCESS] += load / q - 1.0
-        if is_violated(synchronisation, p):
-            totals[VIOLATIONS] += 1.0
-            totals[EXCESS] += synchronisation / p - 1.0
-        if c.reward == 0:
-            barrier += smooth_barrier(load, q, c.barrier_curve) + smooth_barrier(synchronisation, p, c.barrier_curve)
-        elif c.reward == 1:
-            barrier += floored_barrier(load, q, c.barrier_curve) + floored_barrier(synchronisation, p, c.barrier_curve)
-        if c.mode == OPTIMAL_BARRIER and load < q:
-            program_barrier += literal_barrier(load, q, c.barrier_curve)
+        if n > 0:  # an idle server adds nothing
+            moved += migration
+            sent += synchronisation
+            computed += load
+            spent += normalised_energy(migration + synchronisation + load, f0)
+            gap += server_gap
+            penalty += violation_penalty(load, q) + violation_penalty(synchronisation, p)
+            if is_violated(load, q):
+                violations += 1.0
+                excess += load / q - 1.0
+            if is_violated(synchronisation, p):
+                violations += 1.0
+                excess += synchronisation / p - 1.0
+            if reward == 0:
+                barrier += smooth_barrier(load, q, curve) + smooth_barrier(synchronisation, p, curve)
+        if reward == 1:
+            barrier += floored_barrier(load, q, curve) + floored_barrier(synchronisation, p, curve)
+        if barrier_program and load < q:
+            program_barrier += literal_barrier(load, q, curve)
+    mean_utility = latency = migrations = 0.0
+    bits_per_sample, rate = c.bits_per_sample, c.rate_bps
     for u in range(num_users):
-        totals[UTILITY] += utility[u] / num_users
-        totals[LATENCY] += slot.samples[u] * c.bits_per_sample / c.rate_bps / num_users
-        totals[MIGRATIONS] += 1.0 if server[u] != slot.previous_server[u] else 0.0
-    objective = c.beta1 * totals[UTILITY] - c.beta2 / num_servers * spent
+        mean_utility += utility[u] / num_users
+        latency += slot.samples[u] * bits_per_sample / rate / num_users
+        migrations += 1.0 if server[u] != slot.previous_server[u] else 0.0
+    objective = c.beta1 * mean_utility - c.beta2 / num_servers * spent
+    score = objective - penalty
     totals[OBJECTIVE] = objective
-    totals[SCORE] = objective - penalty
-    totals[REWARD] = totals[SCORE] if c.reward == 3 else objective - barrier
+    totals[SCORE] = score
+    totals[REWARD] = score if reward == 3 else objective - barrier
+    totals[UTILITY] = mean_utility
+    totals[MIGRATION] = moved
+    totals[SYNCHRONISATION] = sent
+    totals[COMPUTATION] = computed
+    totals[LATENCY] = latency
+    totals[EXCESS] = excess
+    totals[VIOLATIONS] = violations
+    totals[MIGRATIONS] = migrations
     totals[CERTIFIED_VALUE] = objective - program_barrier
     totals[CERTIFIED_BOUND] = objective - program_barrier + gap

@@ -18,6 +18,10 @@ class Episodes(ABC):
         batch: episodes side by side (B).
     """
 
+    state: Any
+    """What episodes' pasts leave to their futures; state.slot (B,) is the slot to be decided, 1 … T, or T + 1."""
+    mask: np.ndarray
+
     def __init__(self, scenario: Any, batch: int):
         self.scenario = scenario
         self.rows = np.arange(batch)
@@ -34,3 +38,25 @@ class Episodes(ABC):
     @abstractmethod
     def begin_rows(self, rows: np.ndarray) -> None:
         """Draw the next episode of some rows from their streams, and observe its first slot."""
+
+    @property
+    @abstractmethod
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+
+    def masks(self) -> np.ndarray:
+        """Action masks of all rows; a view."""
+        return self.mask
+
+    @abstractmethod
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+
+    @abstractmethod
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+
+
+def whole(numbers: np.ndarray) -> np.ndarray:
+    """Counts as whole numbers."""
+    return numbers.astype(np.int64)

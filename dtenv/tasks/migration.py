@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from dtenv.compiled import as_record
 from dtenv.forecast import Forecaster
 from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.episodes import Episodes
+from dtenv.tasks.episodes import Episodes, whole
 from dtenv.tasks.migration_background import Looks
 from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_slot import Constants, Slot, migration_price
@@ -75,6 +76,28 @@ LINKS = (
     ),
     ("price", "price of moving the twin there, over that of the largest twin across the diagonal"),
 )
+
+
+def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    return {
+        "score": totals[SCORE],
+        "objective": totals[UTILITY] - totals[PRICE],
+        "utility": totals[UTILITY],
+        "migration_price": totals[PRICE],
+        "energy": totals[ENERGY],
+        "latency": totals[UPDATE],
+        "latency_wireless": totals[WIRELESS],
+        "latency_wired": totals[WIRED],
+        "latency_compute": totals[COMPUTE],
+        "downtime": totals[DOWNTIME],
+        "cost": totals[LATE],
+        "violations": count(totals[LATE] * num_users + 0.5),
+        "feasible": totals[LATE] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+        "refused": count(totals[REFUSED]),
+        "handovers": count(totals[HANDOVERS]),
+    }
 
 
 class MigrationTask(Episodes):
@@ -198,34 +221,32 @@ class MigrationTask(Episodes):
         """One slot of all rows, or of some, for stations (B, n) of the agent's users."""
         advance(self._arrays, self.rows if rows is None else rows, action)
 
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, REWARD]
+
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
         return float(self.terms.totals[b, REWARD])
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals = self.terms.totals[b].tolist()
-        mask = self.mask[b] if self.joint else self.mask[b, 0]
-        return {
-            "score": totals[SCORE],
-            "objective": totals[UTILITY] - totals[PRICE],
-            "utility": totals[UTILITY],
-            "migration_price": totals[PRICE],
-            "energy": totals[ENERGY],
-            "latency": totals[UPDATE],
-            "latency_wireless": totals[WIRELESS],
-            "latency_wired": totals[WIRED],
-            "latency_compute": totals[COMPUTE],
-            "downtime": totals[DOWNTIME],
-            "cost": totals[LATE],
-            "violations": round(totals[LATE] * self.mask.shape[1]),
-            "feasible": totals[LATE] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "refused": int(totals[REFUSED]),
-            "handovers": int(totals[HANDOVERS]),
-            "server": self.server(b),
-            "action_mask": mask.copy(),
-        }
+        told = entries_of(self.terms.totals[b].tolist(), self.mask.shape[1], int)
+        return told | {"server": self.server(b), "action_mask": self.masks()[b].copy()}
+
+    def masks(self) -> np.ndarray:
+        """Action masks of all rows, (B, M) or with control="joint" (B, N, M); a view."""
+        return self.mask if self.joint else self.mask[:, 0]
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        return entries_of(self.terms.totals.T, self.mask.shape[1], whole) | self.begun()
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        server = self.state.server if self.joint else self.state.server[:, 0]
+        return {"server": server, "action_mask": self.masks()}
 
     def server(self, b: int = 0) -> Any:
         """The stations of the agent's users' twins: (N,), or one whole number for a focal user."""

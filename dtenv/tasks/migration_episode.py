@@ -75,7 +75,8 @@ def unfold(
         if t == 0:
             associate_first(c, course, b, loads)
             if len(path) > 0:
-                path[0] = course.first[b]
+                for u in range(path.shape[1]):
+                    path[0, u] = course.first[b, u]
                 add_loads(c, path[0, 1:], course.weight[b, 1:], loads)
                 looks.stale[b] = True
         elif len(path) > 0:

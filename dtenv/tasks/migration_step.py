@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -150,8 +151,8 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, batch.looks, b, state.loads[b])
         kind, area_m = batch.constants[0].forecaster, batch.scale[0].area_m
         foresee(kind, area_m, tape, batch.expected[b], course.forecast[b], b)
-        state.server[b] = course.first[b]
-        state.previous[b] = course.first[b]
+        for u in range(course.first.shape[1]):
+            state.server[b, u] = state.previous[b, u] = course.first[b, u]
         enter(batch, b, 1)
 
 
@@ -274,7 +275,7 @@ def observe(batch: Batch, b: int) -> None:
     c, scale, mask, row = batch.constants[0], batch.scale[0], batch.mask, batch.obs[b]
     t, loads, wired_m = state.slot[b], state.loads[b], course.wired_m[b]
     shown, num_stations = mask.shape[1], mask.shape[2]
-    diagonal = np.sqrt(2.0) * scale.area_m
+    diagonal = math.sqrt(2.0) * scale.area_m
     i = 0
     for u in range(shown):
         x, y = tape.user_xy[b, t, u, 0], tape.user_xy[b, t, u, 1]
@@ -306,7 +307,7 @@ def observe(batch: Batch, b: int) -> None:
             row[i + 3] = 1.0 if room else 0.0
             row[i + 4] = wired_m[access, k] / diagonal
             row[i + 5] = min(0.5 * latency / deadline, 1.0)
-            row[i + 6] = np.exp(-latency / utility_time(c.utility_time_s, deadline))
+            row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
             row[i + 7] = 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
             i += 8
     for u in range(shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
-from dtenv.tasks.episodes import Episodes
+from dtenv.tasks.episodes import Episodes, whole
 from dtenv.tasks.placement_slot import (
     COMPUTE,
     COST,
@@ -86,6 +87,30 @@ OWN_USERS = (
 )
 
 
+def entries_of(totals: Any, mean: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told of a slot's totals and users' means: of one row, or of a batch with the rows on the last axis."""
+    return {
+        "score": totals[SCORE],
+        "objective": totals[OBJECTIVE],
+        "utility": totals[UTILITY],
+        "energy": totals[ENERGY],
+        "latency": totals[SYSTEM_LATENCY],
+        "latency_wireless": mean[WIRELESS],
+        "latency_wired": mean[WIRED],
+        "latency_compute": mean[COMPUTE],
+        "latency_initial": mean[INITIAL],
+        "latency_update": mean[UPDATE],
+        "latency_reward": -totals[LATENCY],
+        "placement_cost": totals[COST],
+        "system_cost": -totals[OBJECTIVE],
+        "cost": totals[VIOLATIONS] / num_users,
+        "violations": count(totals[VIOLATIONS]),
+        "feasible": totals[VIOLATIONS] == 0.0,
+        "migrations": count(totals[MIGRATIONS]),
+        "hosts": count(totals[HOSTS]),
+    }
+
+
 class PlacementTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
@@ -126,6 +151,7 @@ class PlacementTask(Episodes):
             np.zeros((batch, users, stations)),
         )
         self.terms = new_terms(batch, users, stations)
+        self._users = users
         self.fixed = Fixed(
             np.full(users, float(scenario.radio.transmit_power_w)),
             np.full(users, float(scenario.twins.cycles_per_bit)),
@@ -186,10 +212,16 @@ class PlacementTask(Episodes):
 
     def station_observations(self, b: int = 0) -> np.ndarray:
         """Row b's observations (M, …) of all stations; a view, or with observe="shared" a copy."""
+        return self.all_station_observations(slice(b, b + 1))[0]
+
+    def all_station_observations(self, rows: slice = slice(None)) -> np.ndarray:
+        """Observations (B, M, …) of all rows' stations, or of some; a view, or with observe="shared" a copy."""
         if self.scenario.episode.observe == "local":
-            return self.station_obs[b]
-        stations = len(self.fixed.capacity)
-        return np.hstack([np.eye(stations, dtype=np.float32), np.tile(self.obs[b], (stations, 1))])
+            return self.station_obs[rows]
+        seen, stations = self.obs[rows], len(self.fixed.capacity)
+        shape = (len(seen), stations)
+        which = np.broadcast_to(np.eye(stations, dtype=np.float32), (*shape, stations))
+        return np.concatenate([which, np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))], axis=2)
 
     def begin_rows(self, rows: np.ndarray) -> None:
         """Draw the next episode of some rows from their streams, and observe its first slot."""
@@ -218,37 +250,37 @@ class PlacementTask(Episodes):
         """Row b's reward of the last slot for every station, (M,)."""
         return self.terms.stations[b, REWARD]
 
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, SCORE]
+
+    @property
+    def rewards_of_stations(self) -> np.ndarray:
+        """Stations' rewards (B, M) of the last slot; a view."""
+        return self.terms.stations[:, REWARD]
+
     def reward(self, b: int = 0) -> float:
         """Row b's score of the last slot."""
         return float(self.terms.totals[b, SCORE])
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
-        totals, users = self.terms.totals[b].tolist(), self.terms.users[b]
-        mean = users.mean(axis=1).tolist()
-        return {
-            "score": totals[SCORE],
-            "objective": totals[OBJECTIVE],
-            "utility": totals[UTILITY],
-            "energy": totals[ENERGY],
-            "latency": totals[SYSTEM_LATENCY],
-            "latency_wireless": mean[WIRELESS],
-            "latency_wired": mean[WIRED],
-            "latency_compute": mean[COMPUTE],
-            "latency_initial": mean[INITIAL],
-            "latency_update": mean[UPDATE],
-            "latency_reward": -totals[LATENCY],
-            "placement_cost": totals[COST],
-            "system_cost": -totals[OBJECTIVE],
-            "cost": totals[VIOLATIONS] / users.shape[1],
-            "violations": int(totals[VIOLATIONS]),
-            "feasible": totals[VIOLATIONS] == 0.0,
-            "migrations": int(totals[MIGRATIONS]),
-            "hosts": int(totals[HOSTS]),
+        told = entries_of(self.terms.totals[b].tolist(), self.terms.users[b].mean(axis=1).tolist(), self._users, int)
+        return told | {
             "host": self.state.host[b].copy(),
             "server": self.state.server[b].copy(),
             "action_mask": self.mask[b].copy(),
         }
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        told = entries_of(self.terms.totals.T, self.terms.users.mean(axis=2).T, self._users, whole)
+        return told | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        return {"action_mask": self.mask, "host": self.state.host, "server": self.state.server}
 
     def decode(self, obs: np.ndarray) -> Slot:
         """The slots that flat network observations (B, size) show, each field with a leading B.

@@ -14,7 +14,7 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.physics.latency import square_root_weight, wired_latency
-from dtenv.tasks.placement_slot import Constants, Slot, effective_bits
+from dtenv.tasks.placement_slot import Constants, Slot, effective_bits, update_weight, weighted_bits
 from dtenv.tasks.uplink import DIRECT
 
 HOSTING_BID = 0.5
@@ -43,6 +43,17 @@ def choose_hosts(host_bid: np.ndarray, capacity: np.ndarray, num_users: int, hos
 
 
 @compiled
+def worst_user(bid: np.ndarray, server: np.ndarray, k: int, proposed: int) -> int:
+    """Of station k's users among the first `proposed`, the one with the least bid (N,), the last of equals."""
+    worst, least = -1, math.inf
+    for v in range(proposed):
+        offer = bid[v]
+        if (server[v] == k) & (offer <= least):  # `&`: one seldom branch in place of two, the first a guess
+            worst, least = v, offer
+    return worst
+
+
+@compiled
 def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.ndarray, held: np.ndarray) -> None:
     """Associate users by bids (M, N) with hosts that have room, into server (N,); hosts hold all users.
 
@@ -51,32 +62,36 @@ def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.nd
         host: (M,) booleans.
         capacity: (M,).
         server: written.
-        held: twins of every station (M,), written.
+        held: twins of every station (M,), written. On the way it is -1 where no twin may go, and where a station is
+            full its capacity plus the number of its worst user, whom the next one has to beat.
     """
     num_stations, num_users = bid.shape
-    held[:] = 0
-    server[:] = -1
+    for k in range(num_stations):
+        held[k] = 0 if host[k] and capacity[k] > 0 else -1
+    for u in range(num_users):
+        server[u] = -1
     for first in range(num_users):
-        u, floor, last = first, math.inf, -1  # a user proposes down its list, from the pair it was last refused at
+        u = first
         while u >= 0:
-            k = -1
+            k, most = -1, -math.inf
             for s in range(num_stations):
-                below = bid[s, u] < floor or (bid[s, u] == floor and s > last)
-                if host[s] and capacity[s] > 0 and below and (k < 0 or bid[s, u] > bid[k, u]):
-                    k = s
+                if held[s] < 0:
+                    continue
+                offer, v = bid[s, u], held[s] - capacity[s]
+                if offer > most and (v < 0 or offer > bid[s, v] or (offer == bid[s, v] and u < v)):
+                    k, most = s, offer
             if k < 0:  # cannot happen while hosts hold all users
                 break
             server[u] = k
-            held[k] += 1
-            if held[k] <= capacity[k]:
-                break
-            worst = u
-            for v in range(num_users):
-                if server[v] == k and (bid[k, v] < bid[k, worst] or (bid[k, v] == bid[k, worst] and v > worst)):
-                    worst = v
-            held[k] -= 1
-            server[worst] = -1
-            u, floor, last = worst, bid[k, worst], k
+            u = held[k] - capacity[k]  # the user put out, who proposes next
+            if u < 0:
+                held[k] += 1
+            else:
+                server[u] = -1
+            if held[k] >= capacity[k]:
+                held[k] = capacity[k] + worst_user(bid[k], server, k, first + 1)
+    for k in range(num_stations):
+        held[k] = min(max(held[k], 0), capacity[k])
 
 
 @compiled
@@ -86,14 +101,14 @@ def computing_size(c: Constants, slot: Slot, u: int) -> float:
 
 
 @compiled
-def price_level(c: Constants, slot: Slot) -> float:
+def price_level(size: np.ndarray, compute_hz: np.ndarray) -> float:
     """2 Σ_i s_i / Σ_k F_k: the marginal computing latency of a unit of s if all stations shared the load."""
-    size = cycles = 0.0
-    for u in range(len(slot.data_bits)):
-        size += computing_size(c, slot, u)
-    for k in range(len(slot.compute_hz)):
-        cycles += slot.compute_hz[k]
-    return 2.0 * size / cycles
+    total = cycles = 0.0
+    for u in range(len(size)):
+        total += size[u]
+    for k in range(len(compute_hz)):
+        cycles += compute_hz[k]
+    return 2.0 * total / cycles
 
 
 @compiled
@@ -102,13 +117,18 @@ def bids_of_prices(c: Constants, slot: Slot, price: np.ndarray, bid: np.ndarray)
 
     λ_k = price_level · PRICE_SPAN^(2 price - 1); user i's pair with k is worth -(φ D'_i d(j, k) + λ_k s_i).
     """
-    level = price_level(c, slot)
-    for u in range(len(slot.data_bits)):
-        bits, size = effective_bits(c, slot, u), computing_size(c, slot, u)
-        for k in range(len(price)):
-            distance = 0.0 if c.access == DIRECT else slot.wired_m[slot.access[u], k]
-            wired = wired_latency(c.wired_s_per_bit_m, bits, distance)
-            bid[k, u] = -wired - level * PRICE_SPAN ** (2.0 * price[k] - 1.0) * size
+    num_stations, num_users = bid.shape
+    direct, seconds, weight = c.access == DIRECT, c.wired_s_per_bit_m, update_weight(c)
+    size = bid[num_stations - 1]  # until that station's turn, which reads each before it writes it
+    for u in range(num_users):
+        size[u] = computing_size(c, slot, u)
+    level = price_level(size, slot.compute_hz)
+    for k in range(num_stations):
+        row, unit = bid[k], level * PRICE_SPAN ** (2.0 * price[k] - 1.0)
+        for u in range(num_users):
+            distance = 0.0 if direct else slot.wired_m[slot.access[u], k]
+            bits = weighted_bits(slot.data_bits[u], slot.update_bits[u], weight)
+            row[u] = -wired_latency(seconds, bits, distance) - unit * size[u]
 
 
 @compiled

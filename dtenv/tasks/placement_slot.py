@@ -164,9 +164,21 @@ def new_terms(batch: int, num_users: int, num_stations: int) -> Terms:
 
 
 @compiled
+def update_weight(c: Constants) -> float:
+    """η/Δt, what a bit of an update counts beside one of the twin's data in (13)."""
+    return c.eta_s / c.sync_interval_s
+
+
+@compiled
+def weighted_bits(data_bits: float, update_bits: float, weight: float) -> float:
+    """D' = D + η/Δt ΔD, the data that (13) weighs latency by, from `update_weight`."""
+    return data_bits + weight * update_bits
+
+
+@compiled
 def effective_bits(c: Constants, slot: Slot, u: int) -> float:
-    """D'_i = D_i + η/Δt ΔD_i, the data that (13) weighs latency by."""
-    return slot.data_bits[u] + c.eta_s / c.sync_interval_s * slot.update_bits[u]
+    """D'_i of a user."""
+    return weighted_bits(slot.data_bits[u], slot.update_bits[u], update_weight(c))
 
 
 @compiled
@@ -192,47 +204,66 @@ def add_loads(c: Constants, slot: Slot, server: np.ndarray, stations: np.ndarray
 
 
 @compiled
-def twin_latency(
-    c: Constants, slot: Slot, u: int, k: int, weight: float, transmitting: float, users: np.ndarray
-) -> float:
-    """Latencies (3)-(13) of user u's twin on station k, into column u of users (USER_TERMS, N).
-
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        u: the user.
-        k: the station.
-        weight: sum of the computing weights on it, the user's included.
-        transmitting: users that share the access station, the user included.
-        users: rows ACCESS to TOTAL are written.
-
-    Returns:
-        T_ini + η T_syn, seconds.
-    """
-    j = k if c.access == DIRECT else slot.access[u]
-    data, update, distance = slot.data_bits[u], slot.update_bits[u], slot.wired_m[j, k]
-    rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
-    share = compute_share(slot.compute_hz[k], computing_weight(c, slot, u), weight)
-    users[ACCESS, u] = j
-    users[RATE, u] = rate
-    users[SHARE, u] = share
-    users[WIRELESS, u] = wireless_latency(data, rate)
-    users[WIRED, u] = wired_latency(c.wired_s_per_bit_m, data, distance)
-    users[COMPUTE, u] = compute_latency(slot.cycles_per_bit[u], data, share)
-    users[INITIAL, u] = users[WIRELESS, u] + c.wired_times * users[WIRED, u] + users[COMPUTE, u]
-    users[UPDATE, u] = (
-        wireless_latency(update, rate)
-        + wired_latency(c.wired_s_per_bit_m, update, distance)
-        + compute_latency(slot.cycles_per_bit[u], update, share)
-    )
-    users[TOTAL, u] = total_latency(users[INITIAL, u], users[UPDATE, u], c.eta_s, c.sync_interval_s)
-    return users[TOTAL, u]
-
-
-@compiled
 def host_score(c: Constants, hosts: bool, twins: float) -> float:
     """What hosting takes from the score of a station (25)."""
     return -c.beta * c.host_cost * (twins if c.twins_as_hosts else 1.0 if hosts else 0.0)
+
+
+@compiled
+def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, users: np.ndarray) -> None:
+    """User u's access station and rate (3) with its twin on station k, into column u of users (USER_TERMS, N)."""
+    j = k if c.access == DIRECT else slot.access[u]
+    users[ACCESS, u] = j
+    users[RATE, u] = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
+
+
+@compiled
+def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: np.ndarray) -> None:
+    """Latencies (4)-(13) of user u's twin on station k after `put_rate`, into rows SHARE to TOTAL of column u."""
+    j = k if c.access == DIRECT else slot.access[u]
+    data, update, cycles_per_bit, rate = slot.data_bits[u], slot.update_bits[u], slot.cycles_per_bit[u], users[RATE, u]
+    distance, seconds = slot.wired_m[j, k], c.wired_s_per_bit_m
+    share = compute_share(slot.compute_hz[k], computing_weight(c, slot, u), weight)
+    wireless, wired = wireless_latency(data, rate), wired_latency(seconds, data, distance)
+    compute = compute_latency(cycles_per_bit, data, share)
+    initial = wireless + c.wired_times * wired + compute
+    latest = (
+        wireless_latency(update, rate)
+        + wired_latency(seconds, update, distance)
+        + compute_latency(cycles_per_bit, update, share)
+    )
+    total = total_latency(initial, latest, c.eta_s, c.sync_interval_s)
+    # Written at the end, as the compiler takes every write for one that may change what it has read.
+    users[SHARE, u] = share
+    users[WIRELESS, u] = wireless
+    users[WIRED, u] = wired
+    users[COMPUTE, u] = compute
+    users[INITIAL, u] = initial
+    users[UPDATE, u] = latest
+    users[TOTAL, u] = total
+
+
+@compiled
+def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
+    """What user u's twin takes from the score of its station k, after `put_latency`; the other terms into column u."""
+    num_users, num_stations = slot.gain_db.shape
+    power, deadline, initial, latency = slot.transmit_power_w[u], slot.deadline_s[u], users[INITIAL, u], users[TOTAL, u]
+    moved = 1.0 if k != slot.previous_server[u] else 0.0
+    if c.initial_on_change and moved == 0.0:
+        latency -= initial
+    charged = latency / num_stations if c.latency_over_stations else latency
+    energy = transmission_energy(power, users[WIRELESS, u])
+    time = utility_time(c.utility_time_s, deadline)
+    utility = interaction_utility(c.utility_beta, initial, deadline, energy, time, c.utility_energy_j)
+    late = 1.0 if is_violated(initial, deadline) else 0.0
+    users[CHARGED, u] = charged
+    users[ENERGY_INITIAL, u] = energy
+    users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
+    users[UTILITY_OF_USER, u] = utility
+    users[LATE, u] = late
+    users[MOVED, u] = moved
+    cost = energy * (num_users if c.energy_sum else 1.0)
+    return -(c.alpha * charged + c.beta * cost + c.move_cost * moved + c.deadline_penalty * late) / num_users
 
 
 @compiled
@@ -241,36 +272,18 @@ def twin_score(
 ) -> float:
     """What user u's twin takes from the score of the station k that hosts it; all its terms into column u of users.
 
-    Arguments as for `twin_latency`.
+    Args:
+        c: the scenario's constants.
+        slot: what is known of the slot.
+        u: the user.
+        k: the station.
+        weight: sum of the computing weights on it, the user's included.
+        transmitting: users that share the access station, the user included.
+        users: (USER_TERMS, N).
     """
-    num_users, num_stations = slot.gain_db.shape
-    power, deadline, moved = slot.transmit_power_w[u], slot.deadline_s[u], k != slot.previous_server[u]
-    latency = twin_latency(c, slot, u, k, weight, transmitting, users)
-    if c.initial_on_change and not moved:
-        latency -= users[INITIAL, u]
-    users[CHARGED, u] = latency / num_stations if c.latency_over_stations else latency
-    users[ENERGY_INITIAL, u] = transmission_energy(power, users[WIRELESS, u])
-    users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
-    users[UTILITY_OF_USER, u] = interaction_utility(
-        c.utility_beta,
-        users[INITIAL, u],
-        deadline,
-        users[ENERGY_INITIAL, u],
-        utility_time(c.utility_time_s, deadline),
-        c.utility_energy_j,
-    )
-    users[LATE, u] = 1.0 if is_violated(users[INITIAL, u], deadline) else 0.0
-    users[MOVED, u] = 1.0 if moved else 0.0
-    energy = users[ENERGY_INITIAL, u] * (num_users if c.energy_sum else 1.0)
-    return (
-        -(
-            c.alpha * users[CHARGED, u]
-            + c.beta * energy
-            + c.move_cost * users[MOVED, u]
-            + c.deadline_penalty * users[LATE, u]
-        )
-        / num_users
-    )
+    put_rate(c, slot, u, k, transmitting, users)
+    put_latency(c, slot, u, k, weight, users)
+    return put_worth(c, slot, u, k, users)
 
 
 @compiled
@@ -287,10 +300,15 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
         stations[REWARD, k] = host_score(c, host[k], stations[TWINS, k])
         totals[HOSTS] += 1.0 if host[k] else 0.0
         totals[COST] += c.host_cost * (stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0)
+    # `twin_score` in three passes: each is small enough for the compiler to put in place, where a call would pass
+    # all arrays of the slot for every user.
     for u in range(num_users):
-        k = server[u]
-        j = k if c.access == DIRECT else slot.access[u]
-        stations[REWARD, k] += twin_score(c, slot, u, k, stations[WEIGHT, k], stations[TRANSMITTING, j], users)
+        j = server[u] if c.access == DIRECT else slot.access[u]
+        put_rate(c, slot, u, server[u], stations[TRANSMITTING, j], users)
+    for u in range(num_users):
+        put_latency(c, slot, u, server[u], stations[WEIGHT, server[u]], users)
+    for u in range(num_users):
+        stations[REWARD, server[u]] += put_worth(c, slot, u, server[u], users)
         totals[SYSTEM_LATENCY] += users[TOTAL, u] / num_users
         totals[LATENCY] += users[CHARGED, u] / num_users
         totals[COST] += users[ENERGY_INITIAL, u] * (1.0 if c.energy_sum else 1.0 / num_users)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -158,7 +159,8 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         state.host[b] = True
         bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], batch.bid[b])
         match(batch.bid[b], state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
-        state.previous[b] = state.server[b]
+        for u in range(state.server.shape[1]):
+            state.previous[b, u] = state.server[b, u]
         state.slot[b] = 1
         tune(batch, b)
         observe(batch, b)
@@ -208,64 +210,79 @@ def advance(
 @compiled
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observations and action mask of the slot to be decided."""
-    c, scale, mask = batch.constants[0], batch.scale[0], batch.mask
+    c, scale, mask = batch.constants[0], batch.scale[0], batch.mask[b]
     slot, t, own = slot_at(batch, b), batch.state.slot[b], batch.station_obs[b]
     user_xy, station_xy, row = batch.tape.user_xy[b, t], batch.tape.station_xy[b], batch.network_obs[b]
     num_users, num_stations = slot.gain_db.shape
-    loads = batch.state.loads[b]
+    loads, share, wireless_s = batch.state.loads[b], batch.host_bid[b], batch.bid[b]
     add_loads(c, slot, slot.previous_server, loads)
-    diagonal = np.sqrt(2.0) * scale.area_m
-    i = 6 * num_users
+    # Locals, as writing to observations could change the records for all that the compiler knows.
+    direct, sliced = c.access == DIRECT, c.compute_sharing == SLICE
+    wired_times, wired_s_per_bit_m = c.wired_times, c.wired_s_per_bit_m
+    area_m, most_compute_hz = scale.area_m, scale.compute_hz
+    most_data, most_update, latest_s = scale.data_bits, scale.update_bits, scale.deadline_s
+    least_gain_db, most_gain_db = scale.least_gain_db, scale.most_gain_db
+    diagonal = math.sqrt(2.0) * area_m
+    for k in range(num_stations if direct else 1):  # to every station, or to the access station alone
+        for u in range(num_users):
+            j = k if direct else slot.access[u]
+            transmitting = 1.0 if direct else loads[TRANSMITTING, j]
+            rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
+            wireless_s[k, u] = wireless_latency(slot.data_bits[u], rate)
+    stations, links = row[6 * num_users :], row[6 * (num_users + num_stations) :]
     for k in range(num_stations):
-        row[i] = 2.0 * station_xy[k, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * station_xy[k, 1] / scale.area_m - 1.0
-        row[i + 2] = slot.compute_hz[k] / scale.compute_hz
-        row[i + 3] = min(slot.capacity[k] / num_users, 1.0)
-        row[i + 4] = loads[TWINS, k] / num_users
-        row[i + 5] = loads[TRANSMITTING, k] / num_users
-        i += 6
+        stations[6 * k] = 2.0 * station_xy[k, 0] / area_m - 1.0
+        stations[6 * k + 1] = 2.0 * station_xy[k, 1] / area_m - 1.0
+        stations[6 * k + 2] = slot.compute_hz[k] / most_compute_hz
+        stations[6 * k + 3] = min(slot.capacity[k] / num_users, 1.0)
+        stations[6 * k + 4] = loads[TWINS, k] / num_users
+        stations[6 * k + 5] = loads[TRANSMITTING, k] / num_users
+        share[k] = compute_share(slot.compute_hz[k], 1.0, float(slot.capacity[k]) if sliced else 1.0)
+    i = 0
+    for u in range(num_users):
+        j, host = slot.access[u], slot.previous_server[u]
+        data_bits, deadline_s, cycles_per_bit = slot.data_bits[u], slot.deadline_s[u], slot.cycles_per_bit[u]
+        gain_db, wired_m, allowed = slot.gain_db[u], slot.wired_m[j], mask[u]
+        wireless = wireless_s[j if direct else 0, u]
+        user = row[6 * u : 6 * u + 6]
+        user[0] = 2.0 * user_xy[u, 0] / area_m - 1.0
+        user[1] = 2.0 * user_xy[u, 1] / area_m - 1.0
+        user[2] = data_bits / most_data
+        user[3] = slot.update_bits[u] / most_update
+        user[4] = deadline_s / latest_s
+        user[5] = max((deadline_s - wireless) / latest_s, -1.0)
+        choice = False
+        for k in range(num_stations):
+            distance = 0.0 if direct else wired_m[k]
+            links[i] = scaled_gain(gain_db[k], least_gain_db, most_gain_db)
+            links[i + 1] = 0.0
+            links[i + 2] = 0.0
+            links[i + 3] = distance / diagonal
+            i += 4
+            alone = (
+                (wireless_s[k, u] if direct else wireless)
+                + wired_times * wired_latency(wired_s_per_bit_m, data_bits, distance)
+                + compute_latency(cycles_per_bit, data_bits, share[k])
+            )
+            allowed[k] = not is_violated(alone, deadline_s)
+            choice |= allowed[k]
+        first = i - 4 * num_stations  # ones after the loop: a choice in it would be guessed wrong twice a user
+        links[first + 4 * j + 1] = 1.0
+        links[first + 4 * host + 2] = 1.0
+        if not choice:  # late wherever it goes: leave the choice open
+            for k in range(num_stations):
+                allowed[k] = True
     for k in range(len(own)):
+        seen, link = own[k, 6 + num_stations :], links[4 * k :]
         for n in range(6):
-            own[k, n] = row[6 * (num_users + k) + n]
+            own[k, n] = stations[6 * k + n]
         for s in range(num_stations):
             own[k, 6 + s] = 1.0 if s == k else 0.0
-    for u in range(num_users):
-        j = slot.access[u]
-        direct = c.access == DIRECT
-        rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], loads[TRANSMITTING, j] if not direct else 1.0)
-        wireless = wireless_latency(slot.data_bits[u], rate)
-        row[6 * u] = 2.0 * user_xy[u, 0] / scale.area_m - 1.0
-        row[6 * u + 1] = 2.0 * user_xy[u, 1] / scale.area_m - 1.0
-        row[6 * u + 2] = slot.data_bits[u] / scale.data_bits
-        row[6 * u + 3] = slot.update_bits[u] / scale.update_bits
-        row[6 * u + 4] = slot.deadline_s[u] / scale.deadline_s
-        row[6 * u + 5] = max((slot.deadline_s[u] - wireless) / scale.deadline_s, -1.0)
-        for k in range(num_stations):
-            wired_m = 0.0 if direct else slot.wired_m[j, k]
-            row[i] = scaled_gain(slot.gain_db[u, k], scale.least_gain_db, scale.most_gain_db)
-            row[i + 1] = 1.0 if k == j else 0.0
-            row[i + 2] = 1.0 if k == slot.previous_server[u] else 0.0
-            row[i + 3] = wired_m / diagonal
-            if len(own) > 0:
-                start = 6 + num_stations + 6 * u
-                own[k, start] = row[6 * u + 2]
-                own[k, start + 1] = row[6 * u + 3]
-                own[k, start + 2] = row[6 * u + 5]
-                own[k, start + 3] = row[i]
-                own[k, start + 4] = row[i + 2]
-                own[k, start + 5] = row[i + 3]
-            if direct:
-                rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, k], 1.0)
-                wireless = wireless_latency(slot.data_bits[u], rate)
-            share = compute_share(
-                slot.compute_hz[k], 1.0, float(slot.capacity[k]) if c.compute_sharing == SLICE else 1.0
-            )
-            alone = (
-                wireless
-                + c.wired_times * wired_latency(c.wired_s_per_bit_m, slot.data_bits[u], wired_m)
-                + compute_latency(slot.cycles_per_bit[u], slot.data_bits[u], share)
-            )
-            mask[b, u, k] = not is_violated(alone, slot.deadline_s[u])
-            i += 4
-        if not mask[b, u].any():  # late wherever it goes: leave the choice open
-            mask[b, u, :] = True
+        for u in range(num_users):
+            at = 4 * num_stations * u
+            seen[6 * u] = row[6 * u + 2]
+            seen[6 * u + 1] = row[6 * u + 3]
+            seen[6 * u + 2] = row[6 * u + 5]
+            seen[6 * u + 3] = link[at]
+            seen[6 * u + 4] = link[at + 2]
+            seen[6 * u + 5] = link[at + 3]

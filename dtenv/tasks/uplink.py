@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.physics.geometry import euclidean
+from dtenv.physics.geometry import euclidean, squared_distance
 from dtenv.physics.radio import db_to_ratio, path_loss_db, uplink_rate
 from dtenv.scenario.edge import ACCESSES, Network, Radio
 
@@ -73,12 +73,15 @@ def link_gains(
     """Channel gains of one slot into gain_db (N, M), dB; shadowing is a loss."""
     # Locals, as writing to gain_db could change the record for all that the compiler knows.
     nearest, at_km, decade = up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db
+    # Two passes, as a loop that calls the logarithm keeps nothing in registers.
     for u in range(len(user_xy)):
-        x, y = user_xy[u, 0], user_xy[u, 1]
+        x, y, row = user_xy[u, 0], user_xy[u, 1], gain_db[u]
         for s in range(len(station_xy)):
-            distance = euclidean(x, y, station_xy[s, 0], station_xy[s, 1])
-            loss = path_loss_db(distance, nearest, at_km, decade)
-            gain_db[u, s] = -loss - shadowing_db[u, s]
+            row[s] = squared_distance(x, y, station_xy[s, 0], station_xy[s, 1])
+    for u in range(len(user_xy)):
+        row, shadowing = gain_db[u], shadowing_db[u]
+        for s in range(len(row)):
+            row[s] = -path_loss_db(math.sqrt(row[s]), nearest, at_km, decade) - shadowing[s]
 
 
 @compiled

@@ -1,0 +1,150 @@
+"""How the contenders of `benchmarks.speed` play: one environment, a batch of them, or a batch's kernels alone.
+
+A play starts from seed 0, runs whole episodes until its time is up, and counts the env-steps: rows of a batch that
+begin a new episode instead of playing do not count, though the time that drawing it takes does. Actions are drawn
+before the clock starts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from tqdm import tqdm
+
+POOL = 8
+"""Random actions that are drawn before the clock starts and played over and over, in turns."""
+
+
+class Played(NamedTuple):
+    """What a play came to."""
+
+    steps: int  # env-steps
+    seconds: float
+    drawing: float | None = None  # seconds of it that went into new episodes, where they can be told apart
+
+    @property
+    def speed(self) -> float:
+        """Env-steps a second."""
+        return self.steps / self.seconds
+
+
+Play = Callable[[float], Played]
+"""Plays for some seconds or a little longer."""
+
+Choose = Callable[[Mapping[str, Any]], Sequence[Any]]
+"""The actions of an episode, to be played in turns, from what its reset told."""
+
+
+def stays(infos: Mapping[str, Any]) -> Sequence[Any]:
+    """Leaves twins where the reset put them."""
+    return [np.array(infos["server"])]
+
+
+def at_random(space: gym.Space) -> Choose:
+    """Random actions of a space, the same in every episode."""
+    space.seed(0)
+    pool = [space.sample() for _ in range(POOL)]
+    return lambda infos: pool
+
+
+def one(env: Any, choose: Choose, whole: bool = True) -> Play:
+    """Plays an environment; of many agents, all in one step. With `whole` False it stops within an episode."""
+
+    def play(seconds: float) -> Played:
+        _, info = env.reset(seed=0)
+        steps, start = 0, time.perf_counter()
+        while True:
+            given, over, t = choose(info), False, 0
+            while not over:
+                _, _, terminated, truncated, _ = env.step(given[t % len(given)])
+                over = all(truncated.values()) if isinstance(truncated, dict) else terminated or truncated
+                t += 1
+                if not whole and time.perf_counter() - start >= seconds:
+                    return Played(steps + t, time.perf_counter() - start)
+            steps += t
+            _, info = env.reset()
+            if (elapsed := time.perf_counter() - start) >= seconds:
+                return Played(steps, elapsed)
+
+    return play
+
+
+def many(env: Any, num_slots: int, choose: Choose) -> Play:
+    """Plays a batch whose rows begin their next episodes in the step after an episode's last, all in the same one."""
+
+    def play(seconds: float) -> Played:
+        _, infos = env.reset(seed=0)
+        steps, over, start = 0, 0, time.perf_counter()
+        while True:
+            given = choose(infos)
+            for t in range(num_slots + 1):
+                _, _, _, truncated, infos = env.step(given[t % len(given)])
+                steps += env.num_envs - over
+                over = int(np.count_nonzero(truncated))
+            if (elapsed := time.perf_counter() - start) >= seconds:
+                return Played(steps, elapsed)
+
+    return play
+
+
+def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
+    """Plays the kernels of one of our batches, on as many threads: what its interface leaves to gain."""
+    task, num_slots = env.task, env.scenario.episode.num_slots
+    first, *others = np.array_split(task.rows, env.rows.threads)
+    pool = stack.enter_context(ThreadPoolExecutor(max(len(others), 1)))
+
+    def share(work: Callable[..., None]) -> None:
+        pending = [pool.submit(work, rows=rows) for rows in others]
+        work(rows=first)
+        for part in pending:
+            part.result()
+
+    def play(seconds: float) -> Played:
+        env.reset(seed=0)
+        steps, drawing, start = 0, 0.0, time.perf_counter()
+        while True:
+            given = choose(task.begun())
+            for t in range(num_slots):
+                share(partial(task.advance, given[t % len(given)]))
+            over = time.perf_counter()
+            share(task.begin_rows)
+            drawing += time.perf_counter() - over
+            steps += env.num_envs * num_slots
+            if (elapsed := time.perf_counter() - start) >= seconds:
+                return Played(steps, elapsed, drawing)
+
+    return play
+
+
+def as_kernels_take(scenario: Any, actions: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Actions of a batch as its kernels take them: stations (B, n), int64, or stations' numbers (B, M, …), float64."""
+    return [
+        action.astype(np.int64).reshape(len(action), -1)
+        if action.dtype.kind in "iu"
+        else action.astype(np.float64).reshape(len(action), scenario.num_sites, -1)
+        for action in actions
+    ]
+
+
+def in_turns(
+    plays: Mapping[Any, Play], seconds: float, repeats: int, warm_up: float | None, about: str
+) -> dict[Any, list[Played]]:
+    """What each came to in every turn, after a play of `warm_up` seconds, if any, that does not count."""
+    found: dict[Any, list[Played]] = {name: [] for name in plays}
+    with tqdm(total=(repeats + (warm_up is not None)) * len(plays), desc=about, unit="play", leave=False) as bar:
+        if warm_up is not None:
+            for play in plays.values():
+                play(warm_up)
+                bar.update()
+        for _ in range(repeats):
+            for name, play in plays.items():
+                found[name].append(play(seconds))
+                bar.update()
+    return found
