@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
 
 _OCTAVE = 2.0**-23  # a single's bits count its binary logarithm, in steps of this
 _EXCESS = 0.08607133205593433  # largest excess of log2(1 + m) over m, at m = 1 / ln 2 - 1
@@ -22,7 +22,7 @@ def octave_db(up: Any) -> float:
     return up.path_loss_decade_db * _DECADES
 
 
-@compiled
+@kernel
 def rough_losses(
     up: Any,
     user_xy: np.ndarray,
@@ -48,6 +48,8 @@ def rough_losses(
     step_db, nearest = octave_db(up) * _OCTAVE, up.min_distance_m * up.min_distance_m
     for u in range(users):
         least_db[u] = np.inf
+    if user_xy.shape[1] != 2:  # never, but a constant stride lets coordinates load as vectors
+        return
     for s in range(stations):
         x, y = station_xy[s, 0], station_xy[s, 1]
         for u in range(users):
@@ -56,7 +58,8 @@ def rough_losses(
             square = square if square > nearest else nearest
             loss = step_db * np.float32(square).view(np.int32) + shadowing_db[s, u]
             loss_db[s, u] = loss
-            least_db[u] = loss if loss < least_db[u] else least_db[u]
+            least = least_db[u]
+            least_db[u] = loss if loss < least else least
 
 
 @compiled
@@ -73,7 +76,7 @@ def surely_keeps(margin_db: float, slack: float, least_db: float, access_db: flo
     return access_db + slack - least_db < margin_db
 
 
-@compiled
+@kernel
 def rough_access(margin_db: float, slack: float, loss_db: np.ndarray, u: int, before: int) -> int:
     """User u's access station after `before`, from rough losses (M, N); -1 where `choose_access` has to decide."""
     best, least, second = before, np.inf, np.inf

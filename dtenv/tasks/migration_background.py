@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
+from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import BACKGROUNDS
 from dtenv.tasks.migration_slot import Constants, computing_latency, migration_price, total_weight, update_latency, utility
@@ -49,8 +50,8 @@ def standing_latency(
     c: Constants, bits: float, weight: float, compute_hz: float, distance_m: float, others_weight: float
 ) -> float:
     """What of T_upd depends on the station: wired and computing time beside the other twins there."""
-    computing = computing_latency(c, bits, compute_hz, weight, others_weight)
-    return update_latency(c, bits, np.inf, distance_m, computing)
+    wired = wired_latency(c.wired_s_per_bit_m, bits, distance_m)
+    return wired + computing_latency(c, bits, compute_hz, weight, others_weight)
 
 
 @compiled
@@ -64,12 +65,12 @@ def is_slower(
     seconds: float,
 ) -> bool:
     """Whether `standing_latency` surely is more than `seconds`, told without a division; where not, it decides."""
-    left = seconds - update_latency(c, bits, np.inf, distance_m, 0.0)
+    left = seconds - wired_latency(c.wired_s_per_bit_m, bits, distance_m)
     cycles = c.cycles_per_bit * bits * total_weight(c, weight, others_weight)
     return left * compute_hz * weight < cycles * (1.0 - _ROUNDING)
 
 
-@compiled
+@kernel
 def best_elsewhere(
     c: Constants,
     bits: float,
@@ -147,7 +148,7 @@ def pays_within(
     return time_s * (math.log((gained + _ROUNDING) / price) + _ROUNDING)
 
 
-@compiled
+@kernel
 def look_again(
     c: Constants,
     left: int,
@@ -180,23 +181,23 @@ def look_again(
     """
     stale, target, within = looks.stale[b], looks.target[b], looks.within[b]
     least, here, spare = looks.least[b], looks.here[b], looks.spare[b]
+    hz, away, load = compute_hz[left], wired_m[left], loads[0, left]
     for v in range(1, len(path)):
-        if stale[v]:
+        host, bits, w, metres = path[v], update_bits[v], weight[v], away[access[v]]
+        stays = here[v] < least[v] + spare[v]
+        # One branch, that is seldom taken.
+        hurt = (host == joined) | ((target[v] == joined) & (not stays))
+        waits = (host == left) & (not stays) & (within[v] >= 0.0)
+        alike = (host == left) | is_slower(c, bits, w, hz, metres, load, least[v])
+        if stale[v] | (alike & (not hurt) & (not waits)):
             continue
-        host, bits, w, stays = path[v], update_bits[v], weight[v], here[v] < least[v] + spare[v]
-        if not stays and (host == joined or target[v] == joined or (host == left and within[v] >= 0.0)):
+        if waits or (hurt and not stays):
             stale[v] = True
             continue
-        if host == left:
-            continue
-        near = access[v]
         if host == joined:
-            away = wired_m[near, joined]
-            here[v] = standing_latency(c, bits, w, compute_hz[joined], away, loads[0, joined] - w)
-        better = False
-        away = wired_m[near, left]
-        if not is_slower(c, bits, w, compute_hz[left], away, loads[0, left], least[v]):
-            there = standing_latency(c, bits, w, compute_hz[left], away, loads[0, left])
-            better = there <= least[v]
-            least[v] = min(there, least[v])
+            metres_here = wired_m[joined, access[v]]
+            here[v] = standing_latency(c, bits, w, compute_hz[joined], metres_here, loads[0, joined] - w)
+        there = standing_latency(c, bits, w, hz, metres, load)
+        better = there <= least[v]
+        least[v] = min(there, least[v])
         stale[v] = here[v] >= least[v] + spare[v] if stays else better

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
 from dtenv.physics.geometry import euclidean
 from dtenv.physics.radio import path_loss_db
 from dtenv.tasks.handover import rough_access, rough_losses, slack_db, surely_keeps
@@ -53,7 +53,7 @@ class Work(NamedTuple):
     nearest_m: np.ndarray  # (B, M) from every station to the nearest other
 
 
-@compiled
+@kernel
 def unfold(
     c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
 ) -> None:
@@ -83,7 +83,7 @@ def unfold(
             play_background(c, tape, course, work, looks, b, t, loads)
 
 
-@compiled
+@kernel
 def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
     """Access stations of slot t, and gains and rates of the agent's users."""
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b]
@@ -119,7 +119,7 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: L
         course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
 
 
-@compiled
+@kernel
 def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> None:
     """Slot 0: every twin at its user's access station, or the station nearest to that with room.
 
@@ -141,7 +141,7 @@ def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> 
         loads[1, best] += 1.0
 
 
-@compiled
+@kernel
 def play_background(
     c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int, loads: np.ndarray
 ) -> None:

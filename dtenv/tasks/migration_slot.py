@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
 from dtenv.forecast import kind_of
 from dtenv.physics.energy import transmission_energy
 from dtenv.physics.latency import (
@@ -106,7 +106,7 @@ def computing_weight(c: Constants, data_bits: float, update_bits: float) -> floa
     return 1.0
 
 
-@compiled
+@kernel
 def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.ndarray) -> None:
     """Computing weights and twins of every station into loads (2, M), in the users' order."""
     loads[:] = 0.0

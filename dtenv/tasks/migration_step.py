@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import MigrationScenario
@@ -119,7 +119,7 @@ class Batch(NamedTuple):
         return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.looks, *self.recorded, *self[7:])
 
 
-@compiled
+@inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
@@ -134,7 +134,7 @@ def named(arrays):
     )
 
 
-@compiled
+@kernel
 def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Draw the next episode of some rows."""
     batch = named(arrays)
@@ -142,7 +142,7 @@ def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         draw_migration(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
 
 
-@compiled
+@kernel
 def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Start the episodes of some rows, whose tapes are drawn and whose users' positions are forecast."""
     batch = named(arrays)
@@ -156,7 +156,7 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         enter(batch, b, 1)
 
 
-@compiled
+@kernel
 def enter(batch: Batch, b: int, t: int) -> None:
     """Come to slot t: background twins move, then the agent sees."""
     state, course = batch.state, batch.course
@@ -169,7 +169,7 @@ def enter(batch: Batch, b: int, t: int) -> None:
     observe(batch, b)
 
 
-@compiled
+@kernel
 def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
     """One slot of some rows: move the twins, add up the slot, observe the next.
 
@@ -226,7 +226,7 @@ def computing_at(batch: Batch, b: int, u: int, k: int) -> float:
     return computing_latency(batch.constants[0], tape.update_bits[b, u], tape.compute_hz[b, k], w, others)
 
 
-@compiled
+@kernel
 def evaluate(batch: Batch, b: int, t: int) -> None:
     """Terms of slot t under state.server, after state.previous."""
     tape, course, state, terms, c = batch.tape, batch.course, batch.state, batch.terms, batch.constants[0]
@@ -268,7 +268,7 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
     totals[REWARD] += totals[SCORE]
 
 
-@compiled
+@kernel
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observation and action mask of the slot to be decided."""
     tape, course, state = batch.tape, batch.course, batch.state
