@@ -50,7 +50,9 @@ def variates(key, count):
 def pairs(key, count):
     drawn = np.empty((2, count))
     for n in range(count):
-        drawn[0, n], drawn[1, n] = normals.two_normals(normals.word_of(key, n))
+        word = normals.word_of(key, n)
+        drawn[0, n] = normals.first_normal(word)
+        drawn[1, n] = normals.second_normal(word)
     return drawn
 
 

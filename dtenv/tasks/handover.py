@@ -1,4 +1,4 @@
-"""When a user surely keeps its access station, told without a logarithm: most users in most slots."""
+"""Access stations told without a logarithm, for most users in most slots."""
 
 from __future__ import annotations
 
@@ -7,36 +7,89 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
 
-_BITS = 1.0 / 4503599627370496.0  # 2^-52: a float's bits count its binary logarithm, in steps of this
+_OCTAVE = 2.0**-23  # a single's bits count its binary logarithm, in steps of this
 _EXCESS = 0.08607133205593433  # largest excess of log2(1 + m) over m, at m = 1 / ln 2 - 1
+_ROUNDING = 1e-6  # octaves and dB: more than rounding makes of either
 _DECADES = 0.5 * math.log10(2.0)  # powers of ten of a distance, a power of two of its square
+_LEAST_M = 1e-15  # distances below have squares that singles do not hold
 
 
 @compiled
-def may_hand_over(up: Any, x: float, y: float, station_xy: np.ndarray, shadowing_db: np.ndarray, access: int) -> bool:
-    """Whether a station may be stronger than a user's access station by more than the hand-over margin.
+def octave_db(up: Any) -> float:
+    """Path loss added by twice the square of a distance, dB."""
+    return up.path_loss_decade_db * _DECADES
+
+
+@kernel
+def rough_losses(
+    up: Any,
+    user_xy: np.ndarray,
+    station_xy: np.ndarray,
+    shadowing_db: np.ndarray,
+    loss_db: np.ndarray,
+    least_db: np.ndarray,
+) -> None:
+    """Lower bounds of all links' losses, but for what all have in common; `slack_db` above them are upper bounds.
 
     Between powers of two a float's bits grow in proportion to it, so that they are its binary logarithm to within
-    _EXCESS. False is sure; on True `choose_access` decides.
+    _EXCESS.
 
     Args:
         up: the radio's constants.
-        x: of the user, metres.
-        y: of the user, metres.
+        user_xy: (N, 2) metres.
         station_xy: (M, 2) metres.
-        shadowing_db: (M,) of the user's links.
-        access: the access station.
+        shadowing_db: (M, N)
+        loss_db: (M, N) written.
+        least_db: (N,) of a user's links; written.
     """
-    slope, nearest = up.path_loss_decade_db * _DECADES, up.min_distance_m * up.min_distance_m
-    dx, dy = x - station_xy[access, 0], y - station_xy[access, 1]
-    level = np.float64(max(dx * dx + dy * dy, nearest)).view(np.int64) * _BITS
-    # Gains but for what all have in common; a thousandth for rounding.
-    bar = up.handover_margin_db - 1e-3 - slope * (level + _EXCESS) - shadowing_db[access]
-    for s in range(len(station_xy)):
-        dx, dy = x - station_xy[s, 0], y - station_xy[s, 1]
-        level = np.float64(max(dx * dx + dy * dy, nearest)).view(np.int64) * _BITS
-        if -slope * level - shadowing_db[s] > bar and s != access:
-            return True
-    return False
+    stations, users = loss_db.shape
+    step_db, nearest = octave_db(up) * _OCTAVE, up.min_distance_m * up.min_distance_m
+    for u in range(users):
+        least_db[u] = np.inf
+    if user_xy.shape[1] != 2:  # never, but a constant stride lets coordinates load as vectors
+        return
+    for s in range(stations):
+        x, y = station_xy[s, 0], station_xy[s, 1]
+        for u in range(users):
+            dx, dy = user_xy[u, 0] - x, user_xy[u, 1] - y
+            square = dx * dx + dy * dy
+            square = square if square > nearest else nearest
+            loss = step_db * np.float32(square).view(np.int32) + shadowing_db[s, u]
+            loss_db[s, u] = loss
+            least = least_db[u]
+            least_db[u] = loss if loss < least else least
+
+
+@compiled
+def slack_db(up: Any) -> float:
+    """How far a loss may be above its rough bound; infinite where bounds tell nothing."""
+    if up.min_distance_m < _LEAST_M:
+        return np.inf
+    return octave_db(up) * (_EXCESS + _ROUNDING) + _ROUNDING
+
+
+@compiled
+def surely_keeps(margin_db: float, slack: float, least_db: float, access_db: float) -> bool:
+    """Whether a user surely keeps its access station, of rough loss `access_db`, when its least is `least_db`."""
+    return access_db + slack - least_db < margin_db
+
+
+@kernel
+def rough_access(margin_db: float, slack: float, loss_db: np.ndarray, u: int, before: int) -> int:
+    """User u's access station after `before`, from rough losses (M, N); -1 where `choose_access` has to decide."""
+    best, least, second = before, np.inf, np.inf
+    for s in range(len(loss_db)):
+        loss = loss_db[s, u]
+        if s == before:
+            continue
+        if loss < least:
+            best, least, second = s, loss, least
+        elif loss < second:
+            second = loss
+    if surely_keeps(margin_db, slack, least, loss_db[before, u]):
+        return before
+    if least + slack < second and loss_db[before, u] - (least + slack) > margin_db:
+        return best
+    return -1

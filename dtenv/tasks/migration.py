@@ -13,6 +13,7 @@ from dtenv.forecast import Forecaster
 from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.migration_background import Looks
 from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_slot import Constants, Slot, migration_price
 from dtenv.tasks.migration_step import (
@@ -149,10 +150,21 @@ class MigrationTask(Episodes):
         self.mask = np.ones((batch, own, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
         work = Work(
-            np.zeros((batch, users, stations)),
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, 4, users)),
             np.zeros((batch, 1, stations)),
             np.zeros((batch, stations)),
+            np.zeros((batch, stations)),
+        )
+        looks = Looks(
             np.zeros((batch, users), np.bool_),
+            np.zeros((batch, users), np.int16),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
         )
         given = 0 if self._forecaster is None else slots
         self._expected = np.zeros((batch, given, own, episode.horizon, 2))
@@ -162,6 +174,7 @@ class MigrationTask(Episodes):
             self.state,
             self.terms,
             work,
+            looks,
             Recorded.of(scenario.mobility.recording),
             self.streams,
             EdgeRanges.record(scenario, scenario.objective.update_deadline_s),

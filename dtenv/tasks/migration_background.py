@@ -3,101 +3,201 @@
 A twin moves to the station of least latency that has a seat beside the one kept for the focal user: at once, or with
 "payback" once the move pays for itself in BACKGROUND_PAYBACK_SLOTS. Users decide one after another.
 
-Which station is best does not depend on the user's rate. So a user who is content stays so until its access station
-changes, a twin joins its own, or one leaves a station that then is better: most users need no look in most slots.
+Which station is best does not depend on the user's rate. So what a user found out holds until its access station
+changes or twins join and leave stations in a way that matters: most users need no look in most slots. A move that
+would pay at a high rate alone waits for that rate.
 """
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
+from dtenv.physics.latency import wired_latency
+from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import BACKGROUNDS
-from dtenv.tasks.migration_slot import Constants, computing_latency, update_latency, utility
-from dtenv.world.migration import MigrationTape
+from dtenv.tasks.migration_slot import Constants, computing_latency, migration_price, total_weight, update_latency, utility
 
 PAYBACK, NEVER = BACKGROUNDS.index("payback"), BACKGROUNDS.index("never")
 
 BACKGROUND_PAYBACK_SLOTS = 10.0
 """Slots in which a background twin's move has to pay for itself."""
 
+_ROUNDING = 1e-9  # of a utility and of a time: more than what rounding changes of either
+
+
+class Looks(NamedTuple):
+    """What background users found out when they last looked, for a batch (B).
+
+    A user surely stays where `here` is below `least` + `spare`. For such users the two are bounds, the one from above
+    and the other from below; for others they are what holds until the user is stale.
+    """
+
+    stale: np.ndarray  # (B, N) bool, users that have to look again
+    target: np.ndarray  # (B, N) the other station of least latency; -1 where none has a seat
+    least: np.ndarray  # (B, N) wired and computing seconds there
+    here: np.ndarray  # (B, N) the same at the host
+    steepest: np.ndarray  # (B, N) of `steepest_gain`
+    spare: np.ndarray  # (B, N) of `spare_seconds`
+    within: np.ndarray  # (B, N) wireless seconds above which a move surely does not pay; -1 where none would
+
 
 @compiled
 def standing_latency(
-    c: Constants,
-    tape: MigrationTape,
-    b: int,
-    u: int,
-    k: int,
-    distance_m: float,
-    weight: np.ndarray,
-    loads: np.ndarray,
-    host: int,
+    c: Constants, bits: float, weight: float, compute_hz: float, distance_m: float, others_weight: float
 ) -> float:
-    """What of T_upd depends on the station k: wired and computing time beside the other twins there."""
-    bits, w = tape.update_bits[b, u], weight[u]
-    others = loads[0, k] - w if k == host else loads[0, k]
-    computing = computing_latency(c, bits, tape.compute_hz[b, k], w, others)
-    return update_latency(c, bits, np.inf, distance_m, computing)
+    """What of T_upd depends on the station: wired and computing time beside the other twins there."""
+    wired = wired_latency(c.wired_s_per_bit_m, bits, distance_m)
+    return wired + computing_latency(c, bits, compute_hz, weight, others_weight)
 
 
 @compiled
-def best_station(
+def is_slower(
     c: Constants,
-    tape: MigrationTape,
-    b: int,
-    u: int,
+    bits: float,
+    weight: float,
+    compute_hz: float,
+    distance_m: float,
+    others_weight: float,
+    seconds: float,
+) -> bool:
+    """Whether `standing_latency` surely is more than `seconds`, told without a division; where not, it decides."""
+    left = seconds - wired_latency(c.wired_s_per_bit_m, bits, distance_m)
+    cycles = c.cycles_per_bit * bits * total_weight(c, weight, others_weight)
+    return left * compute_hz * weight < cycles * (1.0 - _ROUNDING)
+
+
+@kernel
+def best_elsewhere(
+    c: Constants,
+    bits: float,
+    weight: float,
+    compute_hz: np.ndarray,
     wired_m: np.ndarray,
-    weight: np.ndarray,
+    access: int,
     loads: np.ndarray,
     host: int,
-) -> tuple[int, float, float]:
-    """The station of least latency with a seat, from the user's access station at wired_m (M,); the first of equals.
+) -> tuple[int, float]:
+    """The station of least latency with a seat other than the host, the first of equals, and the seconds there.
 
-    Returns:
-        The station, and wired and computing seconds there and at the host.
+    Args:
+        c: the scenario's.
+        bits: of the user's update.
+        weight: of its twin.
+        compute_hz: (M,) of the stations.
+        wired_m: (M, M) between stations.
+        access: the user's access station.
+        loads: (2, M) of the stations.
+        host: its twin's station.
     """
-    here = standing_latency(c, tape, b, u, host, wired_m[host], weight, loads, host)
-    target, least = host, here
-    for k in range(len(wired_m)):
-        if k == host or loads[1, k] >= c.capacity - 1:
+    target, least = -1, np.inf
+    seats = c.capacity - 1
+    for k in range(len(compute_hz)):
+        if k == host or loads[1, k] >= seats:
             continue
-        if update_latency(c, tape.update_bits[b, u], np.inf, wired_m[k], 0.0) >= least:
-            continue  # too far whatever it computes: most stations are
-        latency = standing_latency(c, tape, b, u, k, wired_m[k], weight, loads, host)
-        if latency < least or (latency == least and k < target):
-            target, least = k, latency
-    return target, least, here
+        if is_slower(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k], least):
+            continue
+        seconds = standing_latency(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k])
+        if seconds < least:
+            target, least = k, seconds
+    return target, least
 
 
 @compiled
-def worth_of_moving(c: Constants, tape: MigrationTape, b: int, u: int, rate: float, least: float, here: float) -> float:
+def worth_of_moving(c: Constants, bits: float, deadline_s: float, rate: float, least: float, here: float) -> float:
     """Utility a slot gained between two stations' wired and computing seconds, at an uplink rate."""
-    bits, deadline = tape.update_bits[b, u], tape.deadline_s[b, u]
     wireless = update_latency(c, bits, rate, 0.0, 0.0)
-    return utility(c, bits, rate, wireless + least, deadline) - utility(c, bits, rate, wireless + here, deadline)
+    return utility(c, bits, rate, wireless + least, deadline_s) - utility(c, bits, rate, wireless + here, deadline_s)
 
 
 @compiled
+def steepest_gain(c: Constants, deadline_s: float) -> float:
+    """What a move gains in all slots that it has to pay for itself in, at most, a second of latency saved."""
+    return BACKGROUND_PAYBACK_SLOTS * utility(c, 0.0, np.inf, 0.0, deadline_s) / utility_time(c.utility_time_s, deadline_s)
+
+
+@compiled
+def spare_seconds(c: Constants, data_bits: float, steepest: float, nearest_m: float) -> float:
+    """Seconds by which a host may be worse than any other station without a move paying, whatever the rate.
+
+    Args:
+        c: the scenario's.
+        data_bits: of the twin.
+        steepest: of `steepest_gain`.
+        nearest_m: from the host to the nearest other station, where a move is cheapest.
+    """
+    if c.background != PAYBACK:
+        return 0.0
+    cheapest = migration_price(c, data_bits, nearest_m) - _ROUNDING
+    return max(cheapest, 0.0) / steepest * (1.0 - _ROUNDING)
+
+
+@compiled
+def pays_within(
+    c: Constants, bits: float, deadline_s: float, least: float, here: float, price: float
+) -> float:
+    """Wireless seconds above which a move surely does not pay; -1 where it does not at any."""
+    gained = BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, bits, deadline_s, np.inf, least, here)
+    if gained <= price:
+        return -1.0
+    # The gain falls with the wireless seconds as exp(-seconds / time).
+    time_s = utility_time(c.utility_time_s, deadline_s)
+    return time_s * (math.log((gained + _ROUNDING) / price) + _ROUNDING)
+
+
+@kernel
 def look_again(
     c: Constants,
-    tape: MigrationTape,
-    b: int,
     left: int,
     joined: int,
     path: np.ndarray,
     access: np.ndarray,
-    wired_m: np.ndarray,
+    update_bits: np.ndarray,
     weight: np.ndarray,
+    compute_hz: np.ndarray,
+    wired_m: np.ndarray,
     loads: np.ndarray,
-    looks: np.ndarray,
+    looks: Looks,
+    b: int,
 ) -> None:
-    """A twin has moved: mark in looks (N,) whom it concerns; path (N,) holds hosts, access (N,) access stations."""
+    """A twin has moved from one station to another: mark as stale whom it concerns.
+
+    Args:
+        c: the scenario's.
+        left: the station that it left: better now.
+        joined: the station that it joined: worse now.
+        path: (N,) hosts.
+        access: (N,) access stations.
+        update_bits: (N,) of the users.
+        weight: (N,) of the twins.
+        compute_hz: (M,) of the stations.
+        wired_m: (M, M) between stations.
+        loads: (2, M) of the stations, the move made.
+        looks: updated in row b.
+        b: the row.
+    """
+    stale, target, within = looks.stale[b], looks.target[b], looks.within[b]
+    least, here, spare = looks.least[b], looks.here[b], looks.spare[b]
+    hz, away, load = compute_hz[left], wired_m[left], loads[0, left]
     for v in range(1, len(path)):
-        host = path[v]
+        host, bits, w, metres = path[v], update_bits[v], weight[v], away[access[v]]
+        stays = here[v] < least[v] + spare[v]
+        # One branch, that is seldom taken.
+        hurt = (host == joined) | ((target[v] == joined) & (not stays))
+        waits = (host == left) & (not stays) & (within[v] >= 0.0)
+        alike = (host == left) | is_slower(c, bits, w, hz, metres, load, least[v])
+        if stale[v] | (alike & (not hurt) & (not waits)):
+            continue
+        if waits or (hurt and not stays):
+            stale[v] = True
+            continue
         if host == joined:
-            looks[v] = True
-        elif host != left and not looks[v]:
-            there = standing_latency(c, tape, b, v, left, wired_m[access[v], left], weight, loads, host)
-            here = standing_latency(c, tape, b, v, host, wired_m[access[v], host], weight, loads, host)
-            looks[v] = there < here
+            metres_here = wired_m[joined, access[v]]
+            here[v] = standing_latency(c, bits, w, compute_hz[joined], metres_here, loads[0, joined] - w)
+        there = standing_latency(c, bits, w, hz, metres, load)
+        better = there <= least[v]
+        least[v] = min(there, least[v])
+        stale[v] = here[v] >= least[v] + spare[v] if stays else better

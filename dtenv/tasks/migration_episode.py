@@ -6,19 +6,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
-from dtenv.tasks.handover import may_hand_over
+from dtenv.compiled import compiled, kernel
+from dtenv.physics.geometry import euclidean
+from dtenv.physics.radio import path_loss_db
+from dtenv.tasks.handover import rough_access, rough_losses, slack_db, surely_keeps
 from dtenv.tasks.migration_background import (
     BACKGROUND_PAYBACK_SLOTS,
     NEVER,
     PAYBACK,
-    best_station,
+    Looks,
+    best_elsewhere,
     look_again,
+    pays_within,
+    spare_seconds,
+    standing_latency,
+    steepest_gain,
     worth_of_moving,
 )
-from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price
+from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price, update_latency
 from dtenv.tasks.uplink import NEAREST, choose_access, link_gains, link_rate, wired_distances
-from dtenv.world.channel import shadow_slot
+from dtenv.world.channel import Fading, shadow_links
 from dtenv.world.migration import MigrationTape
 
 
@@ -38,62 +45,81 @@ class Course(NamedTuple):
 class Work(NamedTuple):
     """Work arrays of a batch (B)."""
 
-    shadowing_db: np.ndarray  # (B, N, M) of one slot
+    shadowing_db: np.ndarray  # (B, M, N) of one slot
+    variate: np.ndarray  # (B, M, N) normal variates, then rough losses
+    user: np.ndarray  # (B, 4, N) numbers of a user's in one slot
     gain_db: np.ndarray  # (B, 1, M) of one user
     transmitting: np.ndarray  # (B, M) users at every station in one slot
-    looks: np.ndarray  # (B, N) bool, users that have to look again
+    nearest_m: np.ndarray  # (B, M) from every station to the nearest other
 
 
-@compiled
-def unfold(c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, b: int, loads: np.ndarray) -> None:
+@kernel
+def unfold(
+    c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
+) -> None:
     """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
     user_xy, shadowing_db, path = tape.user_xy[b], work.shadowing_db[b], course.background[b]
+    fading = Fading(work.user[b, 0], work.user[b, 1], work.user[b, 2], work.variate[b])
     wired_distances(tape.station_xy[b], course.wired_m[b])
+    for j in range(course.wired_m.shape[1]):
+        work.nearest_m[b, j] = np.inf
+        for k in range(course.wired_m.shape[1]):
+            if k != j:
+                work.nearest_m[b, j] = min(work.nearest_m[b, j], course.wired_m[b, j, k])
     for u in range(len(tape.data_bits[b])):
+        looks.steepest[b, u] = steepest_gain(c, tape.deadline_s[b, u])
         course.weight[b, u] = computing_weight(c, tape.data_bits[b, u], tape.update_bits[b, u])
     for t in range(len(user_xy)):
-        shadow_slot(r, tape.shadowing_key[b], t, user_xy, shadowing_db)
-        tune(c, tape, course, work, b, t)
+        shadow_links(r, tape.shadowing_key[b], t, user_xy, fading, shadowing_db)
+        tune(c, tape, course, work, looks, b, t)
         if t == 0:
             associate_first(c, course, b, loads)
             if len(path) > 0:
                 for u in range(path.shape[1]):
                     path[0, u] = course.first[b, u]
                 add_loads(c, path[0, 1:], course.weight[b, 1:], loads)
-                work.looks[b] = True
+                looks.stale[b] = True
         elif len(path) > 0:
-            play_background(c, tape, course, work, b, t, loads)
+            play_background(c, tape, course, work, looks, b, t, loads)
 
 
-@compiled
-def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int) -> None:
+@kernel
+def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
     """Access stations of slot t, and gains and rates of the agent's users."""
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b]
-    shadowing_db = work.shadowing_db[b]
-    gain_db, transmitting = course.gain_db[b, t], work.transmitting[b]
-    own = len(gain_db)
-    transmitting[:] = 0.0
-    for u in range(len(now)):
+    shadowing_db, gain_db, transmitting = work.shadowing_db[b].T, course.gain_db[b, t], work.transmitting[b]
+    loss_db, least_db, margin_db, slack = work.variate[b], work.user[b, 3], c.handover_margin_db, slack_db(c)
+    users, own = len(now), len(gain_db)
+    rough = t > 0 and own < users and c.access != NEAREST
+    if rough:
+        rough_losses(c, user_xy, station_xy, work.shadowing_db[b], loss_db, least_db)
+    if t == 0:
+        transmitting[:] = 0.0
+    for u in range(users):
         before = course.access[b, t - 1, u] if t > 0 else -1
         now[u] = before
-        if u < own:
-            gains = gain_db[u : u + 1]
-        else:
-            gains = work.gain_db[b]
-            kept = before >= 0 and c.access != NEAREST
-            if kept and not may_hand_over(c, user_xy[u, 0], user_xy[u, 1], station_xy, shadowing_db[u], before):
-                transmitting[before] += 1.0
+        if rough and u >= own:
+            if surely_keeps(margin_db, slack, least_db[u], loss_db[before, u]):
                 continue
-        link_gains(c, user_xy[u : u + 1], station_xy, shadowing_db[u : u + 1], gains)
-        choose_access(c, user_xy[u : u + 1], station_xy, gains, now[u : u + 1])
-        transmitting[now[u]] += 1.0
+            found = rough_access(margin_db, slack, loss_db, u, before)
+        else:
+            found = -1
+        if found < 0:
+            gains = gain_db[u : u + 1] if u < own else work.gain_db[b]
+            link_gains(c, user_xy[u : u + 1], station_xy, shadowing_db[u : u + 1], gains)
+            choose_access(c, user_xy[u : u + 1], station_xy, gains, now[u : u + 1])
+        else:
+            now[u] = found
         if now[u] != before:
-            work.looks[b, u] = True
+            looks.stale[b, u] = True
+            transmitting[now[u]] += 1.0
+            if t > 0:
+                transmitting[before] -= 1.0
     for u in range(own):
         course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
 
 
-@compiled
+@kernel
 def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> None:
     """Slot 0: every twin at its user's access station, or the station nearest to that with room.
 
@@ -115,44 +141,61 @@ def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> 
         loads[1, best] += 1.0
 
 
-@compiled
+@kernel
 def play_background(
-    c: Constants, tape: MigrationTape, course: Course, work: Work, b: int, t: int, loads: np.ndarray
+    c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int, loads: np.ndarray
 ) -> None:
     """Stations of users 1 … N - 1 in slot t, one user after another, as if user 0 were not there."""
-    path, access, looks, weight = course.background[b, t], course.access[b, t], work.looks[b], course.weight[b]
+    path, access, weight, wired_m = course.background[b, t], course.access[b, t], course.weight[b], course.wired_m[b]
+    data_bits, update_bits, deadline_s = tape.data_bits[b], tape.update_bits[b], tape.deadline_s[b]
+    compute_hz, station_xy, user_xy = tape.compute_hz[b], tape.station_xy[b], tape.user_xy[b, t]
+    nearest_m = work.nearest_m[b]
+    stale, targets, within = looks.stale[b], looks.target[b], looks.within[b]
     for u in range(1, len(path)):
         path[u] = course.background[b, t - 1, u]
     if c.background == NEVER:
         return
     for u in range(1, len(path)):
-        if not looks[u]:
+        if not stale[u] and within[u] < 0.0:
             continue
-        host, wired_m = path[u], course.wired_m[b, access[u]]
-        target, least, here = best_station(c, tape, b, u, wired_m, weight, loads, host)
-        looks[u] = False
-        if target == host:
-            continue
+        host, bits, w, deadline = path[u], update_bits[u], weight[u], deadline_s[u]
+        if stale[u]:
+            here = standing_latency(c, bits, w, compute_hz[host], wired_m[access[u], host], loads[0, host] - w)
+            target, least = best_elsewhere(c, bits, w, compute_hz, wired_m, access[u], loads, host)
+            looks.here[b, u], looks.least[b, u], targets[u], stale[u] = here, least, target, False
+            within[u] = -1.0
+            spare = spare_seconds(c, data_bits[u], looks.steepest[b, u], nearest_m[host])
+            looks.spare[b, u] = spare
+            if here >= least + spare and (least < here or target < host):
+                within[u] = np.inf
+                if c.background == PAYBACK:
+                    price = migration_price(c, data_bits[u], wired_m[host, target])
+                    within[u] = pays_within(c, bits, deadline, least, here, price)
+            if within[u] < 0.0:
+                continue
+        target = targets[u]
         if c.background == PAYBACK:
-            price = migration_price(c, tape.data_bits[b, u], course.wired_m[b, host, target])
-            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, np.inf, least, here) <= price:
-                continue  # whatever the rate
-            looks[u] = True
-            rate = rate_of(c, tape, work, b, t, u, access[u])
-            if BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, tape, b, u, rate, least, here) <= price:
+            k = access[u]
+            x, y, shadowing = user_xy[u, 0], user_xy[u, 1], work.shadowing_db[b, k, u]
+            gain = link_gain(c, x, y, station_xy[k, 0], station_xy[k, 1], shadowing)
+            rate = link_rate(c, c.transmit_power_w, gain, work.transmitting[b, k])
+            if update_latency(c, bits, rate, 0.0, 0.0) > within[u]:
+                continue
+            price = migration_price(c, data_bits[u], wired_m[host, target])
+            gained = worth_of_moving(c, bits, deadline, rate, looks.least[b, u], looks.here[b, u])
+            if BACKGROUND_PAYBACK_SLOTS * gained <= price:
                 continue
         path[u] = target
-        loads[0, host] -= weight[u]
+        loads[0, host] -= w
         loads[1, host] -= 1.0
-        loads[0, target] += weight[u]
+        loads[0, target] += w
         loads[1, target] += 1.0
-        look_again(c, tape, b, host, target, path, access, course.wired_m[b], weight, loads, looks)
+        stale[u] = True
+        look_again(c, host, target, path, access, update_bits, weight, compute_hz, wired_m, loads, looks, b)
 
 
 @compiled
-def rate_of(c: Constants, tape: MigrationTape, work: Work, b: int, t: int, u: int, access: int) -> float:
-    """Uplink rate of user u in slot t, bit/s."""
-    user_xy, station_xy, gains = tape.user_xy[b, t], tape.station_xy[b], work.gain_db[b, :, :1]
-    shadowing_db = work.shadowing_db[b, u : u + 1, access : access + 1]
-    link_gains(c, user_xy[u : u + 1], station_xy[access : access + 1], shadowing_db, gains)
-    return link_rate(c, c.transmit_power_w, gains[0, 0], work.transmitting[b, access])
+def link_gain(c: Constants, x: float, y: float, station_x: float, station_y: float, shadowing_db: float) -> float:
+    """Channel gain of one link, dB, with the bits of `link_gains`."""
+    distance = euclidean(x, y, station_x, station_y)
+    return -path_loss_db(distance, c.min_distance_m, c.path_loss_km_db, c.path_loss_decade_db) - shadowing_db

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import kernel
 from dtenv.forecast import CONSTANT_VELOCITY, NONE, ORACLE
 from dtenv.physics.geometry import euclidean
 from dtenv.world.migration import MigrationTape
 
 
-@compiled
+@kernel
 def nearest_station(x: float, y: float, station_xy: np.ndarray) -> int:
     """The station nearest to a place, the first of equals."""
     best, least = 0, np.inf
@@ -21,7 +21,7 @@ def nearest_station(x: float, y: float, station_xy: np.ndarray) -> int:
     return best
 
 
-@compiled
+@kernel
 def foresee(kind: int, area_m: float, tape: MigrationTape, expected: np.ndarray, station: np.ndarray, b: int) -> None:
     """The station nearest to where each user is expected, into station (T + 2, n, H); -1 with NONE.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, kernel
 from dtenv.forecast import kind_of
 from dtenv.physics.energy import transmission_energy
 from dtenv.physics.latency import (
@@ -106,7 +106,7 @@ def computing_weight(c: Constants, data_bits: float, update_bits: float) -> floa
     return 1.0
 
 
-@compiled
+@kernel
 def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.ndarray) -> None:
     """Computing weights and twins of every station into loads (2, M), in the users' order."""
     loads[:] = 0.0
@@ -116,11 +116,17 @@ def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.nd
 
 
 @compiled
+def total_weight(c: Constants, weight: float, others_weight: float) -> float:
+    """What a twin's weight is divided by where it shares a station with twins of `others_weight` in all."""
+    return float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+
+
+@compiled
 def computing_latency(
     c: Constants, update_bits: float, compute_hz: float, weight: float, others_weight: float
 ) -> float:
     """Seconds that an update computes on a station beside twins of `others_weight` in all."""
-    total = float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+    total = total_weight(c, weight, others_weight)
     return compute_latency(c.cycles_per_bit, update_bits, compute_share(compute_hz, weight, total))
 
 

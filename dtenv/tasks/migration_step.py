@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined, kernel
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import MigrationScenario
+from dtenv.tasks.migration_background import Looks
 from dtenv.tasks.migration_episode import Course, Work, unfold
 from dtenv.tasks.migration_forecast import foresee
 from dtenv.tasks.migration_slot import (
@@ -103,6 +104,7 @@ class Batch(NamedTuple):
     state: State
     terms: Terms
     work: Work
+    looks: Looks
     recorded: Recorded
     streams: np.ndarray  # (B, WORDS) what episodes are drawn with
     ranges: np.ndarray  # (1,) record of EdgeRanges
@@ -114,10 +116,10 @@ class Batch(NamedTuple):
 
     def flat(self) -> tuple[np.ndarray, ...]:
         """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.recorded, *self[6:])
+        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.looks, *self.recorded, *self[7:])
 
 
-@compiled
+@inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
@@ -125,13 +127,14 @@ def named(arrays):
         Course(*arrays[7:15]),
         State(*arrays[15:19]),
         Terms(*arrays[19:21]),
-        Work(*arrays[21:25]),
-        Recorded(*arrays[25:28]),
-        *arrays[28:],
+        Work(*arrays[21:27]),
+        Looks(*arrays[27:34]),
+        Recorded(*arrays[34:37]),
+        *arrays[37:],
     )
 
 
-@compiled
+@kernel
 def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Draw the next episode of some rows."""
     batch = named(arrays)
@@ -139,13 +142,13 @@ def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         draw_migration(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
 
 
-@compiled
+@kernel
 def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Start the episodes of some rows, whose tapes are drawn and whose users' positions are forecast."""
     batch = named(arrays)
     tape, course, state = batch.tape, batch.course, batch.state
     for b in rows:
-        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, b, state.loads[b])
+        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, batch.looks, b, state.loads[b])
         kind, area_m = batch.constants[0].forecaster, batch.scale[0].area_m
         foresee(kind, area_m, tape, batch.expected[b], course.forecast[b], b)
         for u in range(course.first.shape[1]):
@@ -153,7 +156,7 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         enter(batch, b, 1)
 
 
-@compiled
+@kernel
 def enter(batch: Batch, b: int, t: int) -> None:
     """Come to slot t: background twins move, then the agent sees."""
     state, course = batch.state, batch.course
@@ -166,7 +169,7 @@ def enter(batch: Batch, b: int, t: int) -> None:
     observe(batch, b)
 
 
-@compiled
+@kernel
 def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
     """One slot of some rows: move the twins, add up the slot, observe the next.
 
@@ -223,7 +226,7 @@ def computing_at(batch: Batch, b: int, u: int, k: int) -> float:
     return computing_latency(batch.constants[0], tape.update_bits[b, u], tape.compute_hz[b, k], w, others)
 
 
-@compiled
+@kernel
 def evaluate(batch: Batch, b: int, t: int) -> None:
     """Terms of slot t under state.server, after state.previous."""
     tape, course, state, terms, c = batch.tape, batch.course, batch.state, batch.terms, batch.constants[0]
@@ -265,7 +268,7 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
     totals[REWARD] += totals[SCORE]
 
 
-@compiled
+@kernel
 def observe(batch: Batch, b: int) -> None:
     """Write row b's observation and action mask of the slot to be decided."""
     tape, course, state = batch.tape, batch.course, batch.state

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
-from dtenv.physics.geometry import euclidean
+from dtenv.compiled import compiled, kernel
+from dtenv.physics.geometry import euclidean, squared_distance
 from dtenv.scenario.edge import Radio
-from dtenv.world.normals import two_normals, word_of
+from dtenv.world.normals import first_normal, second_normal, word_of
 
 _LOG2_E = 1.4426950408889634
 _LN_2_HIGH, _LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -33,7 +33,7 @@ class Shadowing(NamedTuple):
         )
 
 
-@compiled
+@kernel
 def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_db: np.ndarray) -> None:
     """Shadowing of slot t into shadowing_db (users, stations), which holds that of the slot before.
 
@@ -52,19 +52,74 @@ def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_d
     deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
     pairs = (stations + 1) // 2
     for u in range(users):
-        kept = kept_share(decorrelation_m, user_xy, t, u) if t > 0 else 0.0
+        kept = 0.0
+        if t > 0:
+            moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
+            kept = kept_share(decorrelation_m, moved)
         fresh = deviation_db * math.sqrt(1.0 - kept * kept)
         total = 0.0
         for p in range(pairs):
-            first, second = two_normals(word_of(key, (t * pairs + p) * users + u))
-            s = 2 * p
+            word, s = word_of(key, (t * pairs + p) * users + u), 2 * p
+            first = first_normal(word)
             shadowing_db[u, s] = (kept * shadowing_db[u, s] if t > 0 else 0.0) + fresh * own * first
             total += first
             if s + 1 < stations:
+                second = second_normal(word)
                 shadowing_db[u, s + 1] = (kept * shadowing_db[u, s + 1] if t > 0 else 0.0) + fresh * own * second
                 total += second
         for s in range(stations):
             shadowing_db[u, s] += fresh * common * total
+
+
+class Fading(NamedTuple):
+    """Work arrays of `shadow_links`."""
+
+    kept: np.ndarray  # (users,) correlation with the slot before
+    fresh: np.ndarray  # (users,) deviation of what is new, dB
+    total: np.ndarray  # (users,) of a user's normal variates
+    variate: np.ndarray  # (stations, users)
+
+
+@kernel
+def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fading, shadowing_db: np.ndarray) -> None:
+    """`shadow_slot` with the same bits into shadowing_db (stations, users), station by station: loops that vectorise."""
+    stations, users = shadowing_db.shape
+    own, common = station_shares(r.site_correlation, stations)
+    deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
+    kept, fresh, total, variate = work
+    pairs = (stations + 1) // 2
+    if user_xy.shape[2] != 2:  # never, but a constant stride lets coordinates load as vectors
+        return
+    if t == 0:
+        kept[:] = 0.0
+        shadowing_db[:] = 0.0
+    else:
+        for u in range(users):
+            kept[u] = squared_distance(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
+        for u in range(users):
+            kept[u] = kept_share(decorrelation_m, math.sqrt(kept[u]))
+    for u in range(users):
+        fresh[u] = deviation_db * math.sqrt(1.0 - kept[u] * kept[u])
+        total[u] = 0.0
+    for p in range(pairs):
+        s, n = 2 * p, (t * pairs + p) * users
+        if s + 1 < stations:
+            for u in range(users):
+                word = word_of(key, n + u)
+                variate[s, u] = first_normal(word)
+                variate[s + 1, u] = second_normal(word)
+        else:
+            for u in range(users):
+                variate[s, u] = first_normal(word_of(key, n + u))
+    for s in range(stations):
+        for u in range(users):
+            total[u] += variate[s, u]
+    for u in range(users):
+        total[u] = fresh[u] * common * total[u]
+        fresh[u] = fresh[u] * own
+    for s in range(stations):
+        for u in range(users):
+            shadowing_db[s, u] = kept[u] * shadowing_db[s, u] + fresh[u] * variate[s, u] + total[u]
 
 
 @compiled
@@ -78,17 +133,14 @@ def station_shares(site_correlation: float, stations: int) -> tuple[float, float
 
 
 @compiled
-def kept_share(decorrelation_m: float, user_xy: np.ndarray, t: int, u: int) -> float:
-    """Correlation of user u's shadowing in slot t > 0 with that of the slot before."""
-    if decorrelation_m == 0.0:
-        return 0.0
-    moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
-    return decay(moved / decorrelation_m)
+def kept_share(decorrelation_m: float, moved_m: float) -> float:
+    """Correlation of a user's shadowing with that of so many metres before."""
+    return decay(moved_m / decorrelation_m) if decorrelation_m > 0.0 else 0.0
 
 
 @compiled
 def decay(x: float) -> float:
-    """exp(-x) for x >= 0, to 4e-16 of it, in operations that a loop takes several of at a time; from 700 on as at 700."""
+    """exp(-x) for x >= 0, to 4e-16 of it, in operations that vectorise; from 700 on as at 700."""
     x = x if x < 700.0 else 700.0
     shifted = x * -_LOG2_E + _SHIFT  # a sum this large is whole: the last bits are the power of two
     whole = shifted - _SHIFT

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import compiled, inlined
 
 
 def _layers(count: int, tail: float, area: float) -> tuple[np.ndarray, np.ndarray]:
-    """Right edges of the layers of one area, lowest first, and the share of each that is under the curve throughout."""
+    """Right edges of layers of one area, lowest first, and the share of each that is under the curve throughout."""
     edge = np.zeros(count + 1)
     height = math.exp(-0.5 * tail**2)
     edge[0], edge[1] = area / height, tail
@@ -31,11 +31,10 @@ _LAYER = np.int64(127)
 
 # Of half a word: the more layers, the fewer draws that leave what lies inside.
 HALF_TAIL = 3.8520461503683916
-_HALF_EDGE, _HALF_INSIDE = _layers(512, HALF_TAIL, 2.456766351541353e-3)
+_HALF_EDGE, _ = _layers(512, HALF_TAIL, 2.456766351541353e-3)
 _HALF_HEIGHT = np.exp(-0.5 * _HALF_EDGE**2)
 _HALF_LAYER = np.int64(511)
 _HALF_STEP = _HALF_EDGE[:-1] / 2**23
-_HALF_REACH = np.floor(_HALF_INSIDE * 2**23).astype(np.int64)
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -51,20 +50,24 @@ def word_of(key: np.uint64, n: int) -> np.uint64:
     return z ^ (z >> _31)
 
 
-@compiled
-def two_normals(word: np.uint64) -> tuple[float, float]:
-    """Two normal variates of 64 random bits: multiples of 2^-23 of a layer's edge, as fine as single precision."""
-    signed = np.int64(word)
-    return _of_half(word, signed >> np.int64(32)), _of_half(~word, np.int64(np.int32(signed)))
+@inlined
+def first_normal(word: np.uint64) -> float:
+    """The first of two normal variates of 64 random bits: multiples of 2^-23 of a layer's edge, as singles are."""
+    return _of_half(word, np.int64(word) >> np.int64(32))
 
 
-@compiled
+@inlined
+def second_normal(word: np.uint64) -> float:
+    """The second of them."""
+    return _of_half(~word, np.int64(np.int32(np.int64(word))))
+
+
+@inlined
 def _of_half(word: np.uint64, half: Any) -> float:
-    """The normal variate of 32 random bits, signed: 9 for the layer, 23 for the place; one in 125 asks `word` for more."""
+    """The normal variate of 32 random bits, signed: 9 for the layer, 23 for the place; one in 125 takes more."""
     layer = half & _HALF_LAYER
-    place = (half >> np.int64(8)) | np.int64(1)  # odd, so that both signs are alike
-    x = float(place) * _HALF_STEP[layer]
-    if abs(place) < _HALF_REACH[layer]:
+    x = float((half >> np.int64(8)) | np.int64(1)) * _HALF_STEP[layer]  # odd, so that both signs are alike
+    if abs(x) < _HALF_EDGE[layer + np.int64(1)]:
         return x
     return _beyond_half(word, layer, x)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dtenv.compiled import compiled
+from dtenv.compiled import kernel
 from dtenv.recording import Recording
 from dtenv.scenario.mobility import WALKS, Mobility
 from dtenv.world.normals import standard_normal
@@ -53,7 +53,7 @@ class Recorded(NamedTuple):
         )
 
 
-@compiled
+@kernel
 def draw_walks(stream: np.ndarray, r: Any, recorded: Recorded, xy: np.ndarray) -> None:
     """A walk for every user into xy (slots, users, 2), metres; r has the fields of `Walk`."""
     if r.walk == RECORDED:
@@ -64,7 +64,7 @@ def draw_walks(stream: np.ndarray, r: Any, recorded: Recorded, xy: np.ndarray) -
         random_waypoints(stream, r.area_m, r.slowest, r.fastest, xy)
 
 
-@compiled
+@kernel
 def random_waypoints(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
     """Random-waypoint walks into xy (slots, users, 2): straight legs to uniform points, no pause.
 
@@ -95,7 +95,7 @@ def random_waypoints(stream: np.ndarray, area_m: float, slowest: float, fastest:
             xy[t, u, 0], xy[t, u, 1] = x, y
 
 
-@compiled
+@kernel
 def gauss_markov(
     stream: np.ndarray, area_m: float, slowest: float, fastest: float, memory: float, xy: np.ndarray
 ) -> None:
@@ -134,7 +134,7 @@ def gauss_markov(
             xy[t, u, 0], xy[t, u, 1] = x, y
 
 
-@compiled
+@kernel
 def recorded_walks(stream: np.ndarray, recorded: Recorded, xy: np.ndarray) -> None:
     """Recorded segments into xy (slots, users, 2): different ones while there are enough."""
     slots, users, _ = xy.shape
