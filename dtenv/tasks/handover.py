@@ -51,15 +51,14 @@ def rough_losses(
     if user_xy.shape[1] != 2:  # never, but a constant stride lets coordinates load as vectors
         return
     for s in range(stations):
-        x, y = station_xy[s, 0], station_xy[s, 1]
+        x, y, loss, shadowing = station_xy[s, 0], station_xy[s, 1], loss_db[s], shadowing_db[s]
         for u in range(users):
             dx, dy = user_xy[u, 0] - x, user_xy[u, 1] - y
             square = dx * dx + dy * dy
             square = square if square > nearest else nearest
-            loss = step_db * np.float32(square).view(np.int32) + shadowing_db[s, u]
-            loss_db[s, u] = loss
-            least = least_db[u]
-            least_db[u] = loss if loss < least else least
+            db, least = step_db * np.float32(square).view(np.int32) + shadowing[u], least_db[u]
+            loss[u] = db
+            least_db[u] = db if db < least else least
 
 
 @compiled

@@ -88,38 +88,64 @@ def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fadi
     deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
     kept, fresh, total, variate = work
     pairs = (stations + 1) // 2
-    if user_xy.shape[2] != 2:  # never, but a constant stride lets coordinates load as vectors
-        return
     if t == 0:
         kept[:] = 0.0
         shadowing_db[:] = 0.0
     else:
-        for u in range(users):
-            kept[u] = squared_distance(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
-        for u in range(users):
-            kept[u] = kept_share(decorrelation_m, math.sqrt(kept[u]))
+        keep_shares(decorrelation_m, user_xy[t - 1], user_xy[t], kept)
     for u in range(users):
         fresh[u] = deviation_db * math.sqrt(1.0 - kept[u] * kept[u])
         total[u] = 0.0
     for p in range(pairs):
         s, n = 2 * p, (t * pairs + p) * users
-        if s + 1 < stations:
-            for u in range(users):
-                word = word_of(key, n + u)
-                variate[s, u] = first_normal(word)
-                variate[s + 1, u] = second_normal(word)
-        else:
-            for u in range(users):
-                variate[s, u] = first_normal(word_of(key, n + u))
+        draw_normals(key, n, variate[s], variate[min(s + 1, stations - 1)], s + 1 < stations)
     for s in range(stations):
-        for u in range(users):
-            total[u] += variate[s, u]
+        add_to(total, variate[s])
     for u in range(users):
         total[u] = fresh[u] * common * total[u]
         fresh[u] = fresh[u] * own
     for s in range(stations):
-        for u in range(users):
-            shadowing_db[s, u] = kept[u] * shadowing_db[s, u] + fresh[u] * variate[s, u] + total[u]
+        go_on(kept, fresh, variate[s], total, shadowing_db[s])
+
+
+@kernel
+def draw_normals(key: np.uint64, n: int, first: np.ndarray, second: np.ndarray, both: bool) -> None:
+    """The normal variates of words from number n on into first (users,) and, if both, second (users,)."""
+    if both:
+        for u in range(len(first)):
+            word = word_of(key, n + u)
+            first[u] = first_normal(word)
+            second[u] = second_normal(word)
+    else:
+        for u in range(len(first)):
+            first[u] = first_normal(word_of(key, n + u))
+
+
+@kernel
+def add_to(total: np.ndarray, variate: np.ndarray) -> None:
+    """Add variate (users,) to total (users,)."""
+    for u in range(len(total)):
+        total[u] += variate[u]
+
+
+@kernel
+def go_on(
+    kept: np.ndarray, fresh: np.ndarray, variate: np.ndarray, common: np.ndarray, shadowing_db: np.ndarray
+) -> None:
+    """A slot of the autoregression of a station's links, (users,) each."""
+    for u in range(len(shadowing_db)):
+        shadowing_db[u] = kept[u] * shadowing_db[u] + fresh[u] * variate[u] + common[u]
+
+
+@kernel
+def keep_shares(decorrelation_m: float, before: np.ndarray, now: np.ndarray, kept: np.ndarray) -> None:
+    """`kept_share` of users who walked from before (users, 2) to now (users, 2) into kept (users,)."""
+    if before.shape[1] != 2 or now.shape[1] != 2:  # never; constant strides let coordinates load as vectors
+        return
+    for u in range(len(kept)):
+        kept[u] = squared_distance(now[u, 0], now[u, 1], before[u, 0], before[u, 1])
+    for u in range(len(kept)):
+        kept[u] = kept_share(decorrelation_m, math.sqrt(kept[u]))
 
 
 @compiled
