@@ -19,7 +19,14 @@ from dtenv.compiled import compiled, kernel
 from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import BACKGROUNDS
-from dtenv.tasks.migration_slot import Constants, computing_latency, migration_price, total_weight, update_latency, utility
+from dtenv.tasks.migration_slot import (
+    Constants,
+    computing_latency,
+    migration_price,
+    total_weight,
+    update_latency,
+    utility,
+)
 
 PAYBACK, NEVER = BACKGROUNDS.index("payback"), BACKGROUNDS.index("never")
 
@@ -116,7 +123,9 @@ def worth_of_moving(c: Constants, bits: float, deadline_s: float, rate: float, l
 @compiled
 def steepest_gain(c: Constants, deadline_s: float) -> float:
     """What a move gains in all slots that it has to pay for itself in, at most, a second of latency saved."""
-    return BACKGROUND_PAYBACK_SLOTS * utility(c, 0.0, np.inf, 0.0, deadline_s) / utility_time(c.utility_time_s, deadline_s)
+    return (
+        BACKGROUND_PAYBACK_SLOTS * utility(c, 0.0, np.inf, 0.0, deadline_s) / utility_time(c.utility_time_s, deadline_s)
+    )
 
 
 @compiled
@@ -136,9 +145,7 @@ def spare_seconds(c: Constants, data_bits: float, steepest: float, nearest_m: fl
 
 
 @compiled
-def pays_within(
-    c: Constants, bits: float, deadline_s: float, least: float, here: float, price: float
-) -> float:
+def pays_within(c: Constants, bits: float, deadline_s: float, least: float, here: float, price: float) -> float:
     """Wireless seconds above which a move surely does not pay; -1 where it does not at any."""
     gained = BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, bits, deadline_s, np.inf, least, here)
     if gained <= price:

@@ -82,7 +82,7 @@ class Fading(NamedTuple):
 
 @kernel
 def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fading, shadowing_db: np.ndarray) -> None:
-    """`shadow_slot` with the same bits into shadowing_db (stations, users), station by station: loops that vectorise."""
+    """`shadow_slot`, the same bits, into shadowing_db (stations, users), station by station: loops that vectorise."""
     stations, users = shadowing_db.shape
     own, common = station_shares(r.site_correlation, stations)
     deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m

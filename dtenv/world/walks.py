@@ -147,9 +147,7 @@ def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: flo
             x, y, speed = xy[t - 1, u, 0], xy[t - 1, u, 1], xy[pace, u, 0]
             goal_x, goal_y = xy[goal, u, 0], xy[goal, u, 1]
             take(stream, xy, bits, u)
-            x, y, goal_x, goal_y, speed, legs = walk_slot(
-                stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed
-            )
+            x, y, goal_x, goal_y, speed, legs = walk_slot(stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed)
             xy[t, u, 0], xy[t, u, 1], xy[goal, u, 0], xy[goal, u, 1] = x, y, goal_x, goal_y
             xy[pace, u, 0], xy[pace, u, 1] = speed, xy[pace, u, 1] - legs
             keep(stream, xy, bits, u)
@@ -159,9 +157,7 @@ def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: flo
         take(stream, xy, bits, u)
         x, y = xy[bits - 1, u, 0], xy[bits - 1, u, 1]
         for t in range(slots - _KEPT, slots):
-            x, y, goal_x, goal_y, speed, legs = walk_slot(
-                stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed
-            )
+            x, y, goal_x, goal_y, speed, legs = walk_slot(stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed)
             xy[t, u, 0], xy[t, u, 1] = x, y
             legs_left -= legs
         right = right and legs_left == 0.0
