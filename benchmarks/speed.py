@@ -5,7 +5,7 @@
 After a warm-up all contenders play in turns, `repeats` times; the median counts. Ours play whole episodes, so that
 drawing them is in their time; "drawing" is its share of a bare kernel's. Ratios are of the same turn: "API" is
 1 - vector / bare kernel, the share of the time that Gymnasium's interface takes, and the last column says how many
-times as fast a contender is as others. What issue 5 asks stands in "asked".
+times as fast a contender is as others. What we set out for stands in "asked".
 
 The folder holds a CSV of each table, the contenders in speed.md, the others in scaling.md, and pictures: speed.csv;
 batches.csv and .png (over 1 … 4,096 environments); sizes.csv and .png (over users and servers); memory.csv; start.csv.

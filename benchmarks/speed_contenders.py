@@ -42,7 +42,7 @@ class Ours:
     played: str = "random"
     """ "random" actions, or every twin "stays" where the reset put it"""
     asked: str = ""
-    """env-steps a second that issue 5 asks of a batch"""
+    """env-steps a second asked of a batch"""
     stations: bool = False
     """whether base stations are the agents"""
 
@@ -110,7 +110,7 @@ class Contender:
     bare: str = ""
     """name of its kernel without the interface"""
     asked: str = ""
-    """env-steps a second that issue 5 asks of it"""
+    """env-steps a second asked of it"""
 
 
 def missing() -> tuple[str, ...]:
