@@ -40,11 +40,11 @@ from dtenv import presets
 class Speed:
     """Settings of the measurement."""
 
-    seconds: float = 1.0
+    seconds: float = 0.7
     """least wall time of one contender in one turn; ours play whole episodes"""
     repeats: int = 5
     """turns of the contenders"""
-    warm_up: float = 0.5
+    warm_up: float = 0.3
     """seconds of every contender before the first turn"""
     threads: int | None = None
     """of our batches; by default one a core"""
