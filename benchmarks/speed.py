@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -39,11 +40,11 @@ from dtenv import presets
 class Speed:
     """Settings of the measurement."""
 
-    seconds: float = 1.0
+    seconds: float = 0.7
     """least wall time of one contender in one turn; ours play whole episodes"""
     repeats: int = 5
     """turns of the contenders"""
-    warm_up: float = 0.5
+    warm_up: float = 0.3
     """seconds of every contender before the first turn"""
     threads: int | None = None
     """of our batches; by default one a core"""
@@ -106,27 +107,43 @@ QUICK: dict[str, Any] = {
 """What `quick` sets."""
 
 
+def contender_rows(settings: Speed) -> list[dict[str, Any]]:
+    """Lines of all contenders."""
+    with ExitStack() as stack:
+        every = contenders(settings.num_envs, settings.sync, settings.asynchronous, stack, settings.threads)
+        plays = {contender.name: contender.play for contender in every}
+        turns = in_turns(plays, settings.seconds, settings.repeats, settings.warm_up, "contenders")
+    return speed_rows(every, turns)
+
+
+def crossover_rows(settings: Speed) -> list[dict[str, Any]]:
+    """Lines by number of environments."""
+    most = {mode: settings.most_sync if mode == "SyncVectorEnv" else settings.most_async for mode in MODES}
+    return batch_rows(
+        settings.counts, most, settings.scaling_seconds, settings.scaling_repeats, threads=settings.threads
+    )
+
+
+MEASUREMENTS: dict[str, Callable[[Speed], list[dict[str, Any]]]] = {
+    "speed": contender_rows,
+    "batches": crossover_rows,
+    "sizes": lambda s: size_rows(s.users, s.servers, s.size_envs, s.scaling_seconds, s.scaling_repeats),
+    "memory": lambda s: memory_rows(s.env_ids, s.memory),
+    "start": lambda s: start_rows(s.env_ids, s.num_envs, s.cold, s.warm),
+}
+"""What is measured, in this order, by the name of its table."""
+
+
 def main(settings: Speed) -> None:
     """Measure everything and write it."""
     if settings.quick:
         settings = dataclasses.replace(settings, **QUICK)
     load = os.getloadavg()
-    with ExitStack() as stack:
-        every = contenders(settings.num_envs, settings.sync, settings.asynchronous, stack, settings.threads)
-        plays = {contender.name: contender.play for contender in every}
-        rows = speed_rows(every, in_turns(plays, settings.seconds, settings.repeats, settings.warm_up, "contenders"))
-    most = {mode: settings.most_sync if mode == "SyncVectorEnv" else settings.most_async for mode in MODES}
-    scaling = settings.scaling_seconds, settings.scaling_repeats
-    tables = {
-        "speed": rows,
-        "batches": batch_rows(settings.counts, most, *scaling, settings.threads),
-        "sizes": size_rows(settings.users, settings.servers, settings.size_envs, *scaling),
-        "memory": memory_rows(settings.env_ids, settings.memory),
-        "start": start_rows(settings.env_ids, settings.num_envs, settings.cold, settings.warm),
-    }
     settings.out.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        write_rows(settings.out / f"{name}.csv", table)
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for name, measure in MEASUREMENTS.items():
+        tables[name] = measure(settings)
+        write_rows(settings.out / f"{name}.csv", tables[name])
     record = manifest(
         *(presets.resolve(None, env_id) for env_id in presets.PRESETS),
         processor=processor(),

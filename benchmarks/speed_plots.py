@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.speed_scaling import ALONE, DOOR
 
@@ -25,7 +27,8 @@ LABELS = {DOOR: "dtenv, vector", ALONE: "dtenv, bare kernel"}
 
 
 def _panels(count: int, title: str) -> tuple[Any, Any]:
-    figure, every = plt.subplots(1, count, figsize=(4.0 * count, 3.8), dpi=150, layout="constrained", squeeze=False)
+    size = {"figsize": (4.0 * count, 3.8), "dpi": 150, "layout": "constrained"}
+    figure, every = plt.subplots(1, count, sharey=True, squeeze=False, **size)
     for axes in every[0]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, length=0)
@@ -61,15 +64,19 @@ def crossover(path: Path, rows: Rows, title: str) -> None:
         axes.set_xlabel("environments", color=INK)
         axes.set_title(env_id, loc="left", fontsize=9, color=INK)
     panels[0].set_ylabel("env-steps a second", color=INK)
-    panels[0].legend(fontsize=7, frameon=False)
+    speeds = np.log10([row["env_steps_per_second"] for row in rows])
+    panels[0].set_ylim(10.0 ** np.floor(speeds.min()), 10.0 ** np.ceil(speeds.max()))  # whole decades have labels
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8, frameon=False)
     figure.savefig(path)
     plt.close(figure)
 
 
 def sizes(path: Path, rows: Rows, title: str) -> None:
-    """Cost of an env-step over users and over servers; dots on the line of slope 1 would be linear growth."""
+    """Cost of an env-step over users and over servers, beside a line of linear growth."""
     figure, panels = _panels(2, title)
     lines = list(dict.fromkeys((row["env_id"], row["played"]) for row in rows))
+    top = max(row["us_per_env_step"] for row in rows)
     for axes, axis in zip(panels, ("users", "servers"), strict=True):
         own = [row for row in rows if row["axis"] == axis]
         for (env_id, played), colour in zip(lines, (ACCENT, SYNC, ASYNC, UNSHARED), strict=False):
@@ -90,8 +97,7 @@ def sizes(path: Path, rows: Rows, title: str) -> None:
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.minorticks_off()
         axes.set_xlabel("servers (stations)" if axis == "servers" else axis, color=INK)
-        top = max(row["us_per_env_step"] for row in own)
-        axes.set_ylim(0.5 * low, 20.0 * top)  # the legend stands above the lines
+        axes.set_ylim(top=20.0 * top)  # the legend stands above the lines
         axes.legend(fontsize=7, frameon=False, loc="upper left")
     panels[0].set_ylabel("µs of one core an env-step", color=INK)
     figure.savefig(path)

@@ -110,10 +110,8 @@ def test_ratios_are_of_the_same_turn():
     assert vector["api_share"] == pytest.approx(0.1) and kernel["drawing_share"] == 0.25
     assert vector["times_as_fast_as"] == "30x single; 2x async"  # of 30, 30, 9 and of 2, 22.5, .2
     assert all(row["api_share"] is None and row["times_as_fast_as"] == "" for row in rest)
-    assert (
-        "| vector | 1 | random | 90.0 | 9.0 | 900.0 |  | 10.0 % |  | 30x single; 2x async |"
-        in speed_report.markdown([vector, kernel])
-    )
+    line = "| vector | 1 | random | 90.0 | 9.0 | 900.0 |  | 10.0 % |  | 30x single; 2x async |"
+    assert line in speed_report.markdown([vector, kernel]).splitlines()
 
 
 class Scripted:
