@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,46 +13,70 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from agents.networks import NETWORKS
-from dtenv.scenario import AssociationScenario
+import dtenv
+from agents.networks import build
+from dtenv.scenario import Scenario
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 class NetworkPolicy:
-    """The greedy policy of a network."""
+    """The greedy policy of a network.
 
-    overrides: Mapping[str, Any] = MappingProxyType({})
+    Args:
+        name: the learner's.
+        network: gives a Decision for (obs, greedy=True).
+        overrides: scenario fields that the environment needs for its actions, such as {"action": "price"}.
+    """
 
-    def __init__(self, name: str, network: torch.nn.Module):
+    def __init__(self, name: str, network: torch.nn.Module, overrides: Mapping[str, Any] = MappingProxyType({})):
         self.name = name
         self.network = network
+        self.overrides = overrides
 
     def reset(self, seed: int | None = None) -> None:
         """Nothing to forget, and nothing random."""
 
     @torch.no_grad()
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """Most likely servers, (U,) or (B, U)."""
+        """The network's best action for an observation (size,), or actions (B, …) for a batch (B, size)."""
+        single = np.ndim(obs) == 1
         batch = torch.as_tensor(np.atleast_2d(obs), dtype=torch.float32)
         action = self.network(batch, greedy=True).action.numpy()
-        return action.reshape(*np.shape(obs)[:-1], -1)
+        return action[0] if single else action
 
 
-def save_policy(path: Path, network: torch.nn.Module, about: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors) and, beside it, a .json with the network's kind and what it is about."""
+def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario, **options: Any) -> None:
+    """Write `path` (.safetensors) and, beside it, a .json that says how the network is built and what it is of.
+
+    Args:
+        path: of the weights.
+        policy: what to save.
+        args: the settings that it was trained with; env_id and network among them.
+        scenario: what it was trained on.
+        **options: how the network is built, beside its kind and scenario.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(network.state_dict(), path)
-    kinds = {kind: name for name, kind in NETWORKS.items()}
-    text = json.dumps({"network": kinds[type(network)], **about}, indent=1, default=str)
-    path.with_suffix(".json").write_text(text + "\n")
+    save_file(policy.network.state_dict(), path)
+    about = {
+        "name": policy.name,
+        "env_id": args.env_id,
+        "network": args.network,
+        "options": options,
+        "overrides": dict(policy.overrides),
+        "args": dataclasses.asdict(args),
+        "scenario": scenario.as_dict(),
+        "dtenv": dtenv.__version__,
+    }
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1, default=str) + "\n")
 
 
-def load_policy(name: str, env_id: str, scenario: AssociationScenario, checkpoint: str | Path | None) -> NetworkPolicy:
+def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> NetworkPolicy:
     """The policy saved in `checkpoint`, or else the one shipped for this learner, environment and preset.
 
     Raises:
-        ValueError: nothing is shipped for them, or the weights do not fit the scenario.
+        ValueError: nothing is shipped for them, or the weights are of another environment or do not fit the scenario.
+        FileNotFoundError: there is no such file.
     """
     shipped = SHIPPED / f"{name}-{env_id}-{scenario.name}.safetensors"
     path = Path(checkpoint) if checkpoint is not None else shipped
@@ -61,10 +86,13 @@ def load_policy(name: str, env_id: str, scenario: AssociationScenario, checkpoin
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
     about = json.loads(path.with_suffix(".json").read_text())
-    network = NETWORKS[about["network"]](scenario)
+    if about["env_id"] != env_id:
+        raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
+    overrides = about.get("overrides", {})
+    network = build(env_id, about["network"], scenario.override(**overrides), **about.get("options", {}))
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:
-        size = f"num_users={scenario.network.num_users}, num_servers={scenario.network.num_servers}"
+        size = ", ".join(f"{field}={scenario.value(field)}" for field in ("num_users", scenario.SITES))
         raise ValueError(f"checkpoint {str(path)!r} does not fit {size}: {error}") from None
-    return NetworkPolicy(name, network.eval())
+    return NetworkPolicy(name, network.eval(), overrides)

@@ -25,6 +25,7 @@ def clone(
     minibatch: int = 64,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda labelled, loss: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train the network's actor to choose as the expert does (Ross et al. 2011).
 
@@ -42,6 +43,7 @@ def clone(
         minibatch: states a gradient step.
         seed: of the environments and the shuffling.
         report: called with the states labelled so far and the latest loss.
+        stop: asked before each round whether to leave it at that.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     shuffle = torch.Generator().manual_seed(seed)
@@ -50,6 +52,8 @@ def clone(
     obs, _ = envs.reset(seed=seed)
     done = np.zeros(envs.num_envs, np.bool_)
     for turn in range(rounds):
+        if stop():
+            return
         while sum(map(len, seen)) < slots * (turn + 1) // rounds:
             label = expert.act(obs)
             seen.append(obs[~done].copy())

@@ -1,92 +1,62 @@
-"""Proximal policy optimisation for DTAssociation-v0 (Zhou 2025, Algorithm 1), in one file.
+"""Proximal policy optimisation (Zhou 2025, Algorithm 1) for DTAssociation-v0 and DTMigration-v0, in one file.
 
 Read against the paper's errata: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the
-ratio to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the reset
-row that next-step autoreset inserts is masked. The ratio is clipped user by user with a shared advantage.
+ratio to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the row
+that next-step autoreset inserts is masked. With ratio="part" the ratio is clipped user by user with a shared advantage.
 
-    python -m agents.ppo --scenario balanced --num-servers 15 --total-steps 300000
-    python -m agents.ppo --network perceptron --warm-start none --gamma 0.98 --reward barrier   # the paper's agent
+    python -m agents.ppo --num-servers 15 --save runs/ppo.safetensors
+    python -m agents.ppo --warm-start none --total-steps 600000
+    python -m agents.ppo --env-id DTMigration-v0
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import random
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
-import numpy as np
 import torch
-import tyro
-from torch import nn
-from tqdm import tqdm
+from torch import Tensor, nn
 
 import agents
-import dtenv
+from agents.advantages import advantages
 from agents.checkpoint import NetworkPolicy, save_policy
 from agents.dagger import clone
-from agents.networks import NETWORKS
-from agents.tracking import Tracker
-from dtenv import presets
-from dtenv.scenario import AssociationScenario
-
-TRAINING_SEEDS = 1_000_000
-"""Training episodes are seeded from here on; evaluation seeds lie below."""
+from agents.networks import build
+from agents.rollout import Collector, RewardScale
+from agents.run import Report, Run, RunArgs, main, silent
+from dtenv.scenario import Scenario
 
 
 @dataclass
-class Args:
-    """Settings of a run."""
+class Args(RunArgs):
+    """Settings of a run. What is None by default is the environment's recipe's."""
 
-    env_id: str = "DTAssociation-v0"
-    """the environment"""
-    scenario: str = "balanced"
-    """name of a preset"""
-    num_servers: int | None = None
-    """overrides the preset's S"""
-    emd: float | None = None
-    """overrides the preset's φ"""
-    num_slots: int = 60
-    """slots of a training episode"""
-    reward: Literal["score", "barrier", "objective", "literal"] = "score"
-    """reward trained on"""
-    seed: int = 1
-    """of network, environments and sampling"""
-    track: bool = False
-    """log to Weights & Biases (offline unless WANDB_MODE says otherwise)"""
-    wandb_project: str = "dtenv"
-    """project to log to"""
-    save: Path | None = None
-    """where to write the policy (.safetensors)"""
-    threads: int = 1
-    """torch threads"""
-
-    # Algorithm specific arguments
-    network: Literal["equivariant", "perceptron"] = "equivariant"
-    """the perceptron is the paper's"""
-    warm_start: str = "local-search"
-    """heuristic to clone first, or none"""
+    network: str | None = None
+    """"equivariant", or "perceptron", the papers'"""
+    reward: str | None = None
+    """reward trained on, one of the environment's"""
+    warm_start: str | None = None
+    """heuristic to clone first, or "none\""""
     warm_start_slots: int = 4096
     """states that it labels"""
     value_updates: int = 5
     """rollouts after the warm start that train the critic alone"""
-    total_steps: int = 300_000
+    total_steps: int | None = None
     """environment steps after the warm start"""
-    num_envs: int = 256
+    num_envs: int | None = None
     """environments side by side"""
-    num_steps: int = 16
+    num_steps: int | None = None
     """steps of each environment in a rollout"""
-    learning_rate: float = 8e-4
+    learning_rate: float | None = None
     """Adam's, annealed to zero"""
-    gamma: float = 0.95
+    critic_learning_rate: float | None = None
+    """the critic's, where it differs"""
+    gamma: float | None = None
     """discount, σ of (32)"""
-    gae_lambda: float = 0.9
+    gae_lambda: float | None = None
     """λ of (33)"""
     update_epochs: int = 2
     """passes over a rollout, M"""
@@ -94,6 +64,8 @@ class Args:
     """gradient steps a pass"""
     clip_coef: float = 0.2
     """ε of (34)"""
+    ratio: Literal["part", "joint"] = "part"
+    """whether each user's ratio is clipped, or that of all users together"""
     ent_coef: float = 0.0
     """weight of the entropy bonus"""
     vf_coef: float = 0.5
@@ -101,205 +73,184 @@ class Args:
     max_grad_norm: float = 0.5
     """gradient clipping"""
 
+    def filled(self) -> Args:
+        """With the environment's recipe where nothing else is said.
 
-def advantages(
-    rewards: torch.Tensor,
-    values: torch.Tensor,
-    terminated: torch.Tensor,
-    truncated: torch.Tensor,
-    gamma: float,
-    gae_lambda: float,
-) -> torch.Tensor:
-    """Generalised advantage estimates (N, B) of a rollout of N steps.
-
-    Args:
-        rewards: (N, B).
-        values: (N + 1, B), of the observation before each step and after the last. After an episode's last step
-            next-step autoreset still shows its final observation, so row t + 1 holds the value to bootstrap from.
-        terminated: (N, B), the step reached an end with no future: nothing to bootstrap.
-        truncated: (N, B), the step reached a time limit: bootstrap, but look no further.
-        gamma: discount.
-        gae_lambda: λ.
-    """
-    result = torch.zeros_like(rewards)
-    carried = torch.zeros_like(rewards[0])
-    for t in reversed(range(len(rewards))):
-        delta = rewards[t] + gamma * values[t + 1] * ~terminated[t] - values[t]
-        carried = delta + gamma * gae_lambda * carried * ~(terminated[t] | truncated[t])
-        result[t] = carried
-    return result
+        Raises:
+            ValueError: the environment has no recipe.
+        """
+        if self.env_id not in RECIPES:
+            raise ValueError(f"env_id must be one of {', '.join(RECIPES)} for ppo, got {self.env_id!r}")
+        recipe = RECIPES[self.env_id]
+        return dataclasses.replace(self, **{name: v for name, v in recipe.items() if getattr(self, name) is None})
 
 
-def make_env(env_id: str, scenario: AssociationScenario, num_slots: int) -> gym.Env:
-    """One training environment."""
-    return gym.make(env_id, scenario=scenario, num_slots=num_slots, disable_env_checker=True)
+RECIPES: dict[str, dict[str, Any]] = {
+    "DTAssociation-v0": {
+        "network": "equivariant",
+        "reward": "score",
+        "warm_start": "local-search",
+        "num_slots": 60,
+        "total_steps": 300_000,
+        "num_envs": 256,
+        "num_steps": 16,
+        "learning_rate": 8e-4,
+        "gamma": 0.95,
+        "gae_lambda": 0.9,
+    },
+    "DTMigration-v0": {
+        "network": "perceptron",
+        "reward": "centred",
+        "warm_start": "none",
+        "total_steps": 5_000_000,
+        "num_envs": 256,
+        "num_steps": 200,
+        "learning_rate": 1.5e-3,
+        "gamma": 0.98,
+        "gae_lambda": 0.95,
+    },
+}
+"""What works in each environment."""
+
+
+def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
+    """The clipped objective of (34), negated; of parts (rows, K) with a shared advantage (rows,)."""
+    ratio = (log_prob - old_log_prob).exp()
+    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
+    return -torch.minimum(ratio * advantage[:, None], clipped * advantage[:, None]).mean()
+
+
+def normalised(advantage: Tensor) -> Tensor:
+    """Zero mean and unit deviation over the rows."""
+    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
 
 def train(
     args: Args,
-    scenario: AssociationScenario | None = None,
-    report: Callable[[dict[str, Any]], None] = lambda row: None,
+    *,
+    scenario: Scenario | None = None,
+    envs: gym.vector.VectorEnv | None = None,
+    network: nn.Module | None = None,
+    report: Report = silent,
 ) -> NetworkPolicy:
     """Train a policy.
 
     Args:
         args: settings.
         scenario: what to train on, in place of args.scenario and its overrides.
+        envs: a vector env with next-step autoreset to train on in place of any scenario; needs a network.
+        network: gives a Decision for (obs, action, greedy); by default args.network's.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
-    if scenario is None:
-        changes = {"num_servers": args.num_servers, "emd": args.emd}
-        scenario = presets.resolve(args.scenario, **{k: v for k, v in changes.items() if v is not None})
-    trained_on = scenario.override(reward=args.reward, num_slots=min(args.num_slots, scenario.episode.num_slots))
-    start = time.perf_counter()
+    args = args.filled()
+    with Run(args, "ppo", report) as run:
+        # Environments and network
+        if scenario is None:
+            scenario = args.resolve()
+        trained_on = scenario.override(reward=args.reward)
+        spread = 0
+        if envs is None:
+            envs = training_envs(args, trained_on)
+            spread = trained_on.value("num_slots")
+        if network is None:
+            network = build(args.env_id, args.network, trained_on)
+        warm = args.value_updates if args.warm_start != "none" else 0
+        if warm and not run.resumed:
+            clone(
+                network,
+                agents.load(str(args.warm_start), args.env_id, scenario=trained_on),
+                envs,
+                slots=args.warm_start_slots,
+                seed=args.first_seed,
+                report=lambda labelled, loss: run.report(
+                    {"charts/phase": f"cloning, {labelled} states labelled", "losses/cloning": loss}
+                ),
+                stop=lambda: run.interrupted,
+            )
+        collector = Collector(envs, network, args.num_steps, args.first_seed + args.num_envs, spread)
+        scale = RewardScale(args.gamma)
+        optimizer = torch.optim.Adam(parameter_groups(network, args), eps=1e-5)
+        rates = [group["lr"] for group in optimizer.param_groups]
 
-    # Seeding
-    random.seed(args.seed)
-    np.random.seed(args.seed)  # noqa: NPY002 (libraries beneath draw from it)
-    torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
+        batch = args.num_envs * args.num_steps
+        iterations = warm + max(1, args.total_steps // batch)
+        parts = {"network": network, "optimizer": optimizer, "collector": collector, "scale": scale}
+        for iteration in run.over(iterations, parts):
+            progress = max(0, iteration - warm) / (iterations - warm)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = (1.0 - progress) * rate
 
-    # Environments and network
-    # Horizons differ between environments, so that a rollout holds all phases of an episode.
-    longest = trained_on.episode.num_slots
-    horizons = np.linspace(max(1, longest // 2), longest, args.num_envs).round().astype(int)
-    envs = gym.vector.SyncVectorEnv([partial(make_env, args.env_id, trained_on, int(slots)) for slots in horizons])
-    users = scenario.network.num_users
-    network = NETWORKS[args.network](trained_on)
-    first_seed = TRAINING_SEEDS * (1 + args.seed)
-    if args.warm_start != "none":
-        expert = agents.load(args.warm_start, args.env_id, scenario=trained_on)
-        clone(
-            network,
-            expert,
-            envs,
-            slots=args.warm_start_slots,
-            seed=first_seed,
-            report=lambda labelled, loss: report(
-                {"charts/phase": "warm start", "charts/labelled": labelled, "losses/cloning": loss}
-            ),
-        )
-    optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate, eps=1e-5)
+            # Rollout and advantages
+            rollout = collector.collect()
+            start = time.perf_counter()
+            ends = rollout.terminated, rollout.truncated
+            advantage = advantages(scale(rollout), rollout.value, *ends, args.gamma, args.gae_lambda)
+            returns = advantage + rollout.value[:-1]
+            flat = rollout.flat(rollout.obs, rollout.action, rollout.log_prob, advantage, returns)
 
-    # Storage
-    shape = (args.num_steps, args.num_envs)
-    obs_buffer = torch.zeros(*shape, envs.single_observation_space.shape[0])
-    actions = torch.zeros(*shape, users, dtype=torch.int64)
-    log_probs = torch.zeros(*shape, users)
-    rewards, values = torch.zeros(shape), torch.zeros(args.num_steps + 1, args.num_envs)
-    terminations, truncations, valid = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+            # Update
+            for _ in range(args.update_epochs):
+                for rows in torch.randperm(len(flat[0])).chunk(args.num_minibatches):
+                    mb_obs, mb_action, mb_log_prob, mb_advantage, mb_returns = (x[rows] for x in flat)
+                    judged = network(mb_obs, mb_action)
+                    log_prob = judged.log_prob
+                    if args.ratio == "joint":
+                        log_prob, mb_log_prob = (x.sum(-1, keepdim=True) for x in (log_prob, mb_log_prob))
+                    pg_loss = policy_loss(log_prob, mb_log_prob, normalised(mb_advantage), args.clip_coef)
+                    v_loss = 0.5 * (judged.value - mb_returns).square().mean()
+                    entropy = judged.entropy.mean()
+                    loss = args.vf_coef * v_loss
+                    if iteration >= warm:  # before, the critic learns the cloned policy's value
+                        loss = loss + pg_loss - args.ent_coef * entropy
+                    optimizer.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
+                    optimizer.step()
+            collector.seconds["learning"] = collector.seconds.get("learning", 0.0) + time.perf_counter() - start
 
-    obs, _ = envs.reset(seed=first_seed + args.num_envs)
-    done = np.zeros(args.num_envs, np.bool_)
-    iterations = max(1, args.total_steps // (args.num_envs * args.num_steps))
-    warm = args.value_updates if args.warm_start != "none" else 0
-    returns_so_far, episode_returns = np.zeros(args.num_envs), [np.nan]
-    centre = spread = 0.0
-    for iteration in range(warm + iterations):
-        progress = max(0, iteration - warm) / iterations
-        optimizer.param_groups[0]["lr"] = (1.0 - progress) * args.learning_rate
-
-        # Rollout
-        scores = []
-        for t in range(args.num_steps):
-            with torch.no_grad():
-                decision = network(torch.as_tensor(obs))
-            obs_buffer[t], actions[t] = torch.as_tensor(obs), decision.action
-            log_probs[t], values[t] = decision.log_prob, decision.value
-            valid[t] = torch.as_tensor(~done)  # the step after an end only resets
-            obs, reward, terminated, truncated, info = envs.step(decision.action.numpy())
-            scores.append(info["score"][~done] if "score" in info else np.zeros(0))
-            rewards[t] = torch.as_tensor(reward, dtype=torch.float32)
-            terminations[t], truncations[t] = torch.as_tensor(terminated), torch.as_tensor(truncated)
-            done = terminated | truncated
-            returns_so_far += reward  # 0 on the step that only resets
-            if done.any():
-                episode_returns = returns_so_far[done].tolist()
-                returns_so_far[done] = 0.0
-        with torch.no_grad():
-            values[-1] = network(torch.as_tensor(obs)).value
-
-        # Advantages, of rewards brought once to zero mean and to a unit-sized return
-        if iteration == 0:
-            centre, spread = rewards[valid].mean(), rewards[valid].std() + 1e-8
-        scaled = (rewards - centre) / spread * (1.0 - args.gamma)
-        advantage = advantages(scaled, values, terminations, truncations, args.gamma, args.gae_lambda)
-        returns = advantage + values[:-1]
-
-        # Update
-        keep = valid.flatten()
-        flat = [x.flatten(0, 1)[keep] for x in (obs_buffer, actions, log_probs, advantage, returns)]
-        for _ in range(args.update_epochs):
-            for rows in torch.randperm(len(flat[0])).chunk(args.num_minibatches):
-                mb_obs, mb_actions, mb_log_probs, mb_advantage, mb_returns = (x[rows] for x in flat)
-                judged = network(mb_obs, mb_actions)
-                mb_advantage = (mb_advantage - mb_advantage.mean()) / (mb_advantage.std() + 1e-8)
-                ratio = (judged.log_prob - mb_log_probs).exp()  # (rows, U)
-                clipped = ratio.clamp(1 - args.clip_coef, 1 + args.clip_coef)
-                pg_loss = -torch.minimum(ratio * mb_advantage[:, None], clipped * mb_advantage[:, None]).mean()
-                v_loss = 0.5 * (judged.value - mb_returns).square().mean()
-                entropy = judged.entropy.mean()
-                loss = args.vf_coef * v_loss
-                if iteration >= warm:  # before, the critic learns the cloned policy's value
-                    loss = loss + pg_loss - args.ent_coef * entropy
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
-                optimizer.step()
-
-        # Report
-        steps = (iteration + 1) * args.num_envs * args.num_steps
-        seconds = time.perf_counter() - start
-        report(
-            {
-                "charts/phase": "critic" if iteration < warm else "ppo",
-                "global_step": steps,
-                "charts/progress": (iteration + 1) / (warm + iterations),
-                "charts/episodic_return": float(np.mean(episode_returns)),  # of the latest episodes to end
-                "charts/score": float(np.concatenate(scores).mean()),
-                "charts/SPS": steps / seconds,
-                "charts/seconds": seconds,
-                "charts/learning_rate": optimizer.param_groups[0]["lr"],
-                "losses/policy_loss": pg_loss.item(),
-                "losses/value_loss": v_loss.item(),
-                "losses/entropy": entropy.item(),
-                "losses/clipfrac": ((ratio - 1.0).abs() > args.clip_coef).float().mean().item(),
-                "losses/explained_variance": 1.0 - (flat[3].var() / flat[4].var()).item(),
-            }
-        )
-    envs.close()
-    if args.save is not None:
-        about = {"name": "ppo", "env_id": args.env_id, "args": dataclasses.asdict(args)}
-        save_policy(args.save, network, {**about, "scenario": trained_on.as_dict(), "dtenv": dtenv.__version__})
-    return NetworkPolicy("ppo", network.eval())
+            # Report
+            run.report(
+                {
+                    "charts/phase": "critic" if iteration < warm else "ppo",
+                    "global_step": (iteration + 1) * batch,
+                    "charts/progress": (iteration + 1) / iterations,
+                    "charts/episodic_return": rollout.episode_return,
+                    "charts/score": rollout.score,
+                    "charts/infeasible": rollout.infeasible,
+                    "charts/learning_rate": optimizer.param_groups[0]["lr"],
+                    "losses/policy_loss": pg_loss.item(),
+                    "losses/value_loss": v_loss.item(),
+                    "losses/entropy": entropy.item(),
+                    "losses/approx_kl": (mb_log_prob - log_prob).mean().item(),
+                    "losses/explained_variance": 1.0 - (flat[3].var() / flat[4].var()).item(),
+                    **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
+                }
+            )
+        policy = NetworkPolicy("ppo", network.eval())
+        if args.save is not None:
+            save_policy(args.save, policy, args, trained_on)
+    return policy
 
 
-@contextlib.contextmanager
-def progress_bar(title: str = "training ppo") -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Shows the rows that `train` reports as a bar with time, score and steps a second."""
-    with tqdm(total=100, desc=title, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
-
-        def show(row: dict[str, Any]) -> None:
-            if row["charts/phase"] == "warm start":
-                bar.set_postfix_str(f"cloning, {row['charts/labelled']} states labelled")
-                return
-            bar.n = round(100 * row["charts/progress"])
-            bar.set_postfix_str(f"score {row['charts/score']:.4f}, {row['charts/SPS']:.0f} steps/s")
-
-        yield show
+def training_envs(args: Any, scenario: Scenario) -> gym.vector.VectorEnv:
+    """The batch to train on."""
+    return gym.make_vec(
+        args.env_id,
+        num_envs=args.num_envs,
+        vectorization_mode="vector_entry_point",
+        scenario=scenario,
+        threads=args.threads,
+    )
 
 
-def main(args: Args) -> None:
-    """Train with a progress bar, and log where asked to."""
-    name = f"{args.env_id}__ppo__{args.seed}__{int(time.time())}"
-    with Tracker(args, enabled=args.track, name=name, project=args.wandb_project) as tracker, progress_bar() as show:
-
-        def report(row: dict[str, Any]) -> None:
-            tracker.log(row)
-            show(row)
-
-        train(args, report=report)
+def parameter_groups(network: nn.Module, args: Args) -> list[dict[str, Any]]:
+    """Parameters with their learning rates: χ_a and χ_c of (37) and (38), where they differ."""
+    if args.critic_learning_rate is None:
+        return [{"params": list(network.parameters()), "lr": args.learning_rate}]
+    critic = [p for name, p in network.named_parameters() if name.startswith("critic")]
+    actor = [p for name, p in network.named_parameters() if not name.startswith("critic")]
+    return [{"params": actor, "lr": args.learning_rate}, {"params": critic, "lr": args.critic_learning_rate}]
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(train, Args, "ppo")

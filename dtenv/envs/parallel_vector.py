@@ -97,6 +97,14 @@ class PlacementParallelVectorEnv:
         """The networks' observations, (B, state size), which hold all that stations see together."""
         return self.task.obs.copy() if self.copy else self.task.obs
 
+    def snapshot(self) -> list[np.ndarray]:
+        """The batch in mid-play, as in `TaskVectorEnv`."""
+        return self.rows.snapshot()
+
+    def restore(self, snapshot: Sequence[np.ndarray]) -> None:
+        """Go on from a snapshot, as in `TaskVectorEnv`."""
+        self.rows.restore(snapshot)
+
     def close(self) -> None:
         """Let the threads go."""
         self.rows.close()

@@ -129,6 +129,25 @@ class Rows:
         infos |= {"final_info": final, "_final_info": truncated.copy()}  # type: ignore[dict-item]
         return played, truncated, infos
 
+    def snapshot(self) -> list[np.ndarray]:
+        """All that changes, as bytes: episodes, generators and which rows are over."""
+        return [array.view(np.uint8).ravel().copy() for array in self._arrays()]
+
+    def restore(self, snapshot: Sequence[np.ndarray]) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it is of another scenario or number of rows.
+        """
+        arrays = list(self._arrays())
+        ours, theirs = [array.nbytes for array in arrays], [len(part) for part in snapshot]
+        if ours != theirs:
+            raise ValueError(
+                f"snapshot must hold {sum(ours)} bytes in {len(ours)} arrays, got {sum(theirs)} in {len(theirs)}"
+            )
+        for array, part in zip(arrays, snapshot, strict=True):
+            array.view(np.uint8).ravel()[:] = part
+
     def close(self) -> None:
         """Let the threads go."""
         if self._pool is not None:
@@ -138,6 +157,9 @@ class Rows:
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the threads: a copy plays on ones of its own."""
         return {**self.__dict__, "_pool": None}
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (*self.task.arrays(), self.ended, self._begun, self._seeded)
 
     def _share(self, work: Callable[[np.ndarray], None], rows: np.ndarray) -> None:
         """Do some work for some rows, spread over the threads; the caller's is one of them."""

@@ -75,6 +75,21 @@ class TaskVectorEnv(VectorEnv):
         mask = self.task.masks()
         return mask.copy() if self.copy else mask
 
+    def snapshot(self) -> list[np.ndarray]:
+        """The batch in mid-play, as arrays of bytes: another of the same scenario and size goes on from it exactly.
+
+        What a scenario's own forecaster remembers is not in it.
+        """
+        return self.rows.snapshot()
+
+    def restore(self, snapshot: Sequence[np.ndarray]) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it is of another scenario or number of environments.
+        """
+        self.rows.restore(snapshot)
+
     def close_extras(self, **kwargs: Any) -> None:
         """Let the threads go."""
         self.rows.close()

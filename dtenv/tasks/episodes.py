@@ -21,6 +21,8 @@ class Episodes(ABC):
     state: Any
     """What episodes' pasts leave to their futures; state.slot (B,) is the slot to be decided, 1 … T, or T + 1."""
     mask: np.ndarray
+    _arrays: tuple[np.ndarray, ...]
+    """What kernels read and write, all of it."""
 
     def __init__(self, scenario: Any, batch: int):
         self.scenario = scenario
@@ -43,6 +45,10 @@ class Episodes(ABC):
     @abstractmethod
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that changes while episodes are played and drawn; the task's own arrays."""
+        return self._arrays
 
     def masks(self) -> np.ndarray:
         """Action masks of all rows; a view."""

@@ -1,62 +1,18 @@
-"""Actor-critic networks for DTAssociation-v0: the paper's perceptron, and one that is equivariant.
-
-Both give, for flat observations (B, size), associations (B, U) with a log-probability for each user, and values (B,).
-"""
+"""An actor-critic network for DTAssociation-v0 that serves any number of users and servers."""
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+from agents.networks.decision import Decision, orthogonal
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_slot import Constants
 from dtenv.tasks.association_step import Scale
-
-
-class Decision(NamedTuple):
-    """Actions of a batch and what the learner needs of them."""
-
-    action: Tensor  # (B, U)
-    log_prob: Tensor  # (B, U)
-    entropy: Tensor  # (B, U)
-    value: Tensor  # (B,)
-
-
-def orthogonal(layer: nn.Linear, gain: float = math.sqrt(2.0)) -> nn.Linear:
-    """A linear layer with orthogonal weights and no bias to start with."""
-    nn.init.orthogonal_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-class Perceptron(nn.Module):
-    """The paper's network: two hidden layers of 128 for actor and critic, one softmax a user.
-
-    It knows users and servers by their place in the vector, so it serves the numbers it was built for alone.
-    """
-
-    def __init__(self, scenario: AssociationScenario, hidden: int = 128):
-        super().__init__()
-        self.users, self.servers = scenario.network.num_users, scenario.network.num_servers
-        size = AssociationTask(scenario).layout.size
-
-        def stack(outputs: int, gain: float) -> nn.Sequential:
-            first, second = orthogonal(nn.Linear(size, hidden)), orthogonal(nn.Linear(hidden, hidden))
-            return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), orthogonal(nn.Linear(hidden, outputs), gain))
-
-        self.actor, self.critic = stack(self.users * self.servers, 0.01), stack(1, 1.0)
-
-    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
-        choice = Categorical(logits=self.actor(obs).view(-1, self.users, self.servers))
-        if action is None:
-            action = choice.logits.argmax(-1) if greedy else choice.sample()
-        return Decision(action, choice.log_prob(action), choice.entropy(), self.critic(obs).squeeze(-1))
 
 
 class Loads(NamedTuple):
@@ -83,7 +39,7 @@ class Equivariant(nn.Module):
     nodes, pairs = 64, 16
     """Widths of node and pair layers; the pair layer is the costly one."""
 
-    def __init__(self, scenario: AssociationScenario):
+    def __init__(self, scenario: AssociationScenario, values: int = 1):
         super().__init__()
         task = AssociationTask(scenario)
         self.layout, self.scale, self.constants = task.layout, Scale.of(scenario), Constants.of(scenario)
@@ -97,7 +53,7 @@ class Equivariant(nn.Module):
         self.score = orthogonal(nn.Linear(p, 1), 0.01)
         self.stay = nn.Parameter(torch.tensor(6.0))  # at first, a user moves about once in thirty slots
         self.critic = nn.Sequential(
-            orthogonal(nn.Linear(2 * n + 4, n)), nn.Tanh(), orthogonal(nn.Linear(n, n)), nn.Tanh(), nn.Linear(n, 1)
+            orthogonal(nn.Linear(2 * n + 4, n)), nn.Tanh(), orthogonal(nn.Linear(n, n)), nn.Tanh(), nn.Linear(n, values)
         )
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
@@ -180,6 +136,3 @@ class Equivariant(nn.Module):
         energy = (compute + sync + migration) / (4.0 * c.f0)
         twins = torch.full_like(energy, 1.0 / energy.shape[1])
         return Loads(compute / compute_capacity[:, None], sync / sync_capacity[:, None], energy, twins)
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"perceptron": Perceptron, "equivariant": Equivariant}

@@ -1,0 +1,153 @@
+"""Rollouts: what learners that learn from their own policy gather from a batch of environments."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Rollout(NamedTuple):
+    """N steps of B environments; entries of several agents or values have further axes."""
+
+    obs: Tensor  # (N, B, …)
+    action: Tensor  # (N, B, …)
+    log_prob: Tensor  # (N, B, K)
+    value: Tensor  # (N + 1, B, …), the last row of the observations after the last step
+    reward: Tensor  # (N, B, …)
+    cost: Tensor  # (N, B), constraint violation, where info tells it
+    terminated: Tensor  # (N, B)
+    truncated: Tensor  # (N, B)
+    valid: Tensor  # (N, B), False where the step only reset: next-step autoreset ignores its action
+    score: float  # mean of info["score"] over the valid steps; without one, of the reward
+    infeasible: float  # share of the valid steps with a violated constraint
+    episode_return: float  # mean over the episodes that ended last
+
+    def flat(self, *fields: Tensor) -> list[Tensor]:
+        """Fields (N, B, …) as (valid steps, …)."""
+        keep = self.valid.flatten()
+        return [field.flatten(0, 1)[keep] for field in fields]
+
+
+class Collector:
+    """Plays a batch with a network, `num_steps` at a time, from where the last rollout ended.
+
+    Args:
+        envs: a vector env with next-step autoreset.
+        network: gives a Decision for (obs,).
+        num_steps: steps of a rollout (N).
+        seed: of the first environment; row i is seeded seed + i.
+        spread: steps over which the rows' episodes are begun anew, one group after another, so that a rollout holds
+            all phases of an episode; 0 leaves them in step. The environments must know options["reset_mask"].
+    """
+
+    def __init__(self, envs: Any, network: nn.Module, num_steps: int, seed: int, spread: int = 0):
+        self.envs, self.network, self.num_steps = envs, network, num_steps
+        self.seconds = {"env": 0.0, "inference": 0.0}
+        self._obs, _ = envs.reset(seed=seed)
+        self._done = np.zeros(envs.num_envs, np.bool_)
+        self._returns, self._ended = np.zeros(envs.num_envs), [np.nan]
+        self._spread(spread)
+
+    def collect(self) -> Rollout:
+        """Play and gather."""
+        steps: list[tuple[Tensor, ...]] = []
+        scores, broken = [], []
+        for _ in range(self.num_steps):
+            obs, valid = torch.as_tensor(self._obs, dtype=torch.float32), ~self._done
+            start = time.perf_counter()
+            with torch.no_grad():
+                decision = self.network(obs)
+            decided = time.perf_counter()
+            self._obs, reward, terminated, truncated, info = self.envs.step(decision.action.numpy())
+            self.seconds["inference"] += decided - start
+            self.seconds["env"] += time.perf_counter() - decided
+            self._done = terminated | truncated
+            cost = np.asarray(info["cost"], np.float32) if "cost" in info else np.zeros(len(valid), np.float32)
+            numbers = (np.asarray(reward, np.float32), cost, terminated, truncated, valid)
+            steps.append((obs, *decision, *(torch.as_tensor(x) for x in numbers)))
+            told = np.asarray(info["score"] if "score" in info else reward.reshape(len(valid), -1).mean(1))
+            scores.append(told[valid])
+            broken.append(~np.asarray(info["feasible"], np.bool_)[valid] if "feasible" in info else np.zeros(0))
+            self._follow(reward)
+        with torch.no_grad():
+            last = self.network(torch.as_tensor(self._obs, dtype=torch.float32)).value
+        obs, action, log_prob, _, value, reward, cost, terminated, truncated, valid = map(
+            torch.stack, zip(*steps, strict=True)
+        )
+        infeasible = np.concatenate(broken)
+        return Rollout(
+            obs,
+            action,
+            log_prob,
+            torch.cat([value, last[None]]),
+            reward,
+            cost,
+            terminated,
+            truncated,
+            valid,
+            float(np.concatenate(scores).mean()),
+            float(infeasible.mean()) if len(infeasible) else 0.0,
+            float(np.mean(self._ended)),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next rollout depends on beside the network: the environments in mid-play."""
+        return {
+            "envs": self.envs.snapshot(),
+            "obs": self._obs,
+            "done": self._done,
+            "returns": self._returns,
+            "ended": [float(x) for x in self._ended],
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.envs.restore(state["envs"])
+        self._obs, self._done, self._returns = state["obs"], state["done"], state["returns"]
+        self._ended, self.seconds = state["ended"], state["seconds"]
+
+    def _follow(self, reward: np.ndarray) -> None:
+        """Sum up the episodes' rewards: 0 on the step that only resets."""
+        self._returns += reward.reshape(len(reward), -1).mean(1)
+        if self._done.any():
+            self._ended = self._returns[self._done].tolist()
+            self._returns[self._done] = 0.0
+
+    def _spread(self, steps: int) -> None:
+        groups = np.arange(len(self._done)) % max(steps, 1)
+        for step in range(1, steps):
+            with torch.no_grad():
+                action = self.network(torch.as_tensor(self._obs, dtype=torch.float32)).action.numpy()
+            self._obs, _, terminated, truncated, _ = self.envs.step(action)
+            self._done = terminated | truncated
+            due = groups == step
+            if due.any():
+                self._obs, _ = self.envs.reset(options={"reset_mask": due})
+                self._done[due] = False
+
+
+class RewardScale:
+    """Brings rewards to zero mean and their discounted sums to unit size, by the first rollout's mean and deviation."""
+
+    def __init__(self, gamma: float):
+        self.gamma, self.centre, self.spread = gamma, 0.0, 0.0
+
+    def __call__(self, rollout: Rollout) -> Tensor:
+        """Rewards (N, B, …) as the critic sees them."""
+        if self.spread == 0.0:
+            valid = rollout.reward[rollout.valid]
+            self.centre, self.spread = float(valid.mean()), float(valid.std()) + 1e-8
+        return (rollout.reward - self.centre) / self.spread * (1.0 - self.gamma)
+
+    def state_dict(self) -> dict[str, float]:
+        """What was measured."""
+        return {"centre": self.centre, "spread": self.spread}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Take what was measured."""
+        self.centre, self.spread = state["centre"], state["spread"]
