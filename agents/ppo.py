@@ -67,7 +67,7 @@ class Args(RunArgs):
     ratio: Literal["part", "joint"] = "part"
     """whether each user's ratio is clipped, or that of all users together"""
     ent_coef: float = 0.0
-    """weight of the entropy bonus"""
+    """weight of the entropy bonus, annealed to zero"""
     vf_coef: float = 0.5
     """weight of the critic's loss"""
     max_grad_norm: float = 0.5
@@ -201,7 +201,7 @@ def train(
                     entropy = judged.entropy.mean()
                     loss = args.vf_coef * v_loss
                     if iteration >= warm:  # before, the critic learns the cloned policy's value
-                        loss = loss + pg_loss - args.ent_coef * entropy
+                        loss = loss + pg_loss - (1.0 - progress) * args.ent_coef * entropy
                     optimizer.zero_grad()
                     loss.backward()
                     nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
