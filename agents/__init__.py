@@ -64,7 +64,11 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
 Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in DTMigration-v0 "best-latency" is its
 Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
-LEARNERS: dict[str, tuple[str, ...]] = {"DTAssociation-v0": ("ppo",), "DTPlacementMA-v0": (), "DTMigration-v0": ()}
+LEARNERS: dict[str, tuple[str, ...]] = {
+    "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
+    "DTPlacementMA-v0": ("ddpg",),
+    "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
+}
 """Learners by environment."""
 
 

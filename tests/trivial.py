@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import gymnasium as gym
@@ -42,16 +43,12 @@ class Identity(gym.vector.VectorEnv):
         return self._show(), np.where(due, 0.0, reward), np.zeros(self.num_envs, np.bool_), truncated, info
 
     def snapshot(self) -> list[np.ndarray]:
-        state = self.np_random.bit_generator.state["state"]
-        words = [number >> shift & (2**64 - 1) for number in (state["state"], state["inc"]) for shift in (0, 64)]
-        return [self.slot, self.target, np.array(words, np.uint64).view(np.int64)]
+        generator = np.frombuffer(repr(self.np_random.bit_generator.state).encode(), np.uint8)
+        return [self.slot, self.target, generator]
 
     def restore(self, snapshot: list[np.ndarray]) -> None:
-        self.slot, self.target, words = snapshot
-        low, high, inc_low, inc_high = (int(word) for word in words.view(np.uint64))
-        state = self.np_random.bit_generator.state
-        state["state"] = {"state": low | high << 64, "inc": inc_low | inc_high << 64}
-        self.np_random.bit_generator.state = state
+        self.slot, self.target, generator = snapshot
+        self.np_random.bit_generator.state = ast.literal_eval(generator.tobytes().decode())
 
     def _judge(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not self.nvec.any():
