@@ -66,7 +66,7 @@ Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
 LEARNERS: dict[str, tuple[str, ...]] = {
     "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
-    "DTPlacementMA-v0": ("ddpg",),
+    "DTPlacementMA-v0": (),
     "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
 }
 """Learners by environment."""
