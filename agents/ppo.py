@@ -117,8 +117,8 @@ def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_
 
 
 def normalised(advantage: Tensor) -> Tensor:
-    """Zero mean and unit deviation over the rows."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    """Zero mean and unit deviation over the rows; a lone row is 0."""
+    return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
 
 
 def train(

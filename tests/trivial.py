@@ -43,7 +43,7 @@ class Identity(gym.vector.VectorEnv):
         return self._show(), np.where(due, 0.0, reward), np.zeros(self.num_envs, np.bool_), truncated, info
 
     def snapshot(self) -> list[np.ndarray]:
-        generator = np.frombuffer(repr(self.np_random.bit_generator.state).encode(), np.uint8)
+        generator = np.frombuffer(repr(self.np_random.bit_generator.state).encode(), np.uint8).copy()
         return [self.slot, self.target, generator]
 
     def restore(self, snapshot: list[np.ndarray]) -> None:
