@@ -65,9 +65,9 @@ Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in D
 Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
 LEARNERS: dict[str, tuple[str, ...]] = {
-    "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
-    "DTPlacementMA-v0": (),
-    "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg"),
+    "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
+    "DTPlacementMA-v0": ("sb3",),
+    "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
 }
 """Learners by environment."""
 
@@ -98,6 +98,10 @@ def load(
         if checkpoint is not None:
             raise ValueError(f"checkpoint must be None for the heuristic {name!r}, got {str(checkpoint)!r}")
         return heuristics[name](resolved)
+    if name == "sb3":
+        from agents import sb3  # an extra of its own
+
+        return sb3.load_policy(env_id, resolved, checkpoint)
     if name in learners:
         from agents.checkpoint import load_policy  # torch takes seconds to import
 
