@@ -87,7 +87,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "reward": "score",
         "warm_start": "local-search",
         "num_slots": 60,
-        "total_steps": 300_000,
+        "total_steps": 320_000,
         "num_envs": 256,
         "num_steps": 16,
         "learning_rate": 8e-4,

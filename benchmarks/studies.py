@@ -58,21 +58,16 @@ class Cell:
         return row["scenario"] == self.scenario and row["num_servers"] == self.resolve().num_sites
 
 
-def _sizes(scenario: str, sizes: tuple[int, ...], *trainings: Training, **rest: Any) -> tuple[Cell, ...]:
-    return tuple(Cell("DTAssociation-v0", scenario, trainings, sites=s, **rest) for s in sizes)
-
-
 WARM = Training("ppo", "ppo")
-COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none"})
+COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
+
+
+def _balanced(servers: int, *trainings: Training) -> Cell:
+    references = ("local-search", "hysteresis", "nearest")
+    return Cell("DTAssociation-v0", "balanced", trainings, references, sites=servers, way=("nearest", "local-search"))
+
 
 STUDIES: dict[str, tuple[Cell, ...]] = {
-    "balanced": _sizes(
-        "balanced",
-        (9, 15, 21),
-        WARM,
-        COLD,
-        references=("local-search", "hysteresis", "nearest"),
-        way=("nearest", "local-search"),
-    ),
+    "balanced": (_balanced(9, WARM), _balanced(15, WARM, COLD), _balanced(21, WARM)),
 }
 """By the name on the command line of benchmarks.learning."""
