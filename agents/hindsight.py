@@ -43,9 +43,9 @@ class Args(RunArgs):
     """slots recorded"""
     num_envs: int = 64
     """episodes recorded side by side"""
-    minibatch: int = 16
+    minibatch: int = 8
     """episodes of a gradient step"""
-    updates: int = 6
+    updates: int = 12
     """gradient steps after each recording"""
     learning_rate: float = 3e-3
     """Adam's, after the first steps; annealed to zero"""
@@ -59,39 +59,37 @@ class Recorder:
     """Plays whole episodes of a batch without moving a twin, and reads them.
 
     Args:
-        envs: a vector env with next-step autoreset, all rows in step.
+        envs: a vector env of a focal user.
         read: gives the Outlook of observations.
-        seed: of the first environment; row i is seeded seed + i.
+        seed: of the first episode; the n-th is seeded seed + n.
     """
 
     def __init__(self, envs: Any, read: Any, seed: int):
-        self.envs, self.read = envs, read
-        self._obs, _ = envs.reset(seed=seed)
+        self.envs, self.read, self.seed = envs, read, seed
         self.score = np.nan
         """mean over the slots of the latest episodes"""
 
     def record(self) -> Outlook:
         """The next episode of every row; fields (T, B, …)."""
+        obs, _ = self.envs.reset(seed=self.seed)
+        self.seed += self.envs.num_envs
         slots, scores, over = [], [], False
         while not over:
-            outlook = self.read(torch.as_tensor(self._obs))
+            outlook = self.read(torch.as_tensor(obs))
             slots.append(outlook)
-            stay = outlook.host[:, 0].argmax(-1).numpy()
-            self._obs, _, _, truncated, info = self.envs.step(stay)
+            obs, _, _, truncated, info = self.envs.step(outlook.host[:, 0].argmax(-1).numpy())
             scores.append(info["score"].mean())
             over = truncated.all()
-        self._obs, *_ = self.envs.step(stay)  # only resets
         self.score = float(np.mean(scores))
         return Outlook(*map(torch.stack, zip(*slots, strict=True)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The environments between two episodes."""
-        return {"envs": self.envs.snapshot(), "obs": self._obs}
+        """Which episode is next."""
+        return {"seed": self.seed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.envs.restore(state["envs"])
-        self._obs = state["obs"]
+        self.seed = state["seed"]
 
 
 def expected_score(log_prob: Tensor, worth: Tensor, price: Tensor) -> Tensor:
@@ -145,19 +143,16 @@ def draw(recordings: Sequence[Outlook], number: int, generator: torch.Generator 
     return Outlook(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
 
 
-def step(network: Equivariant, optimizer: torch.optim.Optimizer, batches: Sequence[Outlook], max_norm: float) -> float:
-    """One gradient step on the mean over batches of episodes; returns what the policy gained in the first, a slot."""
-    gains = [gained(network, batch).mean() for batch in batches]
-    loss = -SCALE * torch.stack(gains).mean()
+def step(network: Equivariant, optimizer: torch.optim.Optimizer, gain: Tensor, max_norm: float) -> None:
+    """One step up the gradient of `gain`, clipped."""
     optimizer.zero_grad()
-    loss.backward()
+    (-SCALE * gain).backward()
     nn.utils.clip_grad_norm_(network.parameters(), max_norm)
     optimizer.step()
-    return gains[0].item()
 
 
 SCALE = 10.0
-"""What the loss is multiplied by, so that gradients are of the size at which they are clipped."""
+"""What gains are multiplied by, so that gradients are of the size at which they are clipped."""
 
 
 def train(
@@ -200,8 +195,9 @@ def train(
                 done = iteration * args.updates + update
                 rate = min(1.0, (done + 1) / args.rising) * (1.0 - done / (iterations * args.updates))
                 optimizer.param_groups[0]["lr"] = rate * args.learning_rate
-                batch = draw([recording], args.minibatch)
-                gains.append(step(network, optimizer, [batch], args.max_grad_norm))
+                gain = gained(network, draw([recording], args.minibatch)).mean()
+                step(network, optimizer, gain, args.max_grad_norm)
+                gains.append(gain.item())
             seconds["env"] += recorded - start
             seconds["learning"] += time.perf_counter() - recorded
             run.report(

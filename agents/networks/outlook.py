@@ -16,6 +16,9 @@ from dtenv.tasks.migration_step import Scale
 AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
 """How far ahead stations are judged, had the user gone on as it does."""
 
+STEP_M = 15.0
+"""What steps are divided by, metres: the same in every scenario, so that weights serve others."""
+
 LARGEST = 5.0
 """Features are clipped to ± this."""
 
@@ -29,6 +32,7 @@ class Outlook(NamedTuple):
     wired: Tensor  # (B, 1, M, M) between stations, over the square's side
     host: Tensor  # (B, K, M) 1 where the twin is
     room: Tensor  # (B, K, M) whether it may be there
+    walked_m: Tensor  # (B, K) since the last slot
 
 
 class Reader:
@@ -39,7 +43,7 @@ class Reader:
     latency is that of the mean distance to it; the load is held.
     """
 
-    FEATURES = 8 + 3 + 4 + 7 + 3 * len(AHEAD_SLOTS) + 1
+    FEATURES = 6 + 2 + 3 + 4 + 7 + 3 * len(AHEAD_SLOTS) + 1
     PAIR_FEATURES = 1 + len(AHEAD_SLOTS) + 3
 
     def __init__(self, scenario: MigrationScenario):
@@ -90,12 +94,13 @@ class Reader:
             chances.append(chance)
             distances.append(then_m / area_m)
 
-        towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / self.scale.step_m
+        towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / STEP_M
         computing = unwired_s / deadline_s - users[..., 7:8]
         others = stations[:, None, :, 3] - host / c.capacity  # twins there beside this one
-        own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / self.scale.step_m]
+        own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
         parts = [
-            *users[..., None, :].unbind(-1),
+            *users[..., None, (0, 1, 4, 5, 6, 7)].unbind(-1),
+            *(step / STEP_M).unbind(-1),
             *stations[:, None, :, :3].unbind(-1),
             *links[..., (0, 1, 4, 5)].unbind(-1),
             *own,
@@ -108,7 +113,7 @@ class Reader:
         bits = (users[..., 4] * self.scale.data_bits)[..., None, None]
         price = c.kappa * (c.downtime_s + c.wired_s_per_bit_m * bits * wired_m) / c.slot_seconds
         price = price * (1.0 - torch.eye(now.shape[-1]))
-        return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room)
+        return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])
 
     def loss_db(self, distance_m: Tensor) -> Tensor:
         """Path loss, dB, as dtenv.physics.radio has it."""
