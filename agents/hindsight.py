@@ -71,17 +71,17 @@ class Recorder:
 
     def record(self) -> Outlook:
         """The next episode of every row; fields (T, B, …)."""
-        obs, _ = self.envs.reset(seed=self.seed)
+        obs, info = self.envs.reset(seed=self.seed)
         self.seed += self.envs.num_envs
-        slots, scores, over = [], [], False
+        seen, scores, over = [], [], False
         while not over:
-            outlook = self.read(torch.as_tensor(obs))
-            slots.append(outlook)
-            obs, _, _, truncated, info = self.envs.step(outlook.host[:, 0].argmax(-1).numpy())
+            seen.append(obs)
+            obs, _, _, truncated, info = self.envs.step(info["server"])
             scores.append(info["score"].mean())
             over = truncated.all()
         self.score = float(np.mean(scores))
-        return Outlook(*map(torch.stack, zip(*slots, strict=True)))
+        outlook = self.read(torch.as_tensor(np.concatenate(seen)))
+        return Outlook(*(field.unflatten(0, (len(seen), -1)) for field in outlook))
 
     def state_dict(self) -> dict[str, Any]:
         """Which episode is next."""
