@@ -39,7 +39,7 @@ class Args(RunArgs):
     """the environment"""
     network: str = "equivariant"
     """an actor that tells what it would do from any station"""
-    total_steps: int = 1_000_000
+    total_steps: int = 900_000
     """slots recorded"""
     num_envs: int = 64
     """episodes recorded side by side"""
@@ -53,6 +53,10 @@ class Args(RunArgs):
     """gradient steps over which the learning rate rises"""
     max_grad_norm: float = 1.0
     """gradient clipping"""
+
+
+SCALE = 10.0
+"""What gains are multiplied by, so that gradients are of the size at which they are clipped."""
 
 
 class Recorder:
@@ -71,7 +75,7 @@ class Recorder:
 
     def record(self) -> Outlook:
         """The next episode of every row; fields (T, B, …)."""
-        obs, info = self.envs.reset(seed=self.seed)
+        obs, info = self.envs.reset(seed=self.seed)  # "server" is the twin's station
         self.seed += self.envs.num_envs
         seen, scores, over = [], [], False
         while not over:
@@ -149,10 +153,6 @@ def step(network: Equivariant, optimizer: torch.optim.Optimizer, gain: Tensor, m
     (-SCALE * gain).backward()
     nn.utils.clip_grad_norm_(network.parameters(), max_norm)
     optimizer.step()
-
-
-SCALE = 10.0
-"""What gains are multiplied by, so that gradients are of the size at which they are clipped."""
 
 
 def train(

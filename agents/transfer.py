@@ -61,7 +61,7 @@ class Args(RunArgs):
     """episodes of a place in a gradient step"""
     learning_rate: float = 5e-3
     """Adam's, annealed to zero in each place"""
-    fine_tuning: float = 0.4
+    fine_tuning: float = 0.2
     """share of it in a target that starts from sources"""
     merge: bool = True
     """whether sources' experience joins the target's (33)"""
