@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from agents.networks import association
+from agents.networks import association, migration
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
@@ -34,7 +34,7 @@ RELAXED: dict[str, Callable[..., nn.Module]] = {
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron, **RELAXED},
-    "DTMigration-v0": {"perceptron": _perceptron, **RELAXED},
+    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
 }
 """The first of an environment is its default."""
 

@@ -1,0 +1,73 @@
+"""An actor-critic network for DTMigration-v0 that serves any number of stations, of a focal user or of several."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from agents.networks.decision import Decision, orthogonal
+from agents.networks.outlook import Outlook, Reader, from_any, from_host
+from dtenv.scenario import MigrationScenario
+
+FULL = -1e9
+"""Logit of a station that the twin may not be on."""
+
+
+class Equivariant(nn.Module):
+    """Stations are encoded alike and beside the best of them; a pair layer scores the move from host to station.
+
+    Permuting stations permutes the scores. Nothing is remembered: it decides by the present observation alone. With
+    control="joint" users share all weights and decide apart.
+
+    Args:
+        scenario: what observations are of; the weights serve others too.
+        width: of the stations' encoder.
+        pair: width of the pair layer.
+        stay: initial logit of staying.
+        values: what the critic estimates: of rewards, or with 2 of rewards and of costs.
+    """
+
+    def __init__(
+        self, scenario: MigrationScenario, width: int = 48, pair: int = 24, stay: float = 3.0, values: int = 1
+    ):
+        super().__init__()
+        self.read = Reader(scenario)
+        self.scalar = scenario.episode.control == "focal"
+        self.encoder = orthogonal(nn.Linear(Reader.FEATURES, width))
+        self.mix_own, self.mix_best = orthogonal(nn.Linear(width, width)), orthogonal(nn.Linear(width, width))
+        self.target, self.source = orthogonal(nn.Linear(width, pair)), orthogonal(nn.Linear(width, pair))
+        self.move = orthogonal(nn.Linear(Reader.PAIR_FEATURES, pair))
+        self.score = orthogonal(nn.Linear(pair, 1), 0.01)
+        self.stay = nn.Parameter(torch.tensor(stay))
+        first, second = orthogonal(nn.Linear(3 * width, width)), orthogonal(nn.Linear(width, width))
+        self.critic = nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), nn.Linear(width, values))
+
+    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions."""
+        outlook = self.read(obs)
+        stations = self.encode(outlook)
+        here = (stations * outlook.host[..., None]).sum(-2)  # (B, K, width)
+        moves = torch.relu(self.target(stations) + self.source(here)[..., None, :] + self.move(from_host(outlook)))
+        logits = self.score(moves).squeeze(-1) + self.stay * outlook.host
+        choice = Categorical(logits=logits.masked_fill(outlook.room < 0.5, FULL), validate_args=False)
+        if action is None:
+            parts = choice.logits.argmax(-1) if greedy else choice.sample()
+            action = parts.squeeze(-1) if self.scalar else parts
+        else:
+            parts = action[:, None] if self.scalar else action
+        state = torch.cat([here, stations.mean(-2), stations.amax(-2)], -1)
+        value = self.critic(state).mean(1).squeeze(-1)  # over users
+        return Decision(action, choice.log_prob(parts), choice.entropy(), value)
+
+    def moves(self, outlook: Outlook) -> Tensor:
+        """Log-probabilities (B, K, M, M) of going from every station (axis -2), were the twin there, to every one."""
+        stations = self.encode(outlook)
+        ends = self.target(stations)[..., None, :, :] + self.source(stations)[..., :, None, :]
+        stay = self.stay * torch.eye(stations.shape[-2])
+        return (self.score(torch.relu(ends + self.move(from_any(outlook)))).squeeze(-1) + stay).log_softmax(-1)
+
+    def encode(self, outlook: Outlook) -> Tensor:
+        """Stations (B, K, M, width), wherever the twin is."""
+        alone = torch.relu(self.encoder(outlook.station))
+        return torch.relu(self.mix_own(alone) + self.mix_best(alone.amax(-2, keepdim=True)))

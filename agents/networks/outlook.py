@@ -1,0 +1,140 @@
+"""What a DTMigration observation tells of a user's stations, in units of utility: features without parameters."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtenv.scenario import MigrationScenario
+from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration_slot import Constants
+from dtenv.tasks.migration_step import Scale
+
+AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
+"""How far ahead stations are judged, had the user gone on as it does."""
+
+STEP_M = 15.0
+"""What steps are divided by, metres: the same in every scenario, so that weights serve others."""
+
+LARGEST = 5.0
+"""Features are clipped to ± this."""
+
+
+class Outlook(NamedTuple):
+    """Of B observations, for K users and M stations. Of a focal user, only `host` depends on what it chose before."""
+
+    station: Tensor  # (B, K, M, FEATURES) of a station, wherever the twin is
+    worth: Tensor  # (B, K, M, 1 + ahead) score of a slot there, less what all stations have in common: now, then ahead
+    price: Tensor  # (B, K, M, M) of moving from a station (axis -2) to another (axis -1), in units of score
+    wired: Tensor  # (B, 1, M, M) between stations, over the square's side
+    host: Tensor  # (B, K, M) 1 where the twin is
+    room: Tensor  # (B, K, M) whether it may be there
+    walked_m: Tensor  # (B, K) since the last slot
+
+
+class Reader:
+    """Reads observations of a scenario; of any number of stations, with the same features.
+
+    Stations are judged ahead by the user's constant velocity: path loss moves on, shadowing fades to its mean, and the
+    access station is drawn from a softmax over gains, whose temperature grows as shadowing becomes unknown. The wired
+    latency is that of the mean distance to it; the load is held.
+    """
+
+    FEATURES = 6 + 2 + 3 + 4 + 7 + 3 * len(AHEAD_SLOTS) + 1
+    PAIR_FEATURES = 1 + len(AHEAD_SLOTS) + 3
+
+    def __init__(self, scenario: MigrationScenario):
+        radio = scenario.radio
+        self.layout = MigrationTask(scenario).layout
+        self.scale, self.constants = Scale.of(scenario), Constants.of(scenario)
+        self.decorrelation_m = float(radio.shadowing_decorrelation_m)
+        # Differences of Gumbel variates of this scale deviate as differences of two links' shadowing do.
+        self.shadowing_db = (
+            math.sqrt(6.0) / math.pi * radio.shadowing_db * math.sqrt(1 - radio.shadowing_site_correlation)
+        )
+
+    @torch.no_grad()
+    def __call__(self, obs: Tensor) -> Outlook:
+        """Of observations (B, size)."""
+        view = self.layout.split(obs)
+        users, stations, links = view["users"], view["stations"], view["links"]
+        c, area_m = self.constants, self.scale.area_m
+        host, room = links[..., 2], links[..., 3]
+        xy, station_xy = 0.5 * area_m * users[..., None, :2], 0.5 * area_m * stations[:, None, :, :2]  # from the centre
+        step = users[..., None, 2:4] * self.scale.step_m
+        wired_m = (station_xy - station_xy.transpose(1, 2)).norm(dim=-1)[:, None]  # (B, 1, M, M)
+        deadline_s = (users[..., 6] * self.scale.deadline_s)[..., None]
+        time_s = torch.full_like(deadline_s, c.utility_time_s) if c.utility_time_s > 0.0 else deadline_s
+        most = c.utility_beta * torch.exp(deadline_s / time_s)
+        latency_s = -time_s * links[..., 6].clamp(min=torch.finfo(torch.float32).tiny).log()
+        wired_s_per_m = c.wired_s_per_bit_m * self.scale.update_bits * users[..., 5:6]
+        unwired_s = latency_s - wired_s_per_m * math.sqrt(2.0) * area_m * links[..., 4]
+        now = most * links[..., 6] - c.deadline_penalty * (latency_s > deadline_s)
+
+        # The stations ahead
+        distance_m = (station_xy - xy).norm(dim=-1)
+        span_db = self.scale.most_gain_db - self.scale.least_gain_db
+        gain_db = 0.5 * (links[..., 0] + 1.0) * span_db + self.scale.least_gain_db
+        shadowing_db = gain_db + self.loss_db(distance_m)  # a gain here
+        walked_m = step.norm(dim=-1)
+        worth, chances, distances = [now], [], []
+        for slots in AHEAD_SLOTS:
+            there = (xy + slots * step).clamp(-0.5 * area_m, 0.5 * area_m)
+            then_m = (station_xy - there).norm(dim=-1)
+            kept = torch.exp(-slots * walked_m / self.decorrelation_m) if self.decorrelation_m > 0.0 else 0.0 * walked_m
+            expected_db = kept * shadowing_db - self.loss_db(then_m) + c.handover_margin_db * links[..., 1]
+            temperature_db = 1.0 + self.shadowing_db * (1.0 - kept * kept).clamp(min=0.0).sqrt()
+            chance = torch.softmax(expected_db / temperature_db, -1)  # of being the access station
+            then_s = unwired_s + wired_s_per_m * (chance[..., None, :] @ wired_m).squeeze(-2)
+            late = torch.sigmoid(20.0 * (then_s / deadline_s - 1.0))
+            worth.append(most * torch.exp(-then_s / time_s) - c.deadline_penalty * late)
+            chances.append(chance)
+            distances.append(then_m / area_m)
+
+        towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / STEP_M
+        computing = unwired_s / deadline_s - users[..., 7:8]
+        others = stations[:, None, :, 3] - host / c.capacity  # twins there beside this one
+        own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
+        parts = [
+            *users[..., None, (0, 1, 4, 5, 6, 7)].unbind(-1),
+            *(step / STEP_M).unbind(-1),
+            *stations[:, None, :, :3].unbind(-1),
+            *links[..., (0, 1, 4, 5)].unbind(-1),
+            *own,
+            *worth[1:],
+            *chances,
+            *distances,
+            view["forecast"].mean(-1),
+        ]
+        station = torch.stack([part.expand_as(now) for part in parts], -1).clamp(-LARGEST, LARGEST)
+        bits = (users[..., 4] * self.scale.data_bits)[..., None, None]
+        price = c.kappa * (c.downtime_s + c.wired_s_per_bit_m * bits * wired_m) / c.slot_seconds
+        price = price * (1.0 - torch.eye(now.shape[-1]))
+        return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])
+
+    def loss_db(self, distance_m: Tensor) -> Tensor:
+        """Path loss, dB, as dtenv.physics.radio has it."""
+        c = self.constants
+        return c.path_loss_km_db + c.path_loss_decade_db * torch.log10(distance_m.clamp(min=c.min_distance_m) / 1000.0)
+
+
+def from_host(outlook: Outlook) -> Tensor:
+    """Features (B, K, M, PAIR_FEATURES) of moving from where the twin is to every station."""
+    host = outlook.host[..., None]
+    here = (outlook.worth * host).sum(-2, keepdim=True)
+    price, wired = (outlook.price * host).sum(-2), (outlook.wired * host).sum(-2)
+    return _features(outlook.worth - here, price, wired)
+
+
+def from_any(outlook: Outlook) -> Tensor:
+    """Features (B, K, M, M, PAIR_FEATURES) of moving from every station (axis -3) to every one (axis -2)."""
+    gained = outlook.worth[..., None, :, :] - outlook.worth[..., :, None, :]
+    return _features(gained, outlook.price, outlook.wired.expand_as(outlook.price))
+
+
+def _features(gained: Tensor, price: Tensor, wired: Tensor) -> Tensor:
+    moved: Any = (price > 0.0).to(price.dtype)
+    return torch.cat([gained, torch.stack([price, moved, wired], -1)], -1).clamp(-LARGEST, LARGEST)

@@ -1,0 +1,224 @@
+"""Transfer for DTMigration-v0 (Lu 2021, eqs 32-34): samples needed with and without it, and across numbers of stations.
+
+python -m benchmarks.transfer --out docs/results/transfer
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from agents.hindsight import Recorder, gained, record_envs
+from agents.networks.outlook import Outlook
+from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
+from benchmarks.bounds import episode_bounds
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
+from benchmarks.statistics import mean_interval
+from dtenv import presets
+from dtenv.scenario import Scenario
+
+SCRATCH, AVERAGED, FULL = "from scratch", "sources' mean (32)", "transfer (32)-(34)"
+
+SHARE = 0.95
+"""Of the final score from scratch, counted from never moving: what the samples are counted to."""
+
+
+@dataclass
+class Transfer:
+    """Settings of the benchmark."""
+
+    scenario: str = "balanced"
+    """the target: name of a preset"""
+    seeds: int = 5
+    """training seeds"""
+    episodes: int = 64
+    """held-out episodes"""
+    rounds: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+    """after which the greedy policy is evaluated; the last is the end"""
+    stations: tuple[int, ...] = (5, 15, 20)
+    """numbers of stations that the policy from scratch is moved to"""
+    learner: Args = field(default_factory=lambda: Args(rounds=32, source_rounds=24))
+    """the learner's settings"""
+    out: Path = Path("runs/transfer")
+    """where to write"""
+
+
+class Examination:
+    """Held-out episodes of a scenario, and what their bounds leave to gain.
+
+    Args:
+        scenario: of the episodes.
+        episodes: how many, the first evaluation seeds.
+    """
+
+    def __init__(self, scenario: Scenario, episodes: int):
+        seeds = EVALUATION_SEEDS[:episodes]
+        bounds = episode_bounds("DTMigration-v0", scenario, seeds)
+        read = Place(Args(num_envs=1), scenario, 0).network.read
+        recorder = Recorder(record_envs(episodes, scenario), read, seeds[0])
+        self.recording: Outlook = recorder.record()
+        self.headroom = float(np.mean([bound.bound for bound in bounds])) - recorder.score
+
+    @torch.no_grad()
+    def grade(self, network: Any) -> float:
+        """How far the greedy policy is on the way from never moving, 0, to the clairvoyant bound, 1; exactly."""
+        return gained(network, self.recording, greedy=True).mean().item() / self.headroom
+
+
+def main(settings: Transfer) -> None:
+    """Train with every seed, and write rows, manifest, a Markdown table and the curves."""
+    torch.set_num_threads(1)
+    args = dataclasses.replace(settings.learner, rounds=settings.rounds[-1])
+    target = presets.resolve(settings.scenario, "DTMigration-v0")
+    moved = {m: target.override(num_stations=m) for m in settings.stations}
+    bar = tqdm(total=settings.seeds * (3 + len(moved)), desc="transfer", unit="run")
+    exam = Examination(target, settings.episodes)
+    exams = {m: Examination(scenario, settings.episodes) for m, scenario in moved.items()}
+    rows: list[dict[str, Any]] = []
+    for seed in range(1, settings.seeds + 1):
+        own = dataclasses.replace(args, seed=seed)
+        torch.manual_seed(seed)
+        sources = source_places(own, target)
+        for source in sources:
+            for done in range(own.source_rounds):
+                source_round(source, done / own.source_rounds)
+        finals: dict[str, Place] = {}
+        for variant in (SCRATCH, AVERAGED, FULL):
+            finals[variant], curve = run(variant, own, target, sources, exam, settings.rounds)
+            slots = own.num_envs * target.value("num_slots")
+            rows += [
+                {
+                    "learner": variant,
+                    "seed": seed,
+                    "stations": target.num_sites,
+                    "samples": done * slots,
+                    "grade": grade,
+                }
+                for done, grade in curve
+            ]
+            bar.update()
+        for m, scenario in moved.items():
+            there, _ = run(SCRATCH, own, scenario, [], exams[m], settings.rounds[-1:])
+            for name, network in (("moved", finals[SCRATCH].network), ("trained there", there.network)):
+                grade = exams[m].grade(carried(network, own, scenario))
+                rows.append({"learner": name, "seed": seed, "stations": m, "samples": 0, "grade": grade})
+            bar.update()
+    bar.close()
+    settings.out.mkdir(parents=True, exist_ok=True)
+    write_rows(settings.out / "rows.csv", rows)
+    about = manifest(target, settings=dataclasses.asdict(settings))
+    (settings.out / "manifest.json").write_text(json.dumps(about, indent=1, default=str) + "\n")
+    table = "\n".join(lines(rows, target.num_sites))
+    (settings.out / "table.md").write_text(table)
+    draw_curves(settings.out / "curves.png", rows, target)
+    print(table)
+    print(f"written to {settings.out}/")
+
+
+def run(
+    variant: str, args: Args, scenario: Scenario, sources: Sequence[Place], exam: Examination, rounds: Sequence[int]
+) -> tuple[Place, list[tuple[int, float]]]:
+    """One learner in the target, and its grades after some rounds."""
+    torch.manual_seed(args.seed)
+    full = variant == FULL
+    target = Place(dataclasses.replace(args, merge=full), scenario, args.first_seed)
+    sources = [] if variant == SCRATCH else sources
+    first = arrive(target, sources) if sources else None
+    curve = []
+    for done in range(rounds[-1] + 1):
+        if done in rounds:
+            curve.append((done, exam.grade(target.network)))
+        if done < rounds[-1]:
+            target_round(target, sources, first if full else None, done / rounds[-1])
+    return target, curve
+
+
+def carried(network: Any, args: Args, scenario: Scenario) -> Any:
+    """The network in another scenario."""
+    return Place(dataclasses.replace(args, num_envs=1), scenario, 0, network.state_dict()).network
+
+
+def curves(rows: Sequence[Mapping[str, Any]], learner: str) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (R,) and grades (seeds, R) of a learner in the target."""
+    own = [row for row in rows if row["learner"] == learner]
+    samples = np.unique([row["samples"] for row in own])
+    return samples, np.array([row["grade"] for row in own]).reshape(-1, len(samples))
+
+
+def samples_needed(samples: np.ndarray, grades: np.ndarray, level: float) -> np.ndarray:
+    """Samples after which each seed's grade first is at the level, (seeds,); infinite where it never is."""
+    reached = grades >= level
+    return np.where(reached.any(1), samples[reached.argmax(1)], np.inf)
+
+
+def lines(rows: Sequence[Mapping[str, Any]], stations: int) -> list[str]:
+    """The two tables, in Markdown."""
+    level = SHARE * curves(rows, SCRATCH)[1][:, -1].mean()
+    found = [
+        "Grade: the greedy policy's score on held-out episodes, 0 for never moving, 1 for the clairvoyant bound; "
+        "mean over training seeds [95 %].",
+        "",
+        f"| learner | no samples | final | samples to {level:.3f}, seed by seed | median |",
+        "|---|---|---|---|---|",
+    ]
+    for learner in (SCRATCH, AVERAGED, FULL):
+        samples, grades = curves(rows, learner)
+        needed = samples_needed(samples, grades, level)
+        told = ", ".join("never" if np.isinf(n) else f"{n:,.0f}" for n in needed)
+        first, last = mean_interval(grades[:, 0]), mean_interval(grades[:, -1])
+        found.append(f"| {learner} | {first:.3f} | {last:.3f} | {told} | {np.median(needed):,.0f} |")
+    found += [
+        "",
+        f"{level:.3f} is {SHARE:.0%} of what is reached from scratch in the end. Samples are slots of the target.",
+        "",
+        f"| stations | moved from {stations}, unchanged | trained there from scratch |",
+        "|---|---|---|",
+    ]
+    for m in sorted({row["stations"] for row in rows if row["learner"] == "moved"}):
+        grades = {
+            name: mean_interval([row["grade"] for row in rows if (row["learner"], row["stations"]) == (name, m)])
+            for name in ("moved", "trained there")
+        }
+        found.append(f"| {m} | {grades['moved']:.3f} | {grades['trained there']:.3f} |")
+    return [*found, ""]
+
+
+def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], target: Scenario) -> None:
+    """Grade against samples of every learner, with intervals over seeds."""
+    figure, axes = plt.subplots(figsize=(8.0, 4.2), dpi=150, layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK, length=0)
+    ends = {}
+    for learner, colour in ((SCRATCH, MUTED), (AVERAGED, INK), (FULL, ACCENT)):
+        samples, grades = curves(rows, learner)
+        spread = [mean_interval(column) for column in grades.T]
+        axes.plot(samples, grades.mean(0), color=colour, linewidth=2.0, marker="o", markersize=3.5, label=learner)
+        axes.fill_between(samples, [s.low for s in spread], [s.high for s in spread], color=colour, alpha=0.15, lw=0)
+        ends[learner] = grades[:, -1].mean()
+    level = SHARE * ends[SCRATCH]
+    axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"{SHARE:.0%} of scratch's last", (1.0, level), (0, -10), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", fontsize=8, color=MUTED,
+    )  # fmt: skip
+    axes.set(ylim=(-0.1, 1.0), xlabel="samples: slots of the target", ylabel="share of never → clairvoyant bound")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.1))
+    title = f"DTMigration-v0 {target.name}: {len(grades)} training seeds, mean and 95 % interval"
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.grid(axis="y", color=GRID)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Transfer))
