@@ -46,6 +46,7 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
     "DTPlacementMA-v0": {
         "random": lambda s: RandomPolicy(s, PLACES),
         "nearest": _rule("nearest", placement.nearest, PLACES),
+        "constant": placement.Constant,
         "at-access": _rule("at-access", placement.at_access, PLACES),
         "least-loaded": _rule("least-loaded", placement.least_loaded, PLACES),
         "greedy-add": _rule("greedy-add", placement_search.greedy_add, PLACES),
@@ -66,8 +67,8 @@ Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
 LEARNERS: dict[str, tuple[str, ...]] = {
     "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
-    "DTPlacementMA-v0": ("sb3",),
-    "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
+    "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
+    "DTMigration-v0": ("hindsight", "ppo", "ppo-lagrangian", "a2c", "ddpg", "transfer", "sb3"),
 }
 """Learners by environment."""
 

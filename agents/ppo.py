@@ -59,7 +59,7 @@ class Args(RunArgs):
     """λ of (33)"""
     update_epochs: int = 2
     """passes over a rollout, M"""
-    num_minibatches: int = 16
+    num_minibatches: int | None = None
     """gradient steps a pass"""
     clip_coef: float = 0.2
     """ε of (34)"""
@@ -93,14 +93,16 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 8e-4,
         "gamma": 0.95,
         "gae_lambda": 0.9,
+        "num_minibatches": 16,
     },
     "DTMigration-v0": {
-        "network": "perceptron",
+        "network": "equivariant",
         "reward": "centred",
         "warm_start": "none",
-        "total_steps": 5_000_000,
+        "total_steps": 1_500_000,
         "num_envs": 256,
-        "num_steps": 200,
+        "num_steps": 50,
+        "num_minibatches": 4,
         "learning_rate": 1.5e-3,
         "gamma": 0.98,
         "gae_lambda": 0.95,

@@ -2,17 +2,16 @@
 
     python -m benchmarks.learning balanced --out docs/results/learning/balanced
 
-Every training's policy, curve and rows are kept in --out as soon as it ends: called again, only what is missing is
-trained. Seeds of trainings and of episodes are both resampled for the intervals.
+Every training's policy and curve are kept as soon as it ends: called again, only what is missing is trained. Seeds of trainings and of episodes are both resampled for the intervals.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import importlib
 import json
 import multiprocessing
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,9 @@ from benchmarks.bounds import bound_rows
 from benchmarks.evaluate import EVALUATION_SEEDS, cores, manifest, run_episodes, write_rows
 from benchmarks.learning_report import tables
 from benchmarks.studies import STUDIES, Cell, Training
+
+HELD_OUT = EVALUATION_SEEDS[1000:]
+"""Episodes that no table shows and by which no setting was chosen."""
 
 POINTS = 60
 """Points kept of every learning curve."""
@@ -54,12 +56,11 @@ class Learning:
 
 @dataclass(frozen=True)
 class Job:
-    """One training from one seed, and its evaluation."""
+    """One training from one seed."""
 
     cell: Cell
     training: Training
     seed: int
-    episodes: int
     folder: Path
 
     @property
@@ -68,42 +69,53 @@ class Job:
         words = [self.cell.scenario, str(self.cell.resolve().num_sites), self.training.label, str(self.seed)]
         return self.folder / "-".join(words).replace(", ", "-").replace(" ", "-")
 
+    @property
+    def policy(self) -> Path:
+        """Where the trained policy lies."""
+        return self.stem.with_suffix(".safetensors")
+
+    @property
+    def summary(self) -> Path:
+        """Where its time and curve lie."""
+        return self.stem.with_suffix(".training.json")
+
     def run(self) -> Path:
-        """Train, evaluate, write."""
+        """Train and write."""
         learner = importlib.import_module(f"agents.{self.training.learner}")
-        save = self.stem.with_suffix(".safetensors")
         args = learner.Args(
             env_id=self.cell.env_id,
             scenario=self.cell.scenario,
             seed=self.seed,
             num_servers=self.cell.sites,
-            save=save,
+            save=self.policy,
             **self.training.settings,
         )
-        resume = save.with_suffix(".state.safetensors").exists()
+        resume = self.policy.with_suffix(".state.safetensors").exists()
         curve: list[dict[str, Any]] = []
         learner.train(dataclasses.replace(args, resume=resume), report=curve.append)
-        scenario = self.cell.resolve()
-        policy = load_policy(self.training.learner, self.cell.env_id, scenario, save)
-        rows = run_episodes(policy, self.cell.env_id, scenario, list(EVALUATION_SEEDS[: self.episodes]))
         curve = [row for row in curve if "charts/progress" in row]
         last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
-        about = {"agent": self.training.label, "training_seed": self.seed}
-        write_rows(self.stem.with_suffix(".rows.csv"), [{**row, **about} for row in rows])
         parts = ("env", "inference", "learning")
         spent = {name: last.get(f"seconds/{name}", float("nan")) for name in parts}
-        summary = {"steps": last["global_step"], "seconds": last["charts/seconds"], **spent}
         points = [
             {"steps": row["global_step"], "seconds": row["charts/seconds"], "score": row["charts/score"]}
             for row in thinned
         ]
-        written = {**about, **summary, "curve": points}
-        self.stem.with_suffix(".training.json").write_text(json.dumps(written) + "\n")
+        summary = {"agent": self.training.label, "training_seed": self.seed, "steps": last["global_step"]}
+        written = {**summary, "seconds": last["charts/seconds"], **spent, "curve": points}
+        self.summary.write_text(json.dumps(written) + "\n")
         return self.stem
+
+    def rows(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
+        """The trained policy on held-out episodes."""
+        cell, scenario = self.cell, self.cell.resolve()
+        policy = load_policy(self.training.learner, cell.env_id, scenario, self.policy)
+        about = {"agent": self.training.label, "training_seed": self.seed}
+        return [{**row, **about} for row in run_episodes(policy, cell.env_id, scenario, seeds)]
 
     def done(self) -> bool:
         """Whether it has been run."""
-        return self.stem.with_suffix(".training.json").exists()
+        return self.summary.exists()
 
 
 def main(settings: Learning) -> None:
@@ -114,21 +126,21 @@ def main(settings: Learning) -> None:
     folder = settings.policies / settings.study
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        Job(cell, training, seed, settings.episodes, folder)
+        Job(cell, training, seed, folder)
         for seed in range(1, settings.seeds + 1)
         for cell in cells
         for training in cell.trainings
     ]
     train(jobs, settings.jobs)
+    seeds = list(HELD_OUT[: settings.episodes])
     rows, trainings, lines = [], [], []
     for cell in cells:
-        own = heuristic_rows(cell, settings.episodes)
+        own = heuristic_rows(cell, seeds)
         for job in (job for job in jobs if job.cell is cell):
-            own += read_rows(job.stem.with_suffix(".rows.csv"))
-            summary = json.loads(job.stem.with_suffix(".training.json").read_text())
+            own += job.rows(seeds)
+            summary = json.loads(job.summary.read_text())
             trainings.append({"scenario": cell.scenario, "num_servers": cell.resolve().num_sites, **summary})
-        seeds = list(EVALUATION_SEEDS[: settings.episodes])
-        said = bound_rows(cell.env_id, cell.resolve(), seeds, own, cell.known_bounds) if cell.bounds else ""
+        said = bound_rows(cell.env_id, cell.resolve(), seeds, own) if cell.bounds else ""
         lines += tables(cell, own, trainings, said)
         rows += own
     settings.out.mkdir(parents=True, exist_ok=True)
@@ -160,28 +172,14 @@ def train(jobs: list[Job], side_by_side: int) -> None:
     bar.close()
 
 
-def heuristic_rows(cell: Cell, episodes: int) -> list[dict[str, Any]]:
+def heuristic_rows(cell: Cell, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Rows of the environment's heuristics."""
-    scenario, seeds, rows = cell.resolve(), list(EVALUATION_SEEDS[:episodes]), []
+    rows: list[dict[str, Any]] = []
     for name in agents.HEURISTICS[cell.env_id]:
-        policy = agents.load(name, cell.env_id, scenario=scenario)
-        rows += [{**row, "training_seed": 0} for row in run_episodes(policy, cell.env_id, scenario, seeds)]
+        policy = agents.load(name, cell.env_id, scenario=cell.resolve())
+        own = run_episodes(policy, cell.env_id, cell.resolve(), seeds)
+        rows += [{**row, "training_seed": 0} for row in own]
     return rows
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows as they were before they were written."""
-    with path.open(newline="") as file:
-        return [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 if __name__ == "__main__":

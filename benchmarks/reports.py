@@ -157,8 +157,8 @@ REPORTS: dict[str, Report] = {
         table_scenarios=("balanced", "ping-pong", "gauss-markov"),
         table_episodes=200,  # one user an episode: fewer do not tell never from best-latency in ping-pong
         demo_episodes=96,
-        demo_learner="ppo",
-        demo_steps=1_000_000,
+        demo_learner="hindsight",
+        demo_steps=400_000,
         demo_out="demo-migration",
         headroom_episodes=100,
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from benchmarks.reports import REPORTS
@@ -39,8 +38,6 @@ class Cell:
     """heuristics between which the way is measured, from 0 to 1"""
     bounds: bool = False
     """whether held-out episodes are bounded, and the way to the bound is told"""
-    known_bounds: Path | None = None
-    """rows.csv of a published table whose bounds stand"""
 
     def resolve(self) -> Scenario:
         """The scenario that it is evaluated on."""
@@ -69,5 +66,14 @@ def _balanced(servers: int, *trainings: Training) -> Cell:
 
 STUDIES: dict[str, tuple[Cell, ...]] = {
     "balanced": (_balanced(9, WARM), _balanced(15, WARM, COLD), _balanced(21, WARM)),
+    "migration": (
+        Cell(
+            "DTMigration-v0",
+            "balanced",
+            (Training("hindsight", "hindsight"), Training("ppo", "ppo")),
+            ("lookahead", "payback", "never"),
+            bounds=True,
+        ),
+    ),
 }
 """By the name on the command line of benchmarks.learning."""
