@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from agents.networks import association, placement
+from agents.networks import association, deterministic, placement
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import Perceptron
 from agents.policy import TASKS
@@ -22,7 +22,7 @@ def _perceptron(scenario: Any, **options: Any) -> Perceptron:
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron},
-    "DTPlacementMA-v0": {"exchange": placement.Exchange, "own": placement.Own},
+    "DTPlacementMA-v0": {"exchange": placement.Exchange, "own": placement.Own, "deterministic": deterministic.Deterministic},
     "DTMigration-v0": {"perceptron": _perceptron},
 }
 """The first of an environment is its default."""

@@ -31,8 +31,11 @@ from agents.networks.perceptron import stack
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 
-NOISE = 0.05
+NOISE = 0.03
 """Standard deviation of a price's logarithm at first."""
+
+CORRECTION = 0.1
+"""Of a price's logarithm, what a unit of the last layer makes: at 1 the noise of the gradient outweighs it."""
 
 
 class Seen(NamedTuple):
@@ -132,7 +135,8 @@ class Exchange(nn.Module):
         most = (station - 2.0 * (1.0 - hosts)).amax(1, keepdim=True)
         told = torch.cat([station, mean.expand_as(station), most.expand_as(station)], -1)
         noise = STEP * self.log_noise.exp()
-        price = Normal(seen.price + STEP * self.adjust(told).squeeze(-1), noise, validate_args=False)
+        correction = STEP * CORRECTION * self.adjust(told).squeeze(-1)
+        price = Normal(seen.price + correction, noise, validate_args=False)
         if action is None:
             number = price.mean if greedy else price.sample()
             action = torch.stack([seen.host, number], -1).flatten(1)
