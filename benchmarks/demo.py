@@ -25,6 +25,7 @@ from tqdm import tqdm
 import agents
 from agents import ppo
 from agents.policy import Policy
+from agents.run import ProgressBar
 from agents.tracking import Tracker
 from benchmarks import plots
 from benchmarks.bounds import bound_rows
@@ -155,15 +156,15 @@ def train(demo: Demo, scenario: Any, save: Path, curve: list[dict[str, Any]], tr
         seed=demo.seed,
         save=save,
     )
-    with ppo.progress_bar() as show:
+    with ProgressBar("training ppo") as show:
 
         def report(row: dict[str, Any]) -> None:
             tracker.log(row)
             show(row)
-            if row["charts/phase"] != "warm start":
+            if "charts/progress" in row:
                 curve.append(row)
 
-        return ppo.train(args, scenario, report)
+        return ppo.train(args, scenario=scenario, report=report)
 
 
 def evaluate(env_id: str, policies: Sequence[Policy], scenario: Scenario, seeds: Sequence[int]) -> list[dict[str, Any]]:

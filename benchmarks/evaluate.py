@@ -44,20 +44,25 @@ def run_episodes(
     """
     means = REPORTS[env_id].columns
     played = scenario.override(**policy.overrides)
-    envs: list[Any] = [gym.make(env_id, scenario=played, disable_env_checker=True) for _ in seeds]
-    obs = np.stack([env.reset(seed=int(seed))[0] for env, seed in zip(envs, seeds, strict=True)])
+    envs: Any = gym.make_vec(
+        env_id,
+        num_envs=len(seeds),
+        vectorization_mode="vector_entry_point",
+        scenario=played,
+        autoreset_mode="disabled",
+    )
+    obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
     policy.reset(int(seeds[0]))
-    slots, sums = 0, np.zeros((len(envs), len(means)))
+    slots, sums = 0, np.zeros((len(seeds), len(means)))
     running = True
     while running:
-        steps = [env.step(action) for env, action in zip(envs, policy.act(obs), strict=True)]
-        obs = np.stack([step[0] for step in steps])
-        for i, (_, reward, _, _, info) in enumerate(steps):
-            seen = {**info, "reward": reward, "violation_rate": not info["feasible"]}
-            sums[i] += [seen[name] for name in means]
+        obs, reward, _, truncated, info = envs.step(policy.act(obs))
+        seen = {**info, "reward": reward, "violation_rate": ~info["feasible"]}
+        sums += np.stack([np.asarray(seen[name], np.float64) for name in means], axis=1)
         slots += 1
-        progress(len(envs))
-        running = not (steps[0][2] or steps[0][3])  # all episodes of a scenario are equally long
+        progress(len(seeds))
+        running = not truncated[0]  # all episodes of a scenario are equally long
+    envs.close()
     return [
         {"agent": policy.name, "env_id": env_id, "scenario": scenario.name, "seed": int(seed)}
         | {"num_users": scenario.value("num_users"), "num_servers": scenario.num_sites, "slots": slots}

@@ -82,6 +82,44 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interv
     return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
+def score_matrix(rows: Sequence[Mapping[str, Any]], agent: str, column: str = "score") -> np.ndarray:
+    """A column of an agent's rows as (training seeds, episodes), both in the order of their seeds.
+
+    Raises:
+        ValueError: a training was not evaluated on the episodes of the others.
+    """
+    own = [row for row in rows if row["agent"] == agent]
+    trainings, episodes = (sorted({row[name] for row in own}) for name in ("training_seed", "seed"))
+    found = {(row["training_seed"], row["seed"]): row[column] for row in own}
+    if len(found) != len(trainings) * len(episodes):
+        raise ValueError(f"the trainings of {agent!r} were not run on the same seeds")
+    return np.array([[found[training, episode] for episode in episodes] for training in trainings], dtype=np.float64)
+
+
+def two_way_interval(values: np.ndarray, seed: int = 0) -> Interval:
+    """Mean of (training seeds, episodes) with a 95 % percentile bootstrap interval that resamples both, seeded.
+
+    With one training the episodes alone are resampled.
+    """
+    return two_way_ratio(values, np.ones_like(values), seed)
+
+
+def two_way_ratio(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interval:
+    """Ratio of the means of two matrices (training seeds, episodes), resampled together as in `two_way_interval`."""
+    rng = np.random.default_rng(seed)
+    trainings, episodes = part.shape
+    rows = rng.integers(trainings, size=(5000, trainings))
+    columns = rng.integers(episodes, size=(5000, episodes))
+
+    def means(values: np.ndarray) -> np.ndarray:
+        of_rows = values[rows].mean(axis=1)  # (5000, episodes)
+        return np.take_along_axis(of_rows, columns, axis=1).mean(axis=1)
+
+    ratios = means(part) / means(whole)
+    low, high = np.quantile(ratios, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return Interval(float(part.mean() / whole.mean()), float(low), float(high))
+
+
 def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str) -> Interval:
     """How far an agent's mean score is on the way from that of agent `zero`, 0, to the mean bound, 1; with interval.
 

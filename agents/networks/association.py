@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +14,23 @@ from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_slot import Constants
 from dtenv.tasks.association_step import Scale
 
+MARGIN = 1e-5
+"""How far below its limit a share must stay to count as kept: what a float32 observation can tell."""
 
-class Loads(NamedTuple):
-    """What users would add to servers, (B, U, S), from new data alone (γ = 0)."""
+MASKED = -1e4
+"""Logit of a server that would break a constraint where another would not."""
 
-    compute: Tensor  # computation energy over q
-    sync: Tensor  # synchronisation energy over p
-    energy: Tensor  # total energy over 4 f0, the argument of tanh in (22)
-    twins: Tensor  # 1 / U
 
-    def stacked(self) -> Tensor:
-        """(B, U, S, 4)."""
-        return torch.stack(self, -1)
+def unbiased(inputs: int, outputs: int) -> nn.Linear:
+    """An orthogonal linear layer without bias."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.orthogonal_(layer.weight, math.sqrt(2.0))
+    return layer
+
+
+def planes(entries: Tensor) -> Tensor:
+    """(…, F) as (F, …), each entry in one piece of memory: half the time of pairs' layers."""
+    return entries.movedim(-1, 0).contiguous()
 
 
 class Equivariant(nn.Module):
@@ -48,8 +53,7 @@ class Equivariant(nn.Module):
         self.user_in, self.server_in = orthogonal(nn.Linear(users, n)), orthogonal(nn.Linear(servers, n))
         self.user_mix, self.server_mix = orthogonal(nn.Linear(3 * n, n)), orthogonal(nn.Linear(3 * n, n))
         self.pair_user, self.pair_server = orthogonal(nn.Linear(n, p)), orthogonal(nn.Linear(n, p))
-        self.pair_link = orthogonal(nn.Linear(links + 4, p))
-        self.pair_load = orthogonal(nn.Linear(13, p))
+        self.pair_link, self.pair_load = unbiased(links + 4, p), unbiased(10, p)
         self.score = orthogonal(nn.Linear(p, 1), 0.01)
         self.stay = nn.Parameter(torch.tensor(6.0))  # at first, a user moves about once in thirty slots
         self.critic = nn.Sequential(
@@ -59,60 +63,63 @@ class Equivariant(nn.Module):
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decide, or judge the given actions."""
         view = self.layout.split(obs)
-        links = view["links"]
-        hosts = links[..., 1]  # (B, U, S)
-        own = self.loads(view).stacked()  # (B, U, S, 4)
+        links = planes(view["links"])  # (4, B, U, S)
+        hosts = links[1]
+        own = self.loads(view)  # (4, B, U, S)
         user, server = self.encode(view["users"], view["servers"], hosts)
-        static = (
-            self.pair_user(user)[:, :, None]
-            + self.pair_server(server)[:, None]
-            + self.pair_link(torch.cat([links, own.clamp(max=3.0)], -1))
-        )  # (B, U, S, pairs)
-        staying = hosts[..., None] * own  # what each user adds where it is
-        resting = staying.sum(1)  # (B, S, 4) if everybody stays
+        link = self.pair_link.weight @ torch.cat([links, own.clamp(max=3.0)]).flatten(1)
+        nodes = planes(self.pair_user(user))[..., None] + planes(self.pair_server(server))[:, :, None]
+        static = link.view(nodes.shape) + nodes  # (pairs, B, U, S)
+        staying = hosts * own  # what each user adds where it is
+        resting = staying.sum(2)  # (4, B, S) if everybody stays
         if action is None:
             action, logits = self.decide(static, own, staying, resting, hosts, greedy)
         else:
-            chosen = nn.functional.one_hot(action, hosts.shape[-1])[..., None] * own
+            chosen = nn.functional.one_hot(action, hosts.shape[-1]) * own
             change = chosen - staying
-            before = resting[:, None] + change.cumsum(1) - change - staying  # without the user itself
-            logits = self.logits(static, before, own, hosts)
+            before = resting[:, :, None] + change.cumsum(2) - change - staying  # without the user itself
+            settled = chosen[:2].cumsum(2) - chosen[:2]
+            logits = self.logits(static, before, settled, own, hosts)
         choice = Categorical(logits=logits, validate_args=False)
-        state = torch.cat([user.mean(1), server.mean(1), resting.clamp(max=3.0).tanh().mean(1)], -1)
-        return Decision(action, choice.log_prob(action), choice.entropy(), self.critic(state).squeeze(-1))
+        state = [user.mean(1), server.mean(1), resting.clamp(max=3.0).tanh().mean(2).T]
+        value = self.critic(torch.cat(state, -1)).squeeze(-1)
+        return Decision(action, choice.log_prob(action), choice.entropy(), value)
 
     def decide(
         self, static: Tensor, own: Tensor, staying: Tensor, load: Tensor, hosts: Tensor, greedy: bool
     ) -> tuple[Tensor, Tensor]:
         """Actions (B, U) and the logits (B, U, S) they were drawn from, user by user."""
         actions, all_logits = [], []
+        settled = torch.zeros_like(load[:2])
         for u in range(hosts.shape[1]):
-            load = load - staying[:, u]
-            logits = self.logits(static[:, u], load, own[:, u], hosts[:, u])
+            load = load - staying[:, :, u]
+            logits = self.logits(static[:, :, u], load, settled, own[:, :, u], hosts[:, u])
             if greedy:
                 action = logits.argmax(-1)
             else:  # Gumbel's trick: cheaper than a Categorical a user
                 action = (logits - torch.empty_like(logits).exponential_().log()).argmax(-1)
-            load = load + nn.functional.one_hot(action, hosts.shape[-1])[..., None] * own[:, u]
+            added = nn.functional.one_hot(action, hosts.shape[-1]) * own[:, :, u]
+            load, settled = load + added, settled + added[:2]
             actions.append(action)
             all_logits.append(logits)
         return torch.stack(actions, 1), torch.stack(all_logits, 1)
 
-    def logits(self, static: Tensor, load: Tensor, own: Tensor, hosts: Tensor) -> Tensor:
-        """Scores (…, S) of a user's servers under the loads (…, S, 4) of the other users."""
+    def logits(self, static: Tensor, load: Tensor, settled: Tensor, own: Tensor, hosts: Tensor) -> Tensor:
+        """Scores (…, S) of a user's servers under the loads (4, …, S) of the other users.
+
+        Servers are masked that would break a constraint under the shares (2, …, S) of earlier users alone, which no
+        later user can mend; unless all would.
+        """
         after = load + own
-        norm_before, norm_after = load[..., 2:3].tanh(), after[..., 2:3].tanh()  # marginal energy cost of (22)
-        shares = after[..., :2]
-        broken = [(shares > 1.0).float(), (shares - 1.0).clamp(0.0, 3.0)]  # the two parts of a violation's price
-        entries = [
-            load.clamp(max=3.0),
-            shares.clamp(max=3.0),
-            *broken,
-            norm_before,
-            norm_after,
-            norm_after - norm_before,
-        ]
-        return self.score(torch.relu(static + self.pair_load(torch.cat(entries, -1)))).squeeze(-1) + self.stay * hosts
+        excess = after[:2] - 1.0
+        breaks = (settled + own[:2] > 1.0 - MARGIN).any(0)
+        norms = torch.stack([load[2], after[2]]).tanh()  # energy's cost by (22), before and after
+        violated = (excess > 0.0).float()  # with how far: the two parts of a violation's price
+        entries = torch.cat([load.clamp(max=3.0), violated, excess.clamp(0.0, 3.0), norms])
+        pair = self.pair_load.weight @ entries.flatten(1)
+        pair += static.flatten(1)  # in place: these layers wait for memory
+        scores = (self.score.weight @ pair.relu_()).view(after.shape[1:]) + self.score.bias + self.stay * hosts
+        return scores.masked_fill(breaks & ~breaks.all(-1, keepdim=True), MASKED)
 
     def encode(self, users: Tensor, servers: Tensor, hosts: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings of users (B, U, nodes) and servers (B, S, nodes) after one exchange along twin links."""
@@ -121,8 +128,12 @@ class Equivariant(nn.Module):
         to_server = [server, hosts.transpose(1, 2) @ user, user.mean(1, keepdim=True).expand_as(server)]
         return torch.relu(self.user_mix(torch.cat(to_user, -1))), torch.relu(self.server_mix(torch.cat(to_server, -1)))
 
-    def loads(self, view: dict[str, Tensor]) -> Loads:
-        """Physical loads of every user on every server, read back from the observation."""
+    def loads(self, view: dict[str, Tensor]) -> Tensor:
+        """What users would add to servers, (4, B, U, S), from new data alone (γ = 0), read back from the observation.
+
+        Computation energy over q, synchronisation energy over p, total energy over 4 f0 (the argument of tanh in (22))
+        and 1 / U.
+        """
         c, scale = self.constants, self.scale
         users, servers, links = view["users"], view["servers"], view["links"]
         bits = users[..., 4] * scale.samples * c.bits_per_sample  # (B, U)
@@ -135,4 +146,4 @@ class Equivariant(nn.Module):
         migration = c.n_mig * moved[..., None] * 2.0 * scale.area_m * links[..., 2]
         energy = (compute + sync + migration) / (4.0 * c.f0)
         twins = torch.full_like(energy, 1.0 / energy.shape[1])
-        return Loads(compute / compute_capacity[:, None], sync / sync_capacity[:, None], energy, twins)
+        return torch.stack([compute / compute_capacity[:, None], sync / sync_capacity[:, None], energy, twins])

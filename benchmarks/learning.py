@@ -1,0 +1,188 @@
+"""Trains the learners of a study from several seeds, and holds them against heuristics on the same held-out episodes.
+
+    python -m benchmarks.learning balanced --out docs/results/learning/balanced
+
+Every training's policy, curve and rows are kept in --out as soon as it ends: called again, only what is missing is
+trained. Seeds of trainings and of episodes are both resampled for the intervals.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+import agents
+from agents.checkpoint import load_policy
+from benchmarks import learning_plots
+from benchmarks.bounds import bound_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, cores, manifest, run_episodes, write_rows
+from benchmarks.learning_report import tables
+from benchmarks.studies import STUDIES, Cell, Training
+
+POINTS = 60
+"""Points kept of every learning curve."""
+
+
+@dataclass
+class Learning:
+    """Settings of a study's run."""
+
+    study: tyro.conf.Positional[str]
+    """one of benchmarks.studies"""
+    seeds: int = 5
+    """trainings of every learner, from seeds 1, 2, …"""
+    episodes: int = 50
+    """held-out episodes"""
+    jobs: int = cores()
+    """trainings side by side, a thread each"""
+    policies: Path = Path("runs/learning")
+    """where the trained policies are kept"""
+    out: Path = Path("runs/learning")
+    """where to write"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training from one seed, and its evaluation."""
+
+    cell: Cell
+    training: Training
+    seed: int
+    episodes: int
+    folder: Path
+
+    @property
+    def stem(self) -> Path:
+        """Where its files lie, without an ending."""
+        words = [self.cell.scenario, str(self.cell.resolve().num_sites), self.training.label, str(self.seed)]
+        return self.folder / "-".join(words).replace(", ", "-").replace(" ", "-")
+
+    def run(self) -> Path:
+        """Train, evaluate, write."""
+        learner = importlib.import_module(f"agents.{self.training.learner}")
+        save = self.stem.with_suffix(".safetensors")
+        args = learner.Args(
+            env_id=self.cell.env_id,
+            scenario=self.cell.scenario,
+            seed=self.seed,
+            num_servers=self.cell.sites,
+            save=save,
+            **self.training.settings,
+        )
+        resume = save.with_suffix(".state.safetensors").exists()
+        curve: list[dict[str, Any]] = []
+        learner.train(dataclasses.replace(args, resume=resume), report=curve.append)
+        scenario = self.cell.resolve()
+        policy = load_policy(self.training.learner, self.cell.env_id, scenario, save)
+        rows = run_episodes(policy, self.cell.env_id, scenario, list(EVALUATION_SEEDS[: self.episodes]))
+        curve = [row for row in curve if "charts/progress" in row]
+        last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
+        about = {"agent": self.training.label, "training_seed": self.seed}
+        write_rows(self.stem.with_suffix(".rows.csv"), [{**row, **about} for row in rows])
+        parts = ("env", "inference", "learning")
+        spent = {name: last.get(f"seconds/{name}", float("nan")) for name in parts}
+        summary = {"steps": last["global_step"], "seconds": last["charts/seconds"], **spent}
+        points = [
+            {"steps": row["global_step"], "seconds": row["charts/seconds"], "score": row["charts/score"]}
+            for row in thinned
+        ]
+        written = {**about, **summary, "curve": points}
+        self.stem.with_suffix(".training.json").write_text(json.dumps(written) + "\n")
+        return self.stem
+
+    def done(self) -> bool:
+        """Whether it has been run."""
+        return self.stem.with_suffix(".training.json").exists()
+
+
+def main(settings: Learning) -> None:
+    """Train what is missing, evaluate, and write rows, curves, tables, plots and a manifest."""
+    if settings.study not in STUDIES:
+        raise SystemExit(f"study must be one of {', '.join(STUDIES)}, got {settings.study!r}")
+    cells = STUDIES[settings.study]
+    folder = settings.policies / settings.study
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        Job(cell, training, seed, settings.episodes, folder)
+        for seed in range(1, settings.seeds + 1)
+        for cell in cells
+        for training in cell.trainings
+    ]
+    train(jobs, settings.jobs)
+    rows, trainings, lines = [], [], []
+    for cell in cells:
+        own = heuristic_rows(cell, settings.episodes)
+        for job in (job for job in jobs if job.cell is cell):
+            own += read_rows(job.stem.with_suffix(".rows.csv"))
+            summary = json.loads(job.stem.with_suffix(".training.json").read_text())
+            trainings.append({"scenario": cell.scenario, "num_servers": cell.resolve().num_sites, **summary})
+        seeds = list(EVALUATION_SEEDS[: settings.episodes])
+        said = bound_rows(cell.env_id, cell.resolve(), seeds, own) if cell.bounds else ""
+        lines += tables(cell, own, trainings, said)
+        rows += own
+    settings.out.mkdir(parents=True, exist_ok=True)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    write_rows(settings.out / "rows.csv", [{name: row.get(name, "") for name in columns} for row in rows])
+    flat = [{k: v for k, v in row.items() if k != "curve"} for row in trainings]
+    write_rows(settings.out / "trainings.csv", flat)
+    learning_plots.curves(settings.out / "curves.png", cells, trainings, rows)
+    (settings.out / "table.md").write_text("\n".join(lines) + "\n")
+    record = manifest(*(cell.resolve() for cell in cells), seeds=settings.seeds, episodes=settings.episodes)
+    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    print("\n".join(lines))
+    print(f"written to {settings.out}/")
+
+
+def train(jobs: list[Job], side_by_side: int) -> None:
+    """Run the jobs that have not been."""
+    missing = [job for job in jobs if not job.done()]
+    bar = tqdm(total=len(missing), desc="trainings", unit="run")
+    if side_by_side == 1 or len(missing) <= 1:
+        for job in missing:
+            bar.set_postfix_str(job.run().name)
+            bar.update()
+        return
+    with ProcessPoolExecutor(side_by_side, multiprocessing.get_context("spawn")) as pool:
+        for ended in as_completed([pool.submit(job.run) for job in missing]):
+            bar.set_postfix_str(ended.result().name)
+            bar.update()
+    bar.close()
+
+
+def heuristic_rows(cell: Cell, episodes: int) -> list[dict[str, Any]]:
+    """Rows of the environment's heuristics."""
+    scenario, seeds, rows = cell.resolve(), list(EVALUATION_SEEDS[:episodes]), []
+    for name in agents.HEURISTICS[cell.env_id]:
+        policy = agents.load(name, cell.env_id, scenario=scenario)
+        rows += [{**row, "training_seed": 0} for row in run_episodes(policy, cell.env_id, scenario, seeds)]
+    return rows
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows as they were before they were written."""
+    with path.open(newline="") as file:
+        return [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Learning))

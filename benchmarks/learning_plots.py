@@ -1,0 +1,51 @@
+"""Learning curves of a study: the exploring policies' scores, a line a training, over the steps they took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.plots import GRID, INK, MUTED, plt
+from benchmarks.studies import Cell
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+
+
+def curves(
+    path: Path, cells: Sequence[Cell], trainings: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """One panel a cell: every learner's mean over training seeds, the seeds' range, and the heuristics' levels."""
+    figure, panels = plt.subplots(
+        1, len(cells), figsize=(1.5 + 4.6 * len(cells), 4.2), dpi=150, layout="constrained", squeeze=False
+    )
+    for axes, cell in zip(panels[0], cells, strict=True):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=INK, length=0)
+        shown: list[float] = []
+        for colour, training in zip(COLOURS, cell.trainings, strict=False):
+            mine = [t["curve"] for t in trainings if t["agent"] == training.label and cell.holds(t)]
+            last = min(curve[-1]["steps"] for curve in mine)
+            steps = np.linspace(max(curve[0]["steps"] for curve in mine), last, 50)
+            scores = np.array(
+                [np.interp(steps, [p["steps"] for p in curve], [p["score"] for p in curve]) for curve in mine]
+            )
+            axes.fill_between(steps, scores.min(0), scores.max(0), color=colour, alpha=0.15, linewidth=0)
+            axes.plot(steps, scores.mean(0), color=colour, linewidth=2.0, label=f"{training.label}, exploring")
+            shown += [scores.mean(0)[len(steps) // 6], scores.max()]
+        own = [row for row in rows if cell.holds(row)]
+        for name in cell.references:
+            level = float(np.mean([row["score"] for row in own if row["agent"] == name]))
+            axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+            axes.annotate(name, (1.01, level), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)
+            shown.append(level)
+        low, high = min(shown), max(shown)
+        axes.set(ylim=(low - 0.1 * (high - low), high + 0.1 * (high - low)), xlabel="environment steps")
+        axes.set_title(cell.title.replace("`", ""), loc="left", fontsize=10, color=INK)
+        axes.grid(axis="y", color=GRID)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    panels[0][0].set_ylabel("score a slot")
+    figure.savefig(path)
+    plt.close(figure)
