@@ -111,7 +111,13 @@ class Player:
         self._done = terminated | truncated
         seen = torch.as_tensor(np.array(self._obs, np.float32))
         ends = torch.as_tensor(np.array(terminated))
-        row = {"obs": obs, "action": action, "reward": torch.as_tensor(np.array(reward)), "terminated": ends, "next": seen}
+        row = {
+            "obs": obs,
+            "action": action,
+            "reward": torch.as_tensor(np.array(reward)),
+            "terminated": ends,
+            "next": seen,
+        }
         self.replay.add(**{name: values[torch.as_tensor(valid)] for name, values in row.items()})
         return np.asarray(info["score"] if "score" in info else reward)[valid].tolist()
 

@@ -52,7 +52,7 @@ class Args(RunArgs):
     """slots that it labels"""
     warm_start_epochs: int = 8
     """passes over them"""
-    total_steps: int = 50_000
+    total_steps: int = 30_000
     """slots of all environments together"""
     num_envs: int = 256
     """environments side by side"""

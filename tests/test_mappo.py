@@ -15,7 +15,7 @@ from agents.networks.market import FIRST, Reader, as_action, choices, equilibriu
 from agents.networks.placement import stations_see
 from dtenv import presets
 from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_decode import bids_of_prices, computing_size, match
+from dtenv.tasks.placement_decode import bids_of_prices, computing_size
 from dtenv.tasks.placement_slot import evaluate, new_terms
 
 ENV = "DTPlacementMA-v0"
@@ -65,7 +65,9 @@ def test_late_users_are_the_models():
     server = (market.detour + price[:, None]).argmin(-1).numpy()
     load = torch.zeros(6, 3).scatter_add_(1, torch.tensor(server), market.size)
     seen = choices(market, host, load / market.compute)  # latencies as the loads make them
-    same = [b for b in range(6) if ((market.detour[b] + (load / market.compute)[b]).argmin(-1).numpy() == server[b]).all()]
+    same = [
+        b for b in range(6) if ((market.detour[b] + (load / market.compute)[b]).argmin(-1).numpy() == server[b]).all()
+    ]
     terms = new_terms(1, 8, 3)
     for b in same:
         evaluate(task.constants[0], task.slot(b), np.ones(3, np.bool_), server[b], terms, 0)

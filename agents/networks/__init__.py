@@ -22,7 +22,11 @@ def _perceptron(scenario: Any, **options: Any) -> Perceptron:
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron},
-    "DTPlacementMA-v0": {"exchange": placement.Exchange, "own": placement.Own, "deterministic": deterministic.Deterministic},
+    "DTPlacementMA-v0": {
+        "exchange": placement.Exchange,
+        "own": placement.Own,
+        "deterministic": deterministic.Deterministic,
+    },
     "DTMigration-v0": {"perceptron": _perceptron},
 }
 """The first of an environment is its default."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 from torch.nn.functional import one_hot
 
-from agents.networks.decision import Decision, orthogonal
+from agents.networks.decision import Decision
 from agents.networks.market import (
     AGAIN,
     FIRST,
@@ -31,11 +31,8 @@ from agents.networks.perceptron import stack
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 
-NOISE = 0.03
-"""Standard deviation of a price's logarithm at first."""
-
-CORRECTION = 0.1
-"""Of a price's logarithm, what a unit of the last layer makes: at 1 the noise of the gradient outweighs it."""
+NOISE = 0.2
+"""Standard deviation of a price's logarithm at first, where prices are learned."""
 
 
 class Seen(NamedTuple):
@@ -47,7 +44,6 @@ class Seen(NamedTuple):
     stays: Tensor  # (B, M) whether it hosts, turn by turn
     host: Tensor  # (B, M) the same, station by station
     price: Tensor  # (B, M) at equilibrium, as the environment's numbers
-    pricing: Tensor  # (B, M, pricing features)
     state: Tensor  # (B, state features) for the central critic
     own: Tensor  # (B, M, own features) for the stations' critics
 
@@ -57,11 +53,12 @@ class Seen(NamedTuple):
 
 
 class Exchange(nn.Module):
-    """Stations announce in turn whether they host, then learn corrections of the prices that balance the market.
+    """Stations learn whom to announce as hosts, in turn; prices are those that then balance the market.
 
     At first all host. The station that would be missed least has the next turn and decides to stay or to close; then
     prices settle anew, and so on until each has had its turn. Everything between two announcements, users' choices
-    and prices at equilibrium, has no parameters (`agents.networks.market`). Any number of users and stations;
+    and prices at equilibrium, is worked out and has no parameters (`agents.networks.market`): noise on such prices,
+    however small, parts users that are split between stations in a wrong place. Any number of users and stations;
     permuting stations permutes the decision.
 
     Args:
@@ -74,9 +71,6 @@ class Exchange(nn.Module):
         super().__init__()
         self.read, self.central = Reader(scenario), critic == "central"
         self.close = stack(10, 1, 0.01, hidden)
-        self.encode = orthogonal(nn.Linear(12, hidden))
-        self.adjust = stack(3 * hidden, 1, 0.01, hidden)
-        self.log_noise = nn.Parameter(torch.tensor(NOISE).log())
         features = 8 if self.central else 10
         self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, hidden))
 
@@ -119,30 +113,18 @@ class Exchange(nn.Module):
             turns.append(turn), order.append(k), mays.append(may), stays.append(~closes)
         price = equilibrium(market, host, price, LAST)
         turn_, station, may, stay = (torch.stack(x, 1) for x in (turns, order, mays, stays))
-        pricing = self.pricing(market, host, price, choices(market, host, price))
-        return Seen(turn_, station, may, stay, host, as_action(price), pricing, state, own_view(self.read.layout.split(obs)))
+        own = own_view(self.read.layout.split(obs))
+        return Seen(turn_, station, may, stay, host, as_action(price), state, own)
 
     def judge(self, seen: Seen, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Prices on top of the announcements, and what the learner needs of both."""
+        """The announcements with their prices, and what the learner needs of them."""
         closing = Bernoulli(logits=self.close(seen.turn).squeeze(-1), validate_args=False)
         announced = torch.where(seen.may, closing.log_prob((~seen.stays).float()), 0.0)
         uncertain = torch.where(seen.may, closing.entropy(), 0.0)
         log_prob = torch.zeros_like(announced).scatter(1, seen.station, announced)
         entropy = torch.zeros_like(uncertain).scatter(1, seen.station, uncertain)
-        station = self.encode(seen.pricing).tanh()
-        hosts = seen.host[..., None]
-        mean = (station * hosts).sum(1, keepdim=True) / hosts.sum(1, keepdim=True)
-        most = (station - 2.0 * (1.0 - hosts)).amax(1, keepdim=True)
-        told = torch.cat([station, mean.expand_as(station), most.expand_as(station)], -1)
-        noise = STEP * self.log_noise.exp()
-        correction = STEP * CORRECTION * self.adjust(told).squeeze(-1)
-        price = Normal(seen.price + correction, noise, validate_args=False)
         if action is None:
-            number = price.mean if greedy else price.sample()
-            action = torch.stack([seen.host, number], -1).flatten(1)
-        number = action.unflatten(-1, (-1, 2))[..., 1]
-        log_prob = log_prob + seen.host * price.log_prob(number)
-        entropy = entropy + seen.host * price.entropy()
+            action = torch.stack([seen.host, seen.price], -1).flatten(1)
         value = self.critic(seen.state if self.central else seen.own).squeeze(-1)
         return Decision(action, log_prob, entropy, value)
 
@@ -164,25 +146,6 @@ class Exchange(nn.Module):
             20.0 * seen.late.sum(-1),
         ]
         return torch.stack(entries, -1).clamp(-4.0, 4.0)
-
-    def pricing(self, market: Market, host: Tensor, price: Tensor, seen: Choices) -> Tensor:
-        """What stations go by when they set their prices, (B, M, 12)."""
-        everywhere = torch.ones_like(host)
-        entries = [
-            price.log(),
-            market.compute * host.shape[1],
-            10.0 * (seen.load / market.compute / price - 1.0),  # what whole users leave unbalanced
-            seen.twins * market.size.shape[1] / 10.0,
-            seen.twins / market.capacity,
-            20.0 * seen.late,
-            20.0 * seen.nearly,
-            4.0 * seen.late.sum(-1, keepdim=True) * everywhere,
-            4.0 * seen.nearly.sum(-1, keepdim=True) * everywhere,
-            seen.least,
-            seen.most,
-            host.mean(-1, keepdim=True) * everywhere,
-        ]
-        return torch.stack(entries, -1).clamp(-4.0, 4.0) * host[..., None]
 
     def state(self, market: Market, price: Tensor, seen: Choices) -> Tensor:
         """What the central critic goes by, (B, 8), while all stations host."""
@@ -246,7 +209,7 @@ class Own(nn.Module):
         task = PlacementTask(scenario)
         self.layout, self.central = task.layout, critic == "central"
         self.actor = stack(task.station_layout.size, 2, 0.01, hidden)
-        self.log_noise = nn.Parameter(torch.tensor(4.0 * NOISE).log())
+        self.log_noise = nn.Parameter(torch.tensor(NOISE).log())
         self.critic = stack(task.layout.size if self.central else task.station_layout.size, 1, 1.0, hidden)
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
