@@ -90,36 +90,33 @@ class Player:
 
     Args:
         envs: a vector env with next-step autoreset.
-        actors: gives actions (B, M, 2) for (obs,).
+        network: gives what is kept of (obs,) by `see`, and by `actors` the actions (B, M, 2) for that.
         replay: where to.
         seed: of the environments and of the noise.
     """
 
-    def __init__(self, envs: Any, actors: Any, replay: ReplayBuffer, seed: int):
-        self.envs, self.actors, self.replay = envs, actors, replay
+    def __init__(self, envs: Any, network: Any, replay: ReplayBuffer, seed: int):
+        self.envs, self.network, self.replay = envs, network, replay
         self._noise = torch.Generator().manual_seed(seed)
         self._obs, _ = envs.reset(seed=seed)
         self._done = np.zeros(envs.num_envs, np.bool_)
 
     def step(self, noise: float) -> list[float]:
         """One slot of all environments (29); the scores of those that did not only reset."""
-        obs, valid = torch.as_tensor(np.array(self._obs, np.float32)), ~self._done
+        seen, valid = self._seen(), torch.as_tensor(~self._done)
         with torch.no_grad():
-            action = self.actors(obs)
+            action = self.network.actors(seen)
         action = (action + noise * torch.randn(action.shape, generator=self._noise)).clamp(0.0, 1.0)
         self._obs, reward, terminated, truncated, info = self.envs.step(action.flatten(1).numpy())
         self._done = terminated | truncated
-        seen = torch.as_tensor(np.array(self._obs, np.float32))
-        ends = torch.as_tensor(np.array(terminated))
-        row = {
-            "obs": obs,
-            "action": action,
-            "reward": torch.as_tensor(np.array(reward)),
-            "terminated": ends,
-            "next": seen,
-        }
-        self.replay.add(**{name: values[torch.as_tensor(valid)] for name, values in row.items()})
-        return np.asarray(info["score"] if "score" in info else reward)[valid].tolist()
+        row = {"seen": seen, "action": action, "reward": torch.as_tensor(np.array(reward)), "next": self._seen()}
+        row["terminated"] = torch.as_tensor(np.array(terminated))
+        self.replay.add(**{name: values[valid] for name, values in row.items()})
+        return np.asarray(info.get("score", reward))[valid.numpy()].tolist()
+
+    def _seen(self) -> Tensor:
+        with torch.no_grad():
+            return self.network.see(torch.as_tensor(np.array(self._obs, np.float32)))
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next slot depends on beside the actors and the replay."""
@@ -147,7 +144,7 @@ def train(
         args: settings.
         scenario: what to train on, in place of args.scenario and its overrides.
         envs: a vector env with next-step autoreset to train on in place of any scenario; needs a network.
-        network: has `actors` and `critics`; by default args.network's.
+        network: has `see`, `actors` and `critics`; by default args.network's.
         report: called with a row of `charts/…` and `losses/…` every so many slots.
     """
     with Run(args, "maddpg", report) as run:
@@ -163,10 +160,11 @@ def train(
         target = copy.deepcopy(network)
         actor_optimizer = torch.optim.Adam(network.actors.parameters(), lr=args.actor_learning_rate)
         critic_optimizer = torch.optim.Adam(network.critics.parameters(), lr=args.critic_learning_rate)
-        size, stations = envs.single_observation_space.shape, envs.single_action_space.shape[0] // 2
-        shapes: dict[str, Any] = {"obs": size, "action": (stations, 2), "reward": (), "terminated": (), "next": size}
+        sizes, stations = envs.single_observation_space.shape, envs.single_action_space.shape[0] // 2
+        size = network.see(torch.zeros(1, *sizes)).shape[1:]
+        shapes: dict[str, Any] = {"seen": size, "action": (stations, 2), "reward": (), "terminated": (), "next": size}
         replay, scale = ReplayBuffer(args.buffer_size, **shapes), RewardScale(args.gamma)
-        player = Player(envs, network.actors, replay, args.first_seed)
+        player = Player(envs, network, replay, args.first_seed)
 
         iterations = max(1, args.total_steps // args.num_envs)
         every = max(1, iterations // 100)
@@ -196,24 +194,24 @@ def train(
                     scale.centre, scale.spread = float(rewards.mean()), float(rewards.std()) + 1e-8
                 for update in range(args.updates):
                     rows = replay.sample(args.batch_size)
-                    obs, action, reward = rows["obs"], rows["action"], (rows["reward"] - scale.centre) / scale.spread
-                    next_q = torch.zeros(len(obs), 1)
+                    seen, action, reward = rows["seen"], rows["action"], (rows["reward"] - scale.centre) / scale.spread
+                    next_q = torch.zeros(len(seen), 1)
                     if args.gamma > 0.0:
                         with torch.no_grad():
                             next_q = target.critics(rows["next"], target.actors(rows["next"]))
-                    q = network.critics(obs, action)
+                    q = network.critics(seen, action)
                     v_loss = critic_loss(q, (1.0 - args.gamma) * reward, next_q, rows["terminated"] > 0.0, args.gamma)
                     losses["losses/critic_loss"], losses["losses/q"] = v_loss.item(), q.mean().item()
                     descend(critic_optimizer, v_loss, network.critics, args.max_grad_norm)
                     if (iteration * args.updates + update) % args.actor_delay == 0:
-                        actor_loss = -network.critics.of_own(obs, network.actors(obs), action).mean()
+                        actor_loss = -network.critics.of_own(seen, network.actors(seen), action).mean()
                         losses["losses/actor_loss"] = actor_loss.item()
                         descend(actor_optimizer, actor_loss, network.actors, args.max_grad_norm)
                     follow(target, network, args.tau)
 
             # Report
-            if scores and ((iteration + 1) % every == 0 or iteration + 1 == iterations):
-                progress = {"charts/progress": (iteration + 1) / iterations, "charts/score": float(np.mean(scores))}
+            if (iteration + 1) % every == 0 or iteration + 1 == iterations:
+                progress = {"charts/progress": (iteration + 1) / iterations, "charts/score": float(np.mean(scores or [np.nan]))}
                 run.report({"global_step": (iteration + 1) * args.num_envs, **progress, **losses})
                 scores.clear()
         policy = NetworkPolicy("maddpg", network.eval(), PRICES)

@@ -81,7 +81,8 @@ SEARCHES = {
         episodes=32,
     ),
 }
-"""By heuristic. Hosts of the constant action are a share of the stations. The settings of migration's are tuned for all its presets at once, but for the one without a price."""
+"""By heuristic. The settings of migration's are tuned for all its presets at once, but for the one without a price;
+hosts of the constant action are a share of the stations."""
 
 
 @dataclass

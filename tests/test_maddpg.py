@@ -12,6 +12,7 @@ from test_mappo import ENV, SMALL, Guess, task_of
 from agents import maddpg
 from agents.checkpoint import load_policy
 from agents.networks import build
+from agents.networks.decision import Decision
 
 
 def test_critic_loss_is_the_slow_sum():
@@ -39,6 +40,7 @@ def test_each_actor_follows_its_own_critic():
     """Station 1's loss moves actor 1 alone, through critic 1, beside the others' played actions (30)."""
     torch.manual_seed(0)
     network, obs = build(ENV, "deterministic", SMALL, shared=False), torch.tensor(task_of(SMALL).obs)
+    obs = network.see(obs)
     played = torch.rand(6, 3, 2)
     (-network.critics.of_own(obs, network.actors(obs), played)[:, 1].mean()).backward()
     moved = [any(p.grad is not None and p.grad.any() for p in actor.parameters()) for actor in network.actors.each]
@@ -54,11 +56,11 @@ def test_a_shared_actor_serves_other_sizes_and_orders():
     moved = torch.cat(
         [view["users"].flatten(1), view["stations"][:, order].flatten(1), view["links"][:, :, order].flatten(1)], 1
     )
-    torch.testing.assert_close(network.actors(moved), network.actors(torch.tensor(task.obs))[:, order])
+    torch.testing.assert_close(network(moved).action.unflatten(1, (3, 2)), network(torch.tensor(task.obs)).action.unflatten(1, (3, 2))[:, order])
     larger = SMALL.override(num_users=9, num_stations=4)
     other = build(ENV, "deterministic", larger)
     other.load_state_dict(network.state_dict())
-    assert other.actors(torch.tensor(task_of(larger).obs)).shape == (6, 4, 2)
+    assert other(torch.tensor(task_of(larger).obs)).action.shape == (6, 8)
 
 
 class Shown(torch.nn.Module):
@@ -68,9 +70,10 @@ class Shown(torch.nn.Module):
         super().__init__()
         self.actors, self.critics = Guesses(), Judge()
 
-    def forward(self, obs, action=None, greedy=False):
-        from agents.networks.decision import Decision
+    def see(self, obs):
+        return obs
 
+    def forward(self, obs, action=None, greedy=False):
         return Decision(self.actors(obs).flatten(1), torch.zeros(1), torch.zeros(1), torch.zeros(1))
 
 

@@ -93,7 +93,8 @@ class Reader:
 def equilibrium(market: Market, host: Tensor, price: Tensor, sharpness: tuple[float, ...]) -> Tensor:
     """Prices (B, M) that equal the marginal computing latencies which they bring about, nearly.
 
-    Newton's steps, none over FARTHEST, on load / compute - price, with users that choose by softmax; the sharper, the fewer are split.
+    Newton's steps, none over FARTHEST, on load / compute - price, with users that choose by softmax; the sharper, the
+    fewer are split.
 
     Args:
         market: the slots.
