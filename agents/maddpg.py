@@ -211,7 +211,10 @@ def train(
 
             # Report
             if (iteration + 1) % every == 0 or iteration + 1 == iterations:
-                progress = {"charts/progress": (iteration + 1) / iterations, "charts/score": float(np.mean(scores or [np.nan]))}
+                progress = {
+                    "charts/progress": (iteration + 1) / iterations,
+                    "charts/score": float(np.mean(scores or [np.nan])),
+                }
                 run.report({"global_step": (iteration + 1) * args.num_envs, **progress, **losses})
                 scores.clear()
         policy = NetworkPolicy("maddpg", network.eval(), PRICES)

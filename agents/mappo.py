@@ -182,9 +182,9 @@ def train(
 
 
 def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run: Run) -> None:
-    """Train the announcements to be the heuristic's: most likely hosts, at prices that are left alone.
+    """Train the network to name the heuristic's hosts, in slots that random associations lead through.
 
-    The slots to label are those of random associations, which matter to nothing but the twins' last stations.
+    Where the network sets prices itself, it starts at the price level.
     """
     expert = agents.load(args.warm_start, args.env_id, scenario=scenario.override(action="association"))
     placed = scenario.override(action="association")
@@ -203,7 +203,6 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
     slots, hosts = torch.cat(seen), torch.cat(labels)
     action = torch.stack([hosts.float(), torch.full(hosts.shape, 0.5)], -1).flatten(1)
     known: Any = network.look(slots, action)
-    action = torch.stack([hosts.float(), known.price], -1).flatten(1)
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
     for _ in range(args.warm_start_epochs):
         for rows in torch.randperm(len(slots)).split(64):

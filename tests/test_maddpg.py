@@ -56,7 +56,10 @@ def test_a_shared_actor_serves_other_sizes_and_orders():
     moved = torch.cat(
         [view["users"].flatten(1), view["stations"][:, order].flatten(1), view["links"][:, :, order].flatten(1)], 1
     )
-    torch.testing.assert_close(network(moved).action.unflatten(1, (3, 2)), network(torch.tensor(task.obs)).action.unflatten(1, (3, 2))[:, order])
+    torch.testing.assert_close(
+        network(moved).action.unflatten(1, (3, 2)),
+        network(torch.tensor(task.obs)).action.unflatten(1, (3, 2))[:, order],
+    )
     larger = SMALL.override(num_users=9, num_stations=4)
     other = build(ENV, "deterministic", larger)
     other.load_state_dict(network.state_dict())

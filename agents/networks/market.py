@@ -28,7 +28,6 @@ AGAIN = tuple(10.0 * 5.0 ** (step / 4) for step in range(5))
 LAST = tuple(10.0 * 30.0 ** (step / 11) for step in range(12))
 """Sharpness of users' choices in Newton's steps: from scratch, after a station has closed, and to end with."""
 
-
 FARTHEST = 0.25
 """Longest step of a price: from far away, Newton's own overshoot."""
 

@@ -35,6 +35,10 @@ NOISE = 0.2
 """Standard deviation of a price's logarithm at first, where prices are learned."""
 
 
+SHIFT = 10.0
+"""Out of the way of the least."""
+
+
 class Seen(NamedTuple):
     """All that `Exchange` decides from, a function of observation and hosts: worked out once, judged many times."""
 
@@ -53,7 +57,7 @@ class Seen(NamedTuple):
 
 
 class Exchange(nn.Module):
-    """Stations learn whom to announce as hosts, in turn; prices are those that then balance the market.
+    """Stations announce in turn whether they host; prices are those that then balance the market.
 
     At first all host. The station that would be missed least has the next turn and decides to stay or to close; then
     prices settle anew, and so on until each has had its turn. Everything between two announcements, users' choices
@@ -162,10 +166,6 @@ class Exchange(nn.Module):
             market.slack_s.mean(-1),
         ]
         return torch.stack(entries, -1)
-
-
-SHIFT = 10.0
-"""Out of the way of the least."""
 
 
 def own_view(view: dict[str, Tensor]) -> Tensor:
