@@ -64,7 +64,11 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
 Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in DTMigration-v0 "best-latency" is its
 Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
-LEARNERS: dict[str, tuple[str, ...]] = {"DTAssociation-v0": ("ppo",), "DTPlacementMA-v0": (), "DTMigration-v0": ()}
+LEARNERS: dict[str, tuple[str, ...]] = {
+    "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
+    "DTPlacementMA-v0": ("sb3",),
+    "DTMigration-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
+}
 """Learners by environment."""
 
 
@@ -94,6 +98,10 @@ def load(
         if checkpoint is not None:
             raise ValueError(f"checkpoint must be None for the heuristic {name!r}, got {str(checkpoint)!r}")
         return heuristics[name](resolved)
+    if name == "sb3":
+        from agents import sb3  # an extra of its own
+
+        return sb3.load_policy(env_id, resolved, checkpoint)
     if name in learners:
         from agents.checkpoint import load_policy  # torch takes seconds to import
 

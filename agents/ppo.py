@@ -11,7 +11,6 @@ that next-step autoreset inserts is masked. With ratio="part" the ratio is clipp
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,7 +66,7 @@ class Args(RunArgs):
     ratio: Literal["part", "joint"] = "part"
     """whether each user's ratio is clipped, or that of all users together"""
     ent_coef: float = 0.0
-    """weight of the entropy bonus"""
+    """weight of the entropy bonus, annealed to zero"""
     vf_coef: float = 0.5
     """weight of the critic's loss"""
     max_grad_norm: float = 0.5
@@ -79,10 +78,7 @@ class Args(RunArgs):
         Raises:
             ValueError: the environment has no recipe.
         """
-        if self.env_id not in RECIPES:
-            raise ValueError(f"env_id must be one of {', '.join(RECIPES)} for ppo, got {self.env_id!r}")
-        recipe = RECIPES[self.env_id]
-        return dataclasses.replace(self, **{name: v for name, v in recipe.items() if getattr(self, name) is None})
+        return self.with_recipe(RECIPES, "ppo")
 
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -121,8 +117,8 @@ def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_
 
 
 def normalised(advantage: Tensor) -> Tensor:
-    """Zero mean and unit deviation over the rows."""
-    return (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    """Zero mean and unit deviation over the rows; a lone row is 0."""
+    return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
 
 
 def train(
@@ -155,18 +151,8 @@ def train(
         if network is None:
             network = build(args.env_id, args.network, trained_on)
         warm = args.value_updates if args.warm_start != "none" else 0
-        if warm and not run.resumed:
-            clone(
-                network,
-                agents.load(str(args.warm_start), args.env_id, scenario=trained_on),
-                envs,
-                slots=args.warm_start_slots,
-                seed=args.first_seed,
-                report=lambda labelled, loss: run.report(
-                    {"charts/phase": f"cloning, {labelled} states labelled", "losses/cloning": loss}
-                ),
-                stop=lambda: run.interrupted,
-            )
+        if args.warm_start != "none" and not run.resumed:
+            warm_start(run, args, network, envs, trained_on)
         collector = Collector(envs, network, args.num_steps, args.first_seed + args.num_envs, spread)
         scale = RewardScale(args.gamma)
         optimizer = torch.optim.Adam(parameter_groups(network, args), eps=1e-5)
@@ -201,7 +187,7 @@ def train(
                     entropy = judged.entropy.mean()
                     loss = args.vf_coef * v_loss
                     if iteration >= warm:  # before, the critic learns the cloned policy's value
-                        loss = loss + pg_loss - args.ent_coef * entropy
+                        loss = loss + pg_loss - (1.0 - progress) * args.ent_coef * entropy
                     optimizer.zero_grad()
                     loss.backward()
                     nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
@@ -243,7 +229,22 @@ def training_envs(args: Any, scenario: Scenario) -> gym.vector.VectorEnv:
     )
 
 
-def parameter_groups(network: nn.Module, args: Args) -> list[dict[str, Any]]:
+def warm_start(run: Run, args: Any, network: nn.Module, envs: gym.vector.VectorEnv, scenario: Scenario) -> None:
+    """Clone the heuristic args.warm_start on args.warm_start_slots states."""
+    clone(
+        network,
+        agents.load(args.warm_start, args.env_id, scenario=scenario),
+        envs,
+        slots=args.warm_start_slots,
+        seed=args.first_seed,
+        report=lambda labelled, loss: run.report(
+            {"charts/phase": f"cloning, {labelled} states labelled", "losses/cloning": loss}
+        ),
+        stop=lambda: run.interrupted,
+    )
+
+
+def parameter_groups(network: nn.Module, args: Any) -> list[dict[str, Any]]:
     """Parameters with their learning rates: χ_a and χ_c of (37) and (38), where they differ."""
     if args.critic_learning_rate is None:
         return [{"params": list(network.parameters()), "lr": args.learning_rate}]

@@ -52,12 +52,17 @@ class Collector:
         self._returns, self._ended = np.zeros(envs.num_envs), [np.nan]
         self._spread(spread)
 
+    @property
+    def obs(self) -> Tensor:
+        """What the next rollout starts from, (B, …)."""
+        return torch.as_tensor(self._obs, dtype=torch.float32)
+
     def collect(self) -> Rollout:
         """Play and gather."""
         steps: list[tuple[Tensor, ...]] = []
         scores, broken = [], []
         for _ in range(self.num_steps):
-            obs, valid = torch.as_tensor(self._obs, dtype=torch.float32), ~self._done
+            obs, valid = self.obs, ~self._done
             start = time.perf_counter()
             with torch.no_grad():
                 decision = self.network(obs)
@@ -74,7 +79,7 @@ class Collector:
             broken.append(~np.asarray(info["feasible"], np.bool_)[valid] if "feasible" in info else np.zeros(0))
             self._follow(reward)
         with torch.no_grad():
-            last = self.network(torch.as_tensor(self._obs, dtype=torch.float32)).value
+            last = self.network(self.obs).value
         obs, action, log_prob, _, value, reward, cost, terminated, truncated, valid = map(
             torch.stack, zip(*steps, strict=True)
         )
@@ -122,7 +127,7 @@ class Collector:
         groups = np.arange(len(self._done)) % max(steps, 1)
         for step in range(1, steps):
             with torch.no_grad():
-                action = self.network(torch.as_tensor(self._obs, dtype=torch.float32)).action.numpy()
+                action = self.network(self.obs).action.numpy()
             self._obs, _, terminated, truncated, _ = self.envs.step(action)
             self._done = terminated | truncated
             due = groups == step

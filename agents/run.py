@@ -79,6 +79,17 @@ class RunArgs:
         given = {name: value for name, value in given.items() if value is not None}
         return presets.resolve(self.scenario, self.env_id, **given, **fields)
 
+    def with_recipe(self, recipes: Mapping[str, Mapping[str, Any]], learner: str) -> Any:
+        """These settings, with the environment's recipe where one is None.
+
+        Raises:
+            ValueError: the learner has no recipe for the environment.
+        """
+        if self.env_id not in recipes:
+            raise ValueError(f"env_id must be one of {', '.join(recipes)} for {learner}, got {self.env_id!r}")
+        recipe = recipes[self.env_id]
+        return dataclasses.replace(self, **{name: v for name, v in recipe.items() if getattr(self, name) is None})
+
     @property
     def first_seed(self) -> int:
         """Of the run's training episodes."""
@@ -127,7 +138,7 @@ class Run:
         return self._seconds + time.perf_counter() - self._start
 
     def over(self, iterations: int, parts: Mapping[str, Any]) -> Iterator[int]:
-        """Iterations of the run, from the saved one on.
+        """Iterations of the run, from the saved one on; none if it was interrupted before the first.
 
         Args:
             iterations: how many there are in all.
@@ -140,6 +151,8 @@ class Run:
                 part.load_state_dict(self._saved["parts"][name])
             torch.set_rng_state(self._saved["torch"])
             self._saved = None
+        if self.interrupted:  # in a warm start, which no state tells how to go on with
+            return
         kept = time.perf_counter()
         for iteration in range(first, iterations):
             yield iteration

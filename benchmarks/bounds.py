@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+import math
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -51,14 +55,46 @@ def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: 
             check_bound(row["score"], row["bound"], f"{row['agent']} on seed {row['seed']} of {row['scenario']}")
 
 
-def bound_rows(env_id: str, scenario: Scenario, seeds: Sequence[int], rows: Sequence[dict[str, Any]]) -> str:
+def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[Solution]:
+    """Bounds of the first seeds' episodes that were proven before, as the rows of a table have them.
+
+    Args:
+        path: rows.csv of a table of the same scenario; what is checked of it is its name and its sizes.
+        scenario: what is fixed.
+        seeds: one an episode.
+
+    Raises:
+        ValueError: the file has no bound for the first of the seeds.
+    """
+    sizes = [str(scenario.value("num_users")), str(scenario.num_sites), str(scenario.value("num_slots"))]
+    with path.open(newline="") as file:
+        own = [row for row in csv.DictReader(file) if row["scenario"] == scenario.name and row.get("bound")]
+    own = [row for row in own if [row["num_users"], row["num_servers"], row["slots"]] == sizes]
+    bounds = {int(row["seed"]): float(row["bound"]) for row in own}
+    first = list(itertools.takewhile(bounds.__contains__, seeds))
+    if not first:
+        raise ValueError(f"{str(path)!r} has no bound of {scenario.name!r} ({', '.join(sizes)}) on seed {seeds[0]}")
+    return [Solution(None, -math.inf, bounds[seed], f"in {path}", 0.0) for seed in first]
+
+
+def bound_rows(
+    env_id: str, scenario: Scenario, seeds: Sequence[int], rows: Sequence[dict[str, Any]], known: Path | None = None
+) -> str:
     """Bound as many of the seeds' episodes as benchmarks.reports asks for, and enter the bounds into the rows.
+
+    Args:
+        env_id: the environment.
+        scenario: what is fixed.
+        seeds: one an episode.
+        rows: of all agents.
+        known: rows with bounds that were proven before, in place of new proofs.
 
     Returns:
         One line on the mean bound, its episodes and its proof.
     """
     seeds = seeds[: REPORTS[env_id].bound_episodes]
-    solutions = episode_bounds(env_id, scenario, seeds)
+    solutions = episode_bounds(env_id, scenario, seeds) if known is None else known_bounds(known, scenario, seeds)
+    seeds = seeds[: len(solutions)]
     add_bounds(rows, seeds, solutions)
     mean = mean_interval([solution.bound for solution in solutions])
     proof = "; ".join(sorted({solution.proof for solution in solutions}))

@@ -1,13 +1,14 @@
-"""The main job: train PPO briefly, compare it with the heuristics on held-out seeds, draw what came of it.
+"""The main job: train a learner briefly, compare it with the heuristics on held-out seeds, draw what came of it.
 
 python -m benchmarks.demo                                       # synthetic sites and walks
 python -m benchmarks.demo --sites sites.csv --trace walks.csv   # real ones
-python -m benchmarks.demo --env-id DTMigration-v0               # no learner there yet: the heuristics alone
+python -m benchmarks.demo --env-id DTMigration-v0               # another environment, and its learner
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import textwrap
 import time
@@ -23,7 +24,6 @@ from PIL import Image
 from tqdm import tqdm
 
 import agents
-from agents import ppo
 from agents.policy import Policy
 from agents.run import ProgressBar
 from agents.tracking import Tracker
@@ -57,8 +57,8 @@ class Demo:
     """file or folder of recorded walks, together with --sites"""
     episodes: int | None = None
     """held-out episodes for every agent; by default 24, in DTMigration-v0 96"""
-    total_steps: int = 150_000
-    """PPO's environment steps where it can learn; with 0 the heuristics are compared alone"""
+    total_steps: int | None = None
+    """the learner's environment steps, by default some minutes of them; with 0 the heuristics are compared alone"""
     seed: int = 1
     """of the training"""
     bounds: bool = True
@@ -87,14 +87,13 @@ def main(demo: Demo) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = describe(demo.env_id, scenario)
     print(about)
-    learns = bool(demo.total_steps and agents.LEARNERS[demo.env_id])
-    if demo.total_steps and not learns:
-        print(f"{demo.env_id} has no learner yet: its heuristics are compared alone")
+    learns = demo.total_steps != 0
+    learner = report.demo_learner
     with Tracker(demo, enabled=True, name=f"demo__{demo.env_id}__{demo.seed}", folder=out) as tracker:
         curve: list[dict[str, Any]] = []
         policies: list[Policy] = [make(scenario) for make in agents.HEURISTICS[demo.env_id].values()]
         if learns:
-            policies.append(train(demo, scenario, out / "ppo.safetensors", curve, tracker))
+            policies.append(train(demo, scenario, out / f"{learner}.safetensors", curve, tracker))
         seeds = list(EVALUATION_SEEDS[: demo.episodes or report.demo_episodes])
         rows = evaluate(demo.env_id, policies, scenario, seeds)
         said = bound_rows(demo.env_id, scenario, seeds, rows) if demo.bounds else ""
@@ -112,14 +111,14 @@ def main(demo: Demo) -> None:
         write_rows(out / "rows.csv", rows)
         files = {"rows.csv": "one row an episode and agent"}
         beside = [figure for figure in report.figures if figure.column in report.drawn]
-        plots.comparison(out / "comparison.png", table, about, beside, line_at)
+        plots.comparison(out / "comparison.png", table, about, beside, line_at, (learner,))
         files["comparison.png"] = "scores with intervals"
         if curve:
             write_rows(out / "learning_curve.csv", curve)
             levels = {line["agent"]: line["score"].mean for line in table if line["agent"] in report.levels}
-            plots.learning_curve(out / "learning_curve.png", curve, levels, about)
+            plots.learning_curve(out / "learning_curve.png", curve, levels, about, learner)
             files["learning_curve.csv"] = "one row a rollout"
-            files["learning_curve.png"] = "PPO's score while it learns"
+            files["learning_curve.png"] = f"{learner}'s score while it learns"
         best = next(policy for policy in policies if policy.name == table[0]["agent"])
         shown = policies[-1] if learns else best
         animate(out / "policy.gif", demo.env_id, shown, scenario, seeds[0])
@@ -131,7 +130,7 @@ def main(demo: Demo) -> None:
         (out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
         files["manifest.json"] = "command, commit, versions, scenario"
         if learns:
-            files["ppo.safetensors"] = 'the policy: agents.load("ppo", …, checkpoint=…)'
+            files[f"{learner}.safetensors"] = f'the policy: agents.load("{learner}", …, checkpoint=…)'
         print(f"\nwritten to {out}/ in {time.perf_counter() - start:.0f} s:")
         for name, what in files.items():
             print(f"  {name:<20} {what}")
@@ -148,15 +147,17 @@ def describe(env_id: str, scenario: Scenario) -> str:
 
 
 def train(demo: Demo, scenario: Any, save: Path, curve: list[dict[str, Any]], tracker: Tracker) -> Policy:
-    """PPO on training seeds, with a progress bar; fills `curve`."""
-    args = ppo.Args(
+    """The environment's learner on training seeds, with a progress bar; fills `curve`."""
+    about = REPORTS[demo.env_id]
+    learner = importlib.import_module(f"agents.{about.demo_learner}")
+    args = learner.Args(
         env_id=demo.env_id,
-        total_steps=demo.total_steps,
+        total_steps=demo.total_steps or about.demo_steps,
         num_slots=scenario.value("num_slots"),
         seed=demo.seed,
         save=save,
     )
-    with ProgressBar("training ppo") as show:
+    with ProgressBar(f"training {about.demo_learner}") as show:
 
         def report(row: dict[str, Any]) -> None:
             tracker.log(row)
@@ -164,7 +165,7 @@ def train(demo: Demo, scenario: Any, save: Path, curve: list[dict[str, Any]], tr
             if "charts/progress" in row:
                 curve.append(row)
 
-        return ppo.train(args, scenario=scenario, report=report)
+        return learner.train(args, scenario=scenario, report=report)
 
 
 def evaluate(env_id: str, policies: Sequence[Policy], scenario: Scenario, seeds: Sequence[int]) -> list[dict[str, Any]]:

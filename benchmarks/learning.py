@@ -128,7 +128,7 @@ def main(settings: Learning) -> None:
             summary = json.loads(job.stem.with_suffix(".training.json").read_text())
             trainings.append({"scenario": cell.scenario, "num_servers": cell.resolve().num_sites, **summary})
         seeds = list(EVALUATION_SEEDS[: settings.episodes])
-        said = bound_rows(cell.env_id, cell.resolve(), seeds, own) if cell.bounds else ""
+        said = bound_rows(cell.env_id, cell.resolve(), seeds, own, cell.known_bounds) if cell.bounds else ""
         lines += tables(cell, own, trainings, said)
         rows += own
     settings.out.mkdir(parents=True, exist_ok=True)

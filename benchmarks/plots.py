@@ -84,7 +84,9 @@ def comparison(
     plt.close(figure)
 
 
-def learning_curve(path: Path, curve: Sequence[Mapping[str, Any]], levels: Mapping[str, float], title: str) -> None:
+def learning_curve(
+    path: Path, curve: Sequence[Mapping[str, Any]], levels: Mapping[str, float], title: str, learner: str
+) -> None:
     """Score of the exploring policy while it learns, against the levels that heuristics reach."""
     figure, axes = _axes(8.0, 4.2)
     seconds = np.array([row["charts/seconds"] for row in curve])
@@ -100,7 +102,8 @@ def learning_curve(path: Path, curve: Sequence[Mapping[str, Any]], levels: Mappi
     middle = len(smooth) // 2
     above = (0, -20) if smooth[middle] > 0.5 * (low + high) else (0, 10)
     label = {"color": ACCENT, "ha": "center", "fontsize": 9}
-    axes.annotate("ppo, exploring", (seconds[middle], smooth[middle]), above, textcoords="offset points", **label)
+    at = seconds[middle], smooth[middle]
+    axes.annotate(f"{learner}, exploring", at, above, textcoords="offset points", **label)
     placed: list[float] = []
     for name, level in sorted(levels.items(), key=lambda item: item[1]):
         axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))

@@ -66,6 +66,10 @@ class Report:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """fields of the scenarios in the published table, and in the demo"""
     demo_episodes: int = 24
+    demo_learner: str
+    """module in agents that the demo trains"""
+    demo_steps: int
+    """its environment steps"""
     demo_out: str
     """folder that the demo writes to"""
 
@@ -97,6 +101,8 @@ REPORTS: dict[str, Report] = {
         table_scenarios=("balanced",),
         table_sites=(9, 15, 21),
         overrides={"num_slots": 60},
+        demo_learner="ppo",
+        demo_steps=150_000,
         demo_out="demo",
         headroom_episodes=8,
         headroom_overrides={"num_slots": 20},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks.reports import REPORTS
@@ -38,6 +39,8 @@ class Cell:
     """heuristics between which the way is measured, from 0 to 1"""
     bounds: bool = False
     """whether held-out episodes are bounded, and the way to the bound is told"""
+    known_bounds: Path | None = None
+    """rows.csv of a published table whose bounds stand"""
 
     def resolve(self) -> Scenario:
         """The scenario that it is evaluated on."""

@@ -43,6 +43,8 @@ class Table:
     """slots of an episode"""
     bounds: bool = True
     """whether to bound every episode"""
+    known_bounds: Path | None = None
+    """rows.csv of an earlier table, whose bounds stand: proofs take most of the time"""
     out: Path = Path("runs/table")
     """where to write"""
 
@@ -70,7 +72,7 @@ def main(table: Table) -> None:
                 policy = agents.load(name, table.env_id, scenario=scenario)
                 own += run_episodes(policy, table.env_id, scenario, seeds)
                 bar.update()
-            bound = bound_rows(table.env_id, scenario, seeds, own) if table.bounds else ""
+            bound = bound_rows(table.env_id, scenario, seeds, own, table.known_bounds) if table.bounds else ""
             title = f"`{scenario.name}`"
             if table.servers or report.table_sites != (None,):
                 title += f", {report.sites[0]} = {scenario.num_sites}"

@@ -14,6 +14,7 @@ from dtenv.observation import StructuredObservation
 from dtenv.physics.utility import earth_movers_distance
 from dtenv.presets import ASSOCIATION, MIGRATION, PLACEMENT
 from dtenv.recording import Recording
+from dtenv.relaxation import RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario
 from dtenv.traces import scenario_from_traces
 
@@ -26,6 +27,8 @@ __all__ = [
     "MigrationScenario",
     "PlacementScenario",
     "Recording",
+    "RelaxedAction",
+    "RelaxedVectorAction",
     "StructuredObservation",
     "earth_movers_distance",
     "parallel_env",

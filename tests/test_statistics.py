@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from benchmarks.statistics import Interval, gap_to_bound, mean_interval, paired_difference, ranking, ratio_interval
+from benchmarks.statistics import (
+    Interval,
+    gap_to_bound,
+    mean_interval,
+    paired_difference,
+    ranking,
+    ratio_interval,
+    score_matrix,
+    two_way_interval,
+    two_way_ratio,
+)
 
 
 def test_constant_values_have_no_width():
@@ -66,3 +76,29 @@ def test_a_ratio_of_means_has_an_interval_around_it():
     assert interval.low < interval.mean < interval.high
     assert interval.low < 0.3 < interval.high and interval.high - interval.low < 0.05
     assert np.isnan(ratio_interval(np.ones(3), np.zeros(3)).mean)
+
+
+def test_scores_of_several_trainings_line_up():
+    told = [(2, 8, 4.0), (1, 7, 1.0), (2, 7, 3.0), (1, 8, 2.0)]
+    own = [{"agent": "a", "training_seed": t, "seed": e, "score": score} for t, e, score in told]
+    np.testing.assert_array_equal(score_matrix(own, "a"), [[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match="not run on the same seeds"):
+        score_matrix(own[1:], "a")
+
+
+def test_two_way_intervals_are_as_wide_as_both_kinds_of_seeds_ask_for():
+    """Trainings and episodes add: Var = σ_t² / T + σ_e² / E for scores that are a sum of both."""
+    rng = np.random.default_rng(3)
+    trainings, episodes = rng.normal(size=(12, 1)), 2.0 * rng.normal(size=(1, 60))
+    interval = two_way_interval(trainings + episodes)
+    half = 1.96 * np.sqrt(trainings.var() / 12 + episodes.var() / 60)
+    assert interval.mean == pytest.approx((trainings + episodes).mean())
+    assert interval.high - interval.low == pytest.approx(2 * half, rel=0.05)
+    alone = two_way_interval(episodes)
+    assert alone.high - alone.low == pytest.approx(2 * 1.96 * np.sqrt(episodes.var() / 60), rel=0.05)
+
+
+def test_two_way_ratio_of_equal_matrices_is_certain():
+    values = np.random.default_rng(0).uniform(1.0, 2.0, (4, 9))
+    ratio = two_way_ratio(3.0 * values, values)
+    assert ratio == pytest.approx((3.0, 3.0, 3.0))

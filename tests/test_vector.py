@@ -292,6 +292,28 @@ def test_copies_and_pickles_play_on_alike():
             same(twin.step(actions), step)
 
 
+@pytest.mark.parametrize("name", ["association random", "placement price", "migration", "migration joint"])
+def test_another_batch_goes_on_from_a_snapshot(name):
+    first, second = vector(name, 3), vector(name, 3)
+    first.reset(seed=4)
+    second.reset(seed=9)
+    first.action_space.seed(0)
+    actions = [first.action_space.sample() for _ in range(9)]
+    for action in actions[:2]:
+        first.step(action)
+    kept = first.snapshot()
+    expected = [first.step(action) for action in actions[2:]]  # across an autoreset, which draws
+    second.restore(kept)
+    same([second.step(action) for action in actions[2:]], expected)
+
+
+def test_a_snapshot_of_another_batch_is_refused():
+    small, large = vector("migration", 2), vector("migration", 3)
+    small.reset(seed=0)
+    with pytest.raises(ValueError, match=r"snapshot must hold \d+ bytes in \d+ arrays, got \d+ in \d+"):
+        large.restore(small.snapshot())
+
+
 def test_gymnasiums_vector_wrappers_count_every_episode():
     env = gym.wrappers.vector.RecordEpisodeStatistics(vector("migration", 3))
     env.reset(seed=0)

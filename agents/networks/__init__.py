@@ -10,6 +10,7 @@ from torch import nn
 from agents.networks import association, deterministic, placement
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import Perceptron
+from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
 from agents.policy import TASKS
 
 __all__ = ["NETWORKS", "Decision", "build", "orthogonal"]
@@ -20,14 +21,25 @@ def _perceptron(scenario: Any, **options: Any) -> Perceptron:
     return Perceptron(task.layout.space, task.action_space, **options)
 
 
+def _relaxed(scenario: Any) -> RelaxedPerceptron:
+    task = TASKS[type(scenario)][0](scenario)
+    return RelaxedPerceptron(task.layout.space, task.action_space)
+
+
+RELAXED: dict[str, Callable[..., nn.Module]] = {
+    "relaxed-equivariant": RelaxedEquivariant,
+    "relaxed-perceptron": _relaxed,
+}
+"""For learners of continuous actions."""
+
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
-    "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron},
+    "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron, **RELAXED},
     "DTPlacementMA-v0": {
         "exchange": placement.Exchange,
         "own": placement.Own,
         "deterministic": deterministic.Deterministic,
     },
-    "DTMigration-v0": {"perceptron": _perceptron},
+    "DTMigration-v0": {"perceptron": _perceptron, **RELAXED},
 }
 """The first of an environment is its default."""
 

@@ -106,6 +106,22 @@ class CudaVectorEnv(TaskVectorEnv):
         """The action masks of the slots to be decided, a row each, on the device."""
         return copied(self.task.masks()) if self.copy else self.task.masks()
 
+    def snapshot(self) -> list[np.ndarray]:
+        """Not kept of batches on a device.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError('a snapshot is kept of batches with device="cpu" alone')
+
+    def restore(self, snapshot: Sequence[np.ndarray]) -> None:
+        """See `snapshot`.
+
+        Raises:
+            TypeError: always.
+        """
+        self.snapshot()
+
     def _observed(self) -> Any:
         return copied(self.task.obs) if self.copy else self.task.obs
 

@@ -1,0 +1,221 @@
+"""Deep deterministic policy gradients, the fourth baseline of (Zhou 2025), for its discrete κ, in one file.
+
+Lillicrap et al. (2016) on the continuous relaxation of κ: the actor gives every user-server pair a score in [-1, 1],
+the environment plays each user's highest, and the critic judges the scores themselves. Target networks follow slowly;
+exploration adds Gaussian noise to the scores. Truncation bootstraps; the row that next-step autoreset inserts stays out
+of the replay buffer.
+
+    python -m agents.ddpg --num-servers 15 --save runs/ddpg.safetensors
+    python -m agents.ddpg --scenario paper --reward literal --network relaxed-perceptron
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+
+from agents.checkpoint import NetworkPolicy, save_policy
+from agents.networks import Decision, build
+from agents.networks.relaxed import Relaxed
+from agents.ppo import training_envs, warm_start
+from agents.replay import ReplayBuffer
+from agents.rollout import Collector, RewardScale
+from agents.run import Report, Run, RunArgs, main, silent
+from dtenv.relaxation import RelaxedVectorAction
+from dtenv.scenario import Scenario
+
+
+@dataclass
+class Args(RunArgs):
+    """Settings of a run. What is None by default is the environment's recipe's."""
+
+    network: str | None = None
+    """"relaxed-equivariant", or "relaxed-perceptron", the paper's"""
+    reward: str | None = None
+    """reward trained on, one of the environment's"""
+    warm_start: str | None = None
+    """heuristic to clone first, or "none\""""
+    warm_start_slots: int = 4096
+    """states that it labels"""
+    value_updates: int = 20
+    """rollouts at first that train the critic alone"""
+    total_steps: int | None = None
+    """environment steps after the warm start"""
+    num_envs: int = 64
+    """environments side by side"""
+    num_steps: int = 8
+    """steps of each environment between updates"""
+    updates: int = 16
+    """gradient steps after each rollout"""
+    batch_size: int = 128
+    """transitions of a gradient step"""
+    buffer_size: int = 20_000
+    """transitions that are kept"""
+    learning_rate: float = 2.5e-4
+    """the actor's, χ_a"""
+    critic_learning_rate: float = 1.5e-3
+    """the critic's, χ_c"""
+    gamma: float = 0.98
+    """discount, σ"""
+    tau: float = 0.005
+    """how far target networks follow in a gradient step"""
+    noise: float = 0.2
+    """standard deviation of the exploration, in scores"""
+    max_grad_norm: float = 1.0
+    """gradient clipping"""
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "DTAssociation-v0": {
+        "network": "relaxed-equivariant",
+        "reward": "score",
+        "warm_start": "none",
+        "num_slots": 60,
+        "total_steps": 150_000,
+    },
+    "DTMigration-v0": {
+        "network": "relaxed-equivariant",
+        "reward": "centred",
+        "warm_start": "none",
+        "total_steps": 500_000,
+    },
+}
+"""What works in each environment."""
+
+
+class Explorer(nn.Module):
+    """Plays the actor's scores with Gaussian noise."""
+
+    def __init__(self, network: Relaxed, noise: float):
+        super().__init__()
+        self.network, self.noise = network, noise
+
+    def forward(self, obs: Tensor) -> Decision:
+        """A Decision whose action is the noisy scores (B, parts x choices)."""
+        scores = self.network.scores(obs)
+        noisy = (scores + self.noise * torch.randn_like(scores)).clamp(-1.0, 1.0)
+        nothing = torch.zeros(len(obs))
+        return Decision(noisy, nothing[:, None], nothing[:, None], nothing)
+
+
+def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+    """r + σ Q'(s', μ'(s')), without the second part where the episode terminated; all (rows,)."""
+    return reward + gamma * (1.0 - terminated) * next_value
+
+
+@torch.no_grad()
+def follow(target: nn.Module, network: nn.Module, tau: float) -> None:
+    """Move the target's parameters the share τ of the way to the network's."""
+    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, tau)
+
+
+def train(
+    args: Args,
+    *,
+    scenario: Scenario | None = None,
+    envs: gym.vector.VectorEnv | None = None,
+    network: Relaxed | None = None,
+    report: Report = silent,
+) -> NetworkPolicy:
+    """Train a policy.
+
+    Args:
+        args: settings.
+        scenario: what to train on, in place of args.scenario and its overrides.
+        envs: a vector env with next-step autoreset and choices for actions to train on in place of any scenario; needs
+            a network.
+        network: by default args.network's.
+        report: called with a row of `charts/…` and `losses/…` after every rollout.
+    """
+    args = args.with_recipe(RECIPES, "ddpg")
+    with Run(args, "ddpg", report) as run:
+        # Environments, networks and buffer
+        if scenario is None:
+            scenario = args.resolve()
+        trained_on = scenario.override(reward=args.reward)
+        spread = 0
+        if envs is None:
+            envs = training_envs(args, trained_on)
+            spread = trained_on.value("num_slots")
+        if network is None:
+            network = build(args.env_id, args.network, trained_on)
+        if not isinstance(network, Relaxed):
+            raise ValueError(f"network must be a relaxed one for ddpg, got {args.network!r}")
+        if args.warm_start != "none" and not run.resumed:
+            warm_start(run, args, network, envs, trained_on)
+        target = copy.deepcopy(network)
+        relaxed, explorer = RelaxedVectorAction(envs), Explorer(network, args.noise)
+        collector = Collector(relaxed, explorer, args.num_steps, args.first_seed + args.num_envs, spread)
+        scale = RewardScale(args.gamma)
+        shape = envs.single_observation_space.shape
+        scores = relaxed.single_action_space.shape
+        replay = ReplayBuffer(args.buffer_size, obs=shape, scores=scores, reward=(), next_obs=shape, terminated=())
+        critic = [p for name, p in network.named_parameters() if name.startswith("critic")]
+        actor = [p for name, p in network.named_parameters() if not name.startswith("critic")]
+        critic_optimizer = torch.optim.Adam(critic, lr=args.critic_learning_rate)
+        actor_optimizer = torch.optim.Adam(actor, lr=args.learning_rate)
+
+        batch = args.num_envs * args.num_steps
+        iterations = args.value_updates + max(1, args.total_steps // batch)
+        parts = {"network": network, "target": target, "collector": collector, "scale": scale, "replay": replay}
+        parts |= {"critic_optimizer": critic_optimizer, "actor_optimizer": actor_optimizer}
+        for iteration in run.over(iterations, parts):
+            # Rollout
+            rollout = collector.collect()
+            start = time.perf_counter()
+            next_obs = torch.cat([rollout.obs[1:], collector.obs[None]])  # at an episode's end its final observation
+            seen, acted, reward, came, over = rollout.flat(
+                rollout.obs, rollout.action, scale(rollout), next_obs, rollout.terminated
+            )
+            replay.add(obs=seen, scores=acted, reward=reward, next_obs=came, terminated=over)
+
+            # Update
+            for _ in range(args.updates):
+                drawn = replay.sample(args.batch_size)
+                with torch.no_grad():
+                    next_value = target.value(drawn["next_obs"], target.scores(drawn["next_obs"]))
+                    aim = td_target(drawn["reward"], drawn["terminated"], next_value, args.gamma)
+                value = network.value(drawn["obs"], drawn["scores"])
+                critic_loss = (value - aim).square().mean()
+                critic_optimizer.zero_grad()
+                critic_loss.backward()
+                nn.utils.clip_grad_norm_(critic, args.max_grad_norm)
+                critic_optimizer.step()
+                if iteration >= args.value_updates:
+                    actor_loss = -network.value(drawn["obs"], network.scores(drawn["obs"])).mean()
+                    actor_optimizer.zero_grad()
+                    actor_loss.backward()  # the critic's gradients are cleared before its next step
+                    nn.utils.clip_grad_norm_(actor, args.max_grad_norm)
+                    actor_optimizer.step()
+                follow(target, network, args.tau)
+            collector.seconds["learning"] = collector.seconds.get("learning", 0.0) + time.perf_counter() - start
+
+            # Report
+            run.report(
+                {
+                    "charts/phase": "critic" if iteration < args.value_updates else "ddpg",
+                    "global_step": (iteration + 1) * batch,
+                    "charts/progress": (iteration + 1) / iterations,
+                    "charts/episodic_return": rollout.episode_return,
+                    "charts/score": rollout.score,
+                    "charts/infeasible": rollout.infeasible,
+                    "losses/value_loss": critic_loss.item(),
+                    "losses/value": value.mean().item(),
+                    **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
+                }
+            )
+        policy = NetworkPolicy("ddpg", network.eval())
+        if args.save is not None:
+            save_policy(args.save, policy, args, trained_on)
+    return policy
+
+
+if __name__ == "__main__":
+    main(train, Args, "ddpg")

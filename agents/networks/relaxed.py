@@ -1,0 +1,123 @@
+"""Deterministic actors that score choices in [-1, 1], with critics of the scores: the continuous relaxation of κ."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+from torch.distributions import Categorical
+
+from agents.networks.decision import Decision, orthogonal
+from agents.networks.perceptron import stack
+from agents.policy import TASKS
+from dtenv.relaxation import Relaxation
+
+SHARPNESS = 5.0
+"""Logits are scores times this where a heuristic is cloned: the softmax that the highest score stands for."""
+
+
+class Relaxed(nn.Module):
+    """Scores (B, parts x choices) and their value; the action is every part's highest score.
+
+    The log probabilities of a Decision are those of a softmax of the scores, which cloning fits; nothing is drawn.
+    """
+
+    def __init__(self, actions: spaces.Space):
+        super().__init__()
+        self.relaxation = Relaxation(actions)
+
+    @abstractmethod
+    def scores(self, obs: Tensor) -> Tensor:
+        """The actor: scores (B, parts x choices) in [-1, 1]."""
+
+    @abstractmethod
+    def value(self, obs: Tensor, scores: Tensor) -> Tensor:
+        """The critic: Q (B,) of scores."""
+
+    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions."""
+        relaxation, scores = self.relaxation, self.scores(obs)
+        logits = SHARPNESS * scores.view(-1, relaxation.parts, relaxation.choices)
+        choice = Categorical(logits=logits, validate_args=False)
+        if action is None:
+            parts = logits.argmax(-1)
+            action = parts.squeeze(-1) if relaxation.scalar else parts
+        else:
+            parts = action[:, None] if relaxation.scalar else action
+        return Decision(action, choice.log_prob(parts), choice.entropy(), self.value(obs, scores))
+
+
+class RelaxedPerceptron(Relaxed):
+    """Perceptrons for both, two hidden layers of 128."""
+
+    def __init__(self, observations: spaces.Space, actions: spaces.Space, hidden: int = 128):
+        super().__init__(actions)
+        size, outputs = int(observations.shape[0]), self.relaxation.parts * self.relaxation.choices  # type: ignore[index]
+        self.actor = stack(size, outputs, 0.01, hidden)
+        self.critic = stack(size + outputs, 1, 1.0, hidden)
+
+    def scores(self, obs: Tensor) -> Tensor:
+        """The actor: scores (B, parts x choices) in [-1, 1]."""
+        return self.actor(obs).tanh()
+
+    def value(self, obs: Tensor, scores: Tensor) -> Tensor:
+        """The critic: Q (B,) of scores."""
+        return self.critic(torch.cat([obs, scores], -1)).squeeze(-1)
+
+
+class Exchangeable(nn.Module):
+    """A layer on pairs (B, U, S, inputs) that sees a pair, its user's mean, its server's and all pairs' mean.
+
+    Permuting users or servers permutes what it gives (Hartford et al. 2018).
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.own, self.user, self.server, self.all = (orthogonal(nn.Linear(inputs, outputs)) for _ in range(4))
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """(B, U, S, outputs)."""
+        by_user, by_server = pairs.mean(2, keepdim=True), pairs.mean(1, keepdim=True)
+        mixed = self.own(pairs) + self.user(by_user) + self.server(by_server) + self.all(by_user.mean(1, keepdim=True))
+        return torch.relu(0.5 * mixed)  # four terms of unit size
+
+
+class RelaxedEquivariant(Relaxed):
+    """Scores of user-server pairs from layers that serve any number of users and servers."""
+
+    width = 32
+    """Of a pair's layers."""
+
+    def __init__(self, scenario: Any):
+        task = TASKS[type(scenario)][0](scenario)
+        super().__init__(task.action_space)
+        self.layout = task.layout
+        users, servers, *links = (len(block.entries) for block in self.layout.blocks)
+        self.hosts = self.layout.blocks[2].column("hosts")
+        inputs = users + servers + sum(links)
+        self.actor = nn.Sequential(Exchangeable(inputs, self.width), Exchangeable(self.width, self.width))
+        self.actor_score = orthogonal(nn.Linear(self.width, 1), 0.01)
+        self.stay = nn.Parameter(torch.tensor(1.0))  # at first, twins stay but for exploration
+        self.critic = nn.Sequential(Exchangeable(inputs + 1, self.width), Exchangeable(self.width, self.width))
+        self.critic_value = nn.Linear(self.width, 1)
+
+    def scores(self, obs: Tensor) -> Tensor:
+        """The actor: scores (B, parts x choices) in [-1, 1]."""
+        view = self.layout.split(obs)
+        score = self.actor_score(self.actor(self.pairs(view))).squeeze(-1)
+        return (score + self.stay * view["links"][..., self.hosts]).tanh().flatten(1)
+
+    def value(self, obs: Tensor, scores: Tensor) -> Tensor:
+        """The critic: Q (B,) of scores."""
+        pairs = self.pairs(self.layout.split(obs))
+        pairs = torch.cat([pairs, scores.view(*pairs.shape[:3], 1)], -1)
+        return self.critic_value(self.critic(pairs).mean((1, 2))).squeeze(-1)
+
+    def pairs(self, view: dict[str, Tensor]) -> Tensor:
+        """All that is observed of each pair (B, U, S, entries): its user's entries, its server's and its own."""
+        users, servers, *links = view.values()
+        shape = (*links[0].shape[:3], -1)
+        return torch.cat([users[:, :, None].expand(shape), servers[:, None].expand(shape), *links], -1)
