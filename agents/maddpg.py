@@ -1,12 +1,12 @@
 """Multi-agent deep deterministic policy gradient (Lu 2021, Algorithm 1, eqs 28-31) for DTPlacementMA-v0.
 
 Every station's actor gives a bid for hosting and a price (action="price"), with noise while training (29); critics see
-the state and all stations' actions (31), and actors follow the critic's gradient (30). Replay and target networks as
-in the algorithm. Read against the paper's errata: the discount of (27) starts at γ^0, and all stations share the score.
+the state and all stations' actions, which (31) writes beside Q(s, a_i), and actors follow the critics' gradient (30).
+Replay and target networks are as in the algorithm; all stations share the score as their reward (26), which critics
+see at zero mean and unit deviation.
 
-The paper's settings are --gamma 0.7 --batch-size 32 --actor-learning-rate 0.001 --no-shared. In the presets a slot's
-decision changes no later slot's score, so the discount only adds noise, and the default is 0. What it takes to move at
-all: rewards brought to unit size, and layers that are normalised before the critic's tanh.
+The paper's settings are --gamma 0.7 --batch-size 32 --actor-learning-rate 0.001 --no-shared. In the presets moving
+twins is free, so a slot's decision changes no later slot's score, and gamma is 0.
 
     python -m agents.maddpg --scenario paper-100x10 --save runs/maddpg.safetensors
 """
@@ -38,8 +38,6 @@ class Args(RunArgs):
 
     env_id: str = "DTPlacementMA-v0"
     """the environment"""
-    scenario: str | None = "paper-100x10"
-    """name of a preset"""
     network: str = "deterministic"
     """actors and critics"""
     shared: bool = True

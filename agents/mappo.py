@@ -40,8 +40,6 @@ class Args(RunArgs):
 
     env_id: str = "DTPlacementMA-v0"
     """the environment"""
-    scenario: str | None = "paper-100x10"
-    """name of a preset"""
     network: str = "exchange"
     """"exchange", or "own" without a word between stations"""
     critic: Literal["central", "local"] = "central"

@@ -60,10 +60,9 @@ class Exchange(nn.Module):
     """Stations announce in turn whether they host; prices are those that then balance the market.
 
     At first all host. The station that would be missed least has the next turn and decides to stay or to close; then
-    prices settle anew, and so on until each has had its turn. Everything between two announcements, users' choices
-    and prices at equilibrium, is worked out and has no parameters (`agents.networks.market`): noise on such prices,
-    however small, parts users that are split between stations in a wrong place. Any number of users and stations;
-    permuting stations permutes the decision.
+    prices settle anew, and so on until each has had its turn. What lies between two announcements, users' choices and
+    prices at equilibrium, is worked out and has no parameters (`agents.networks.market`); what is learned is who
+    closes. Any number of users and stations; permuting stations permutes the decision.
 
     Args:
         scenario: what observations are of.
