@@ -104,12 +104,12 @@ class Judge(torch.nn.Module):
 
 def test_learns_to_name_what_it_is_shown():
     args = maddpg.Args(
-        total_steps=32_000, num_envs=32, learning_starts=320, critic_learning_rate=0.01, actor_learning_rate=0.005
+        total_steps=16_000, num_envs=32, learning_starts=320, critic_learning_rate=0.01, actor_learning_rate=0.005
     )
     policy = maddpg.train(args, envs=Guess(32), network=Shown())
     envs = Guess(256)
     obs, _ = envs.reset(seed=1)
-    assert envs.step(policy.act(obs))[1].mean() > -0.06
+    assert envs.step(policy.act(obs))[1].mean() > -0.08  # the best constant: -0.15
 
 
 TINY = maddpg.Args(total_steps=96, num_envs=8, learning_starts=24, batch_size=8, buffer_size=64)
