@@ -74,6 +74,8 @@ class Args(RunArgs):
     """the learner's own arguments, as JSON: {"learning_rate": 0.001, "gamma": 0.95}"""
     policy_kwargs: str = "{}"
     """the network's, as JSON: {"net_arch": [128, 128], "activation_fn": "ReLU"}"""
+    anneal: bool = False
+    """bring settings' learning_rate to zero by the end, linearly"""
     scaled_reward: bool = False
     """divide rewards by the running deviation of their discounted sums (VecNormalize)"""
 
@@ -198,12 +200,13 @@ def train(
             envs = training_envs(args, trained_on)
         if args.scaled_reward:
             envs = VecNormalize(envs, norm_obs=False, gamma=json.loads(args.settings).get("gamma", 0.99))
-        learner = ALGORITHMS[args.algorithm]
+        learner, own_settings = ALGORITHMS[args.algorithm], json.loads(args.settings)
+        if args.anneal:
+            rate = own_settings["learning_rate"]
+            own_settings["learning_rate"] = lambda left: left * rate
         kind = next(iter(learner.policy_aliases))  # MlpPolicy, or with memory MlpLstmPolicy
         try:
-            model = learner(
-                kind, envs, policy_kwargs=network_options(args.policy_kwargs), device="cpu", **json.loads(args.settings)
-            )
+            model = learner(kind, envs, policy_kwargs=network_options(args.policy_kwargs), device="cpu", **own_settings)
         except AssertionError:
             raise ValueError(f"{args.algorithm} cannot play {args.env_id}'s actions, {envs.action_space}") from None
         model.action_space.seed(args.seed)

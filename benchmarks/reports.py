@@ -131,6 +131,8 @@ REPORTS: dict[str, Report] = {
         ratio=("system_cost", "local-search"),
         table_scenarios=("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
         table_episodes=24,
+        demo_learner="mappo",
+        demo_steps=40_000,
         demo_out="demo-placement",
         headroom_episodes=6,
         headroom_overrides={"num_slots": 5},
@@ -155,6 +157,8 @@ REPORTS: dict[str, Report] = {
         table_scenarios=("balanced", "ping-pong", "gauss-markov"),
         table_episodes=200,  # one user an episode: fewer do not tell never from best-latency in ping-pong
         demo_episodes=96,
+        demo_learner="ppo",
+        demo_steps=1_000_000,
         demo_out="demo-migration",
         headroom_episodes=100,
     ),
