@@ -1,11 +1,18 @@
-"""Rules of thumb for DTPlacementMA-v0: every user's station in a slot. Stations that are used host, no others."""
+"""Rules of thumb for DTPlacementMA-v0: every user's station in a slot. Stations that are used host, no others.
+
+`Constant` alone is no rule of a slot: it plays one action of action="price" throughout.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.physics.geometry import euclidean
+from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement_decode import bids_of_association, computing_size, match
 from dtenv.tasks.placement_slot import Constants, Slot
 
@@ -45,3 +52,33 @@ def least_loaded(c: Constants, slot: Slot, server: np.ndarray) -> None:
         server[u] = best
         load[best] += size[u]
         held[best] += 1
+
+
+class Constant:
+    """The same action in every slot, whatever is seen: some stations host, all at one price.
+
+    What a learner has to beat before it can be said to have looked at anything. Stations lie anywhere and their
+    computing is drawn anew in every slot, so which of them host makes no difference, only how many.
+
+    Args:
+        scenario: what to play.
+        hosts: the first so many stations host, and by the decoding others where those have no room; by default all.
+        price: of all stations, from 0 to 1; while all host, it decides who has to leave a full station.
+
+    The defaults are the best of benchmarks/tune.py: fewer hosts lose much, another price less than .001.
+    """
+
+    name = "constant"
+    overrides: Mapping[str, Any] = {"action": "price"}
+
+    def __init__(self, scenario: PlacementScenario, hosts: int | None = None, price: float = 1.0):
+        stations = scenario.network.num_stations
+        bids = np.arange(stations) < (stations if hosts is None else hosts)
+        self._action = np.stack([bids, np.full(stations, price)], axis=1).astype(np.float32).ravel()
+
+    def reset(self, seed: int | None = None) -> None:
+        """Nothing to forget."""
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """The action (2 M,), or (B, 2 M) for a batch."""
+        return np.tile(self._action, (*np.shape(obs)[:-1], 1)) if np.ndim(obs) > 1 else self._action.copy()

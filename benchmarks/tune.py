@@ -3,6 +3,7 @@
     python -m benchmarks.tune hysteresis
     python -m benchmarks.tune payback
     python -m benchmarks.tune lookahead
+    python -m benchmarks.tune constant
 
 Prints the mean score of every setting on every scenario; the best mean over all of them is what agents/__init__.py has.
 """
@@ -20,7 +21,8 @@ from tqdm import tqdm
 
 from agents import migration
 from agents.association import hysteresis
-from agents.policy import Rule, SlotPolicy
+from agents.placement import Constant
+from agents.policy import Policy, Rule, SlotPolicy
 from benchmarks.evaluate import EVALUATION_SEEDS, run_episodes
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -34,8 +36,8 @@ class Search:
     names: tuple[str, ...]
     """of the settings"""
     grid: Sequence[tuple[float, ...]]
-    rule: Callable[[Any, tuple[float, ...]], Rule]
-    """the heuristic of a scenario and a setting"""
+    rule: Callable[[Any, tuple[float, ...]], Rule | Policy]
+    """the heuristic of a scenario and a setting, a rule of one slot or a policy"""
     scenarios: dict[str, Scenario]
     """by what the table calls them"""
     episodes: int
@@ -70,18 +72,27 @@ SEARCHES = {
         _presets("DTMigration-v0", "balanced", "gauss-markov", "ping-pong"),
         episodes=64,
     ),
+    "constant": Search(
+        "DTPlacementMA-v0",
+        ("hosts", "price"),
+        list(itertools.product((0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.5, 1.0))),
+        lambda scenario, setting: Constant(scenario, round(setting[0] * scenario.network.num_stations), setting[1]),
+        _presets("DTPlacementMA-v0", "paper-80x5", "paper-100x10", "small-20x5"),
+        episodes=32,
+    ),
 }
-"""By heuristic. The settings of migration's are tuned for all its presets at once, but for the one without a price."""
+"""By heuristic. The settings of migration's are tuned for all its presets at once, but for the one without a price;
+hosts of the constant action are a share of the stations."""
 
 
 @dataclass
 class Tune:
     """What to tune."""
 
-    heuristic: Annotated[Literal["hysteresis", "payback", "lookahead"], tyro.conf.Positional]
+    heuristic: Annotated[Literal["hysteresis", "payback", "lookahead", "constant"], tyro.conf.Positional]
     """which one"""
     episodes: int | None = None
-    """tuning episodes of every scenario; by default 16 for hysteresis, 64 for the others"""
+    """tuning episodes of every scenario; by default as many as the search of the heuristic says"""
 
 
 def main(tune: Tune) -> None:
@@ -92,7 +103,8 @@ def main(tune: Tune) -> None:
     for setting in tqdm(search.grid, desc=tune.heuristic, unit="setting"):
         means = []
         for scenario in search.scenarios.values():
-            policy = SlotPolicy(tune.heuristic, search.rule(scenario, setting), scenario)
+            rule: Any = search.rule(scenario, setting)
+            policy = rule if hasattr(rule, "act") else SlotPolicy(tune.heuristic, rule, scenario)
             rows = run_episodes(policy, search.env_id, scenario, seeds)
             means.append(float(np.mean([row["score"] for row in rows])))
         scores[setting] = [*means, float(np.mean(means))]

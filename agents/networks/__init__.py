@@ -7,7 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from agents.networks import association, migration
+    "DTPlacementMA-v0": {
+        "exchange": placement.Exchange,
+        "own": placement.Own,
+        "deterministic": deterministic.Deterministic,
+    },
+    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
@@ -34,7 +39,16 @@ RELAXED: dict[str, Callable[..., nn.Module]] = {
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron, **RELAXED},
+<<<<<<< HEAD
     "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
+=======
+    "DTPlacementMA-v0": {
+        "exchange": placement.Exchange,
+        "own": placement.Own,
+        "deterministic": deterministic.Deterministic,
+    },
+    "DTMigration-v0": {"perceptron": _perceptron, **RELAXED},
+>>>>>>> h6-placement
 }
 """The first of an environment is its default."""
 

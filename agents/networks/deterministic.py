@@ -1,0 +1,154 @@
+"""Deterministic actors and critics of stations for DTPlacementMA-v0 with action="price" (Lu 2021, Section V-A).
+
+No equilibrium here: what stations see of their users is summed up and encoded, and then stations see the mean and the
+most of all, since "all the agents share the same system state".
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from agents.networks.decision import Decision, orthogonal
+from agents.networks.market import STEP
+from dtenv.scenario import PlacementScenario
+from dtenv.tasks.placement import PlacementTask
+
+REACH = 2.0
+"""How far prices reach from the price level, as a logarithm."""
+
+
+FEATURES = 17
+"""Of a station, from `stations_view`."""
+
+
+def stations_view(view: dict[str, Tensor]) -> Tensor:
+    """Every station and its users in sums, (B, M, FEATURES), from the blocks of the network's observation.
+
+    Users count for the stations that are near their access station by wire, more for the nearer ones.
+    """
+    users, stations, links = view["users"], view["stations"], view["links"]
+    wired, access = links[..., 3], links[..., 1]
+    per_station = wired.shape[2] / wired.shape[1]  # to means over the users that a station has if all have as many
+    near = torch.softmax(-12.0 * wired, -1)
+    own = users[..., [2, 3, 5]]
+    apart = torch.cdist(stations[..., :2], stations[..., :2])
+    entries = [
+        stations,
+        near.sum(1)[..., None] * per_station,
+        near.transpose(1, 2) @ own * per_station,
+        access.transpose(1, 2) @ own * per_station,
+        torch.stack([(1.0 - wired / reach).relu().mean(1) for reach in (0.15, 0.3, 0.6)], -1),
+        torch.exp(-2.0 * apart).sum(-1, keepdim=True) / 2.0,
+    ]
+    return torch.cat(entries, -1)
+
+
+class Encoder(nn.Module):
+    """Stations' features (B, M, hidden) from what is seen of them, and their actions where those are given."""
+
+    def __init__(self, numbers: int, hidden: int):
+        super().__init__()
+        self.inward = orthogonal(nn.Linear(FEATURES + numbers, hidden))
+        self.mix = orthogonal(nn.Linear(3 * hidden, hidden))
+        self.norms = nn.ModuleList([nn.LayerNorm(hidden), nn.LayerNorm(hidden)])
+
+    def forward(self, *entries: Tensor) -> Tensor:
+        """Encode."""
+        station = self.norms[0](self.inward(torch.cat(entries, -1))).tanh()
+        most, mean = station.amax(1, keepdim=True), station.mean(1, keepdim=True)
+        told = torch.cat([station, most.expand_as(station), mean.expand_as(station)], -1)
+        return self.norms[1](self.mix(told)).tanh()
+
+
+class Actor(nn.Module):
+    """A bid for hosting and a price for every station, (B, M, 2) in [0, 1]."""
+
+    def __init__(self, hidden: int = 64):
+        super().__init__()
+        self.encode, self.head = Encoder(0, hidden), orthogonal(nn.Linear(hidden, 2), 0.01)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Decide."""
+        bid, price = self.head(self.encode(seen)).tanh().unbind(-1)
+        return torch.stack([(0.75 + 0.5 * bid).clamp(0.0, 1.0), 0.5 + STEP * REACH * price], -1)
+
+
+class Critic(nn.Module):
+    """Q(s, a_1 … a_M) as (31) has it, (B, 1)."""
+
+    def __init__(self, hidden: int = 64):
+        super().__init__()
+        self.encode, self.head = Encoder(3, hidden), orthogonal(nn.Linear(hidden, 1), 1.0)
+
+    def forward(self, seen: Tensor, action: Tensor) -> Tensor:
+        """Judge actions (B, M, 2): the bids, whether they suffice, smoothly, and the prices."""
+        bid, price = action.unbind(-1)
+        numbers = torch.stack([2.0 * bid - 1.0, (16.0 * (bid - 0.5)).tanh(), 2.0 * (price - 0.5) / STEP], -1)
+        return self.head(self.encode(seen, numbers)).mean(1)
+
+
+class Actors(nn.Module):
+    """One actor for all stations, or `count` of them."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.each = nn.ModuleList([Actor() for _ in range(count)])
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Actions (B, M, 2)."""
+        if len(self.each) == 1:
+            return self.each[0](seen)
+        return torch.stack([actor(seen)[:, k] for k, actor in enumerate(self.each)], 1)
+
+
+class Critics(nn.Module):
+    """One critic for all stations, or `count` of them."""
+
+    def __init__(self, count: int):
+        super().__init__()
+        self.each = nn.ModuleList([Critic() for _ in range(count)])
+
+    def forward(self, seen: Tensor, action: Tensor) -> Tensor:
+        """Values (B, K) of all stations' actions (B, M, 2), one a critic."""
+        return torch.cat([critic(seen, action) for critic in self.each], -1)
+
+    def of_own(self, seen: Tensor, chosen: Tensor, played: Tensor) -> Tensor:
+        """Values (B, K) that actors follow (30): critic k's, with station k's chosen action beside the played ones.
+
+        A shared critic judges all chosen actions together: the sum of its stations' gradients.
+        """
+        if len(self.each) == 1:
+            return self.each[0](seen, chosen)
+        values = []
+        for k, critic in enumerate(self.each):
+            beside = torch.cat([played[:, :k], chosen[:, k : k + 1], played[:, k + 1 :]], 1)
+            values.append(critic(seen, beside))
+        return torch.cat(values, -1)
+
+
+class Deterministic(nn.Module):
+    """Actors and critics.
+
+    Args:
+        scenario: what observations are of.
+        shared: whether stations share one of each. Then any number of users and stations is served.
+    """
+
+    def __init__(self, scenario: PlacementScenario, shared: bool = True):
+        super().__init__()
+        count = 1 if shared else scenario.network.num_stations
+        self.layout = PlacementTask(scenario).layout
+        self.actors, self.critics = Actors(count), Critics(count)
+
+    def see(self, obs: Tensor) -> Tensor:
+        """What actors and critics go by, (B, M, FEATURES); no parameters, so that replay keeps it in place of `obs`."""
+        return stations_view(self.layout.split(obs))
+
+    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """The actors' decision, (B, 2 M), or the value of the given one."""
+        seen = self.see(obs)
+        chosen = self.actors(seen).flatten(1) if action is None else action
+        value = self.critics(seen, chosen.unflatten(-1, (-1, 2))).mean(-1)
+        nothing = torch.zeros(len(obs), chosen.shape[1] // 2)
+        return Decision(chosen, nothing, nothing, value)

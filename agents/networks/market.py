@@ -1,0 +1,159 @@
+"""The market for computing that prices make of a slot of DTPlacementMA-v0, read from batches of observations.
+
+Units: a price is relative to `price_level`, loads and computing are shares of all users' and all stations', and a
+detour is a wired latency over s_i times the price level. User i then goes to the host k with the least
+`detour_ik + price_k`, and with splittable users computing and wired latencies are least where every price equals the
+marginal computing latency, price_k = load_k / compute_k: λ_k = 2 S_k / F_k in the units of the decoding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dtenv.scenario import PlacementScenario
+from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.placement_decode import PRICE_SPAN
+from dtenv.tasks.placement_slot import Constants, update_weight
+from dtenv.tasks.placement_step import Scale
+
+SHUT = 1e3
+"""Price of a station that does not host."""
+
+FIRST = tuple(5.0 * 20.0 ** (step / 9) for step in range(10))
+AGAIN = tuple(10.0 * 5.0 ** (step / 4) for step in range(5))
+LAST = tuple(10.0 * 30.0 ** (step / 11) for step in range(12))
+"""Sharpness of users' choices in Newton's steps: from scratch, after a station has closed, and to end with."""
+
+FARTHEST = 0.25
+"""Longest step of a price: from far away, Newton's own overshoot."""
+
+STEP = 0.5 / math.log(PRICE_SPAN)
+"""What a unit of a price's logarithm is in the environment's numbers."""
+
+
+class Market(NamedTuple):
+    """A batch of slots (B) with N users and M stations."""
+
+    detour: Tensor  # (B, N, M)
+    size: Tensor  # (B, N) shares of Σ s
+    compute: Tensor  # (B, M) shares of Σ F
+    capacity: Tensor  # (B, M) twins, over N
+    slack_s: Tensor  # (B, N) what the deadline leaves beside the wireless time
+    wired_s: Tensor  # (B, N, M) wired latency of building the twin (7)
+    computing_s: Tensor  # (B, N) computing latency (9) of building it at relative price 1
+    worth: Tensor  # (B,) score that one unit of detour or price of all users takes, over the cost of a host
+    fixed: Tensor  # (B,) score that no placement changes: of transmitting (4), (19)
+
+    def rows(self, index: Tensor) -> Market:
+        """The slots of some rows."""
+        return Market(*(field[index] for field in self))
+
+
+class Reader:
+    """Reads the central controller's observations of a scenario, which hold all that stations see together."""
+
+    def __init__(self, scenario: PlacementScenario):
+        self.layout = PlacementTask(scenario).layout
+        self.scale, self.constants = Scale.of(scenario), Constants.of(scenario)
+        self.cycles_per_bit, self.power_w = float(scenario.twins.cycles_per_bit), float(scenario.radio.transmit_power_w)
+        self.host_cost = max(self.constants.beta * self.constants.host_cost, 1e-3)
+
+    def __call__(self, obs: Tensor) -> Market:
+        """The market of observations (B, size)."""
+        view = self.layout.split(obs)
+        users, stations, links = view["users"], view["stations"], view["links"]
+        c, scale = self.constants, self.scale
+        data, update = users[..., 2] * scale.data_bits, users[..., 3] * scale.update_bits
+        bits = data + float(update_weight(c)) * update
+        root = (self.cycles_per_bit * bits).sqrt()  # s_i
+        total, cycles = root.sum(-1), stations[..., 2].sum(-1) * scale.compute_hz
+        level = 2.0 * total / cycles
+        metres = links[..., 3] * math.sqrt(2.0) * scale.area_m
+        slack_s = users[..., 5] * scale.deadline_s
+        wireless_s = users[..., 4] * scale.deadline_s - slack_s
+        transmitting = wireless_s * (c.alpha * bits / data + c.beta * self.power_w)
+        return Market(
+            detour=c.wired_s_per_bit_m * bits[..., None] * metres / (root * level[:, None])[..., None],
+            size=root / total[:, None],
+            compute=stations[..., 2] * scale.compute_hz / cycles[:, None],
+            capacity=stations[..., 3],
+            slack_s=slack_s,
+            wired_s=c.wired_s_per_bit_m * data[..., None] * metres,
+            computing_s=self.cycles_per_bit * data / root * 0.5 * level[:, None],
+            worth=c.alpha * level * total / users.shape[1] / self.host_cost,
+            fixed=-transmitting.mean(-1),
+        )
+
+
+def equilibrium(market: Market, host: Tensor, price: Tensor, sharpness: tuple[float, ...]) -> Tensor:
+    """Prices (B, M) that equal the marginal computing latencies which they bring about, nearly.
+
+    Newton's steps, none over FARTHEST, on load / compute - price, with users that choose by softmax; the sharper, the
+    fewer are split.
+
+    Args:
+        market: the slots.
+        host: (B, M), 1 or 0.
+        price: to start at.
+        sharpness: of the choices, one a step.
+    """
+    shut = SHUT * (1.0 - host)
+    eye = torch.eye(host.shape[1])
+    for beta in sharpness:
+        chosen = torch.softmax(-beta * (market.detour + (price + shut)[:, None]), -1)
+        load = chosen * market.size[..., None]
+        total = load.sum(1)
+        slope = beta * (torch.diag_embed(total) - load.transpose(1, 2) @ chosen) / market.compute[..., None]
+        step = torch.linalg.solve(eye + slope, total / market.compute - price)
+        step = step * (FARTHEST / step.abs().amax(-1, keepdim=True)).clamp(max=1.0)
+        price = (price + step).clamp(1.0 / PRICE_SPAN, PRICE_SPAN)
+    return price
+
+
+def even_prices(market: Market, host: Tensor) -> Tensor:
+    """Prices (B, M) of hosts that share the load in proportion to their computing."""
+    return (1.0 / (market.compute * host).sum(-1, keepdim=True)).expand_as(host).clamp(1.0 / PRICE_SPAN, PRICE_SPAN)
+
+
+class Choices(NamedTuple):
+    """What users do under prices, station by station, (B, M)."""
+
+    load: Tensor  # share of Σ s
+    twins: Tensor  # over N
+    least: Tensor  # cost of closing the station, over a host's, at least: its users at today's prices elsewhere
+    most: Tensor  # and at most: all of them moved to their second choice
+    late: Tensor  # users that come past their deadline, over N
+    nearly: Tensor  # users within a tenth of a second of it, over N
+
+
+def choices(market: Market, host: Tensor, price: Tensor) -> Choices:
+    """Users' choices under prices (B, M), capacities left out of account.
+
+    `least` is weak duality at the prices given, `most` the objective of one feasible way to do without the station.
+    """
+    cost = market.detour + (price + SHUT * (1.0 - host))[:, None]
+    ranked = cost.topk(2, dim=-1, largest=False)
+    first, second = (
+        torch.nn.functional.one_hot(ranked.indices[..., place], host.shape[1]).to(cost) for place in (0, 1)
+    )
+    load = first * market.size[..., None]
+    extra = (load * (ranked.values[..., 1:] - ranked.values[..., :1])).sum(1)
+    moved = load.transpose(1, 2) @ second  # (B, M, M) from station to station
+    least = extra + 0.5 * market.compute * price.square()
+    most = least + 0.5 * (moved.square() / market.compute[:, None]).sum(-1)
+    waiting = market.wired_s + market.computing_s[..., None] * price[:, None]
+    margin = ((market.slack_s[..., None] - waiting) * first).sum(-1)  # (B, N)
+    users = market.size.shape[1]
+    late = (first * (margin < 0.0)[..., None]).sum(1) / users
+    nearly = (first * (margin.abs() < 0.1)[..., None]).sum(1) / users
+    worth = market.worth[:, None]
+    return Choices(load.sum(1), first.mean(1), least * worth, most * worth, late, nearly)
+
+
+def as_action(price: Tensor) -> Tensor:
+    """Relative prices as the environment's numbers: .5 is the price level, 0 and 1 its PRICE_SPANth and that fold."""
+    return 0.5 + STEP * price.log()

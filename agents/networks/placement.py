@@ -1,0 +1,256 @@
+"""Actor-critic networks for DTPlacementMA-v0 with action="price": what every station bids for hosting, and its price.
+
+All take the central controller's observation, which holds the stations' own: `Exchange` uses what stations tell each
+other (Lu 2021, Section V-A: "all the agents share the same system state"), `Own` what each sees itself.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal
+from torch.nn.functional import one_hot
+
+from agents.networks.decision import Decision
+from agents.networks.market import (
+    AGAIN,
+    FIRST,
+    LAST,
+    STEP,
+    Choices,
+    Market,
+    Reader,
+    as_action,
+    choices,
+    equilibrium,
+    even_prices,
+)
+from agents.networks.perceptron import stack
+from dtenv.scenario import PlacementScenario
+from dtenv.tasks.placement import PlacementTask
+
+NOISE = 0.2
+"""Standard deviation of a price's logarithm at first, where prices are learned."""
+
+
+SHIFT = 10.0
+"""Out of the way of the least."""
+
+
+class Seen(NamedTuple):
+    """All that `Exchange` decides from, a function of observation and hosts: worked out once, judged many times."""
+
+    turn: Tensor  # (B, M, turn features) of the station whose turn it is, when it is
+    station: Tensor  # (B, M) whose turn it is
+    may: Tensor  # (B, M) whether it may close: the others have room for all
+    stays: Tensor  # (B, M) whether it hosts, turn by turn
+    host: Tensor  # (B, M) the same, station by station
+    price: Tensor  # (B, M) at equilibrium, as the environment's numbers
+    state: Tensor  # (B, state features) for the central critic
+    own: Tensor  # (B, M, own features) for the stations' critics
+
+    def rows(self, index: Tensor) -> Seen:
+        """Some rows."""
+        return Seen(*(field[index] for field in self))
+
+
+class Exchange(nn.Module):
+    """Stations announce in turn whether they host; prices are those that then balance the market.
+
+    At first all host. The station that would be missed least has the next turn and decides to stay or to close; then
+    prices settle anew, and so on until each has had its turn. What lies between two announcements, users' choices and
+    prices at equilibrium, is worked out and has no parameters (`agents.networks.market`); what is learned is who
+    closes. Any number of users and stations; permuting stations permutes the decision.
+
+    Args:
+        scenario: what observations are of.
+        critic: "central", of all stations, or "local", each station's own estimate from its own observation.
+        hidden: width of layers.
+    """
+
+    def __init__(self, scenario: PlacementScenario, critic: str = "central", hidden: int = 64):
+        super().__init__()
+        self.read, self.central = Reader(scenario), critic == "central"
+        self.close = stack(10, 1, 0.01, hidden)
+        features = 8 if self.central else 10
+        self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, hidden))
+
+    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions (B, 2 M)."""
+        return self.judge(self.look(obs, action, greedy), action, greedy)
+
+    @torch.no_grad()
+    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Seen:
+        """The announcements, drawn or those of the given actions, and the features of all decisions."""
+        market = self.read(obs)
+        given = None if action is None else action.unflatten(-1, (-1, 2))[..., 0] > 0.5
+        host = torch.ones_like(market.compute)
+        price = equilibrium(market, host, even_prices(market, host), FIRST)
+        seen = choices(market, host, price)
+        state, waiting = self.state(market, price, seen), host.bool()
+        rows = torch.arange(len(host))
+        turns, order, mays, stays = [], [], [], []
+        for _ in range(host.shape[1]):
+            missed = (seen.least + seen.most).masked_fill(~waiting, torch.inf)
+            k = missed.argmin(-1)
+            turn = self.turn(market, host, price, seen, k)
+            may = (market.capacity * host).sum(-1) - market.capacity[rows, k] > 1.0 - 1e-6
+            chance = self.close(turn).squeeze(-1)
+            if given is not None:
+                closes = ~given[rows, k]
+            elif greedy:
+                closes = chance > 0.0
+            else:
+                closes = torch.bernoulli(chance.sigmoid()).bool()
+            closes = closes & may
+            waiting = waiting & ~one_hot(k, host.shape[1]).bool()
+            host = host - one_hot(k, host.shape[1]) * closes[:, None]
+            changed = closes.nonzero().squeeze(-1)
+            if len(changed):
+                fewer, open_ = market.rows(changed), host[changed]
+                price = price.index_copy(0, changed, equilibrium(fewer, open_, price[changed], AGAIN))
+                again = choices(fewer, open_, price[changed])
+                seen = Choices(*(old.index_copy(0, changed, new) for old, new in zip(seen, again, strict=True)))
+            turns.append(turn), order.append(k), mays.append(may), stays.append(~closes)
+        price = equilibrium(market, host, price, LAST)
+        turn_, station, may, stay = (torch.stack(x, 1) for x in (turns, order, mays, stays))
+        own = own_view(self.read.layout.split(obs))
+        return Seen(turn_, station, may, stay, host, as_action(price), state, own)
+
+    def judge(self, seen: Seen, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """The announcements with their prices, and what the learner needs of them."""
+        closing = Bernoulli(logits=self.close(seen.turn).squeeze(-1), validate_args=False)
+        announced = torch.where(seen.may, closing.log_prob((~seen.stays).float()), 0.0)
+        uncertain = torch.where(seen.may, closing.entropy(), 0.0)
+        log_prob = torch.zeros_like(announced).scatter(1, seen.station, announced)
+        entropy = torch.zeros_like(uncertain).scatter(1, seen.station, uncertain)
+        if action is None:
+            action = torch.stack([seen.host, seen.price], -1).flatten(1)
+        value = self.critic(seen.state if self.central else seen.own).squeeze(-1)
+        return Decision(action, log_prob, entropy, value)
+
+    def turn(self, market: Market, host: Tensor, price: Tensor, seen: Choices, k: Tensor) -> Tensor:
+        """What station k (B,) goes by when its turn has come, (B, 10)."""
+        rows, stations = torch.arange(len(host)), host.shape[1]
+        others = (seen.least + SHIFT * (1.0 - host)).masked_fill(one_hot(k, stations).bool(), SHIFT)
+        room = (market.capacity * host).sum(-1) - market.capacity[rows, k] - 1.0
+        entries = [
+            seen.least[rows, k],
+            seen.most[rows, k],
+            others.amin(-1).clamp(max=4.0),
+            price[rows, k],
+            (market.compute * host).sum(-1),
+            market.compute[rows, k] * stations,
+            seen.load[rows, k] * stations,
+            seen.twins[rows, k] / market.capacity[rows, k],
+            room.clamp(max=2.0),
+            20.0 * seen.late.sum(-1),
+        ]
+        return torch.stack(entries, -1).clamp(-4.0, 4.0)
+
+    def state(self, market: Market, price: Tensor, seen: Choices) -> Tensor:
+        """What the central critic goes by, (B, 8), while all stations host."""
+        chosen = (market.detour + price[:, None]).amin(-1) * market.size
+        balanced = chosen.sum(-1) - 0.5 * (market.compute * price.square()).sum(-1)
+        entries = [
+            market.fixed,
+            balanced * market.worth,
+            10.0 * seen.late.sum(-1),
+            10.0 * seen.nearly.sum(-1),
+            seen.least.clamp(max=4.0).mean(-1),
+            seen.least.clamp(max=1.0).mean(-1),
+            seen.most.clamp(max=1.0).mean(-1),
+            market.slack_s.mean(-1),
+        ]
+        return torch.stack(entries, -1)
+
+
+def own_view(view: dict[str, Tensor]) -> Tensor:
+    """What every station sees by itself, users taken together, (B, M, 10), out of the network's observation."""
+    users, stations, wired = view["users"], view["stations"], view["links"][..., 3]
+    mean = users[:, :, [2, 3, 5]].mean(1)[:, None].expand(-1, stations.shape[1], -1)
+    return torch.cat([mean, stations, wired.mean(1)[..., None]], -1)
+
+
+class Whiten(nn.Module):
+    """Brings features to zero mean and unit deviation, by those of the first batch in training."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("spread", torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features (…, features), whitened."""
+        if self.training and not self.spread.any():
+            rows = x.detach().flatten(0, -2)
+            self.centre.copy_(rows.mean(0))
+            self.spread.copy_(rows.std(0) + 1e-3)
+        return (x - self.centre) / self.spread.clamp(min=1e-3)
+
+
+class Own(nn.Module):
+    """One perceptron that every station applies to its own observation, without a word from the others.
+
+    Hosting and prices are decided at the same time. Decentralised but for a central critic, which is only trained
+    with. It knows users by their place in the vector, so it serves the numbers it was built for alone.
+
+    Args:
+        scenario: what observations are of.
+        critic: "central" or "local", as in `Exchange`.
+        hidden: width of layers.
+    """
+
+    def __init__(self, scenario: PlacementScenario, critic: str = "central", hidden: int = 128):
+        super().__init__()
+        task = PlacementTask(scenario)
+        self.layout, self.central = task.layout, critic == "central"
+        self.actor = stack(task.station_layout.size, 2, 0.01, hidden)
+        self.log_noise = nn.Parameter(torch.tensor(NOISE).log())
+        self.critic = stack(task.layout.size if self.central else task.station_layout.size, 1, 1.0, hidden)
+
+    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions (B, 2 M)."""
+        return self.judge(self.look(obs), action, greedy)
+
+    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Sight:
+        """The stations' own observations beside the network's."""
+        return Sight(obs, stations_see(self.layout.split(obs)))
+
+    def judge(self, seen: Sight, action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions."""
+        bid, price = self.actor(seen.own).unbind(-1)
+        hosting = Bernoulli(logits=4.0 * bid + 2.0, validate_args=False)  # at first, seven in eight host
+        pricing = Normal(0.5 + STEP * 4.0 * price, STEP * self.log_noise.exp(), validate_args=False)
+        if action is None:
+            host = hosting.probs if greedy else hosting.sample()
+            number = pricing.mean if greedy else pricing.sample()
+            action = torch.stack([host, number], -1).flatten(1)
+        host, number = action.unflatten(-1, (-1, 2)).unbind(-1)
+        host = (host > 0.5).float()
+        log_prob = hosting.log_prob(host) + pricing.log_prob(number)
+        value = self.critic(seen.obs if self.central else seen.own).squeeze(-1)
+        return Decision(action, log_prob, hosting.entropy() + pricing.entropy(), value)
+
+
+class Sight(NamedTuple):
+    """The network's observations and the stations' own."""
+
+    obs: Tensor  # (B, size)
+    own: Tensor  # (B, M, own size)
+
+    def rows(self, index: Tensor) -> Sight:
+        """Some rows."""
+        return Sight(self.obs[index], self.own[index])
+
+
+def stations_see(view: dict[str, Tensor]) -> Tensor:
+    """Every station's own observation (B, M, …), out of the blocks of the central controller's."""
+    users, stations, links = view["users"], view["stations"], view["links"]
+    batch, count = stations.shape[:2]
+    rows = users[:, None, :, [2, 3, 5]].expand(-1, count, -1, -1)
+    linked = links[..., [0, 2, 3]].transpose(1, 2)
+    which = torch.eye(count).expand(batch, -1, -1)
+    return torch.cat([stations, which, torch.cat([rows, linked], -1).flatten(2)], -1)
