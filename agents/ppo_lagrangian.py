@@ -84,14 +84,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         **ppo.RECIPES["DTAssociation-v0"],
         "reward": "objective",
         "cost_limit": 0.001,
-        "multiplier_rate": 1.0,
-        "multiplier_damping": 1.0,
+        "multiplier_rate": 0.1,
+        "multiplier_damping": 0.4,
     },
     "DTMigration-v0": {
         **ppo.RECIPES["DTMigration-v0"],
         "cost_limit": 0.02,
-        "multiplier_rate": 0.5,
-        "multiplier_damping": 0.5,
+        "multiplier_rate": 0.1,
+        "multiplier_damping": 0.4,
     },
 }
 """What works in each environment."""

@@ -1,8 +1,8 @@
 """Any learner of Stable-Baselines3 or sb3-contrib, by name, on any of the ids: the independent reference.
 
 On dtenv's batch (--vec batch), or on SB3's own vector environments over the single one (dummy, subproc). Learners of
-continuous actions alone (DDPG, SAC, TD3, TQC, CrossQ) score the choices where an id has choices. SB3 keeps no state that
-a run could go on from exactly, so --resume is refused.
+continuous actions alone (DDPG, SAC, TD3, TQC, CrossQ) score the choices where an id has choices. SB3 keeps no state
+that a run could go on from exactly, so --resume is refused.
 
     python -m agents.sb3 --algorithm PPO --env-id DTMigration-v0 --policy-kwargs '{"net_arch": [128, 128]}'
     python -m agents.sb3 --algorithm SAC --env-id DTPlacementMA-v0 --total-steps 20000 --save runs/sac.safetensors
