@@ -59,6 +59,24 @@ WARM = Training("ppo", "ppo")
 COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
 
 
+FAR = Training("ppo", "ppo", {"warm_start": "hysteresis", "gamma": 0.98, "total_steps": 200_000})
+
+_SLOTS = {"num_slots": 100, "reward": "literal", "warm_start": "none"}
+_TABLE_II = {**_SLOTS, "network": "perceptron", "learning_rate": 2.5e-4, "critic_learning_rate": 1.5e-3}
+PAPER = (
+    Training(
+        "ppo (Proposed)",
+        "ppo",
+        {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "clip_coef": 0.2, "ratio": "joint", "total_steps": 270_000},
+    ),
+    Training("a2c (Baseline 1)", "a2c", {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "total_steps": 270_000}),
+    Training("ddpg (Baseline 4)", "ddpg", {**_SLOTS, "network": "relaxed-perceptron", "total_steps": 40_000}),
+)
+"""With the hyper-parameters of (Zhou 2025, Table II); Baselines 2 and 3 are nearest and nearest-random."""
+
+STATIONS = (Training("mappo", "mappo"), Training("maddpg", "maddpg"))
+
+
 def _balanced(servers: int, *trainings: Training) -> Cell:
     references = ("local-search", "hysteresis", "nearest")
     return Cell("DTAssociation-v0", "balanced", trainings, references, sites=servers, way=("nearest", "local-search"))
@@ -66,11 +84,19 @@ def _balanced(servers: int, *trainings: Training) -> Cell:
 
 STUDIES: dict[str, tuple[Cell, ...]] = {
     "balanced": (_balanced(9, WARM), _balanced(15, WARM, COLD), _balanced(21, WARM)),
+    "sequential": (Cell("DTAssociation-v0", "sequential", (FAR,), ("hysteresis", "nearest", "local-search")),),
+    "paper": (
+        Cell("DTAssociation-v0", "paper", PAPER, ("nearest", "nearest-random", "stay", "local-search"), sites=15),
+    ),
+    "placement": tuple(
+        Cell("DTPlacementMA-v0", name, STATIONS, ("greedy-add", "constant", "nearest", "local-search"), bounds=True)
+        for name in ("small-20x5", "paper-80x5", "paper-100x10")
+    ),
     "migration": (
         Cell(
             "DTMigration-v0",
             "balanced",
-            (Training("hindsight", "hindsight"), Training("ppo", "ppo")),
+            (Training("hindsight", "hindsight"),),
             ("lookahead", "payback", "never"),
             bounds=True,
         ),

@@ -7,12 +7,7 @@ from typing import Any
 
 from torch import nn
 
-    "DTPlacementMA-v0": {
-        "exchange": placement.Exchange,
-        "own": placement.Own,
-        "deterministic": deterministic.Deterministic,
-    },
-    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
+from agents.networks import association, deterministic, migration, placement
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
@@ -39,16 +34,12 @@ RELAXED: dict[str, Callable[..., nn.Module]] = {
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron, **RELAXED},
-<<<<<<< HEAD
-    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
-=======
     "DTPlacementMA-v0": {
         "exchange": placement.Exchange,
         "own": placement.Own,
         "deterministic": deterministic.Deterministic,
     },
-    "DTMigration-v0": {"perceptron": _perceptron, **RELAXED},
->>>>>>> h6-placement
+    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
 }
 """The first of an environment is its default."""
 
