@@ -2,7 +2,8 @@
 
     python -m benchmarks.learning balanced --out docs/results/learning/balanced
 
-Every training's policy and curve are kept as soon as it ends: called again, only what is missing is trained. Seeds of trainings and of episodes are both resampled for the intervals.
+Every training's policy and curve are kept as soon as it ends: called again, only what is missing is trained. Seeds of
+trainings and of episodes are both resampled for the intervals.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks import learning_plots
 from benchmarks.bounds import bound_rows
 from benchmarks.evaluate import EVALUATION_SEEDS, cores, manifest, run_episodes, write_rows
 from benchmarks.learning_report import tables
+from benchmarks.reports import REPORTS
 from benchmarks.studies import STUDIES, Cell, Training
 
 HELD_OUT = EVALUATION_SEEDS[1000:]
@@ -44,8 +46,8 @@ class Learning:
     """one of benchmarks.studies"""
     seeds: int = 5
     """trainings of every learner, from seeds 1, 2, …"""
-    episodes: int = 50
-    """held-out episodes"""
+    episodes: int | None = None
+    """held-out episodes; by default those of the environment's table, and 50 at least"""
     jobs: int = cores()
     """trainings side by side, a thread each"""
     policies: Path = Path("runs/learning")
@@ -132,15 +134,15 @@ def main(settings: Learning) -> None:
         for training in cell.trainings
     ]
     train(jobs, settings.jobs)
-    seeds = list(HELD_OUT[: settings.episodes])
     rows, trainings, lines = [], [], []
     for cell in cells:
+        seeds = list(HELD_OUT[: settings.episodes or max(50, REPORTS[cell.env_id].table_episodes)])
         own = heuristic_rows(cell, seeds)
         for job in (job for job in jobs if job.cell is cell):
             own += job.rows(seeds)
             summary = json.loads(job.summary.read_text())
             trainings.append({"scenario": cell.scenario, "num_servers": cell.resolve().num_sites, **summary})
-        said = bound_rows(cell.env_id, cell.resolve(), seeds, own) if cell.bounds else ""
+        said = bound_rows(cell.env_id, cell.resolve(), seeds[: cell.bounds], own) if cell.bounds else ""
         lines += tables(cell, own, trainings, said)
         rows += own
     settings.out.mkdir(parents=True, exist_ok=True)
@@ -150,7 +152,7 @@ def main(settings: Learning) -> None:
     write_rows(settings.out / "trainings.csv", flat)
     learning_plots.curves(settings.out / "curves.png", cells, trainings, rows)
     (settings.out / "table.md").write_text("\n".join(lines) + "\n")
-    record = manifest(*(cell.resolve() for cell in cells), seeds=settings.seeds, episodes=settings.episodes)
+    record = manifest(*(cell.resolve() for cell in cells), seeds=settings.seeds)
     (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
     print("\n".join(lines))
     print(f"written to {settings.out}/")

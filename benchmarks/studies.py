@@ -36,8 +36,8 @@ class Cell:
     """servers or stations; by default the preset's"""
     way: tuple[str, str] | None = None
     """heuristics between which the way is measured, from 0 to 1"""
-    bounds: bool = False
-    """whether held-out episodes are bounded, and the way to the bound is told"""
+    bounds: int = 0
+    """held-out episodes that are bounded, the first ones"""
 
     def resolve(self) -> Scenario:
         """The scenario that it is evaluated on."""
@@ -89,7 +89,7 @@ STUDIES: dict[str, tuple[Cell, ...]] = {
         Cell("DTAssociation-v0", "paper", PAPER, ("nearest", "nearest-random", "stay", "local-search"), sites=15),
     ),
     "placement": tuple(
-        Cell("DTPlacementMA-v0", name, STATIONS, ("greedy-add", "constant", "nearest", "local-search"), bounds=True)
+        Cell("DTPlacementMA-v0", name, STATIONS, ("greedy-add", "constant", "nearest", "local-search"), bounds=2)
         for name in ("small-20x5", "paper-80x5", "paper-100x10")
     ),
     "migration": (
@@ -98,7 +98,7 @@ STUDIES: dict[str, tuple[Cell, ...]] = {
             "balanced",
             (Training("hindsight", "hindsight"),),
             ("lookahead", "payback", "never"),
-            bounds=True,
+            bounds=200,
         ),
     ),
 }
