@@ -14,7 +14,7 @@ from dtenv import presets
 from dtenv.scenario import Scenario
 from dtenv.tasks.association_nearest import nearest_with_room
 
-__all__ = ["HEURISTICS", "LEARNERS", "Policy", "load"]
+__all__ = ["HEURISTICS", "LEARNERS", "Policy", "load", "shipped"]
 
 MARGIN = 0.3
 """Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune.py, on seeds of its own."""
@@ -70,7 +70,16 @@ LEARNERS: dict[str, tuple[str, ...]] = {
     "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
     "DTMigration-v0": ("hindsight", "ppo", "ppo-lagrangian", "a2c", "ddpg", "transfer", "sb3"),
 }
-"""Learners by environment."""
+"""Learners by environment: modules of this package, each with Args and train."""
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+"""Where the shipped policies lie, as learner-environment-preset."""
+
+
+def shipped(env_id: str, preset: str) -> tuple[str, ...]:
+    """Learners with a shipped policy for a preset of an environment."""
+    return tuple(name for name in LEARNERS[env_id] if (CHECKPOINTS / f"{name}-{env_id}-{preset}.safetensors").exists())
+
 
 
 def load(

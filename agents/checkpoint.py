@@ -14,10 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import dtenv
+from agents import CHECKPOINTS
 from agents.networks import build
 from dtenv.scenario import Scenario
-
-SHIPPED = Path(__file__).parent / "checkpoints"
 
 
 class NetworkPolicy:
@@ -78,10 +77,10 @@ def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Pa
         ValueError: nothing is shipped for them, or the weights are of another environment or do not fit the scenario.
         FileNotFoundError: there is no such file.
     """
-    shipped = SHIPPED / f"{name}-{env_id}-{scenario.name}.safetensors"
+    shipped = CHECKPOINTS / f"{name}-{env_id}-{scenario.name}.safetensors"
     path = Path(checkpoint) if checkpoint is not None else shipped
     if checkpoint is None and not path.exists():
-        have = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
+        have = ", ".join(sorted(p.stem for p in CHECKPOINTS.glob("*.safetensors"))) or "none"
         raise ValueError(f"scenario {scenario.name!r} has no shipped checkpoint of {name!r}; shipped: {have}")
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")

@@ -7,7 +7,6 @@ Any success is an error of dtenv's: the instance and the plan that beat its boun
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -211,11 +210,8 @@ def neighbour(task: Any, plan: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 def policies(env_id: str, scenario: Scenario) -> list[Policy]:
     """All heuristics, and the learners that have a shipped checkpoint for the scenario's preset."""
-    found = [agents.load(name, env_id, scenario=scenario) for name in agents.HEURISTICS[env_id]]
-    for name in agents.LEARNERS[env_id]:
-        with contextlib.suppress(ValueError):  # none is shipped
-            found.append(agents.load(name, env_id, scenario=scenario))
-    return found
+    names = (*agents.HEURISTICS[env_id], *agents.shipped(env_id, scenario.name))
+    return [agents.load(name, env_id, scenario=scenario) for name in names]
 
 
 def played(policy: Policy, task: Any) -> np.ndarray:

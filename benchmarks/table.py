@@ -36,7 +36,7 @@ class Table:
     servers: tuple[int, ...] = ()
     """numbers of servers or stations, each with every preset"""
     agents: tuple[str, ...] = ()
-    """heuristics and learners by name, by default all; learners by their shipped checkpoints"""
+    """heuristics, and learners with a shipped policy, by name; by default all"""
     episodes: int | None = None
     """held-out episodes of every agent on every scenario"""
     num_slots: int | None = None
@@ -62,13 +62,13 @@ class Table:
 def main(table: Table) -> None:
     """Run everything and write rows, manifest and a Markdown table."""
     report, cells = REPORTS[table.env_id], table.cells()
-    names = table.agents or (*agents.HEURISTICS[table.env_id], *agents.LEARNERS[table.env_id])
+    names = {cell: table.agents or known(table.env_id, cell) for cell in cells}
     seeds = list(EVALUATION_SEEDS[: table.episodes or report.table_episodes])
     rows, lines = [], []
-    with tqdm(total=len(cells) * len(names), desc="held-out episodes", unit="agent") as bar:
+    with tqdm(total=sum(map(len, names.values())), desc="held-out episodes", unit="agent") as bar:
         for scenario in cells:
             own = []
-            for name in names:
+            for name in names[scenario]:
                 policy = agents.load(name, table.env_id, scenario=scenario)
                 own += run_episodes(policy, table.env_id, scenario, seeds)
                 bar.update()
@@ -87,6 +87,11 @@ def main(table: Table) -> None:
     (table.out / "table.md").write_text("\n".join(lines))
     print("\n".join(lines))
     print(f"written to {table.out}/")
+
+
+def known(env_id: str, scenario: Scenario) -> tuple[str, ...]:
+    """Heuristics, and the learners that have a shipped policy for the preset."""
+    return (*agents.HEURISTICS[env_id], *agents.shipped(env_id, scenario.name))
 
 
 def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
