@@ -59,7 +59,7 @@ WARM = Training("ppo", "ppo")
 COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
 
 
-FAR = Training("ppo", "ppo", {"warm_start": "hysteresis", "gamma": 0.98, "total_steps": 200_000})
+FAR = Training("ppo", "ppo", {"warm_start": "hysteresis", "gamma": 0.98, "total_steps": 150_000})
 
 _SLOTS = {"num_slots": 100, "reward": "literal", "warm_start": "none"}
 _TABLE_II = {**_SLOTS, "network": "perceptron", "learning_rate": 2.5e-4, "critic_learning_rate": 1.5e-3}
@@ -67,14 +67,17 @@ PAPER = (
     Training(
         "ppo (Proposed)",
         "ppo",
-        {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "clip_coef": 0.2, "ratio": "joint", "total_steps": 270_000},
+        {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "clip_coef": 0.2, "ratio": "joint", "total_steps": 150_000},
     ),
-    Training("a2c (Baseline 1)", "a2c", {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "total_steps": 270_000}),
-    Training("ddpg (Baseline 4)", "ddpg", {**_SLOTS, "network": "relaxed-perceptron", "total_steps": 40_000}),
+    Training("a2c (Baseline 1)", "a2c", {**_TABLE_II, "gamma": 0.98, "gae_lambda": 0.9, "total_steps": 150_000}),
+    Training("ddpg (Baseline 4)", "ddpg", {**_SLOTS, "network": "relaxed-perceptron", "total_steps": 30_000}),
 )
 """With the hyper-parameters of (Zhou 2025, Table II); Baselines 2 and 3 are nearest and nearest-random."""
 
-STATIONS = (Training("mappo", "mappo"), Training("maddpg", "maddpg"))
+STATIONS = (
+    Training("mappo", "mappo", {"total_steps": 20_000}),
+    Training("maddpg", "maddpg", {"total_steps": 40_000}),
+)
 
 
 def _balanced(servers: int, *trainings: Training) -> Cell:
