@@ -1,4 +1,4 @@
-"""Learners and heuristics. `agents.load(name, env_id, scenario=…)` gives any of them as a Policy."""
+"""Learners, heuristics and optima. `agents.load(name, env_id, scenario=…)` gives any of them as a Policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents import association, migration, placement, placement_search
+from agents import association, migration, optimum, placement, placement_search
 from agents.local_search import local_search
 from agents.policy import Policy, RandomPolicy, SlotPolicy
 from dtenv import presets
@@ -65,6 +65,13 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
 Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in DTMigration-v0 "best-latency" is its
 Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
 
+OPTIMA: dict[str, Callable[[Any], Policy]] = {
+    "DTAssociation-v0": lambda s: SlotPolicy("optimum", optimum.association, s, side_by_side=False),
+    "DTPlacementMA-v0": lambda s: SlotPolicy("optimum", optimum.placement, s, PLACES, side_by_side=False),
+}
+"""The best decision of every slot by itself, "optimum" to `load`: up to seconds a slot. In DTMigration-v0 a slot by
+itself says never to move; its optimum looks ahead (`dtenv.oracle.episode_bound`), which no policy can."""
+
 LEARNERS: dict[str, tuple[str, ...]] = {
     "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
     "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
@@ -81,7 +88,6 @@ def shipped(env_id: str, preset: str) -> tuple[str, ...]:
     return tuple(name for name in LEARNERS[env_id] if (CHECKPOINTS / f"{name}-{env_id}-{preset}.safetensors").exists())
 
 
-
 def load(
     name: str,
     env_id: str = "DTAssociation-v0",
@@ -93,7 +99,7 @@ def load(
     """An agent as a Policy.
 
     Args:
-        name: a heuristic's name, or a learner's ("ppo").
+        name: a heuristic's name, a learner's ("ppo"), or "optimum".
         env_id: the environment's id.
         scenario: a preset's name or a scenario; by default the environment's first preset.
         checkpoint: a learner's saved policy (the .safetensors file); by default the one shipped.
@@ -108,6 +114,8 @@ def load(
         if checkpoint is not None:
             raise ValueError(f"checkpoint must be None for the heuristic {name!r}, got {str(checkpoint)!r}")
         return heuristics[name](resolved)
+    if name == "optimum" and env_id in OPTIMA:
+        return OPTIMA[env_id](resolved)
     if name == "sb3":
         from agents import sb3  # an extra of its own
 

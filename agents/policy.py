@@ -41,7 +41,7 @@ class SlotPolicy:
     """A heuristic that looks at one slot alone: reads it back from the observation and applies a rule.
 
     Rules of DTPlacementMA-v0 and DTAssociation-v0 choose every user's server; those of DTMigration-v0 the servers of
-    the agent's users.
+    the agent's users. A batch's rows are decided side by side, in threads, unless a rule cannot be.
     """
 
     def __init__(
@@ -50,10 +50,12 @@ class SlotPolicy:
         rule: Rule,
         scenario: Scenario,
         overrides: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        side_by_side: bool = True,
     ):
         self.name = name
         self.overrides = overrides
-        self._rule = rule
+        self._rule, self._side_by_side = rule, side_by_side
         task, planning = TASKS[type(scenario)]
         self._task = task(scenario.override(**planning))
         self._scalar = isinstance(self._task.action_space, spaces.Discrete)
@@ -70,8 +72,9 @@ class SlotPolicy:
         def decide(b: int) -> None:
             self._rule(self._task.constants[0], type(slots)(*(field[b] for field in slots)), servers[b])
 
-        if len(servers) == 1:
-            decide(0)
+        if len(servers) == 1 or not self._side_by_side:
+            for b in range(len(servers)):
+                decide(b)
         else:
             list(_threads().map(decide, range(len(servers)), chunksize=1))  # kernels release the GIL
         return servers.reshape(obs.shape[:-1] if self._scalar else (*obs.shape[:-1], -1))

@@ -132,6 +132,7 @@ def main(settings: Learning) -> None:
         for seed in range(1, settings.seeds + 1)
         for cell in cells
         for training in cell.trainings
+        if seed <= (training.seeds or seed)
     ]
     train(jobs, settings.jobs)
     rows, trainings, lines = [], [], []

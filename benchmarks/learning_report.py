@@ -29,7 +29,8 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
     episodes = next(iter(scores.values())).shape[1]
     seeds = max(len(matrix) for matrix in scores.values())
     title = f"{cell.title}, {episodes} held-out episodes of {cell.resolve().value('num_slots')} slots"
-    lines = [f"{title}, {seeds} trainings of every learner:", ""]
+    fewer = "".join(f", {t.seeds} of {t.label}" for t in cell.trainings if t.seeds is not None and t.seeds < seeds)
+    lines = [f"{title}, {seeds} trainings of every learner{fewer}:", ""]
     heads = ["agent", "score a slot [95 %]", *(f"paired, minus {name}" for name in cell.references)]
     if cell.way is not None:
         heads.append(f"way (0 {cell.way[0]}, 1 {cell.way[1]})")

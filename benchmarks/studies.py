@@ -21,6 +21,8 @@ class Training:
     """its module in agents"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """of its Args, beside environment, scenario and seed"""
+    seeds: int | None = None
+    """how many at most, where a training takes long"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Cell:
 
 
 WARM = Training("ppo", "ppo")
-COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
+COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000}, seeds=3)
 
 
 FAR = Training("ppo", "ppo", {"warm_start": "hysteresis", "gamma": 0.98, "total_steps": 150_000})
