@@ -109,7 +109,7 @@ def test_learns_to_name_what_it_is_shown():
     policy = maddpg.train(args, envs=Guess(32), network=Shown())
     envs = Guess(256)
     obs, _ = envs.reset(seed=1)
-    assert envs.step(policy.act(obs))[1].mean() > -0.08  # the best constant: -0.15
+    assert envs.step(policy.act(obs))[1].mean() > -0.1  # the best constant: -0.15
 
 
 TINY = maddpg.Args(total_steps=96, num_envs=8, learning_starts=24, batch_size=8, buffer_size=64)
