@@ -1,6 +1,7 @@
 """The main job end to end, small: it trains, compares, draws, and says where."""
 
 import csv
+import importlib
 import json
 from pathlib import Path
 
@@ -20,18 +21,22 @@ def _no_network(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
 
 
-def run(tmp_path, monkeypatch, **settings):
-    train = demo.ppo.Args
-    monkeypatch.setattr(
-        demo.ppo,
-        "Args",
-        lambda **given: train(
-            **given, num_envs=8, num_steps=4, warm_start_slots=64, value_updates=1, num_minibatches=2
-        ),
-    )
-    small = demo.Demo(num_servers=5, num_slots=6, episodes=3, total_steps=64, out=tmp_path / "demo", **settings)
-    demo.main(small)
-    return small.out
+BRIEF = {
+    "ppo": {"num_envs": 8, "num_steps": 4, "warm_start_slots": 64, "value_updates": 1, "num_minibatches": 2},
+    "mappo": {"num_envs": 8, "num_minibatches": 2},
+    "hindsight": {"num_envs": 4, "updates": 2},
+}
+"""Settings that end a training at once."""
+
+
+def run(tmp_path, monkeypatch, env_id="DTAssociation-v0", **settings):
+    name = REPORTS[env_id].demo_learner
+    learner = importlib.import_module(f"agents.{name}")
+    args = learner.Args
+    monkeypatch.setattr(learner, "Args", lambda **given: args(**given, **BRIEF[name]))
+    small = {"num_servers": 5, "num_slots": 6, "episodes": 3, "total_steps": 64, **settings}
+    demo.main(demo.Demo(env_id=env_id, out=tmp_path / "demo", **small))
+    return tmp_path / "demo"
 
 
 def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
@@ -64,23 +69,11 @@ def test_demo_on_real_sites_and_walks(tmp_path, monkeypatch, capsys):
     assert "different places" in capsys.readouterr().out
 
 
-def compare(tmp_path, env_id, **settings):
-    """A small demo of an environment without a learner."""
-    demo.main(
-        demo.Demo(
-            **{"env_id": env_id, "num_users": 8, "num_servers": 4, "num_slots": 5, "episodes": 3, **settings},
-            out=tmp_path / "demo",
-        )
-    )
-    return tmp_path / "demo"
-
-
 @pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
-def test_without_a_learner_the_heuristics_are_compared_alone(tmp_path, capsys, env_id):
-    out = compare(tmp_path, env_id)
+def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatch, capsys, env_id):
+    out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, total_steps=0)
     said = capsys.readouterr().out
     report = REPORTS[env_id]
-    assert f"{env_id} has no learner yet: its heuristics are compared alone" in said.splitlines()
     rows = list(csv.DictReader((out / "rows.csv").open()))
     assert {row["agent"] for row in rows} == {*HEURISTICS[env_id]} and len(rows) == 3 * len(HEURISTICS[env_id])
     assert {(row["num_users"], row["num_servers"], row["slots"]) for row in rows} == {("8", "4", "5")}
@@ -95,9 +88,12 @@ def test_without_a_learner_the_heuristics_are_compared_alone(tmp_path, capsys, e
 
 
 @pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
-def test_the_others_on_real_sites_and_walks(tmp_path, capsys, env_id):
-    compare(tmp_path, env_id, **recorded())
-    assert "different places" in capsys.readouterr().out
+def test_the_others_learn_on_real_sites_and_walks(tmp_path, monkeypatch, capsys, env_id):
+    out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, **recorded())
+    said = capsys.readouterr().out
+    learner = REPORTS[env_id].demo_learner
+    assert "different places" in said and f"{learner} playing held-out seed" in said
+    assert (out / f"{learner}.safetensors").exists() and (out / "learning_curve.png").exists()
 
 
 def test_defaults_are_the_preset_s_but_for_shorter_association_episodes():
