@@ -27,6 +27,7 @@ import agents
 from agents.advantages import advantages
 from agents.checkpoint import NetworkPolicy, save_policy
 from agents.networks import build
+from agents.ppo import policy_loss
 from agents.rollout import Collector, RewardScale
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
@@ -74,12 +75,6 @@ class Args(RunArgs):
     """weight of the critic's loss"""
     max_grad_norm: float = 0.5
     """gradient clipping"""
-
-
-def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
-    """The clipped objective, negated, of stations' log-probabilities and advantages (rows, M)."""
-    ratio = (log_prob - old_log_prob).exp()
-    return -torch.minimum(ratio * advantage, ratio.clamp(1.0 - clip_coef, 1.0 + clip_coef) * advantage).mean()
 
 
 def of_stations(advantage: Tensor, stations: int) -> Tensor:

@@ -112,10 +112,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
-    """The clipped objective of (34), negated; of parts (rows, K) with a shared advantage (rows,)."""
+    """The clipped objective of (34), negated; of parts (rows, K) with advantages (rows, K), or shared ones (rows,)."""
+    wide = advantage if advantage.ndim == log_prob.ndim else advantage[:, None]
     ratio = (log_prob - old_log_prob).exp()
-    clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
-    return -torch.minimum(ratio * advantage[:, None], clipped * advantage[:, None]).mean()
+    return -torch.minimum(ratio * wide, ratio.clamp(1 - clip_coef, 1 + clip_coef) * wide).mean()
 
 
 def normalised(advantage: Tensor) -> Tensor:
