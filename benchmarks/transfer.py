@@ -21,7 +21,8 @@ from agents.hindsight import Recorder, gained, record_envs
 from agents.networks.outlook import Outlook
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from benchmarks.evaluate import manifest, write_rows
+from benchmarks.learning import HELD_OUT
 from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.statistics import mean_interval
 from dtenv import presets
@@ -58,11 +59,11 @@ class Examination:
 
     Args:
         scenario: of the episodes.
-        episodes: how many, the first evaluation seeds.
+        episodes: how many, of those by which no setting was chosen.
     """
 
     def __init__(self, scenario: Scenario, episodes: int):
-        seeds = EVALUATION_SEEDS[:episodes]
+        seeds = HELD_OUT[:episodes]
         bounds = episode_bounds("DTMigration-v0", scenario, seeds)
         read = Place(Args(num_envs=1), scenario, 0).network.read
         recorder = Recorder(record_envs(episodes, scenario), read, seeds[0])
