@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 import dtenv
 from agents import CHECKPOINTS
 from agents.networks import build
+from agents.run import MAY_CHANGE
 from dtenv.scenario import Scenario
 
 
@@ -63,7 +64,7 @@ def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario
         "network": args.network,
         "options": options,
         "overrides": dict(policy.overrides),
-        "args": dataclasses.asdict(args),
+        "args": {name: value for name, value in dataclasses.asdict(args).items() if name not in MAY_CHANGE},
         "scenario": scenario.as_dict(),
         "dtenv": dtenv.__version__,
     }

@@ -30,7 +30,7 @@ Report = Callable[[dict[str, Any]], None]
 """Takes a row of `charts/…` and `losses/…`."""
 
 MAY_CHANGE = {"resume", "save", "checkpoint_minutes", "track", "wandb_project", "threads"}
-"""Settings that a run may be resumed with other values of."""
+"""Settings that change nothing of what is learned: a run may be resumed with other values of them."""
 
 
 def silent(row: dict[str, Any]) -> None:

@@ -115,9 +115,10 @@ def two_way_ratio(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interva
         of_rows = values[rows].mean(axis=1)  # (5000, episodes)
         return np.take_along_axis(of_rows, columns, axis=1).mean(axis=1)
 
-    ratios = means(part) / means(whole)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing to divide by
+        mean, ratios = np.divide(part.mean(), whole.mean()), means(part) / means(whole)
     low, high = np.quantile(ratios, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Interval(float(part.mean() / whole.mean()), float(low), float(high))
+    return Interval(float(mean), float(low), float(high))
 
 
 def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str) -> Interval:
