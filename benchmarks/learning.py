@@ -93,9 +93,14 @@ class Job:
             **self.training.settings,
         )
         resume = self.policy.with_suffix(".state.safetensors").exists()
-        curve: list[dict[str, Any]] = []
-        learner.train(dataclasses.replace(args, resume=resume), report=curve.append)
-        curve = [row for row in curve if "charts/progress" in row]
+        curve_path = self.stem.with_suffix(".curve.jsonl")
+        with curve_path.open("a" if resume else "w", buffering=1) as file:
+            learner.train(
+                dataclasses.replace(args, resume=resume), report=lambda row: file.write(json.dumps(row) + "\n")
+            )
+        told = [json.loads(line) for line in curve_path.read_text().splitlines()]
+        steps = {row["global_step"]: row for row in told if "charts/progress" in row}  # resumed runs repeat some
+        curve = [steps[step] for step in sorted(steps)]
         last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
         parts = ("env", "inference", "learning")
         spent = {name: last.get(f"seconds/{name}", float("nan")) for name in parts}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from benchmarks.plots import GRID, INK, MUTED, plt
 from benchmarks.studies import Cell
@@ -28,13 +29,12 @@ def curves(
         for colour, training in zip(COLOURS, cell.trainings, strict=False):
             mine = [t["curve"] for t in trainings if t["agent"] == training.label and cell.holds(t)]
             last = min(curve[-1]["steps"] for curve in mine)
-            steps = np.linspace(max(curve[0]["steps"] for curve in mine), last, 50)
-            scores = np.array(
-                [np.interp(steps, [p["steps"] for p in curve], [p["score"] for p in curve]) for curve in mine]
-            )
-            axes.fill_between(steps, scores.min(0), scores.max(0), color=colour, alpha=0.15, linewidth=0)
-            axes.plot(steps, scores.mean(0), color=colour, linewidth=2.0, label=f"{training.label}, exploring")
-            shown += [scores.mean(0)[len(steps) // 6], scores.max()]
+            steps = np.linspace(min(curve[0]["steps"] for curve in mine), last, 50)
+            scores = np.array([scores_at(steps, curve) for curve in mine])
+            low, high, mean = (f(scores, axis=0) for f in (np.nanmin, np.nanmax, np.nanmean))
+            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(steps, mean, color=colour, linewidth=2.0, label=f"{training.label}, exploring")
+            shown += [mean[len(steps) // 6], high.max()]
         own = [row for row in rows if cell.holds(row)]
         for name in cell.references:
             level = float(np.mean([row["score"] for row in own if row["agent"] == name]))
@@ -44,8 +44,15 @@ def curves(
         low, high = min(shown), max(shown)
         axes.set(ylim=(low - 0.1 * (high - low), high + 0.1 * (high - low)), xlabel="environment steps")
         axes.set_title(cell.title.replace("`", ""), loc="left", fontsize=10, color=INK)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.grid(axis="y", color=GRID)
         axes.legend(frameon=False, fontsize=8, loc="lower right")
     panels[0][0].set_ylabel("score a slot")
     figure.savefig(path)
     plt.close(figure)
+
+
+def scores_at(steps: np.ndarray, curve: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """A training's scores after some steps, nan before its first."""
+    return np.interp(steps, [p["steps"] for p in curve], [p["score"] for p in curve], left=np.nan)
