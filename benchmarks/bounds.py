@@ -6,6 +6,7 @@ import csv
 import itertools
 import math
 import multiprocessing
+import re
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -59,7 +60,8 @@ def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[S
     """Bounds of the first seeds' episodes that were proven before, as the rows of a table have them.
 
     Args:
-        path: rows.csv of a table of the same scenario; what is checked of it is its name and its sizes.
+        path: rows.csv of a table of the same scenario, whose table.md lies beside it and names the proof; what is
+            checked of the scenario is its name and its sizes.
         scenario: what is fixed.
         seeds: one an episode.
 
@@ -74,7 +76,8 @@ def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[S
     first = list(itertools.takewhile(bounds.__contains__, seeds))
     if not first:
         raise ValueError(f"{str(path)!r} has no bound of {scenario.name!r} ({', '.join(sizes)}) on seed {seeds[0]}")
-    return [Solution(None, -math.inf, bounds[seed], f"in {path}", 0.0) for seed in first]
+    proofs = set(re.findall(r"Proof: (.*)\.", path.with_name("table.md").read_text()))
+    return [Solution(None, -math.inf, bounds[seed], "; ".join(sorted(proofs)), 0.0) for seed in first]
 
 
 def bound_rows(

@@ -63,6 +63,18 @@ def test_rows_hold_the_bounds_of_their_seeds():
         add_bounds(rows, [8], [Solution(None, 0.0, 0.5, "MILP", 0.0)])
 
 
+def test_bounds_that_were_proven_before_stand(tmp_path, capsys):
+    settings = table.Table(
+        env_id="DTMigration-v0", scenarios=("balanced",), servers=(3,), agents=("never",), episodes=2, num_slots=4
+    )
+    table.main(dataclasses.replace(settings, out=tmp_path / "first"))
+    first = capsys.readouterr().out.splitlines()[:-1]
+    table.main(dataclasses.replace(settings, out=tmp_path / "next", known_bounds=tmp_path / "first" / "rows.csv"))
+    assert capsys.readouterr().out.splitlines()[:-1] == first
+    with pytest.raises(ValueError, match=r"has no bound of 'balanced' \(50, 4, 4\) on seed"):
+        table.main(dataclasses.replace(settings, servers=(4,), known_bounds=tmp_path / "first" / "rows.csv"))
+
+
 def test_bounds_are_the_same_one_by_one_and_side_by_side():
     scenario = presets.resolve("balanced", "DTMigration-v0", num_slots=5)
     together = episode_bounds("DTMigration-v0", scenario, [1, 2, 3, 4])
