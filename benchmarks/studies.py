@@ -78,7 +78,7 @@ PAPER = (
 
 STATIONS = (
     Training("mappo", "mappo", {"total_steps": 20_000}),
-    Training("maddpg", "maddpg", {"total_steps": 40_000}),
+    Training("maddpg", "maddpg", {"total_steps": 40_000}, seeds=3),
 )
 
 
@@ -94,7 +94,7 @@ STUDIES: dict[str, tuple[Cell, ...]] = {
         Cell("DTAssociation-v0", "paper", PAPER, ("nearest", "nearest-random", "stay", "local-search"), sites=15),
     ),
     "placement": tuple(
-        Cell("DTPlacementMA-v0", name, STATIONS, ("greedy-add", "constant", "nearest", "local-search"), bounds=2)
+        Cell("DTPlacementMA-v0", name, STATIONS, ("greedy-add", "constant", "nearest", "local-search"), bounds=1)
         for name in ("small-20x5", "paper-80x5", "paper-100x10")
     ),
     "migration": (

@@ -27,7 +27,7 @@ from benchmarks.studies import STUDIES
 from dtenv.scenario import Scenario
 
 ENV_ID, LABEL = "DTAssociation-v0", "ppo"
-TOPOLOGIES = ((20, 9), (20, 15), (20, 21), (20, 30), (10, 15), (40, 15))
+TOPOLOGIES = ((20, 9), (20, 15), (20, 21), (20, 30), (10, 15), (30, 15))
 """Users and servers."""
 
 
