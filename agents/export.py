@@ -19,6 +19,7 @@ import tyro
 from torch import Tensor, nn
 
 from agents.checkpoint import NetworkPolicy, load_policy
+from agents.networks.placement import Exchange
 from agents.policy import TASKS
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -56,7 +57,12 @@ def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
 
     Raises:
         ImportError: ONNX is not installed.
+        ValueError: the network's decisions are no fixed graph.
     """
+    if isinstance(policy.network, Exchange):
+        raise ValueError(
+            "network Exchange cannot be exported: it solves a market again for the rows whose hosts change"
+        )
     try:
         import onnxscript  # noqa: F401 (torch.onnx needs it, and says so less plainly)
     except ImportError:

@@ -92,6 +92,7 @@ class Job:
             save=self.policy,
             **self.training.settings,
         )
+        self.folder.mkdir(parents=True, exist_ok=True)
         resume = self.policy.with_suffix(".state.safetensors").exists()
         curve_path = self.stem.with_suffix(".curve.jsonl")
         with curve_path.open("a" if resume else "w", buffering=1) as file:
@@ -131,7 +132,6 @@ def main(settings: Learning) -> None:
         raise SystemExit(f"study must be one of {', '.join(STUDIES)}, got {settings.study!r}")
     cells = STUDIES[settings.study]
     folder = settings.policies / settings.study
-    folder.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(cell, training, seed, folder)
         for seed in range(1, settings.seeds + 1)

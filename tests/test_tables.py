@@ -65,7 +65,12 @@ def test_rows_hold_the_bounds_of_their_seeds():
 
 def test_bounds_that_were_proven_before_stand(tmp_path, capsys):
     settings = table.Table(
-        env_id="DTMigration-v0", scenarios=("balanced",), servers=(3,), agents=("never",), episodes=2, num_slots=4
+        env_id="DTMigration-v0",
+        scenarios=("balanced",),
+        servers=(3,),
+        agents=("never", "payback"),
+        episodes=2,
+        num_slots=4,
     )
     table.main(dataclasses.replace(settings, out=tmp_path / "first"))
     first = capsys.readouterr().out.splitlines()[:-1]

@@ -32,7 +32,7 @@ def stations_view(view: dict[str, Tensor]) -> Tensor:
     per_station = wired.shape[2] / wired.shape[1]  # to means over the users that a station has if all have as many
     near = torch.softmax(-12.0 * wired, -1)
     own = users[..., [2, 3, 5]]
-    apart = torch.cdist(stations[..., :2], stations[..., :2])
+    apart = (stations[..., None, :2] - stations[..., None, :, :2]).norm(dim=-1)
     entries = [
         stations,
         near.sum(1)[..., None] * per_station,
