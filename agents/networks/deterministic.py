@@ -150,5 +150,5 @@ class Deterministic(nn.Module):
         seen = self.see(obs)
         chosen = self.actors(seen).flatten(1) if action is None else action
         value = self.critics(seen, chosen.unflatten(-1, (-1, 2))).mean(-1)
-        nothing = torch.zeros(len(obs), chosen.shape[1] // 2)
+        nothing = torch.zeros_like(chosen[:, ::2])
         return Decision(chosen, nothing, nothing, value)
