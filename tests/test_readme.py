@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md", "docs/learning.md"])
 def test_python_blocks_run(page):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
@@ -18,17 +18,19 @@ def test_python_blocks_run(page):
 
 
 @pytest.mark.parametrize(
-    ("generated", "first", "after"),
+    ("page", "generated", "first", "after"),
     [
-        ("balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
-        ("placement/table.md", "`paper-100x10`", None),
-        ("migration/table.md", "`balanced`", "`ping-pong`"),
+        ("README.md", "balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
+        ("README.md", "placement/table.md", "`paper-100x10`", None),
+        ("README.md", "migration/table.md", "`balanced`", "`ping-pong`"),
+        ("docs/learning.md", "learning/balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
+        ("docs/learning.md", "learning/migration/table.md", "`balanced`", None),
     ],
 )
-def test_tables_are_the_generated_ones(generated, first, after):
+def test_tables_are_the_generated_ones(page, generated, first, after):
     text = (ROOT / "docs/results" / generated).read_text()
     part = text[text.index(first) : text.index(after) if after else None].strip()
-    assert part and part in README, f"README.md does not hold {generated} as it is"
+    assert part and part in (ROOT / page).read_text(), f"{page} does not hold {generated} as it is"
 
 
 def test_rows_of_speed_are_the_generated_ones():
@@ -38,7 +40,7 @@ def test_rows_of_speed_are_the_generated_ones():
     assert len(shown) > 10 and all(line in generated for line in shown)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md", "docs/instance.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md", "docs/instance.md", "docs/learning.md"])
 def test_files_named_exist(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / target).exists(), target
