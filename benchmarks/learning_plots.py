@@ -18,7 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 def curves(
     path: Path, cells: Sequence[Cell], trainings: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """One panel a cell: every learner's mean over training seeds, the seeds' range, and the heuristics' levels."""
+    """One panel a cell: every learner's mean over training seeds, the seeds' range (smoothed), and the heuristics' levels."""
     figure, panels = plt.subplots(
         1, len(cells), figsize=(1.5 + 4.6 * len(cells), 4.2), dpi=150, layout="constrained", squeeze=False
     )
@@ -30,7 +30,7 @@ def curves(
             mine = [t["curve"] for t in trainings if t["agent"] == training.label and cell.holds(t)]
             last = min(curve[-1]["steps"] for curve in mine)
             steps = np.linspace(min(curve[0]["steps"] for curve in mine), last, 50)
-            scores = np.array([scores_at(steps, curve) for curve in mine])
+            scores = np.array([scores_at(steps, smoothed(curve)) for curve in mine])
             low, high, mean = (f(scores, axis=0) for f in (np.nanmin, np.nanmax, np.nanmean))
             axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(steps, mean, color=colour, linewidth=2.0, label=f"{training.label}, exploring")
@@ -51,6 +51,17 @@ def curves(
     panels[0][0].set_ylabel("score a slot")
     figure.savefig(path)
     plt.close(figure)
+
+
+WINDOW = 5
+"""Points of a curve that are averaged: a rollout's episodes are few, and some are harder than others."""
+
+
+def smoothed(curve: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """A curve whose scores are means of points around them, fewer at its ends."""
+    scores, half = [point["score"] for point in curve], WINDOW // 2
+    means = [float(np.mean(scores[max(0, i - half) : i + half + 1])) for i in range(len(scores))]
+    return [{"steps": point["steps"], "score": mean} for point, mean in zip(curve, means, strict=True)]
 
 
 def scores_at(steps: np.ndarray, curve: Sequence[Mapping[str, float]]) -> np.ndarray:

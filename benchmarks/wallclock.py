@@ -26,7 +26,7 @@ from benchmarks.statistics import Interval, score_matrix, two_way_interval
 from dtenv import presets
 
 ENV_ID = "DTMigration-v0"
-WIDTH, ENVS, STEPS, EPOCHS, MINIBATCHES = 64, 64, 128, 2, 4
+WIDTH, ENVS, STEPS, EPOCHS, MINIBATCHES = 64, 256, 32, 2, 4
 RATE, GAMMA, LAMBDA, CLIP = 1e-3, 0.98, 0.95, 0.2
 
 
