@@ -18,7 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 def curves(
     path: Path, cells: Sequence[Cell], trainings: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """One panel a cell: every learner's mean over training seeds, the seeds' range (smoothed), and the heuristics' levels."""
+    """One panel a cell: every learner's mean and range over training seeds, smoothed, and the heuristics' levels."""
     figure, panels = plt.subplots(
         1, len(cells), figsize=(1.5 + 4.6 * len(cells), 4.2), dpi=150, layout="constrained", squeeze=False
     )
