@@ -26,6 +26,7 @@ def test_python_blocks_run(page):
         ("docs/learning.md", "learning/balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
         ("docs/learning.md", "learning/sequential/table.md", "`sequential`", None),
         ("docs/learning.md", "learning/paper/table.md", "`paper`", None),
+        ("docs/learning.md", "learning/placement/table.md", "`paper-100x10`", None),
         ("docs/learning.md", "learning/migration/table.md", "`balanced`", None),
         ("docs/learning.md", "learning/transfer/table.md", "Grade", None),
     ],
