@@ -28,6 +28,7 @@ def test_python_blocks_run(page):
         ("docs/learning.md", "learning/paper/table.md", "`paper`", None),
         ("docs/learning.md", "learning/placement/table.md", "`paper-100x10`", None),
         ("docs/learning.md", "learning/migration/table.md", "`balanced`", None),
+        ("docs/learning.md", "learning/wallclock/table.md", "DTMigration-v0", None),
         ("docs/learning.md", "learning/transfer/table.md", "Grade", None),
     ],
 )
