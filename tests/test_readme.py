@@ -24,6 +24,7 @@ def test_python_blocks_run(page):
         ("README.md", "placement/table.md", "`paper-100x10`", None),
         ("README.md", "migration/table.md", "`balanced`", "`ping-pong`"),
         ("docs/learning.md", "learning/balanced/table.md", "`balanced`, S = 15", "`balanced`, S = 21"),
+        ("docs/learning.md", "learning/topology/table.md", "| trained", None),
         ("docs/learning.md", "learning/sequential/table.md", "`sequential`", None),
         ("docs/learning.md", "learning/paper/table.md", "`paper`", None),
         ("docs/learning.md", "learning/placement/table.md", "`paper-100x10`", None),
