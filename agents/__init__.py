@@ -77,7 +77,7 @@ LEARNERS: dict[str, tuple[str, ...]] = {
     "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
     "DTMigration-v0": ("hindsight", "ppo", "ppo-lagrangian", "a2c", "ddpg", "transfer", "sb3"),
 }
-"""Learners by environment: modules of this package, each with Args and train."""
+"""Learners by environment: modules of this package (with _ for -), each with Args and train."""
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 """Where the shipped policies lie, as learner-environment-preset."""

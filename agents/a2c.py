@@ -88,7 +88,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "gae_lambda": 0.95,
     },
 }
-"""What works in each environment."""
+"""Defaults of each environment."""
 
 
 def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:

@@ -88,8 +88,8 @@ def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Pa
     about = json.loads(path.with_suffix(".json").read_text())
     if about["env_id"] != env_id:
         raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
-    overrides = about.get("overrides", {})
-    network = build(env_id, about["network"], scenario.override(**overrides), **about.get("options", {}))
+    overrides = about["overrides"]
+    network = build(env_id, about["network"], scenario.override(**overrides), **about["options"])
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:

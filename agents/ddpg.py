@@ -86,7 +86,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "total_steps": 500_000,
     },
 }
-"""What works in each environment."""
+"""Defaults of each environment."""
 
 
 class Explorer(nn.Module):

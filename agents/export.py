@@ -3,7 +3,7 @@
     python -m agents.export runs/ppo.safetensors --out policy.onnx
 
 The number of observations is free; users and servers are those that the policy was trained with. A network that decides
-users one after another unrolls, a step a user, so twenty users take about a minute.
+users one after another unrolls, a step a user, and takes as much longer.
 """
 
 from __future__ import annotations

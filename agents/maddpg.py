@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.checkpoint import NetworkPolicy, save_policy
+from agents.ddpg import follow
 from agents.networks import build
 from agents.replay import ReplayBuffer
 from agents.rollout import RewardScale
@@ -74,13 +75,6 @@ def critic_loss(q: Tensor, reward: Tensor, next_q: Tensor, terminated: Tensor, g
     """Squared error of (31) against the target y = r + γ Q'(s', π'(s')), of critics' values (rows, K)."""
     target = reward[:, None] + gamma * next_q * (~terminated)[:, None]
     return (q - target.detach()).square().mean()
-
-
-def follow(target: nn.Module, network: nn.Module, tau: float) -> None:
-    """Move the target network's parameters towards the network's."""
-    with torch.no_grad():
-        for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-            slow.lerp_(fast, tau)
 
 
 class Player:

@@ -179,8 +179,8 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
 
     Where the network sets prices itself, it starts at the price level.
     """
-    expert = agents.load(args.warm_start, args.env_id, scenario=scenario.override(action="association"))
     placed = scenario.override(action="association")
+    expert = agents.load(args.warm_start, args.env_id, scenario=placed)
     envs = gym.make_vec(args.env_id, vectorization_mode="vector_entry_point", scenario=placed, num_envs=args.num_envs)
     envs.action_space.seed(args.first_seed)
     obs, _ = envs.reset(seed=args.first_seed)

@@ -72,14 +72,6 @@ class Args(RunArgs):
     max_grad_norm: float = 0.5
     """gradient clipping"""
 
-    def filled(self) -> Args:
-        """With the environment's recipe where nothing else is said.
-
-        Raises:
-            ValueError: the environment has no recipe.
-        """
-        return self.with_recipe(RECIPES, "ppo")
-
 
 RECIPES: dict[str, dict[str, Any]] = {
     "DTAssociation-v0": {
@@ -108,7 +100,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "gae_lambda": 0.95,
     },
 }
-"""What works in each environment."""
+"""Defaults of each environment."""
 
 
 def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
@@ -140,7 +132,7 @@ def train(
         network: gives a Decision for (obs, action, greedy); by default args.network's.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
-    args = args.filled()
+    args = args.with_recipe(RECIPES, "ppo")
     with Run(args, "ppo", report) as run:
         # Environments and network
         if scenario is None:

@@ -94,7 +94,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "multiplier_damping": 0.4,
     },
 }
-"""What works in each environment."""
+"""Defaults of each environment."""
 
 UNPRICED: dict[str, dict[str, Any]] = {"DTAssociation-v0": {}, "DTMigration-v0": {"deadline_penalty": 0.0}}
 """Fields of the scenario that take violations out of the rewards; the score that is reported lacks them too."""

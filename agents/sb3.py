@@ -85,7 +85,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "DTPlacementMA-v0": {"reward": "shared", "action": "price"},
     "DTMigration-v0": {"reward": "centred"},
 }
-"""What works in each environment."""
+"""Defaults of each environment."""
 
 
 class SB3Policy:

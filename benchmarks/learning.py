@@ -167,17 +167,16 @@ def main(settings: Learning) -> None:
 def train(jobs: list[Job], side_by_side: int) -> None:
     """Run the jobs that have not been."""
     missing = [job for job in jobs if not job.done()]
-    bar = tqdm(total=len(missing), desc="trainings", unit="run")
-    if side_by_side == 1 or len(missing) <= 1:
-        for job in missing:
-            bar.set_postfix_str(job.run().name)
-            bar.update()
-        return
-    with ProcessPoolExecutor(side_by_side, multiprocessing.get_context("spawn")) as pool:
-        for ended in as_completed([pool.submit(job.run) for job in missing]):
-            bar.set_postfix_str(ended.result().name)
-            bar.update()
-    bar.close()
+    with tqdm(total=len(missing), desc="trainings", unit="run") as bar:
+        if side_by_side == 1 or len(missing) <= 1:
+            for job in missing:
+                bar.set_postfix_str(job.run().name)
+                bar.update()
+            return
+        with ProcessPoolExecutor(side_by_side, multiprocessing.get_context("spawn")) as pool:
+            for ended in as_completed([pool.submit(job.run) for job in missing]):
+                bar.set_postfix_str(ended.result().name)
+                bar.update()
 
 
 def heuristic_rows(cell: Cell, seeds: Sequence[int]) -> list[dict[str, Any]]:

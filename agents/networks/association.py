@@ -29,7 +29,7 @@ def unbiased(inputs: int, outputs: int) -> nn.Linear:
 
 
 def planes(entries: Tensor) -> Tensor:
-    """(…, F) as (F, …), each entry in one piece of memory: half the time of pairs' layers."""
+    """(…, F) as (F, …), each entry in one piece of memory."""
     return entries.movedim(-1, 0).contiguous()
 
 
@@ -117,7 +117,7 @@ class Equivariant(nn.Module):
         violated = (excess > 0.0).float()  # with how far: the two parts of a violation's price
         entries = torch.cat([load.clamp(max=3.0), violated, excess.clamp(0.0, 3.0), norms])
         pair = self.pair_load.weight @ entries.flatten(1)
-        pair += static.flatten(1)  # in place: these layers wait for memory
+        pair += static.flatten(1)  # in place: the largest array here
         scores = (self.score.weight @ pair.relu_()).view(after.shape[1:]) + self.score.bias + self.stay * hosts
         return scores.masked_fill(breaks & ~breaks.all(-1, keepdim=True), MASKED)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agents.networks.decision import Decision, orthogonal
+from dtenv.relaxation import Relaxation
 
 
 def stack(inputs: int, outputs: int, gain: float, hidden: int = 128) -> nn.Sequential:
@@ -32,12 +33,8 @@ class Perceptron(nn.Module):
 
     def __init__(self, observations: spaces.Space, actions: spaces.Space, hidden: int = 128, values: int = 1):
         super().__init__()
-        if isinstance(actions, spaces.Discrete):
-            self.parts, self.choices, self.scalar = 1, int(actions.n), True
-        elif isinstance(actions, spaces.MultiDiscrete) and len(set(actions.nvec.tolist())) == 1:
-            self.parts, self.choices, self.scalar = len(actions.nvec), int(actions.nvec[0]), False
-        else:
-            raise ValueError(f"actions must be Discrete or MultiDiscrete with equal parts, got {actions}")
+        choices = Relaxation(actions)
+        self.parts, self.choices, self.scalar = choices.parts, choices.choices, choices.scalar
         size = int(np.prod(observations.shape or ()))
         self.actor = stack(size, self.parts * self.choices, 0.01, hidden)
         self.critic = stack(size, values, 1.0, hidden)
