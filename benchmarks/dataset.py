@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 import numpy as np
+import torch
 import tyro
 from tqdm import tqdm
 
@@ -68,7 +69,7 @@ class Dataset:
     or random choices, heuristic and expert by turns of an episode"""
     scenario: str | None = None
     """name of a preset; by default the environment's first"""
-    fields: dict[str, int | float | str] = field(default_factory=dict)
+    fields: dict[str, bool | int | float | str] = field(default_factory=dict)
     """scenario fields other than the preset's, such as num_servers 9 emd 0.2"""
     episodes: int = 100
     """how many"""
@@ -284,6 +285,7 @@ def _begin(settings: Dataset, scenario: Scenario, policies: dict[str, Policy], b
 def main(settings: Dataset) -> None:
     """Write the dataset, and say how it is loaded."""
     os.environ["MINARI_DATASETS_PATH"] = str(settings.out.resolve())
+    torch.set_num_threads(1)  # as when policies are trained: more get into each other's way
     with tqdm(total=settings.episodes, desc="episodes", unit="episode") as bar:
         try:
             dataset = create(settings, bar.update)
