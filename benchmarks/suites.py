@@ -218,7 +218,7 @@ _ALL = (
                 heuristics=("nearest", "hysteresis"),
                 fields={"num_users": 6, "num_servers": 4, "num_slots": 20},
                 references=("hysteresis",),
-                bounds=2,
+                bounds=10,
             ),
             Cell(
                 "DTPlacementMA-v0",
@@ -235,7 +235,7 @@ _ALL = (
                 heuristics=("never", "payback"),
                 fields={"num_slots": 50},
                 references=("payback",),
-                bounds=2,
+                bounds=10,
             ),
         ),
         seeds=2,
