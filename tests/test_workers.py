@@ -1,0 +1,131 @@
+"""Jobs are played once each, whoever does the work, also when workers and nodes are killed."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks import workers
+from benchmarks.workers import JobFailed, play
+
+
+@dataclass(frozen=True)
+class Square:
+    """A toy: squares a number, and says how often it was begun."""
+
+    number: int
+    folder: Path
+    kills: int = 0
+    """attempts at which it kills its process"""
+    seconds: float = 0.0
+    raises: bool = False
+
+    @property
+    def name(self):
+        return f"square {self.number}"
+
+    def run(self):
+        begun = len(list(self.folder.glob(f"{self.number}-*")))
+        (self.folder / f"{self.number}-{begun}").write_text(str(os.getpid()))
+        if begun < self.kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.raises:
+            raise ZeroDivisionError("on purpose")
+        time.sleep(self.seconds)
+        return self.number**2, os.environ["OMP_NUM_THREADS"]
+
+    def begun(self):
+        return len(list(self.folder.glob(f"{self.number}-*")))
+
+
+def squares(folder, count, **settings):
+    return [Square(number, folder, **settings) for number in range(count)]
+
+
+def check(jobs, played):
+    """Nothing lost, nothing doubled, nothing mixed up, one thread each."""
+    assert sorted(job.number for job, _ in played) == sorted(job.number for job in jobs)
+    assert all(result == (job.number**2, "1") for job, result in played)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray on three local nodes of a core each; the driver's own has none."""
+    pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray import cloudpickle
+    from ray.cluster_utils import Cluster
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    nodes = {"object_store_memory": 2**27, "num_cpus": 1}
+    cluster = Cluster(initialize_head=True, head_node_args={**nodes, "num_cpus": 0, "include_dashboard": False})
+    for _ in range(3):
+        cluster.add_node(wait=False, **nodes)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+def test_one_after_another(tmp_path):
+    jobs = squares(tmp_path, 3)
+    played = list(play(jobs))
+    assert [job for job, _ in played] == jobs
+    check(jobs, played)
+
+
+def test_processes_survive_a_kill(tmp_path):
+    jobs = [*squares(tmp_path, 4), Square(4, tmp_path, kills=1)]
+    check(jobs, list(play(jobs, workers=2)))
+    assert jobs[4].begun() == 2
+    assert os.getpid() not in {int(file.read_text()) for file in tmp_path.iterdir()}
+
+
+def test_a_job_that_always_kills_its_process_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "RETRIES", 1)
+    job = Square(0, tmp_path, kills=99)
+    with pytest.raises(JobFailed, match="lost 2 times in a row at 1 job 'square 0'"):
+        list(play([job], workers=2))
+    assert job.begun() == 2
+
+
+@pytest.mark.parametrize("many", [1, 2])
+def test_a_job_that_raises_is_named(tmp_path, many):
+    jobs = [Square(0, tmp_path, raises=True), *squares(tmp_path, 1000, seconds=0.05)[1:]]
+    with pytest.raises(JobFailed, match="job 'square 0' failed: ZeroDivisionError: on purpose") as told:
+        list(play(jobs, workers=many))
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+    assert len(list(tmp_path.iterdir())) < 100  # the others are not waited for
+
+
+def test_ray_survives_a_killed_worker_and_a_killed_node(tmp_path, cluster):
+    jobs = [Square(0, tmp_path, kills=1), *squares(tmp_path, 9, seconds=0.3)[1:]]
+    played = []
+    for job, result in play(jobs, ray=cluster.address):
+        played.append((job, result))
+        if len(played) == 2:
+            cluster.remove_node(list(cluster.worker_nodes)[0], allow_graceful=False)
+    check(jobs, played)
+    assert jobs[0].begun() == 2 and sum(job.begun() for job in jobs) > len(jobs) + 1
+    import ray
+
+    assert not ray.is_initialized()
+
+
+def test_a_job_that_raises_on_ray_is_named(tmp_path, cluster):
+    jobs = [Square(0, tmp_path, raises=True), *squares(tmp_path, 100, seconds=0.05)[1:]]
+    with pytest.raises(JobFailed, match="job 'square 0' failed: ZeroDivisionError: on purpose"):
+        list(play(jobs, ray=cluster.address))
+    assert jobs[0].begun() == 1 and len(list(tmp_path.iterdir())) < 50
+
+
+def test_nonsense_is_refused(tmp_path):
+    job = Square(0, tmp_path)
+    with pytest.raises(ValueError, match="got 'square 0' twice"):
+        play([job, job])
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        play([job], workers=0)
+    assert list(play([])) == []
