@@ -320,3 +320,25 @@ _ALL = (
 
 SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
 """By the name on the command line of `python -m benchmarks run`."""
+
+
+@dataclass
+class List:
+    """List the suites."""
+
+
+def main(_: List) -> None:
+    """Print what there is to run."""
+    print("\n".join(table()))
+
+
+def table() -> list[str]:
+    """The lines of a table of suites."""
+    lines = ["| suite | what | scenarios | trained | trainings | episodes |", "|---|---|---:|---|---:|---:|"]
+    for suite in SUITES.values():
+        labels = dict.fromkeys(training.label for cell in suite.cells for training in cell.trainings)
+        episodes = dict.fromkeys(str(len(suite.evaluation_seeds(cell.env_id))) for cell in suite.cells)
+        trainings = sum(min(suite.seeds, t.seeds or suite.seeds) for cell in suite.cells for t in cell.trainings)
+        cells = [suite.name, suite.about, str(len(suite.cells)), "; ".join(labels), str(trainings), ", ".join(episodes)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
