@@ -8,6 +8,7 @@ import sys
 import tyro
 
 COMMANDS = {
+    "suites": ("suites", "List", "list the suites"),
     "run": ("run", "RunSuite", "run a suite into a folder of results, or go on with it"),
 }
 """Module, settings and what a command does, by its name."""

@@ -188,8 +188,10 @@ def _zhou(servers: Sequence[int], trainings: tuple[Training, ...]) -> tuple[Cell
 
 
 def _lu(maddpg_steps: int, mappo_steps: int) -> tuple[Cell, ...]:
+    """MADDPG with the hyper-parameters of (Lu 2021, Table II), an actor and a critic for every station."""
+    table_ii = {"shared": False, "gamma": 0.7, "batch_size": 32, "actor_learning_rate": 1e-3}
     trainings = (
-        Training("maddpg (Proposed)", "maddpg", {"total_steps": maddpg_steps}),
+        Training("maddpg (Proposed)", "maddpg", {**table_ii, "total_steps": maddpg_steps}),
         Training("mappo", "mappo", {"total_steps": mappo_steps}),
     )
     return tuple(
@@ -300,7 +302,7 @@ _ALL = (
     Suite(
         name="zhou2025-full",
         about="The figures of (Zhou 2025), S = 9, 11, …, 21, five trainings of every learner.",
-        cells=_zhou(range(9, 22, 2), _table_ii(1_000_000, 200_000)),
+        cells=_zhou(range(9, 22, 2), _table_ii(600_000, 600_000)),
     ),
     Suite(
         name="lu2021-quick",
@@ -318,3 +320,25 @@ _ALL = (
 
 SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
 """By the name on the command line of `python -m benchmarks run`."""
+
+
+@dataclass
+class List:
+    """List the suites."""
+
+
+def main(_: List) -> None:
+    """Print what there is to run."""
+    print("\n".join(table()))
+
+
+def table() -> list[str]:
+    """The lines of a table of suites."""
+    lines = ["| suite | what | scenarios | trained | trainings | episodes |", "|---|---|---:|---|---:|---:|"]
+    for suite in SUITES.values():
+        labels = dict.fromkeys(training.label for cell in suite.cells for training in cell.trainings)
+        episodes = dict.fromkeys(str(len(suite.evaluation_seeds(cell.env_id))) for cell in suite.cells)
+        trainings = sum(min(suite.seeds, t.seeds or suite.seeds) for cell in suite.cells for t in cell.trainings)
+        cells = [suite.name, suite.about, str(len(suite.cells)), "; ".join(labels), str(trainings), ", ".join(episodes)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
