@@ -260,7 +260,9 @@ def curve_matrices(
     if not own:
         known = ", ".join(dict.fromkeys(training["agent"] for training in trainings))
         raise ValueError(f"agent {agent!r} was not trained; known: {known}")
-    drawn = [[[point["steps"] for point in t["curve"]], [point[column] for point in t["curve"]]] for t in own]
+    drawn = [np.transpose([(point["steps"], point[column]) for point in t["curve"] if column in point]) for t in own]
+    if any(len(line) == 0 for line in drawn):
+        raise ValueError(f"curves of agent {agent!r} have no column {column!r}")
     steps = np.linspace(max(x[0] for x, _ in drawn), min(x[-1] for x, _ in drawn), points)
     tasks: dict[str, dict[Any, np.ndarray]] = {}
     for training, (x, y) in zip(own, drawn, strict=True):
