@@ -286,7 +286,7 @@ def main(settings: Dataset) -> None:
     """Write the dataset, and say how it is loaded."""
     os.environ["MINARI_DATASETS_PATH"] = str(settings.out.resolve())
     torch.set_num_threads(1)  # as when policies are trained: more get into each other's way
-    with tqdm(total=settings.episodes, desc="episodes", unit="episode") as bar:
+    with tqdm(total=settings.episodes, desc="episodes", unit="episode", delay=1.0) as bar:
         try:
             dataset = create(settings, bar.update)
         except (ValueError, TypeError, FileExistsError) as error:
