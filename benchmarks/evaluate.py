@@ -23,7 +23,7 @@ from benchmarks.reports import REPORTS
 from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)
-"""Seeds of evaluation episodes; training seeds lie above, tuning seeds below."""
+"""Seeds of evaluation episodes; those of training and of offline datasets lie above, tuning seeds below."""
 
 TUNING_SEEDS = range(EVALUATION_SEEDS.start)
 """Seeds of episodes by which settings are chosen."""
