@@ -103,7 +103,7 @@ def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
 
 def _module() -> list[str]:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [spec.name] if spec else [Path(sys.argv[0]).name]
+    return [spec.name.removesuffix(".__main__")] if spec else [Path(sys.argv[0]).name]
 
 
 def cores() -> int:
