@@ -28,12 +28,12 @@ REFERENCE = {"color": MUTED, "markersize": 4, "linewidth": 1.0, "linestyle": (0,
 
 
 def panels(titles: Sequence[str], caption: str, *, columns: int = 2, height: float = 3.1) -> tuple[Any, list[Any]]:
-    """A figure with one panel a title, and the axes in order; `caption` stands below."""
+    """A figure with one panel a title, all of one scale, and the axes in order; `caption` stands below."""
     columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
     width = 4.4 * columns if columns > 1 else 6.0
     figure, grid = plt.subplots(
-        rows, columns, figsize=(width, height * rows + 0.6), dpi=150, layout="constrained", squeeze=False
+        rows, columns, figsize=(width, height * rows + 0.6), dpi=150, layout="constrained", squeeze=False, sharey=True
     )
     axes = list(grid.flat)
     for unused in axes[len(titles) :]:
@@ -41,14 +41,14 @@ def panels(titles: Sequence[str], caption: str, *, columns: int = 2, height: flo
     for panel, title in zip(axes, titles, strict=False):
         tidy(panel)
         panel.set_title(title, loc="left", fontsize=10, color=INK)
-    figure.supxlabel(caption, fontsize=8, color=MUTED)
+    figure.supxlabel(caption, fontsize=8, color=INK)
     return figure, axes[: len(titles)]
 
 
 def tidy(axes: Any) -> None:
     """The look of an axes: no frame on top and right, a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK, length=0, labelsize=8)
+    axes.tick_params(colors=INK, length=0, labelsize=8, labelleft=True)
     axes.grid(axis="y", color=GRID)
     axes.set_axisbelow(True)
 

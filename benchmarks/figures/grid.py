@@ -29,7 +29,7 @@ class Curve(NamedTuple):
     episodes: np.ndarray
     """training episodes until then, (points,)"""
     values: np.ndarray
-    """a column of every training, smoothed, (trainings, points)"""
+    """a column of every training, (trainings, points)"""
 
     @property
     def mean(self) -> np.ndarray:
@@ -154,13 +154,13 @@ class Grid:
         return int(settings.get("num_slots") or cell.resolve().value("num_slots"))
 
     def curve(self, key: Key, agent: str, column: str, points: int = 50) -> Curve:
-        """A column of an agent's trainings on a cell, over training episodes."""
+        """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed."""
         told = [training["curve"] for training in self.trainings(key, agent)]
         curves = [[point for point in curve if math.isfinite(point.get(column, math.nan))] for curve in told]
         if not all(curves):  # a return is not told before an episode has ended
             raise MissingResults(f"curves of {agent!r} on {self.cells[key].name} have no {column!r}")
         first, last = max(curve[0]["steps"] for curve in curves), min(curve[-1]["steps"] for curve in curves)
         steps = np.linspace(first, last, points)
-        smooth = [smoothed([{"steps": p["steps"], "score": p[column]} for p in curve]) for curve in curves]
-        values = np.array([scores_at(steps, curve) for curve in smooth])
+        bare = [[{"steps": p["steps"], "score": p[column]} for p in curve] for curve in curves]
+        values = np.array([scores_at(steps, curve if column == "seconds" else smoothed(curve)) for curve in bare])
         return Curve(steps / self.episode_slots(key, agent), values)

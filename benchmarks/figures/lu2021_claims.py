@@ -142,7 +142,6 @@ _STATIONS = (
     "Two sentences of the paper contradict each other here. In the model more stations bring more computing for the "
     "same users and shorter ways; what they add, (25) charges for hosts alone."
 )
-_SECONDS = "Seconds are of the machine that ran it, with what else ran on it. "
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -183,7 +182,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Fig. 10",
         "training takes longer with more stations and with more users, with stations above all",
         slower,
-        _SECONDS + "Stations share one network here, and none is duplicated as their number grows.",
+        "Seconds are of the machine that ran it, with what else ran on it. Stations share one network here, where the "
+        "paper has one each.",
     ),
 )
 """In the order of the paper."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.figures import drawing
-from benchmarks.figures.grid import Grid, MissingResults
+from benchmarks.figures.grid import Curve, Grid, Key, MissingResults
 from benchmarks.plots import INK
 from dtenv import presets
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
@@ -25,8 +25,12 @@ BASELINES = {
     4: "ddpg (Baseline 4)",
 }
 """Agents by the paper's numbers."""
-ALGORITHMS = {PROPOSED: "Proposed (PPO)"} | {
-    agent: f"Baseline {number} ({agent.split(' ')[0]})" for number, agent in BASELINES.items()
+ALGORITHMS = {
+    PROPOSED: "Proposed (PPO)",
+    BASELINES[1]: "Baseline 1 (A2C)",
+    BASELINES[2]: "Baseline 2 (nearest)",
+    BASELINES[3]: "Baseline 3 (random history)",
+    BASELINES[4]: "Baseline 4 (DDPG)",
 }
 """The five algorithms, as legends call them."""
 REFERENCES = ("stay", "local-search")
@@ -85,8 +89,21 @@ def fig3(results: Results | None = None, points: Mapping[float, Sequence[tuple[f
     return figure
 
 
-def along_training(results: Results, *, name: str, column: str, ylabel: str, said: str, least: int = 0) -> Any:
-    """A panel per φ: a column of the Proposed while it learns, a line per S from `least` on."""
+def reward(cells: Grid, key: Key) -> Curve:
+    """Reward (25) a slot of the Proposed's training episodes."""
+    curve = cells.curve(key, PROPOSED, "episodic_return")
+    return Curve(curve.episodes, curve.values / cells.episode_slots(key, PROPOSED))
+
+
+def gathered(cells: Grid, key: Key) -> Curve:
+    """Utility (11) a user in the Proposed's training episodes."""
+    return cells.curve(key, PROPOSED, "utility")
+
+
+def along_training(
+    results: Results, *, name: str, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str, least: int = 0
+) -> Any:
+    """A panel per φ: a curve of the Proposed while it learns, a line per S from `least` on."""
     cells = grid(results)
     servers = [s for s in cells.seconds if s >= least]
     if not servers:
@@ -96,8 +113,7 @@ def along_training(results: Results, *, name: str, column: str, ylabel: str, sai
     slots = cells.episode_slots((cells.firsts[0], servers[0]), PROPOSED)
     for panel, emd in zip(axes, cells.firsts, strict=True):
         for index, s in enumerate(servers):
-            curve = cells.curve((emd, s), PROPOSED, column)
-            drawing.band(panel, curve, f"S = {s:g}", count=len(servers), index=index)
+            drawing.band(panel, curve(cells, (emd, s)), f"S = {s:g}", count=len(servers), index=index)
         panel.set(xlabel=f"training episodes of {slots} slots", ylabel=ylabel)
     drawing.legend(figure, axes, columns=7)
     return figure
@@ -153,16 +169,16 @@ FIGURES: dict[str, Callable[[Any], Any]] = {
     "zhou2025-fig4": partial(
         along_training,
         name="zhou2025-fig4",
-        column="episodic_return",
-        ylabel="reward of an episode",
-        said="After Fig. 4 of (Zhou et al. 2025): reward (25) of an episode while the Proposed learns",
+        curve=reward,
+        ylabel="reward a slot",
+        said="After Fig. 4 of (Zhou et al. 2025): reward (25), mean over an episode, while the Proposed learns",
     ),
     "zhou2025-fig5": fig5,
     **{f"zhou2025-fig{number}": partial(costs, number=number, emd=emd) for number, emd in enumerate(EMDS, 6)},
     "zhou2025-fig10": partial(
         along_training,
         name="zhou2025-fig10",
-        column="utility",
+        curve=gathered,
         ylabel="data utility ρ",
         said="After Fig. 10 of (Zhou et al. 2025): utility (11) a user while the Proposed learns",
         least=LARGE,
