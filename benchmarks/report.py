@@ -29,8 +29,8 @@ from benchmarks.statistics import score_matrix, two_way_interval
 from benchmarks.suite_tables import said, tables
 from benchmarks.suites import Cell
 
-PICTURES = 24
-"""Frames of the episode that is played."""
+PICTURES, FILM_PIXELS, FILM_COLOURS, FILM_BYTES = 24, 720, 64, 700_000
+"""Frames of the episode that is played, their width and colours, and the size that leaves frames out."""
 
 
 @dataclass
@@ -175,19 +175,30 @@ def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | Non
             path = Path(folder) / "episode.gif"
             animate(path, cell.env_id, policy, cell.resolve(), seed, PICTURES)
             data = path.read_bytes()
-        return Picture(data_uri(data, "image/gif"), f"{agent} playing held-out episode {seed}", still(data))
+        film, still = small(data)
+        about = f"{agent} playing held-out episode {seed}"
+        return Picture(data_uri(film, "image/gif"), about, data_uri(still, "image/png"))
     return None
 
 
-def still(gif: bytes) -> str:
-    """The last frame of a GIF."""
-    from PIL import Image
+def small(gif: bytes) -> tuple[bytes, bytes]:
+    """A GIF with narrower pictures of fewer colours, and of fewer pictures where it is still large; its last as PNG."""
+    from PIL import Image, ImageSequence
 
-    file = io.BytesIO()
     with Image.open(io.BytesIO(gif)) as film:
-        film.seek(film.n_frames - 1)
-        film.convert("RGB").quantize(64).save(file, "png", optimize=True)
-    return data_uri(file.getvalue(), "image/png")
+        size = FILM_PIXELS, round(film.height * FILM_PIXELS / film.width)
+        shown = [frame.convert("RGB").resize(size).quantize(FILM_COLOURS) for frame in ImageSequence.Iterator(film)]
+        seconds = film.info["duration"] / 1000 * len(shown)
+    still, file = io.BytesIO(), io.BytesIO()
+    shown[-1].save(still, "png", optimize=True)
+    while True:
+        file.seek(0)
+        file.truncate()
+        pace = round(1000 * seconds / len(shown))
+        shown[0].save(file, "gif", save_all=True, append_images=shown[1:], duration=pace, loop=0, optimize=True)
+        if file.tell() <= FILM_BYTES or len(shown) == 1:
+            return file.getvalue(), still.getvalue()
+        shown = shown[::2]
 
 
 def data_uri(data: bytes, kind: str) -> str:

@@ -40,25 +40,31 @@ def _lines(agents: Sequence[str]) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _left(values: Sequence[float]) -> float:
-    """Where an axis begins, so that a few agents far below the rest do not squeeze it; they are told in words."""
-    best, middle = max(values), float(np.median(values))
-    worst = min(value for value in values if value >= best - 4.0 * (best - middle))
-    return worst
+def _least(values: Sequence[float]) -> float:
+    """The lowest value that is drawn: the few far below the rest are told in words, so as not to squeeze it."""
+    best, low = max(values), float(np.quantile(values, 0.25))
+    return min(value for value in values if value >= best - 3.0 * (best - low))
+
+
+def _told(axes: Any, y: int, value: float) -> None:
+    """A value left of the axes, in words."""
+    at = ("axes fraction", "data")
+    axes.annotate(f"◂ {value:.4f}", (0, y), (2, 0), at, "offset points", va="center", fontsize=8)
 
 
 def scores(found: Mapping[str, Interval], learned: Sequence[str], bound: float | None) -> Any:
     """Mean scores with intervals, best on top; learners in colour, a bound as a dashed line."""
     figure, axes = _lines(list(found))
-    worst = _left([value.mean for value in found.values()])
+    worst = _least([value.mean for value in found.values()])
     shown = [value for value in found.values() if value.mean >= worst]
-    low, high = min(value.low for value in shown), max([value.high for value in shown] + ([bound] if bound is not None else []))
+    low, high = min(value.low for value in shown), max(value.high for value in shown)
+    high = high if bound is None else max(high, bound)
     room = 0.06 * (high - low or 1.0)
     axes.set_xlim(low - room, high + room)
     for y, (agent, value) in enumerate(found.items()):
         colour = ACCENT if agent in learned else INK
         if value.mean < worst:
-            axes.annotate(f"◂ {value.mean:.4f}", (low - room, y), (2, 0), textcoords="offset points", va="center", fontsize=8)
+            _told(axes, y, value.mean)
             continue
         axes.plot([value.low, value.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
         axes.plot(value.mean, y, "o", color=colour, markersize=5)
@@ -72,7 +78,7 @@ def spread(found: Mapping[str, np.ndarray], learned: Sequence[str]) -> Any:
     """Scores of single episodes: middle half as a box, nine tenths as whiskers, the median as a line."""
     figure, axes = _lines(list(found))
     medians = [float(np.median(values)) for values in found.values()]
-    worst = _left(medians)
+    worst = _least(medians)
     shown = [values for values, median in zip(found.values(), medians, strict=True) if median >= worst]
     low, high = min(np.quantile(v, 0.05) for v in shown), max(np.quantile(v, 0.95) for v in shown)
     room = 0.06 * (high - low or 1.0)
@@ -80,7 +86,7 @@ def spread(found: Mapping[str, np.ndarray], learned: Sequence[str]) -> Any:
     for y, (agent, values) in enumerate(found.items()):
         colour = ACCENT if agent in learned else INK
         if medians[y] < worst:
-            axes.annotate(f"◂ {medians[y]:.4f}", (low - room, y), (2, 0), textcoords="offset points", va="center", fontsize=8)
+            _told(axes, y, medians[y])
             continue
         ends = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         axes.plot(ends[[0, 4]], [y, y], color=colour, linewidth=1.0)
