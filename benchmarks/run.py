@@ -10,11 +10,13 @@ on who works, how many do, or which of them are lost.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 from tqdm import tqdm
@@ -64,11 +66,13 @@ def main(settings: RunSuite) -> None:
         raise SystemExit(f"suite must be one of {', '.join(SUITES)}, got {settings.suite!r}")
     folder = settings.out or Path("runs") / settings.suite
     try:
+        if settings.workers < 1:
+            raise ValueError(f"workers must be at least 1, got {settings.workers}")
         suite = SUITES[settings.suite].select(settings.agents, settings.seeds)
         begin(folder, SUITES[settings.suite])
-        left = missing(suite, folder)
+        left, told = missing(suite, folder), trained(folder)
         note_run(folder, settings)
-        work(left, folder, settings.workers, settings.ray)
+        work(left, told, folder, SUITES[settings.suite], settings)
         print("\n".join(write_tables(load(folder))))
     except (ValueError, JobFailed) as error:
         raise SystemExit(str(error)) from None
@@ -161,17 +165,20 @@ def _truncate(path: Path, size: int) -> None:
         file.truncate(size)
 
 
-def work(left: Sequence[Job], folder: Path, workers: int, ray: str | None) -> None:
-    """Do the jobs and keep what they give, with a bar over all that is to do."""
-    suite = read_manifest(folder)[1]
+def trained(folder: Path) -> set[tuple[str, str, int]]:
+    """The trainings that the folder has a summary of; their rows may be missing yet."""
     _cut_line(folder / "trainings.jsonl")
-    told = {(row["cell"], row["agent"], row["training_seed"]) for row in read_trainings(folder)}
+    return {(row["cell"], row["agent"], row["training_seed"]) for row in read_trainings(folder)}
+
+
+def work(left: Sequence[Job], told: Container[Any], folder: Path, suite: Suite, settings: RunSuite) -> None:
+    """Do the jobs and keep what they give, with a bar over all that is to do."""
     total = sum(job.steps for job in left)
     with tqdm(total=total, desc=suite.name, unit="slot", unit_scale=True, smoothing=0.0) as bar:
         bar.set_postfix_str(f"{len(left)} jobs")
-        for job, result in play(left, workers=workers, ray=ray):
+        for job, result in play(left, workers=settings.workers, ray=settings.ray):
             if isinstance(job, Train) and (job.cell.name, job.agent, job.training_seed) in told:
-                result = Result(result.rows, None, result.files)  # it was interrupted before its rows were kept
+                result = dataclasses.replace(result, training=None)  # it was interrupted before its rows were kept
             keep(folder, suite, result)
             bar.update(job.steps)
             bar.set_postfix_str(job.name)

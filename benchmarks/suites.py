@@ -188,8 +188,10 @@ def _zhou(servers: Sequence[int], trainings: tuple[Training, ...]) -> tuple[Cell
 
 
 def _lu(maddpg_steps: int, mappo_steps: int) -> tuple[Cell, ...]:
+    """MADDPG with the hyper-parameters of (Lu 2021, Table II), an actor and a critic for every station."""
+    table_ii = {"shared": False, "gamma": 0.7, "batch_size": 32, "actor_learning_rate": 1e-3}
     trainings = (
-        Training("maddpg (Proposed)", "maddpg", {"total_steps": maddpg_steps}),
+        Training("maddpg (Proposed)", "maddpg", {**table_ii, "total_steps": maddpg_steps}),
         Training("mappo", "mappo", {"total_steps": mappo_steps}),
     )
     return tuple(
@@ -218,7 +220,7 @@ _ALL = (
                 heuristics=("nearest", "hysteresis"),
                 fields={"num_users": 6, "num_servers": 4, "num_slots": 20},
                 references=("hysteresis",),
-                bounds=2,
+                bounds=10,
             ),
             Cell(
                 "DTPlacementMA-v0",
@@ -235,7 +237,7 @@ _ALL = (
                 heuristics=("never", "payback"),
                 fields={"num_slots": 50},
                 references=("payback",),
-                bounds=2,
+                bounds=10,
             ),
         ),
         seeds=2,
@@ -300,7 +302,7 @@ _ALL = (
     Suite(
         name="zhou2025-full",
         about="The figures of (Zhou 2025), S = 9, 11, …, 21, five trainings of every learner.",
-        cells=_zhou(range(9, 22, 2), _table_ii(1_000_000, 200_000)),
+        cells=_zhou(range(9, 22, 2), _table_ii(600_000, 600_000)),
     ),
     Suite(
         name="lu2021-quick",
