@@ -30,7 +30,7 @@ class DrawFigure:
     """Settings of a figure."""
 
     name: tyro.conf.Positional[str]
-    """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" that the results allow"""
+    """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" of the papers whose cells the suite has"""
     folder: tyro.conf.Positional[Path | None] = None
     """of the results; zhou2025-fig3 needs none"""
     out: Path | None = None
@@ -62,7 +62,8 @@ def draw(name: str, results: Results | None, out: Path) -> list[Path]:
     if name == "all":
         assert results is not None
         own = tuple(claims.papers(results))
-        return [path for each in (*FIGURES, "claims") if each.startswith((*own, "claims")) for path in draw(each, results, out)]
+        names = [*(figure for figure in FIGURES if figure.startswith(own)), "claims"]
+        return [path for each in names for path in draw(each, results, out)]
     if name == "claims":
         assert results is not None
         return claims.write(results, out)

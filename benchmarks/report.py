@@ -49,6 +49,7 @@ class Picture(NamedTuple):
     source: str
     """data URI"""
     alt: str
+    caption: str
     still: str = ""
     """data URI of one frame, where the picture moves"""
 
@@ -129,24 +130,29 @@ def section(results: Results, cell: Cell, *, plays: bool) -> dict[str, Any]:
     parts = read_table(tables(cell, rows, results.trainings, said(results, cell)))
     best = next(iter(ranked))
     intervals = {agent: two_way_interval(values) for agent, values in ranked.items()}
+    limit = float(np.mean(bounds)) if whole else None
     drawn = [
         (
-            report_plots.scores(intervals, learned, float(np.mean(bounds)) if whole else None),
-            f"Mean score a slot with its 95 % interval, {len(ranked)} agents; highest {best}, {intervals[best]}.",
+            report_plots.scores(intervals, learned, limit),
+            f"Mean score a slot of {len(ranked)} agents; the highest is {best}'s, {intervals[best]}.",
+            "Means and 95 % intervals" + ("; dashed: the mean proven bound" if whole else ""),
         ),
         (
             report_plots.spread({agent: values.mean(axis=0) for agent, values in ranked.items()}, learned),
             f"Spread of the scores of {next(iter(ranked.values())).shape[1]} held-out episodes, by agent.",
+            "Episodes, each a mean over trainings: median, middle half, nine tenths",
         ),
     ]
     told = dict(learning(results, cell))
     if told:
         levels = {name: float(matrices[name].mean()) for name in cell.references if name in matrices}
-        drawn.append((report_plots.curves(told, levels), f"Score along training of {', '.join(told)}."))
+        about = f"Score along training of {', '.join(told)}."
+        caption = "Learners exploring: mean and range over trainings; dashed: heuristics on held-out episodes"
+        drawn.append((report_plots.curves(told, levels), about, caption))
     name = re.sub(r"\W+", "-", f"{cell.env_id}-{cell.name}")
     pictures = [
-        Picture(data_uri(report_plots.svg(figure, f"{name}-{i}"), "image/svg+xml"), alt)
-        for i, (figure, alt) in enumerate(drawn)
+        Picture(data_uri(report_plots.svg(figure, f"{name}-{i}"), "image/svg+xml"), alt, caption)
+        for i, (figure, alt, caption) in enumerate(drawn)
     ]
     first = [agent for agent in ranked if agent in learned]
     film = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if plays else None
@@ -177,7 +183,7 @@ def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | Non
             data = path.read_bytes()
         film, still = small(data)
         about = f"{agent} playing held-out episode {seed}"
-        return Picture(data_uri(film, "image/gif"), about, data_uri(still, "image/png"))
+        return Picture(data_uri(film, "image/gif"), f"{about}, as a map", about, data_uri(still, "image/png"))
     return None
 
 

@@ -70,7 +70,7 @@ def scores(found: Mapping[str, Interval], learned: Sequence[str], bound: float |
         axes.plot(value.mean, y, "o", color=colour, markersize=5)
     if bound is not None:
         axes.axvline(bound, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
-    axes.set_xlabel("score a slot" + (", dashed: mean proven bound" if bound is not None else ""), fontsize=9)
+    axes.set_xlabel("score a slot", fontsize=9)
     return figure
 
 
@@ -92,7 +92,7 @@ def spread(found: Mapping[str, np.ndarray], learned: Sequence[str]) -> Any:
         axes.plot(ends[[0, 4]], [y, y], color=colour, linewidth=1.0)
         axes.barh(y, ends[3] - ends[1], 0.5, ends[1], color=colour, alpha=0.3, linewidth=0)
         axes.plot([ends[2]] * 2, [y - 0.3, y + 0.3], color=colour, linewidth=2.0)
-    axes.set_xlabel("score of an episode: median, middle half, nine tenths", fontsize=9)
+    axes.set_xlabel("score of an episode", fontsize=9)
     return figure
 
 
@@ -110,7 +110,9 @@ def curves(told: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], levels: 
         shown += [float(values.mean(axis=0)[len(steps) // 6]), float(values.max())]
     for name, level in levels.items():
         axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.annotate(name, (0.0, level), (3, 2), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7)
+        axes.annotate(
+            name, (0.0, level), (3, 2), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7
+        )
     low, high = min(shown), max(shown)
     room = 0.1 * (high - low or 1.0)
     axes.set(ylim=(low - room, high + room))

@@ -19,7 +19,13 @@ Shape = Callable[[Cell, str, float], dict[str, float]]
 
 
 def made(
-    suite: str, measure: Measure, shape: Shape | None = None, *, episodes: int = 6, trainings: int = 1, noise: float = 1e-3
+    suite: str,
+    measure: Measure,
+    shape: Shape | None = None,
+    *,
+    episodes: int = 6,
+    trainings: int = 1,
+    noise: float = 1e-3,
 ) -> Results:
     """Results of every agent on every cell, with noise of its own a training and an episode."""
     rng = np.random.default_rng(0)
@@ -34,9 +40,12 @@ def made(
             for training in seeds:
                 for seed in range(100, 100 + episodes):
                     columns = {
-                        name: means.get(name, 0.5) * (1.0 + noise * rng.normal()) for name in REPORTS[cell.env_id].columns
+                        name: means.get(name, 0.5) * (1.0 + noise * rng.normal())
+                        for name in REPORTS[cell.env_id].columns
                     }
-                    rows.append({**about, "agent": agent, "training_seed": training, "seed": seed, **columns, "bound": None})
+                    rows.append(
+                        {**about, "agent": agent, "training_seed": training, "seed": seed, **columns, "bound": None}
+                    )
         for training in cell.trainings if shape else ():
             for seed in range(1, trainings + 1):
                 total = training.settings.get("total_steps", 10_000)

@@ -45,6 +45,19 @@ class Curve(NamedTuple):
         return self.values[:, : max(1, round(share * len(self.episodes)))].mean(axis=1)
 
 
+def in_pairs(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two agents' matrices, training by training; a heuristic's, which has one, beside every training of a learner.
+
+    Raises:
+        MissingResults: they have different numbers of trainings.
+    """
+    try:
+        one, other = np.broadcast_arrays(ours, theirs)
+    except ValueError:
+        raise MissingResults(f"{len(ours)} trainings of one agent have no pairs in {len(theirs)} of another") from None
+    return one, other
+
+
 class Grid:
     """Cells of one environment by two quantities, such as (φ, S).
 
@@ -79,7 +92,9 @@ class Grid:
         self.firsts, self.seconds = (sorted({k[i] for k in found}) for i in (0, 1))
         lacking = [self.name(k) for k in itertools.product(self.firsts, self.seconds) if k not in found]
         if not found or lacking:
-            what = f"cells {'; '.join(lacking)}" if found else f"any cell of {env_id} with preset {' or '.join(presets)}"
+            what = (
+                f"cells {'; '.join(lacking)}" if found else f"any cell of {env_id} with preset {' or '.join(presets)}"
+            )
             raise MissingResults(f"suite {results.suite.name!r} of {results.folder} lacks {what}")
         self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for row in results.rows:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.figures import lu2021
 from benchmarks.figures.finding import Claim, Finding, count, judge, listed
-from benchmarks.figures.grid import Grid, MissingResults
+from benchmarks.figures.grid import Grid, MissingResults, in_pairs
 from benchmarks.figures.lu2021 import BENCHMARKS, PROPOSED, ROUNDS, slot_costs, training_time
 from benchmarks.figures.settling import settled
 from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
@@ -47,7 +47,9 @@ def converges(cells: Grid) -> Finding:
         for key, one in found.items()
     ]
     last = max(one.last for one in found.values())
-    return Finding(judge(clear), f"system cost falls in {count(clear)} cells within {last:.0f} episodes: {'; '.join(said)}.")
+    return Finding(
+        judge(clear), f"system cost falls in {count(clear)} cells within {last:.0f} episodes: {'; '.join(said)}."
+    )
 
 
 def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval]]:
@@ -109,8 +111,7 @@ def below_benchmarks(cells: Grid) -> Finding:
     shown, held = [], []
     for agent in BENCHMARKS:
         for key in cells.cells:
-            ours, theirs = (cells.matrix(key, name, "latency") for name in (PROPOSED, agent))
-            ratio = two_way_ratio(ours, np.broadcast_to(theirs, ours.shape))
+            ratio = two_way_ratio(*in_pairs(*(cells.matrix(key, name, "latency") for name in (PROPOSED, agent))))
             shown.append((f"{cells.name(key)}, {agent}", ratio))
             held.append(ratio.high < 1.0)
     text = f"time cost divided by the benchmark's: {listed(shown, '.3f')}; below 1 in {count(held)}"
@@ -132,7 +133,8 @@ def slower(cells: Grid) -> Finding:
     pairs = [((n1, m0), (n1, m1)), ((n0, m0), (n0, m1)), ((n0, m1), (n1, m1)), ((n0, m0), (n1, m0))]
     found = [seconds[high] / seconds[low] - 1.0 for low, high in pairs]
     said = "; ".join(
-        f"{name} {more:+.0%} (the paper: {paper:+.0%})" for (name, paper), more in zip(SLOWER.items(), found, strict=True)
+        f"{name} {more:+.0%} (the paper: {paper:+.0%})"
+        for (name, paper), more in zip(SLOWER.items(), found, strict=True)
     )
     held = [more > 0.0 for more in found] + [min(found[:2]) > max(found[2:])]
     return Finding(judge(held), f"seconds by episode {last:.0f}, with more: {said}.")
@@ -182,8 +184,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Fig. 10",
         "training takes longer with more stations and with more users, with stations above all",
         slower,
-        "Seconds are of the machine that ran it, with what else ran on it. Stations share one network here, where the "
-        "paper has one each.",
+        "Every station has an actor and a critic of its own, so their number grows with M. Seconds are of the machine "
+        "that ran it, with what else ran on it.",
     ),
 )
 """In the order of the paper."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.figures import zhou2025
 from benchmarks.figures.finding import Claim, Finding, count, judge, listed
-from benchmarks.figures.grid import Curve, Grid, Key, MissingResults
+from benchmarks.figures.grid import Curve, Grid, Key, MissingResults, in_pairs
 from benchmarks.figures.played import policies, slots
 from benchmarks.figures.settling import settled
 from benchmarks.figures.zhou2025 import ALGORITHMS, BASELINES, LARGE, PROPOSED, gathered, reward
@@ -75,7 +75,9 @@ def reward_with_servers(cells: Grid) -> Finding:
     ends = converged(cells)
     lines = [[ends[emd, s] for s in cells.seconds] for emd in cells.firsts]
     up = [bool(np.all(np.diff(line) > 0.0)) for line in lines]
-    said = "; ".join(f"φ = {emd:g}: {line[0]:.3f} to {line[-1]:.3f}" for emd, line in zip(cells.firsts, lines, strict=True))
+    said = "; ".join(
+        f"φ = {emd:g}: {line[0]:.3f} to {line[-1]:.3f}" for emd, line in zip(cells.firsts, lines, strict=True)
+    )
     return Finding(judge(up), f"reward a slot {span(cells)}: {said}; rising at every step for {count(up)} φ.")
 
 
@@ -84,7 +86,9 @@ def reward_with_emd(cells: Grid) -> Finding:
     ends = converged(cells)
     lines = [[ends[emd, s] for emd in cells.firsts] for s in cells.seconds]
     down = [bool(np.all(np.diff(line) < 0.0)) for line in lines]
-    said = "; ".join(f"S = {s:g}: {line[0]:.3f} to {line[-1]:.3f}" for s, line in zip(cells.seconds, lines, strict=True))
+    said = "; ".join(
+        f"S = {s:g}: {line[0]:.3f} to {line[-1]:.3f}" for s, line in zip(cells.seconds, lines, strict=True)
+    )
     ends_of = f"from φ = {cells.firsts[0]:g} to {cells.firsts[-1]:g}"
     return Finding(judge(down), f"reward a slot {ends_of}: {said}; falling at every step for {count(down)} S.")
 
@@ -120,8 +124,8 @@ def proposed_best(cells: Grid) -> Finding:
     ahead, behind, means = [], [], []
     for number, agent in BASELINES.items():
         for key in cells.cells:
-            paired = cells.matrix(key, PROPOSED, "objective") - cells.matrix(key, agent, "objective")
-            difference = two_way_interval(paired)
+            ours, theirs = in_pairs(*(cells.matrix(key, name, "objective") for name in (PROPOSED, agent)))
+            difference = two_way_interval(ours - theirs)
             ahead.append(difference.low > 0.0)
             behind.append(difference.high < 0.0)
         means.append((f"Baseline {number}", difference_to(cells, agent)))
@@ -134,7 +138,8 @@ def proposed_best(cells: Grid) -> Finding:
 
 def difference_to(cells: Grid, agent: str) -> Interval:
     """Objective of the Proposed minus an agent's, averaged over cells."""
-    return two_way_interval(cells.pooled(PROPOSED, "objective") - cells.pooled(agent, "objective"))
+    ours, theirs = in_pairs(*(cells.pooled(name, "objective") for name in (PROPOSED, agent)))
+    return two_way_interval(ours - theirs)
 
 
 def headline(number: int) -> Callable[[Grid], Finding]:
@@ -144,12 +149,12 @@ def headline(number: int) -> Callable[[Grid], Finding]:
         agent = BASELINES[number]
         cells.need("the claim", [PROPOSED, agent])
         usable = [key for key in cells.cells if cells.interval(key, agent, "objective").low > 0.0]
-        ours, theirs = (cells.pooled(name, "objective") for name in (PROPOSED, agent))
+        ours, theirs = in_pairs(*(cells.pooled(name, "objective") for name in (PROPOSED, agent)))
         text = f"difference {difference_to(cells, agent):+.4f}; "
-        whole = two_way_interval(np.broadcast_to(theirs, (len(theirs), theirs.shape[1])))
+        whole = two_way_interval(theirs)
         if whole.low <= 0.0:
             return Finding("does not", f"{text}a ratio means nothing, the baseline's average is {whole:.4f}.")
-        ratio = two_way_ratio(ours - theirs, np.broadcast_to(theirs, ours.shape))
+        ratio = two_way_ratio(ours - theirs, theirs)
         text += f"ratio of the averages minus 1: {ratio:+.3f}"
         if usable:
             each = [
@@ -175,7 +180,7 @@ def costs_equal(cells: Grid) -> Finding:
     for agent, label in ALGORITHMS.items():
         at = {emd: cells.pooled(agent, "energy", [(emd, s) for s in cells.seconds]) for emd in (first, last)}
         changes.append((label, two_way_ratio(at[last] - at[first], at[first])))
-    held = [-SAME <= value.low and value.high <= SAME for _, value in changes]
+    held = [value.low >= -SAME and value.high <= SAME for _, value in changes]
     text = f"total cost at φ = {last:g} against φ = {first:g}, averaged over S: {listed(changes, '+.1%')}; "
     return Finding(judge(held), f"{text}within {SAME:.0%} for {count(held)} algorithms.")
 
@@ -248,7 +253,12 @@ _CHOICES = (
 )
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim("Fig. 4", "the reward converges quickly, at about 200 episodes", quick(reward), _OFFSET + "what learning adds is small beside it."),
+    Claim(
+        "Fig. 4",
+        "the reward converges quickly, at about 200 episodes",
+        quick(reward),
+        _OFFSET + "what learning adds is small beside it.",
+    ),
     Claim(
         "Fig. 4",
         "more servers bring higher converged rewards",
@@ -316,7 +326,12 @@ CLAIMS: tuple[Claim, ...] = (
         "Allocation is chosen for (22), where Norm saturates: history on a server that is expensive already costs much "
         "in (21) and next to nothing in (22).",
     ),
-    Claim("Fig. 10", "utility rises rapidly, then stays", quick(gathered, LARGE), "The allocation is solved exactly from the first episode on; only where twins stand is learned."),
+    Claim(
+        "Fig. 10",
+        "utility rises rapidly, then stays",
+        quick(gathered, LARGE),
+        "The allocation is solved exactly from the first episode on; only where twins stand is learned.",
+    ),
     Claim(
         "Figs 6-9",
         "at the peak each server serves about one twin",
