@@ -30,7 +30,7 @@ class DrawFigure:
     """Settings of a figure."""
 
     name: tyro.conf.Positional[str]
-    """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" of the papers whose cells the suite has"""
+    """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" of the suite's paper"""
     folder: tyro.conf.Positional[Path | None] = None
     """of the results; zhou2025-fig3 needs none"""
     out: Path | None = None

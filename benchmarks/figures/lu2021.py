@@ -77,9 +77,7 @@ def fig8(results: Results) -> Any:
     """System cost over the slots of an episode that the trained Proposed plays, a line per (N, M)."""
     cells = grid(results)
     cells.need("lu2021-fig8", [PROPOSED], [PROPOSED])
-    said = (
-        f"After Fig. 8 of (Lu et al. 2021): system cost (26) slot by slot, trained policies, {PLAYED} held-out episodes"
-    )
+    said = f"After Fig. 8 of (Lu et al. 2021): system cost (26) by slot, trained policies on {PLAYED} held-out episodes"
     figure, (axes,) = drawing.panels([""], said, height=3.8)
     for index, key in enumerate(cells.cells):
         costs = slot_costs(cells, key)

@@ -47,9 +47,8 @@ def converges(cells: Grid) -> Finding:
         for key, one in found.items()
     ]
     last = max(one.last for one in found.values())
-    return Finding(
-        judge(clear), f"system cost falls in {count(clear)} cells within {last:.0f} episodes: {'; '.join(said)}."
-    )
+    text = f"system cost falls in {count(clear)} cells within {last:.0f} episodes: {'; '.join(said)}."
+    return Finding(judge(clear), text)
 
 
 def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval]]:
