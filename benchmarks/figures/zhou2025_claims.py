@@ -87,7 +87,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Figs 6-9",
         "total costs are the same for every φ",
         costs_equal,
-        "The allocation weighs utility, which falls with φ, against costs; Baseline 3's alone is blind to φ. Costs would "
+        "The allocation weighs utility, which falls with φ, against costs; Baseline 3 alone is blind to φ. Costs would "
         "be equal if (11) took bits: there utility is at its ceiling, and no allocation changes it.",
     ),
     Claim(
