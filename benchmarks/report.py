@@ -88,7 +88,7 @@ def page(results: Results) -> str:
     """The report of a run."""
     cells = [cell for cell in results.suite.cells if results.of(cell)]
     firsts = {cell.env_id: cell for cell in reversed(cells)}
-    sections = [section(results, cell, plays=firsts[cell.env_id] is cell) for cell in cells]
+    sections = [section(results, cell, first_of=firsts[cell.env_id] is cell) for cell in cells]
     return render("report.html", suite=results.suite, sections=sections, facts=facts(results), runs=runs(results))
 
 
@@ -120,8 +120,8 @@ def runs(results: Results) -> list[str]:
     return [f"{run['date']}: {run['command']} (commit {run['commit'][:12]}, {run['machine']})" for run in told]
 
 
-def section(results: Results, cell: Cell, *, plays: bool) -> dict[str, Any]:
-    """What the page says of a cell; `plays`: whether it shows an episode too."""
+def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
+    """What the page says of a cell; the first of an environment shows an episode too, and says what columns are."""
     rows, learned = results.of(cell), [training.label for training in cell.trainings]
     matrices = {agent: score_matrix(rows, agent) for agent in dict.fromkeys(row["agent"] for row in rows)}
     ranked = dict(sorted(matrices.items(), key=lambda item: -item[1].mean()))
@@ -155,8 +155,8 @@ def section(results: Results, cell: Cell, *, plays: bool) -> dict[str, Any]:
         for i, (figure, alt, caption) in enumerate(drawn)
     ]
     first = [agent for agent in ranked if agent in learned]
-    film = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if plays else None
-    notes = [f"{figure.head}: {figure.note}" for figure in REPORTS[cell.env_id].figures]
+    film = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if first_of else None
+    notes = [f"{figure.head}: {figure.note}" for figure in REPORTS[cell.env_id].figures if first_of]
     return {"name": name, "cell": cell, **parts, "pictures": pictures, "film": film, "notes": notes}
 
 

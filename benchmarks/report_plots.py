@@ -108,13 +108,14 @@ def curves(told: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], levels: 
         axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(steps, values.mean(axis=0), label=agent, markevery=(2 * index, 8), **look)
         shown += [float(values.mean(axis=0)[len(steps) // 6]), float(values.max())]
-    for name, level in levels.items():
-        axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.annotate(
-            name, (0.0, level), (3, 2), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=7
-        )
     low, high = min(shown), max(shown)
     room = 0.1 * (high - low or 1.0)
+    placed = low - room
+    for name, level in sorted(levels.items(), key=lambda item: item[1]):
+        axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+        placed = max(level, placed + 0.055 * (high - low + 2.0 * room))  # names one above the other
+        at = ("axes fraction", "data")
+        axes.annotate(name, (0.0, placed), (3, 2), at, "offset points", fontsize=7)
     axes.set(ylim=(low - room, high + room))
     axes.set_xlabel("environment steps", fontsize=9)
     axes.set_ylabel("score a slot, exploring", fontsize=9)
