@@ -26,8 +26,8 @@ from benchmarks.figures.played import policies
 from benchmarks.reports import REPORTS
 from benchmarks.results import Results, load
 from benchmarks.statistics import score_matrix, two_way_interval
+from benchmarks.suite import Cell
 from benchmarks.suite_tables import said, tables
-from benchmarks.suites import Cell
 
 PICTURES, FILM_PIXELS, FILM_COLOURS, FILM_BYTES = 24, 720, 64, 700_000
 """Frames of the episode that is played, their width and colours, and the size that leaves frames out."""

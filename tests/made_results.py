@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.reports import REPORTS
 from benchmarks.results import Results
-from benchmarks.suites import SUITES, Cell
+from benchmarks.suite import Cell
+from benchmarks.suites import SUITES
 
 Measure = Callable[[Cell, str], dict[str, float]]
 """Means of an agent's columns on a cell."""

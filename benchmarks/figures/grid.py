@@ -14,7 +14,7 @@ from benchmarks.statistics import Interval, score_matrix, two_way_interval
 
 if TYPE_CHECKING:
     from benchmarks.results import Results
-    from benchmarks.suites import Cell
+    from benchmarks.suite import Cell
 
 Key = tuple[float, float]
 

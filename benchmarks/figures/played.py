@@ -17,7 +17,7 @@ from dtenv.scenario import Scenario
 
 if TYPE_CHECKING:
     from benchmarks.results import Results
-    from benchmarks.suites import Cell
+    from benchmarks.suite import Cell
 
 Look = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
 """What is kept of a slot: a function of the batch's actions and info, giving (episodes,)."""
