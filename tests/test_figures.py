@@ -49,7 +49,8 @@ def zhou_rows(cell, agent):
 def zhou_curve(cell, agent, share):
     s, emd = cell.resolve().num_sites, cell.resolve().value("emd")
     risen = 1.0 - math.exp(-60.0 * share)
-    return {"episodic_return": 121.0 * s + 5.0 * risen - 2.0 * emd, "utility": 0.3 + 0.3 * risen, "score": 0.1 * risen}
+    reward = 1.21 * s + 0.05 * risen - 0.02 * emd
+    return {"reward": reward, "episodic_return": 100.0 * reward, "utility": 0.3 + 0.3 * risen, "score": 0.1 * risen}
 
 
 def lu_rows(cell, agent):
@@ -122,6 +123,16 @@ def test_zhou_figures_show_what_rows_and_curves_say(zhou):
     first = zhou2025.FIGURES["zhou2025-fig4"](zhou).axes[0].lines[0]
     assert first.get_ydata()[-1] == pytest.approx(1.21 * 9 + 0.05, abs=1e-3)
     assert first.get_xdata()[-1] == pytest.approx(zhou.trainings[0]["steps"] / 100)
+
+
+def test_returns_of_parts_of_episodes_are_left_out(zhou):
+    def parts(point):  # as long as not every one of PPO's 256 environments has ended an episode of 100 slots
+        share = 0.2 if point["steps"] < 25_600 else 1.0
+        return {"steps": point["steps"], "episodic_return": share * point["episodic_return"]}
+
+    bare = [{**t, "curve": [parts(p) for p in t["curve"]]} for t in zhou.trainings if t["agent"] == "ppo (Proposed)"]
+    curve = zhou2025.reward(zhou2025.grid(dataclasses.replace(zhou, trainings=bare)), (0.0, 9))
+    assert curve.episodes[0] >= 256.0 and curve.mean == pytest.approx(1.21 * 9 + 0.05, abs=1e-3)
 
 
 def test_lu_figures_show_what_rows_and_curves_say(lu):
@@ -290,8 +301,12 @@ def test_headline_averages_are_ratios_only_where_they_mean_something(zhou):
 def test_when_a_curve_has_settled():
     episodes = np.arange(1.0, 101.0)
     falling = settled(Curve(episodes, np.exp(-episodes / 10)[None]), -1.0)
-    assert falling.clear and (falling.episode, falling.last) == (26.0, 100.0)  # 10 ln(1 / (0.1 * 0.748))
+    assert (
+        falling.clear and falling.still and (falling.episode, falling.last) == (26.0, 100.0)
+    )  # 10 ln(1 / (0.1 * 0.748))
     assert not settled(Curve(episodes, np.exp(-episodes / 10)[None]), 1.0).clear
+    line = settled(Curve(episodes, episodes[None]), 1.0)
+    assert line.clear and not line.still
     noise = np.random.default_rng(0).normal(size=(1, 100))
     assert math.isnan(settled(Curve(episodes, noise), 1.0).episode)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import lu2021, lu2021_claims, zhou2025, zhou2025_claims
-from benchmarks.figures.finding import Claim, Finding
+from benchmarks.figures.finding import Claim, Finding, Verdict
 from benchmarks.figures.grid import MissingResults
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def papers(results: Results) -> list[str]:
 def summary(found: Sequence[tuple[Claim, Finding]]) -> str:
     """Such as "Of 8 claims 5 reproduce, 2 partly, 1 does not"."""
     verdicts = Counter(finding.verdict for _, finding in found)
-    words = {
+    words: dict[Verdict, str] = {
         "reproduces": "reproduce{s}",
         "partly": "hold{s} in part",
         "does not": "do{es} not reproduce",

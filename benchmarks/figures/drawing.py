@@ -53,7 +53,7 @@ def tidy(axes: Any) -> None:
     axes.set_axisbelow(True)
 
 
-def points(axes: Any, x: Sequence[float], values: Sequence[Interval], label: str, shift: float, **look: Any) -> None:
+def points(axes: Any, x: Any, values: Sequence[Interval], label: str, shift: float, **look: Any) -> None:
     """Means joined by a line, each with its interval; `shift` moves it sideways, clear of other lines."""
     mean = np.array([value.mean for value in values])
     spread = np.abs(np.array([[value.low, value.high] for value in values]).T - mean)

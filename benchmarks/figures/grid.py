@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.jobs import Train
 from benchmarks.learning_plots import scores_at, smoothed
 from benchmarks.statistics import Interval, score_matrix, two_way_interval
 
@@ -168,11 +170,39 @@ class Grid:
         settings = next((t.settings for t in cell.trainings if t.label == agent), {})
         return int(settings.get("num_slots") or cell.resolve().value("num_slots"))
 
-    def curve(self, key: Key, agent: str, column: str, points: int = 50) -> Curve:
-        """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed."""
+    def tells(self, key: Key, agent: str, column: str) -> bool:
+        """Whether an agent's curves on a cell have a column."""
+        return all(column in training["curve"][-1] for training in self.trainings(key, agent))
+
+    def whole_returns(self, key: Key, agent: str) -> int:
+        """Steps by which every environment of an agent's training has ended an episode.
+
+        Before, returns are of parts of episodes: the environments begin at different slots.
+        """
+        cell = self.cells[key]
+        training = next(training for training in cell.trainings if training.label == agent)
+        args = Train(cell, training, 1, (), self.results.folder).args
+        side_by_side = (
+            args.num_envs or importlib.import_module(f"agents.{training.learner}").RECIPES[cell.env_id]["num_envs"]
+        )
+        return side_by_side * self.episode_slots(key, agent)
+
+    def curve(self, key: Key, agent: str, column: str, *, after: int = 0, points: int = 50) -> Curve:
+        """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed.
+
+        Args:
+            key: of the cell.
+            agent: the learner's label.
+            column: of the curves' points.
+            after: steps before which points do not count.
+            points: of the curve.
+        """
         told = [training["curve"] for training in self.trainings(key, agent)]
-        curves = [[point for point in curve if math.isfinite(point.get(column, math.nan))] for curve in told]
-        if not all(curves):  # a return is not told before an episode has ended
+        curves = [
+            [point for point in curve if point["steps"] >= after and math.isfinite(point.get(column, math.nan))]
+            for curve in told
+        ]
+        if not all(curves):
             raise MissingResults(f"curves of {agent!r} on {self.cells[key].name} have no {column!r}")
         first, last = max(curve[0]["steps"] for curve in curves), min(curve[-1]["steps"] for curve in curves)
         steps = np.linspace(first, last, points)

@@ -19,6 +19,8 @@ class Settled(NamedTuple):
     """of the mean of the last fifth, from the first twentieth"""
     clear: bool
     """whether it changed the way it should by more than twice the deviation of the last fifth"""
+    still: bool
+    """whether it had also changed nine tenths as much before the last third: a straight line has not"""
     episode: float
     """first one by which it had changed nine tenths as much; nan where it did not change clearly"""
     last: float
@@ -33,4 +35,5 @@ def settled(curve: Curve, sign: float) -> Settled:
     clear = sign * change > 2.0 * float(tail.std())
     reached = sign * (curve.mean - start) >= SHARE * sign * change
     episode = float(curve.episodes[int(np.argmax(reached))]) if clear else float("nan")
-    return Settled(change, clear, episode, float(curve.episodes[-1]))
+    last = float(curve.episodes[-1])
+    return Settled(change, clear, clear and episode <= 2.0 / 3.0 * last, episode, last)

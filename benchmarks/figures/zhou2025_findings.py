@@ -49,13 +49,13 @@ def quick(curve: Callable[[Grid, Key], Curve], least: int = 0) -> Callable[[Grid
         cells.need("the claim", trained=[PROPOSED], keys=keys)
         found = [settled(curve(cells, key), 1.0) for key in keys]
         clear = [one.clear for one in found]
-        text = f"rises clearly in {count(clear)} cells (φ, S)"
+        text = f"rises clearly in {count(clear)} cells (φ, S), and settles in {sum(one.still for one in found)}"
         if not any(clear):
             return Finding("does not", f"{text} within {found[0].last:.0f} episodes.")
         when = [one.episode for one in found if one.clear]
         text += f"; there nine tenths of the rise are reached by episode {np.median(when):.0f} (median; "
         text += f"{min(when):.0f} to {max(when):.0f}) of {found[0].last:.0f}."
-        return Finding(judge([all(clear), float(np.median(when)) <= PEAK]), text)
+        return Finding(judge([all(one.still for one in found), float(np.median(when)) <= PEAK]), text)
 
     return test
 
