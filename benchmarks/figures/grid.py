@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.jobs import Train
 from benchmarks.learning_plots import scores_at, smoothed
 from benchmarks.statistics import Interval, score_matrix, two_way_interval
 
@@ -175,17 +174,16 @@ class Grid:
         return all(column in training["curve"][-1] for training in self.trainings(key, agent))
 
     def whole_returns(self, key: Key, agent: str) -> int:
-        """Steps by which every environment of an agent's training has ended an episode.
+        """Steps after which the returns that an agent's training tells are of whole episodes.
 
-        Before, returns are of parts of episodes: the environments begin at different slots.
+        Its environments begin at different slots. Every one's first episode is over after as many steps as an episode
+        has slots; a step resets it, and the next that ends is whole.
         """
         cell = self.cells[key]
         training = next(training for training in cell.trainings if training.label == agent)
-        args = Train(cell, training, 1, (), self.results.folder).args
-        side_by_side = (
-            args.num_envs or importlib.import_module(f"agents.{training.learner}").RECIPES[cell.env_id]["num_envs"]
-        )
-        return side_by_side * self.episode_slots(key, agent)
+        recipes = importlib.import_module(f"agents.{training.learner}").RECIPES
+        num_envs = training.settings.get("num_envs") or recipes[cell.env_id]["num_envs"]
+        return num_envs * (self.episode_slots(key, agent) + 2)
 
     def curve(self, key: Key, agent: str, column: str, *, after: int = 0, points: int = 50) -> Curve:
         """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed.
