@@ -104,7 +104,7 @@ class Player:
         row = {"seen": seen, "action": action, "reward": torch.as_tensor(np.array(reward)), "next": self._seen()}
         row["terminated"] = torch.as_tensor(np.array(terminated))
         self.replay.add(**{name: values[valid] for name, values in row.items()})
-        return valid.numpy(), {"score": np.asarray(reward), **info}
+        return valid.numpy(), {"reward": np.asarray(reward), "score": np.asarray(reward), **info}
 
     def _seen(self) -> Tensor:
         with torch.no_grad():

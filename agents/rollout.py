@@ -31,8 +31,8 @@ class Rollout(NamedTuple):
         return [field.flatten(0, 1)[keep] for field in fields]
 
 
-TOLD = ("score", "objective", "utility", "energy", "system_cost")
-"""Entries of info that are reported, where the environment has them."""
+TOLD = ("reward", "score", "objective", "utility", "energy", "system_cost")
+"""The reward and entries of info that are reported, where the environment has them."""
 
 
 class Charts:
@@ -100,7 +100,8 @@ class Collector:
             cost = np.asarray(info["cost"], np.float32) if "cost" in info else np.zeros(len(valid), np.float32)
             numbers = (np.asarray(reward, np.float32), cost, terminated, truncated, valid)
             steps.append((obs, *decision, *(torch.as_tensor(x) for x in numbers)))
-            charts.add(valid, {"score": reward.reshape(len(valid), -1).mean(1), **info})
+            paid = reward.reshape(len(valid), -1).mean(1)
+            charts.add(valid, {"reward": paid, "score": paid, **info})
             self._follow(reward)
         with torch.no_grad():
             last = self.network(self.obs).value

@@ -10,6 +10,8 @@ import tyro
 COMMANDS = {
     "suites": ("suites", "List", "list the suites"),
     "run": ("run", "RunSuite", "run a suite into a folder of results, or go on with it"),
+    "report": ("report", "WriteReport", "write a run as one HTML file"),
+    "figure": ("figure", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
     "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }

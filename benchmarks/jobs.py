@@ -26,7 +26,7 @@ from dtenv.oracle import episode_bound
 POINTS = 60
 """Points kept of every learning curve."""
 
-CURVE = ("score", "objective", "utility", "energy", "system_cost", "episodic_return")
+CURVE = ("reward", "score", "objective", "utility", "energy", "system_cost", "episodic_return")
 """What a learning curve has of a rollout, where its environment and learner tell it."""
 
 

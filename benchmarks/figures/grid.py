@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -169,37 +168,17 @@ class Grid:
         settings = next((t.settings for t in cell.trainings if t.label == agent), {})
         return int(settings.get("num_slots") or cell.resolve().value("num_slots"))
 
-    def tells(self, key: Key, agent: str, column: str) -> bool:
-        """Whether an agent's curves on a cell have a column."""
-        return all(column in training["curve"][-1] for training in self.trainings(key, agent))
-
-    def whole_returns(self, key: Key, agent: str) -> int:
-        """Steps after which the returns that an agent's training tells are of whole episodes.
-
-        Its environments begin at different slots. Every one's first episode is over after as many steps as an episode
-        has slots; a step resets it, and the next that ends is whole.
-        """
-        cell = self.cells[key]
-        training = next(training for training in cell.trainings if training.label == agent)
-        recipes = importlib.import_module(f"agents.{training.learner}").RECIPES
-        num_envs = training.settings.get("num_envs") or recipes[cell.env_id]["num_envs"]
-        return num_envs * (self.episode_slots(key, agent) + 2)
-
-    def curve(self, key: Key, agent: str, column: str, *, after: int = 0, points: int = 50) -> Curve:
+    def curve(self, key: Key, agent: str, column: str, *, points: int = 50) -> Curve:
         """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed.
 
         Args:
             key: of the cell.
             agent: the learner's label.
             column: of the curves' points.
-            after: steps before which points do not count.
             points: of the curve.
         """
         told = [training["curve"] for training in self.trainings(key, agent)]
-        curves = [
-            [point for point in curve if point["steps"] >= after and math.isfinite(point.get(column, math.nan))]
-            for curve in told
-        ]
+        curves = [[point for point in curve if math.isfinite(point.get(column, math.nan))] for curve in told]
         if not all(curves):
             raise MissingResults(f"curves of {agent!r} on {self.cells[key].name} have no {column!r}")
         first, last = max(curve[0]["steps"] for curve in curves), min(curve[-1]["steps"] for curve in curves)

@@ -90,11 +90,8 @@ def fig3(results: Results | None = None, points: Mapping[float, Sequence[tuple[f
 
 
 def reward(cells: Grid, key: Key) -> Curve:
-    """Reward (25) a slot while the Proposed learns: of the slots just played, or of episodes just ended."""
-    if cells.tells(key, PROPOSED, "reward"):
-        return cells.curve(key, PROPOSED, "reward")
-    curve = cells.curve(key, PROPOSED, "episodic_return", after=cells.whole_returns(key, PROPOSED))
-    return Curve(curve.episodes, curve.values / cells.episode_slots(key, PROPOSED))
+    """Reward (25) a slot while the Proposed learns."""
+    return cells.curve(key, PROPOSED, "reward")
 
 
 def gathered(cells: Grid, key: Key) -> Curve:
