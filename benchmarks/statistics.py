@@ -12,6 +12,9 @@ from benchmarks.reports import Figure
 
 CONFIDENCE = 0.95
 
+NOTHING = 1e-9
+"""Part of a mean up to which a resample's counts as 0."""
+
 
 class Interval(NamedTuple):
     """A mean and its bootstrap interval."""
@@ -105,7 +108,12 @@ def two_way_interval(values: np.ndarray, seed: int = 0) -> Interval:
 
 
 def two_way_ratio(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interval:
-    """Ratio of the means of two matrices (training seeds, episodes), resampled together as in `two_way_interval`."""
+    """Ratio of the means of two matrices (training seeds, episodes), resampled together as in `two_way_interval`.
+
+    An end of the interval is infinite where resamples have nothing to divide by; all is nan where there is nothing.
+    """
+    if not whole.any():
+        return Interval(np.nan, np.nan, np.nan)
     rng = np.random.default_rng(seed)
     trainings, episodes = part.shape
     rows = rng.integers(trainings, size=(5000, trainings))
@@ -115,9 +123,13 @@ def two_way_ratio(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> Interva
         of_rows = values[rows].mean(axis=1)  # (5000, episodes)
         return np.take_along_axis(of_rows, columns, axis=1).mean(axis=1)
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # nothing to divide by
-        mean, ratios = np.divide(part.mean(), whole.mean()), means(part) / means(whole)
-    low, high = np.quantile(ratios, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    divisors = means(whole)
+    divisors[np.abs(divisors) <= NOTHING * np.abs(whole.mean())] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, ratios = np.divide(part.mean(), whole.mean()), means(part) / divisors
+    ratios = ratios[~np.isnan(ratios)]  # of nothing by nothing
+    method = "linear" if np.isfinite(ratios).all() else "nearest"  # between finite and infinite there is nothing
+    low, high = np.quantile(ratios, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2], method=method)
     return Interval(float(mean), float(low), float(high))
 
 

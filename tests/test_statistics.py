@@ -102,3 +102,10 @@ def test_two_way_ratio_of_equal_matrices_is_certain():
     values = np.random.default_rng(0).uniform(1.0, 2.0, (4, 9))
     ratio = two_way_ratio(3.0 * values, values)
     assert ratio == pytest.approx((3.0, 3.0, 3.0))
+
+
+def test_resamples_with_nothing_to_divide_by_have_no_end():
+    part, whole = np.array([[1.0, 2.0, 3.0]]), np.array([[1e-17, 1e-17, 1.0]])
+    ratio = two_way_ratio(part, whole)
+    assert ratio.mean == pytest.approx(6.0) and ratio.high == np.inf and np.isfinite(ratio.low)
+    assert all(np.isnan(two_way_ratio(part, np.zeros((1, 3)))))
