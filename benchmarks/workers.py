@@ -63,11 +63,13 @@ def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> It
     Args:
         jobs: of unlike names.
         workers: how many work side by side: in this process if 1, else in processes of their own, or cores of "local".
-        ray: "local" starts Ray on this machine; "auto", "host:port" or "ray://host:port" is a cluster to connect to,
-            all of whose cores are used, whatever `workers` says. Ray is shut down again if it was not up before.
+        ray: "local" starts Ray on this machine; "auto", "host:port" or, with ray[client], "ray://host:port" is a
+            cluster to connect to, all of whose cores are used, whatever `workers` says. Ray is shut down again if it
+            was not up before.
 
     Raises:
-        JobFailed: from the job's own exception, or after RETRIES losses of its worker.
+        JobFailed: from the job's own exception, or after its worker was lost more than RETRIES times.
+        ConnectionError: no cluster answers at the address.
         ValueError: two jobs of one name, or fewer than one worker.
     """
     names = [job.name for job in jobs]
@@ -183,7 +185,7 @@ def connect(address: str, workers: int) -> bool:
     machine, all are sent PACKAGES. What those need beside must be installed there, and Numba compiles there anew.
 
     Raises:
-        ConnectionError: there is no cluster at the address.
+        ConnectionError: no cluster answers at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -195,7 +197,13 @@ def connect(address: str, workers: int) -> bool:
     if address == "local":
         ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=2**28, **quiet)
         return True
-    ray.init(address, **quiet)
+    try:
+        if address != "auto":  # Ray would wait for minutes
+            host, port = address.removeprefix("ray://").rsplit(":", 1)
+            socket.create_connection((host, int(port)), timeout=5.0).close()
+        ray.init(address, **quiet)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"ray must be a cluster's address that answers, got {address!r}: {error}") from error
     here = socket.gethostname()
     if any(node["NodeManagerHostname"] != here for node in ray.nodes() if node["Alive"]):
         ray.shutdown()
