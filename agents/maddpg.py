@@ -26,7 +26,7 @@ from agents.checkpoint import NetworkPolicy, save_policy
 from agents.ddpg import follow
 from agents.networks import build
 from agents.replay import ReplayBuffer
-from agents.rollout import RewardScale
+from agents.rollout import Charts, RewardScale
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
@@ -93,8 +93,8 @@ class Player:
         self._obs, _ = envs.reset(seed=seed)
         self._done = np.zeros(envs.num_envs, np.bool_)
 
-    def step(self, noise: float) -> list[float]:
-        """One slot of all environments (29); the scores of those that did not only reset."""
+    def step(self, noise: float) -> tuple[np.ndarray, dict[str, Any]]:
+        """One slot of all environments (29): which of them did not only reset (B,), and its info."""
         seen, valid = self._seen(), torch.as_tensor(~self._done)
         with torch.no_grad():
             action = self.network.actors(seen)
@@ -104,7 +104,7 @@ class Player:
         row = {"seen": seen, "action": action, "reward": torch.as_tensor(np.array(reward)), "next": self._seen()}
         row["terminated"] = torch.as_tensor(np.array(terminated))
         self.replay.add(**{name: values[valid] for name, values in row.items()})
-        return np.asarray(info.get("score", reward))[valid.numpy()].tolist()
+        return valid.numpy(), {"score": np.asarray(reward), **info}
 
     def _seen(self) -> Tensor:
         with torch.no_grad():
@@ -169,7 +169,7 @@ def train(
             "scale": scale,
             "player": player,
         }
-        scores: list[float] = []
+        charts = Charts()
         losses = {"losses/critic_loss": np.nan, "losses/actor_loss": np.nan, "losses/q": np.nan}
         for iteration in run.over(iterations, parts):
             left = 1.0 - iteration / iterations
@@ -177,7 +177,7 @@ def train(
             critic_optimizer.param_groups[0]["lr"] = left * args.critic_learning_rate
 
             # Play (29)
-            scores.extend(player.step(args.noise * (0.2 + 0.8 * left)))
+            charts.add(*player.step(args.noise * (0.2 + 0.8 * left)))
 
             # Learn (30), (31)
             if (iteration + 1) * args.num_envs >= args.learning_starts:
@@ -203,12 +203,9 @@ def train(
 
             # Report
             if (iteration + 1) % every == 0 or iteration + 1 == iterations:
-                progress = {
-                    "charts/progress": (iteration + 1) / iterations,
-                    "charts/score": float(np.mean(scores or [np.nan])),
-                }
+                progress = {"charts/progress": (iteration + 1) / iterations, **charts.means()}
                 run.report({"global_step": (iteration + 1) * args.num_envs, **progress, **losses})
-                scores.clear()
+                charts = Charts()
         policy = NetworkPolicy("maddpg", network.eval(), PRICES)
         if args.save is not None:
             save_policy(args.save, policy, args, trained_on, shared=args.shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,14 +23,39 @@ class Rollout(NamedTuple):
     terminated: Tensor  # (N, B)
     truncated: Tensor  # (N, B)
     valid: Tensor  # (N, B), False where the step only reset: next-step autoreset ignores its action
-    score: float  # mean of info["score"] over the valid steps; without one, of the reward
-    infeasible: float  # share of the valid steps with a violated constraint
-    episode_return: float  # mean over the episodes that ended last
+    charts: dict[str, float]  # what is reported of it: means over its valid steps
 
     def flat(self, *fields: Tensor) -> list[Tensor]:
         """Fields (N, B, …) as (valid steps, …)."""
         keep = self.valid.flatten()
         return [field.flatten(0, 1)[keep] for field in fields]
+
+
+TOLD = ("score", "objective", "utility", "energy", "system_cost")
+"""Entries of info that are reported, where the environment has them."""
+
+
+class Charts:
+    """Means over steps of entries of info, and the share of steps with a violated constraint, as `charts/…`."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[np.ndarray]] = {}
+
+    def add(self, valid: np.ndarray, info: Mapping[str, Any]) -> None:
+        """One step of a batch, of which the rows `valid` (B,) count."""
+        for name in TOLD:
+            if name in info:
+                self._keep(name, np.asarray(info[name], np.float64)[valid])
+        if "feasible" in info:
+            self._keep("infeasible", ~np.asarray(info["feasible"], np.bool_)[valid])
+
+    def _keep(self, name: str, values: np.ndarray) -> None:
+        self._values.setdefault(f"charts/{name}", []).append(values)
+
+    def means(self) -> dict[str, float]:
+        """Of all that was added; nan where no row counted."""
+        whole = {name: np.concatenate(values) for name, values in self._values.items()}
+        return {name: float(values.mean()) if values.size else np.nan for name, values in whole.items()}
 
 
 class Collector:
@@ -60,7 +86,7 @@ class Collector:
     def collect(self) -> Rollout:
         """Play and gather."""
         steps: list[tuple[Tensor, ...]] = []
-        scores, broken = [], []
+        charts = Charts()
         for _ in range(self.num_steps):
             obs, valid = self.obs, ~self._done
             start = time.perf_counter()
@@ -74,16 +100,13 @@ class Collector:
             cost = np.asarray(info["cost"], np.float32) if "cost" in info else np.zeros(len(valid), np.float32)
             numbers = (np.asarray(reward, np.float32), cost, terminated, truncated, valid)
             steps.append((obs, *decision, *(torch.as_tensor(x) for x in numbers)))
-            told = np.asarray(info["score"] if "score" in info else reward.reshape(len(valid), -1).mean(1))
-            scores.append(told[valid])
-            broken.append(~np.asarray(info["feasible"], np.bool_)[valid] if "feasible" in info else np.zeros(0))
+            charts.add(valid, {"score": reward.reshape(len(valid), -1).mean(1), **info})
             self._follow(reward)
         with torch.no_grad():
             last = self.network(self.obs).value
         obs, action, log_prob, _, value, reward, cost, terminated, truncated, valid = map(
             torch.stack, zip(*steps, strict=True)
         )
-        infeasible = np.concatenate(broken)
         return Rollout(
             obs,
             action,
@@ -94,9 +117,7 @@ class Collector:
             terminated,
             truncated,
             valid,
-            float(np.concatenate(scores).mean()),
-            float(infeasible.mean()) if len(infeasible) else 0.0,
-            float(np.mean(self._ended)),
+            {**charts.means(), "charts/episodic_return": float(np.mean(self._ended))},
         )
 
     def state_dict(self) -> dict[str, Any]:

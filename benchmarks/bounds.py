@@ -99,6 +99,10 @@ def bound_rows(
     solutions = episode_bounds(env_id, scenario, seeds) if known is None else known_bounds(known, scenario, seeds)
     seeds = seeds[: len(solutions)]
     add_bounds(rows, seeds, solutions)
-    mean = mean_interval([solution.bound for solution in solutions])
-    proof = "; ".join(sorted({solution.proof for solution in solutions}))
-    return f"Proven bound of any policy, over {len(seeds)} episodes: {mean}. Proof: {proof}."
+    return bound_line([solution.bound for solution in solutions], sorted({solution.proof for solution in solutions}))
+
+
+def bound_line(bounds: Sequence[float], proofs: Sequence[str]) -> str:
+    """What tables say of bounds."""
+    mean = mean_interval(bounds)
+    return f"Proven bound of any policy, over {len(bounds)} episodes: {mean}. Proof: {'; '.join(proofs)}."

@@ -25,6 +25,9 @@ from dtenv.scenario import Scenario
 EVALUATION_SEEDS = range(100_000, 1_000_000)
 """Seeds of evaluation episodes; training seeds lie above, tuning seeds below."""
 
+TUNING_SEEDS = range(EVALUATION_SEEDS.start)
+"""Seeds of episodes by which settings are chosen."""
+
 
 def run_episodes(
     policy: Policy,

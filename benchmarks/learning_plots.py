@@ -1,4 +1,4 @@
-"""Learning curves of a study: the exploring policies' scores, a line a training, over the steps they took."""
+"""Learning curves of a suite: the exploring policies' scores, a line a training, over the steps they took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from benchmarks.plots import GRID, INK, MUTED, plt
-from benchmarks.studies import Cell
+from benchmarks.suites import Cell
+
+WIDE = 4
+"""Panels side by side."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -19,15 +22,23 @@ def curves(
     path: Path, cells: Sequence[Cell], trainings: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """One panel a cell: every learner's mean and range over training seeds, smoothed, and the heuristics' levels."""
+    cells = [cell for cell in cells if any(cell.holds(training) for training in trainings)]
+    wide = min(len(cells), WIDE)
+    high = -(-len(cells) // wide)
     figure, panels = plt.subplots(
-        1, len(cells), figsize=(1.5 + 4.6 * len(cells), 4.2), dpi=150, layout="constrained", squeeze=False
+        high, wide, figsize=(1.5 + 4.6 * wide, 4.2 * high), dpi=150, layout="constrained", squeeze=False
     )
-    for axes, cell in zip(panels[0], cells, strict=True):
+    for axes in panels.flat[len(cells) :]:
+        axes.remove()
+    for axes, cell in zip(panels.flat, cells, strict=False):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, length=0)
         shown: list[float] = []
         for colour, training in zip(COLOURS, cell.trainings, strict=False):
-            mine = [t["curve"] for t in trainings if t["agent"] == training.label and cell.holds(t)]
+            own = [t["curve"] for t in trainings if t["agent"] == training.label and cell.holds(t)]
+            mine = [told for told in ([p for p in curve if "score" in p] for curve in own) if told]
+            if not mine:
+                continue
             last = min(curve[-1]["steps"] for curve in mine)
             steps = np.linspace(min(curve[0]["steps"] for curve in mine), last, 50)
             scores = np.array([scores_at(steps, smoothed(curve)) for curve in mine])
@@ -36,7 +47,7 @@ def curves(
             axes.plot(steps, mean, color=colour, linewidth=2.0, label=f"{training.label}, exploring")
             shown += [mean[len(steps) // 6], high.max()]
         own = [row for row in rows if cell.holds(row)]
-        for name in cell.references:
+        for name in {row["agent"]: None for row in own if row["agent"] in cell.references}:
             level = float(np.mean([row["score"] for row in own if row["agent"] == name]))
             axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
             axes.annotate(name, (1.01, level), xycoords=("axes fraction", "data"), color=MUTED, va="center", fontsize=8)

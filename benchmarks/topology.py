@@ -1,10 +1,10 @@
 """Policies trained on one topology, run unchanged on others: what an equivariant network carries over.
 
-    python -m benchmarks.learning balanced
+    python -m benchmarks run balanced
     python -m benchmarks.topology --out docs/results/learning/topology
 
-Takes the trained policies of the study `balanced` from where it left them. 0 is nearest on the topology that is run, 1
-is local search there; the numbers that a policy was trained with are in bold.
+Takes the trained policies of the suite `balanced` from where its run left them. 0 is nearest on the topology that is
+run, 1 is local search there; the numbers that a policy was trained with are in bold.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tqdm import tqdm
 import agents
 from agents.checkpoint import load_policy
 from benchmarks.evaluate import manifest, run_episodes, write_rows
-from benchmarks.learning import HELD_OUT, Job
-from benchmarks.learning_report import way
+from benchmarks.jobs import Train
 from benchmarks.statistics import score_matrix
-from benchmarks.studies import STUDIES
+from benchmarks.suite_tables import way
+from benchmarks.suites import HELD_OUT, SUITES
 from dtenv.scenario import Scenario
 
 ENV_ID, LABEL = "DTAssociation-v0", "ppo"
@@ -39,15 +39,15 @@ class Topology:
     """trainings, from seeds 1, 2, …"""
     episodes: int = 50
     """held-out episodes"""
-    policies: Path = Path("runs/learning")
-    """where the study left its policies"""
+    policies: Path = Path("runs/balanced/policies")
+    """where the suite's run left them"""
     out: Path = Path("runs/topology")
     """where to write"""
 
 
 def main(settings: Topology) -> None:
     """Run every policy on every topology, and write rows, table and manifest."""
-    cells = STUDIES["balanced"]
+    cells = SUITES["balanced"].cells
     seeds = list(HELD_OUT[: settings.episodes])
     targets: list[Scenario] = [cells[0].resolve().override(num_users=u, num_servers=s) for u, s in TOPOLOGIES]
     heads = [f"U = {u}, S = {s}" for u, s in TOPOLOGIES]
@@ -64,9 +64,9 @@ def main(settings: Topology) -> None:
             training = next(training for training in cell.trainings if training.label == LABEL)
             told = []
             for target in targets:
-                label, own = f"{LABEL}, S = {cell.sites}", []
+                label, own = f"{LABEL}, S = {cell.resolve().num_sites}", []
                 for seed in range(1, settings.seeds + 1):
-                    job = Job(cell, training, seed, settings.policies / "balanced")
+                    job = Train(cell, training, seed, (), settings.policies)
                     policy = load_policy(training.learner, ENV_ID, target, job.policy)
                     about = {"agent": label, "training_seed": seed}
                     own += [{**row, **about} for row in run_episodes(policy, ENV_ID, target, seeds)]
@@ -76,7 +76,7 @@ def main(settings: Topology) -> None:
                 scores = {name: score_matrix([*own, *ends[target]], name) for name in names}
                 text = f"{way(scores, label, 'nearest', 'local-search'):.2f}"
                 told.append(f"**{text}**" if target == cell.resolve() else text)
-            lines.append(f"| S = {cell.sites} | {' | '.join(told)} |")
+            lines.append(f"| S = {cell.resolve().num_sites} | {' | '.join(told)} |")
     settings.out.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out / "rows.csv", rows)
     (settings.out / "table.md").write_text("\n".join(lines) + "\n")

@@ -22,9 +22,9 @@ from agents.networks.outlook import Outlook
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
 from benchmarks.evaluate import manifest, write_rows
-from benchmarks.learning import HELD_OUT
 from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.statistics import mean_interval
+from benchmarks.suites import HELD_OUT
 from dtenv import presets
 from dtenv.scenario import Scenario
 

@@ -23,7 +23,7 @@ from agents import migration
 from agents.association import hysteresis
 from agents.placement import Constant
 from agents.policy import Policy, Rule, SlotPolicy
-from benchmarks.evaluate import EVALUATION_SEEDS, run_episodes
+from benchmarks.evaluate import TUNING_SEEDS, run_episodes
 from dtenv import presets
 from dtenv.scenario import Scenario
 
@@ -98,7 +98,7 @@ class Tune:
 def main(tune: Tune) -> None:
     """Print the mean score of every setting on every scenario, and the best setting."""
     search = SEARCHES[tune.heuristic]
-    seeds = range(EVALUATION_SEEDS.start - (tune.episodes or search.episodes), EVALUATION_SEEDS.start)
+    seeds = TUNING_SEEDS[-(tune.episodes or search.episodes) :]
     scores: dict[tuple[float, ...], list[float]] = {}
     for setting in tqdm(search.grid, desc=tune.heuristic, unit="setting"):
         means = []
