@@ -85,7 +85,7 @@ def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> It
     return _here(jobs) if workers == 1 else _in_processes(jobs, workers)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """PyTorch on one thread, so that sums are taken in one order everywhere; without importing it."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
@@ -93,7 +93,7 @@ def _one_thread() -> None:
 
 
 def _run(job: Job) -> Any:
-    _one_thread()
+    one_thread()
     return job.run()
 
 
