@@ -57,7 +57,7 @@ FIELDS = {
     "q_uniform": {"min", "max", "q"},
     "log_uniform_values": {"min", "max"},
 }
-"""Of a parameter, as W&B's schema has them; the package that holds it, sweeps 0.3, cannot be installed beside NumPy 2."""
+"""Of a parameter, in W&B's schema; the package that has it, sweeps 0.3, cannot be installed beside NumPy 2."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
