@@ -8,7 +8,10 @@ import sys
 import tyro
 
 COMMANDS = {
+    "suites": ("suites", "List", "list the suites"),
     "run": ("run", "RunSuite", "run a suite into a folder of results, or go on with it"),
+    "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
+    "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }
 """Module, settings and what a command does, by its name."""
 

@@ -23,7 +23,7 @@ from benchmarks.reports import REPORTS
 from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)
-"""Seeds of evaluation episodes; training seeds lie above, tuning seeds below."""
+"""Seeds of evaluation episodes; those of training and of offline datasets lie above, tuning seeds below."""
 
 TUNING_SEEDS = range(EVALUATION_SEEDS.start)
 """Seeds of episodes by which settings are chosen."""
@@ -103,7 +103,7 @@ def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
 
 def _module() -> list[str]:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [spec.name] if spec else [Path(sys.argv[0]).name]
+    return [spec.name.removesuffix(".__main__")] if spec else [Path(sys.argv[0]).name]
 
 
 def cores() -> int:

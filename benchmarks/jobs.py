@@ -20,7 +20,7 @@ import agents
 from agents.checkpoint import load_policy
 from benchmarks.evaluate import run_episodes
 from benchmarks.reports import REPORTS
-from benchmarks.suites import Cell, Suite, Training
+from benchmarks.suite import Cell, Suite, Training
 from dtenv.oracle import episode_bound
 
 POINTS = 60

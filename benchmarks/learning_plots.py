@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from benchmarks.plots import GRID, INK, MUTED, plt
-from benchmarks.suites import Cell
+from benchmarks.suite import Cell
 
 WIDE = 4
 """Panels side by side."""

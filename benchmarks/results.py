@@ -23,7 +23,8 @@ from typing import Any
 import dtenv
 from benchmarks.bounds import add_bounds
 from benchmarks.reports import REPORTS
-from benchmarks.suites import SUITES, Cell, Suite
+from benchmarks.suite import Cell, Suite
+from benchmarks.suites import SUITES
 from dtenv.oracle import Solution
 
 FORMAT = 1

@@ -37,8 +37,9 @@ from benchmarks.results import (
     read_trainings,
     unique,
 )
+from benchmarks.suite import Suite
 from benchmarks.suite_tables import write_tables
-from benchmarks.suites import SUITES, Suite
+from benchmarks.suites import SUITES
 from benchmarks.workers import JobFailed, RayAddress, play
 
 

@@ -12,7 +12,7 @@ from benchmarks.bounds import bound_line
 from benchmarks.reports import REPORTS
 from benchmarks.results import Results
 from benchmarks.statistics import score_matrix, two_way_interval, two_way_ratio
-from benchmarks.suites import Cell
+from benchmarks.suite import Cell
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -22,8 +22,9 @@ from agents.checkpoint import load_policy
 from benchmarks.evaluate import manifest, run_episodes, write_rows
 from benchmarks.jobs import Train
 from benchmarks.statistics import score_matrix
+from benchmarks.suite import HELD_OUT
 from benchmarks.suite_tables import way
-from benchmarks.suites import HELD_OUT, SUITES
+from benchmarks.suites import SUITES
 from dtenv.scenario import Scenario
 
 ENV_ID, LABEL = "DTAssociation-v0", "ppo"

@@ -24,7 +24,7 @@ from benchmarks.bounds import episode_bounds
 from benchmarks.evaluate import manifest, write_rows
 from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.statistics import mean_interval
-from benchmarks.suites import HELD_OUT
+from benchmarks.suite import HELD_OUT
 from dtenv import presets
 from dtenv.scenario import Scenario
 

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import run
 from benchmarks.run import RunSuite
-from benchmarks.suites import SUITES, Cell, Suite, Training
+from benchmarks.suite import Cell, Suite, Training
+from benchmarks.suites import SUITES
 
 SHORT = {"total_steps": 32, "num_envs": 4, "num_steps": 4, "num_minibatches": 2, "warm_start": "none"}
 A2C = {name: SHORT[name] for name in ("total_steps", "num_envs", "num_steps", "warm_start")}

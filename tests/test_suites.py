@@ -16,7 +16,8 @@ from benchmarks.evaluate import EVALUATION_SEEDS, TUNING_SEEDS
 from benchmarks.jobs import Train
 from benchmarks.results import ResultsError, load
 from benchmarks.run import RunSuite
-from benchmarks.suites import SUITES, Cell, Suite, Training
+from benchmarks.suite import Cell, Suite, Training
+from benchmarks.suites import SUITES
 
 CELLS = [(suite, cell) for suite in SUITES.values() for cell in suite.cells]
 SHORT = {"total_steps": 64, "num_envs": 8, "num_steps": 4, "num_minibatches": 2, "warm_start": "none"}
