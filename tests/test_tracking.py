@@ -64,11 +64,13 @@ def tracked(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False)
 
     def run(*words):
+        wandb.teardown()  # it reads the environment once a process
         monkeypatch.setattr(sys, "argv", ["ppo", *SHORT.split(), "--track", *words])
         main(ppo.train, ppo.Args, "ppo")
         return Log(tmp_path / "runs")
 
-    return run
+    yield run
+    wandb.teardown()
 
 
 def test_a_tracked_run_keeps_settings_charts_film_and_policy(tracked, tmp_path):
@@ -86,10 +88,10 @@ def test_a_tracked_run_keeps_settings_charts_film_and_policy(tracked, tmp_path):
     assert charts[0]["charts/episodic_length"] == 4
     assert {(metric.glob_name, metric.step_metric) for metric in log.metrics} >= {("charts/*", "global_step")}
 
-    [film] = [row["film"] for row in log.history if "film" in row]
-    assert (log.files / film["path"]).read_bytes()[:3] == b"GIF"
-    [table] = [row["episode"] for row in log.history if "episode" in row]
-    shown = json.loads((log.files / table["path"]).read_text())
+    [film] = [row["film/path"] for row in log.history if "film/path" in row]
+    assert (log.files / film).read_bytes()[:3] == b"GIF"
+    [table] = [row["episode/path"] for row in log.history if "episode/path" in row]
+    shown = json.loads((log.files / table).read_text())
     assert shown["columns"][:2] == ["slot", "reward"] and "score" in shown["columns"]
     assert [row[0] for row in shown["data"]] == [1, 2, 3, 4]
 
@@ -109,10 +111,7 @@ def test_a_sweep_s_agent_is_let_say_what_the_run_is(tracked, tmp_path, monkeypat
     assert mode() == "online"
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert mode() == "offline"
-    try:
-        log = tracked("--learning_rate=0.001", "--clip_coef=0.3", f"--save={tmp_path / 'p.safetensors'}")
-    finally:
-        wandb.teardown()
+    log = tracked("--learning_rate=0.001", "--clip_coef=0.3", f"--save={tmp_path / 'p.safetensors'}")
     assert (log.run.sweep_id, log.run.run_id) == ("sweep1", "run1")
     assert log.config["learning_rate"] == 0.001 and log.config["clip_coef"] == 0.3 and log.config["num_envs"] == 8
     assert (tmp_path / "p.gif").exists() and (tmp_path / "p.safetensors").exists()
