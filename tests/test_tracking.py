@@ -67,10 +67,10 @@ def tracked(tmp_path, monkeypatch):
         wandb.teardown()  # it reads the environment once a process
         monkeypatch.setattr(sys, "argv", ["ppo", *SHORT.split(), "--track", *words])
         main(ppo.train, ppo.Args, "ppo")
+        wandb.teardown()  # its process writes the last of it
         return Log(tmp_path / "runs")
 
-    yield run
-    wandb.teardown()
+    return run
 
 
 def test_a_tracked_run_keeps_settings_charts_film_and_policy(tracked, tmp_path):
