@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import signal
 import threading
@@ -253,7 +254,7 @@ def main(train: Callable[..., Any], settings: type[RunArgs], learner: str) -> No
         args = args.with_recipe(recipes, learner)
     name = f"{args.env_id}__{learner}__{args.seed}__{int(time.time())}"
     if args.track and args.save is None:
-        args = dataclasses.replace(args, save=Path("runs") / f"{name}.safetensors")
+        args = dataclasses.replace(args, save=Path("runs") / f"{name}__{os.getpid()}.safetensors")
     with (
         Tracker(args, enabled=args.track, name=name, learner=learner, project=args.wandb_project) as tracker,
         ProgressBar(f"training {learner}") as bar,

@@ -196,8 +196,10 @@ def main(settings: Search) -> None:
         if sweep.stops_early:
             print("early_terminate is W&B's; here every trial is trained to its end")
         best = search(sweep, settings, trials)
-    except (ValueError, OSError, JobFailed) as error:
+    except (ValueError, OSError, ImportError, JobFailed) as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on with what is missing") from None
     (folder / "best.yaml").write_text(yaml.safe_dump(best, sort_keys=False))
     print(f"written to {folder}/")
 
@@ -260,8 +262,7 @@ def bayes(sweep: Sweep, seed: int, total: int, scores: Callable[[list[dict[str, 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, max(BATCH, total // 3)))
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     while len(study.trials) < total:
         asked = [study.ask() for _ in range(min(BATCH, total - len(study.trials)))]
         for trial, score in zip(asked, scores([sweep.suggest(trial) for trial in asked]), strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # quiet, and read when Tune is imported
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # a Ctrl-C is raised, not taken for an end
 
 import ray
 from ray import tune

@@ -151,10 +151,10 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 def _on_ray(jobs: Sequence[Job], address: str, workers: int) -> Iterator[tuple[Job, Any]]:
     """A task a job; Ray itself begins again what a lost worker or node was at."""
+    ours = connect(address, workers)
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    ours = connect(address, workers)
     try:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run)
         waiting, pending = list(reversed(jobs)), {}
@@ -186,11 +186,14 @@ def connect(address: str, workers: int) -> bool:
 
     Raises:
         ConnectionError: no cluster answers at the address.
+        ImportError: Ray is not installed; the message says how it is.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError('ray needs Ray: pip install "dtenv[ray]"') from error
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}

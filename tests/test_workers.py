@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import tyro
 
 from benchmarks import workers
 from benchmarks.workers import JobFailed, play
@@ -163,6 +164,21 @@ def test_other_machines_are_sent_the_packages(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
     [(_, (folders, compiled))] = play([Found()], ray=cluster.address)
     assert all("py_modules_files" in folder for folder in folders) and not compiled
+
+
+@pytest.mark.parametrize(
+    ("words", "ray"),
+    [([], None), (["--ray"], "local"), (["--ray", "auto"], "auto"), (["--ray", "h:1"], "h:1")],
+    ids=str,
+)
+def test_the_flag_takes_an_address_or_none(words, ray):
+    @dataclass
+    class Settings:
+        name: tyro.conf.Positional[str]
+        ray: workers.RayAddress = None
+        number: int = 1
+
+    assert tyro.cli(Settings, args=["a", *words, "--number", "2"]) == Settings("a", ray, 2)
 
 
 def test_nonsense_is_refused(tmp_path):
