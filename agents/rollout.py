@@ -149,12 +149,14 @@ class Collector:
         for step in range(1, steps):
             with torch.no_grad():
                 action = self.network(self.obs).action.numpy()
-            self._obs, _, terminated, truncated, _ = self.envs.step(action)
+            self._obs, reward, terminated, truncated, _ = self.envs.step(action)
             self._done = terminated | truncated
+            self._returns += np.asarray(reward).reshape(len(reward), -1).mean(1)  # of whole episodes from the first on
+            self._returns[self._done] = 0.0
             due = groups == step
             if due.any():
                 self._obs, _ = self.envs.reset(options={"reset_mask": due})
-                self._done[due] = False
+                self._done[due], self._returns[due] = False, 0.0
 
 
 class RewardScale:

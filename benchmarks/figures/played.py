@@ -1,0 +1,60 @@
+"""Agents of a run played again, slot by slot: rows hold means over an episode alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+import agents
+from agents.checkpoint import load_policy
+from agents.policy import Policy
+from benchmarks.figures.grid import MissingResults
+from benchmarks.jobs import Train
+from dtenv.scenario import Scenario
+
+if TYPE_CHECKING:
+    from benchmarks.results import Results
+    from benchmarks.suite import Cell
+
+Look = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
+"""What is kept of a slot: a function of the batch's actions and info, giving (episodes,)."""
+
+
+def slots(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int], look: Look) -> np.ndarray:
+    """What `look` sees in every slot of a policy's episodes, (episodes, slots)."""
+    envs: Any = gym.make_vec(
+        env_id,
+        num_envs=len(seeds),
+        vectorization_mode="vector_entry_point",
+        scenario=scenario.override(**policy.overrides),
+        autoreset_mode="disabled",
+    )
+    obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
+    policy.reset(int(seeds[0]))
+    seen = []
+    for _ in range(scenario.value("num_slots")):
+        action = policy.act(obs)
+        obs, _, _, _, info = envs.step(action)
+        seen.append(np.asarray(look(action, info), np.float64))
+    envs.close()
+    return np.stack(seen, axis=1)
+
+
+def policies(results: Results, cell: Cell, agent: str) -> list[Policy]:
+    """An agent of a cell: a heuristic, or what every training left.
+
+    Raises:
+        MissingResults: a policy is not in the folder.
+    """
+    training = next((training for training in cell.trainings if training.label == agent), None)
+    if training is None:
+        return [agents.load(agent, cell.env_id, scenario=cell.resolve())]
+    seeds = sorted({row["training_seed"] for row in results.of(cell) if row["agent"] == agent})
+    left = [Train(cell, training, seed, (), results.folder / "policies").policy for seed in seeds]
+    lacking = [str(path) for path in left if not path.exists()]
+    if lacking:
+        raise MissingResults(f"{agent!r} on {cell.name} cannot be played again: {lacking[0]} is missing")
+    return [load_policy(training.learner, cell.env_id, cell.resolve(), path) for path in left]
