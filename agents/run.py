@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
 import signal
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from dtenv.scenario import Scenario
 
 TRAINING_SEEDS = 1_000_000
 """Training episodes are seeded from here on; evaluation seeds lie below."""
+
+FILMED_SEED = 99_999
+"""Of the episode that a tracked run shows at its end: one of those kept for tuning."""
 
 Report = Callable[[dict[str, Any]], None]
 """Takes a row of `charts/…` and `losses/…`."""
@@ -236,15 +241,22 @@ class ProgressBar:
 def main(train: Callable[..., Any], settings: type[RunArgs], learner: str) -> None:
     """Read the settings from the command line and train, with a progress bar, and W&B where asked for.
 
+    A tracked run also keeps its policy, in runs/ unless --save says where, and shows an episode of it as a GIF
+    and a table.
+
     Args:
         train: takes the settings and `report`.
-        settings: the learner's.
+        settings: the learner's; with a constant RECIPES in the module of `train`, completed from it.
         learner: its name.
     """
     args = tyro.cli(settings)
+    if (recipes := train.__globals__.get("RECIPES")) is not None:
+        args = args.with_recipe(recipes, learner)
     name = f"{args.env_id}__{learner}__{args.seed}__{int(time.time())}"
+    if args.track and args.save is None:
+        args = dataclasses.replace(args, save=Path("runs") / f"{name}__{os.getpid()}.safetensors")
     with (
-        Tracker(args, enabled=args.track, name=name, project=args.wandb_project) as tracker,
+        Tracker(args, enabled=args.track, name=name, learner=learner, project=args.wandb_project) as tracker,
         ProgressBar(f"training {learner}") as bar,
         suppress(KeyboardInterrupt),
     ):
@@ -253,4 +265,12 @@ def main(train: Callable[..., Any], settings: type[RunArgs], learner: str) -> No
             tracker.log(row)
             bar(row)
 
-        train(args, report=report)
+        policy = train(args, report=report)
+        if args.track:
+            tracker.log_policy(args.save)
+            if find_spec("pygame") and find_spec("PIL"):
+                from agents.film import film  # draws, with an extra of its own
+
+                picture = args.save.with_suffix(".gif")
+                tracker.log_table("episode", film(picture, args.env_id, policy, args.resolve(), FILMED_SEED))
+                tracker.log_media("film", picture)

@@ -1,43 +1,69 @@
-"""Weights & Biases, where wanted: offline unless WANDB_MODE says otherwise, so no account or network is needed."""
+"""Weights & Biases, where wanted: offline unless WANDB_MODE or a sweep says otherwise, so no account is needed.
+
+Names are CleanRL's, `charts/…` and `losses/…` over `global_step`, and so are `env_id`, `exp_name` and `seed` of the
+configuration, by which openrlbenchmark finds runs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import dtenv
 
 
 class Tracker:
     """Logs rows to a W&B run; does nothing where not enabled.
 
     Args:
-        config: a dataclass of settings, stored with the run.
+        config: a dataclass of settings with env_id, seed and resolve(), stored with the run.
         enabled: whether to log.
         name: of the run.
+        learner: what learns.
         project: of the run.
         folder: where W&B keeps its files.
     """
 
-    def __init__(self, config: Any, *, enabled: bool, name: str, project: str = "dtenv", folder: Path = Path("runs")):
+    def __init__(
+        self,
+        config: Any,
+        *,
+        enabled: bool,
+        name: str,
+        learner: str,
+        project: str = "dtenv",
+        folder: Path = Path("runs"),
+    ):
         self._run: Any = None
         if enabled:
             import wandb  # takes most of a second to import
 
             folder.mkdir(parents=True, exist_ok=True)
+            scenario = config.resolve()
+            self._slots = scenario.value("num_slots")
+            about = {"exp_name": learner, "scenario": scenario.name, "dtenv": dtenv.__version__, "commit": commit()}
             self._run = wandb.init(
                 project=project,
                 name=name,
                 dir=str(folder),
-                mode=os.environ.get("WANDB_MODE", "offline"),  # type: ignore[arg-type]
-                config=dataclasses.asdict(config),
+                mode=mode(),  # type: ignore[arg-type]
+                config={**dataclasses.asdict(config), **about},
+                tags=[config.env_id, learner, scenario.name],
                 settings=wandb.Settings(silent=True, console="off"),
             )
+            self._run.define_metric("global_step")
+            for group in ("charts", "losses", "seconds"):
+                self._run.define_metric(f"{group}/*", step_metric="global_step")
 
-    def log(self, row: dict[str, Any]) -> None:
+    def log(self, row: Mapping[str, Any]) -> None:
         """Log one row; `global_step`, where present, is its step."""
         if self._run is not None:
-            self._run.log({k: v for k, v in row.items() if k != "charts/phase"})
+            length = {"charts/episodic_length": self._slots} if "charts/episodic_return" in row else {}
+            self._run.log({**{k: v for k, v in row.items() if k != "charts/phase"}, **length})
 
     def log_media(self, key: str, path: Path) -> None:
         """Log a picture or an animation."""
@@ -47,9 +73,44 @@ class Tracker:
             media = wandb.Video(str(path), format="gif") if path.suffix == ".gif" else wandb.Image(str(path))
             self._run.log({key: media})
 
+    def log_table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log rows of the same columns as a table."""
+        if self._run is not None:
+            import wandb
+
+            self._run.log({key: wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
+
+    def log_policy(self, path: Path) -> None:
+        """Keep a saved policy, weights and the JSON beside them, as an artifact."""
+        if self._run is not None:
+            import wandb
+
+            about = self._run.config
+            artifact = wandb.Artifact(f"{about['exp_name']}-{about['env_id']}-{about['scenario']}", type="model")
+            artifact.add_file(str(path))
+            artifact.add_file(str(path.with_suffix(".json")))
+            self._run.log_artifact(artifact)
+
     def __enter__(self) -> Tracker:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._run is not None:
             self._run.finish()
+
+
+def mode() -> str:
+    """W&B's mode: what WANDB_MODE says, else online for a sweep's agent, which has an account, and offline."""
+    return os.environ.get("WANDB_MODE") or ("online" if "WANDB_SWEEP_ID" in os.environ else "offline")
+
+
+def commit() -> str:
+    """The commit of this source, with "-dirty" where tracked files differ from it."""
+    root = Path(__file__).parent
+    told = []
+    for command in (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno"]):
+        try:
+            told.append(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip())
+        except (OSError, subprocess.CalledProcessError):
+            return "unknown"
+    return told[0] + ("-dirty" if told[1] else "")

@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import tyro
-from PIL import Image
 from tqdm import tqdm
 
 import agents
+from agents.film import film
 from agents.policy import Policy
 from agents.run import ProgressBar
 from agents.tracking import Tracker
@@ -89,7 +88,8 @@ def main(demo: Demo) -> None:
     print(about)
     learns = demo.total_steps != 0
     learner = report.demo_learner
-    with Tracker(demo, enabled=True, name=f"demo__{demo.env_id}__{demo.seed}", folder=out) as tracker:
+    name = f"demo__{demo.env_id}__{demo.seed}"
+    with Tracker(demo, enabled=True, name=name, learner=learner if learns else "heuristics", folder=out) as tracker:
         curve: list[dict[str, Any]] = []
         policies: list[Policy] = [make(scenario) for make in agents.HEURISTICS[demo.env_id].values()]
         if learns:
@@ -121,7 +121,7 @@ def main(demo: Demo) -> None:
             files["learning_curve.png"] = f"{learner}'s score while it learns"
         best = next(policy for policy in policies if policy.name == table[0]["agent"])
         shown = policies[-1] if learns else best
-        animate(out / "policy.gif", demo.env_id, shown, scenario, seeds[0])
+        film(out / "policy.gif", demo.env_id, shown, scenario, seeds[0])
         files["policy.gif"] = f"{shown.name} playing held-out seed {seeds[0]}"
         for name in files:
             if name.endswith((".png", ".gif")):
@@ -196,23 +196,6 @@ def print_table(table: Sequence[Mapping[str, Any]], report: Report, episodes: in
             + "".join(f"{text:>{w}}" for text, w in zip(shown, widths, strict=True))
         )
     print(textwrap.fill("; ".join(f"{figure.short}: {figure.note}" for figure in report.figures), 110))
-
-
-def animate(path: Path, env_id: str, policy: Policy, scenario: Scenario, seed: int, pictures: int = 40) -> None:
-    """One episode as a GIF, or its first slots; of a long one every so many slots."""
-    env = gym.make(env_id, scenario=scenario.override(**policy.overrides), render_mode="rgb_array")
-    obs, _ = env.reset(seed=seed)
-    policy.reset(seed)
-    frames = []
-    slots = scenario.value("num_slots")
-    stride = max(1, slots // pictures)
-    for slot in range(min(slots, pictures * stride)):
-        obs, *_ = env.step(policy.act(obs))
-        if slot % stride == 0:
-            picture: Any = env.render()
-            frames.append(Image.fromarray(picture).quantize(256))
-    env.close()
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=250, loop=0, optimize=True)
 
 
 if __name__ == "__main__":

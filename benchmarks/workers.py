@@ -63,11 +63,13 @@ def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> It
     Args:
         jobs: of unlike names.
         workers: how many work side by side: in this process if 1, else in processes of their own, or cores of "local".
-        ray: "local" starts Ray on this machine; "auto", "host:port" or "ray://host:port" is a cluster to connect to,
-            all of whose cores are used, whatever `workers` says. Ray is shut down again if it was not up before.
+        ray: "local" starts Ray on this machine; "auto", "host:port" or, with ray[client], "ray://host:port" is a
+            cluster to connect to, all of whose cores are used, whatever `workers` says. Ray is shut down again if it
+            was not up before.
 
     Raises:
-        JobFailed: from the job's own exception, or after RETRIES losses of its worker.
+        JobFailed: from the job's own exception, or after its worker was lost more than RETRIES times.
+        ConnectionError: no cluster answers at the address.
         ValueError: two jobs of one name, or fewer than one worker.
     """
     names = [job.name for job in jobs]
@@ -83,7 +85,7 @@ def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> It
     return _here(jobs) if workers == 1 else _in_processes(jobs, workers)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
     """PyTorch on one thread, so that sums are taken in one order everywhere; without importing it."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
@@ -91,7 +93,7 @@ def _one_thread() -> None:
 
 
 def _run(job: Job) -> Any:
-    _one_thread()
+    one_thread()
     return job.run()
 
 
@@ -149,10 +151,10 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 def _on_ray(jobs: Sequence[Job], address: str, workers: int) -> Iterator[tuple[Job, Any]]:
     """A task a job; Ray itself begins again what a lost worker or node was at."""
+    ours = connect(address, workers)
     import ray
     from ray.exceptions import RayError, RayTaskError
 
-    ours = connect(address, workers)
     try:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run)
         waiting, pending = list(reversed(jobs)), {}
@@ -183,19 +185,28 @@ def connect(address: str, workers: int) -> bool:
     machine, all are sent PACKAGES. What those need beside must be installed there, and Numba compiles there anew.
 
     Raises:
-        ConnectionError: there is no cluster at the address.
+        ConnectionError: no cluster answers at the address.
+        ImportError: Ray is not installed; the message says how it is.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError('ray needs Ray: pip install "dtenv[ray]"') from error
     if ray.is_initialized():
         return False
     quiet = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     if address == "local":
         ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=2**28, **quiet)
         return True
-    ray.init(address, **quiet)
+    try:
+        if address != "auto":  # Ray would wait for minutes
+            host, port = address.removeprefix("ray://").rsplit(":", 1)
+            socket.create_connection((host, int(port)), timeout=5.0).close()
+        ray.init(address, **quiet)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"ray must be a cluster's address that answers, got {address!r}: {error}") from error
     here = socket.gethostname()
     if any(node["NodeManagerHostname"] != here for node in ray.nodes() if node["Alive"]):
         ray.shutdown()

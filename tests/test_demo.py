@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from agents import HEURISTICS
+from agents.film import film
 from benchmarks import demo
 from benchmarks.reports import REPORTS
 from dtenv.presets import PRESETS, resolve
@@ -110,7 +111,8 @@ def test_defaults_are_the_preset_s_but_for_shorter_association_episodes():
 def test_long_episodes_are_shown_whole_in_few_pictures(tmp_path):
     scenario = resolve(None, "DTMigration-v0", num_users=5, num_stations=3, num_slots=10)
     policy = HEURISTICS["DTMigration-v0"]["never"](scenario)
-    demo.animate(tmp_path / "a.gif", "DTMigration-v0", policy, scenario, seed=0, pictures=5)
+    rows = film(tmp_path / "a.gif", "DTMigration-v0", policy, scenario, seed=0, pictures=5)
+    assert [row["slot"] for row in rows] == [*range(1, 11)] and all(row["migrations"] == 0 for row in rows)
     assert Image.open(tmp_path / "a.gif").n_frames == 5
 
 

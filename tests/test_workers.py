@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import tyro
 
 from benchmarks import workers
 from benchmarks.workers import JobFailed, play
@@ -21,6 +25,8 @@ class Square:
     folder: Path
     kills: int = 0
     """attempts at which it kills its process"""
+    waits: bool = False
+    """for a file "go\""""
     seconds: float = 0.0
     raises: bool = False
 
@@ -30,12 +36,14 @@ class Square:
 
     def run(self):
         begun = len(list(self.folder.glob(f"{self.number}-*")))
-        (self.folder / f"{self.number}-{begun}").write_text(str(os.getpid()))
+        (self.folder / f"{self.number}-{begun}").write_text(f"{os.getpid()} {os.getppid()}")
         if begun < self.kills:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.raises:
             raise ZeroDivisionError("on purpose")
         time.sleep(self.seconds)
+        while self.waits and not (self.folder / "go").exists():
+            time.sleep(0.02)
         return self.number**2, os.environ["OMP_NUM_THREADS"]
 
     def begun(self):
@@ -54,7 +62,7 @@ def check(jobs, played):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Ray on three local nodes of a core each; the driver's own has none."""
+    """Ray on three local nodes of a core each."""
     pytest.importorskip("ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray import cloudpickle
@@ -62,8 +70,8 @@ def cluster():
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     nodes = {"object_store_memory": 2**27, "num_cpus": 1}
-    cluster = Cluster(initialize_head=True, head_node_args={**nodes, "num_cpus": 0, "include_dashboard": False})
-    for _ in range(3):
+    cluster = Cluster(initialize_head=True, head_node_args={**nodes, "include_dashboard": False})
+    for _ in range(2):
         cluster.add_node(wait=False, **nodes)
     cluster.wait_for_nodes()
     yield cluster
@@ -81,7 +89,7 @@ def test_processes_survive_a_kill(tmp_path):
     jobs = [*squares(tmp_path, 4), Square(4, tmp_path, kills=1)]
     check(jobs, list(play(jobs, workers=2)))
     assert jobs[4].begun() == 2
-    assert os.getpid() not in {int(file.read_text()) for file in tmp_path.iterdir()}
+    assert os.getpid() not in {int(file.read_text().split()[0]) for file in tmp_path.iterdir()}
 
 
 def test_a_job_that_always_kills_its_process_is_given_up(tmp_path, monkeypatch):
@@ -102,17 +110,33 @@ def test_a_job_that_raises_is_named(tmp_path, many):
 
 
 def test_ray_survives_a_killed_worker_and_a_killed_node(tmp_path, cluster):
-    jobs = [Square(0, tmp_path, kills=1), *squares(tmp_path, 9, seconds=0.3)[1:]]
-    played = []
-    for job, result in play(jobs, ray=cluster.address):
-        played.append((job, result))
-        if len(played) == 2:
-            cluster.remove_node(list(cluster.worker_nodes)[0], allow_graceful=False)
-    check(jobs, played)
-    assert jobs[0].begun() == 2 and sum(job.begun() for job in jobs) > len(jobs) + 1
     import ray
 
+    jobs = [Square(0, tmp_path, kills=1), *squares(tmp_path, 3, waits=True)[1:], *squares(tmp_path, 9)[3:]]
+    played = []
+    for job, result in play(jobs, ray=cluster.address):
+        if not played:
+            lost = kill_a_node(cluster, jobs[1:3])
+            (tmp_path / "go").touch()
+        played.append((job, result))
+    check(jobs, played)
+    assert jobs[0].begun() == 2 and lost.begun() == 2
     assert not ray.is_initialized()
+
+
+def kill_a_node(cluster, jobs):
+    """Not the head, and its worker with it; which job was at work there."""
+    nodes = {node.all_processes["raylet"][0].process.pid: node for node in cluster.worker_nodes}
+    while True:
+        for job in jobs:
+            for file in job.folder.glob(f"{job.number}-*"):
+                worker, raylet = map(int, (file.read_text() or "0 0").split())
+                if raylet in nodes:
+                    cluster.remove_node(nodes[raylet], allow_graceful=False)
+                    with suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGKILL)
+                    return job
+        time.sleep(0.02)
 
 
 def test_a_job_that_raises_on_ray_is_named(tmp_path, cluster):
@@ -122,10 +146,48 @@ def test_a_job_that_raises_on_ray_is_named(tmp_path, cluster):
     assert jobs[0].begun() == 1 and len(list(tmp_path.iterdir())) < 50
 
 
+@dataclass(frozen=True)
+class Found:
+    """A toy: says where a worker finds the packages, and what was sent with them."""
+
+    name: str = "found"
+
+    def run(self):
+        folders = [Path(find_spec(package).origin).parent for package in workers.PACKAGES]
+        return [str(folder) for folder in folders], [
+            str(file) for f in folders for file in f.rglob("__pycache__/*.nb?")
+        ]
+
+
+def test_other_machines_are_sent_the_packages(tmp_path, cluster, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    [(_, (folders, compiled))] = play([Found()], ray=cluster.address)
+    assert all("py_modules_files" in folder for folder in folders) and not compiled
+
+
+@pytest.mark.parametrize(
+    ("words", "ray"),
+    [([], None), (["--ray"], "local"), (["--ray", "auto"], "auto"), (["--ray", "h:1"], "h:1")],
+    ids=str,
+)
+def test_the_flag_takes_an_address_or_none(words, ray):
+    @dataclass
+    class Settings:
+        name: tyro.conf.Positional[str]
+        ray: workers.RayAddress = None
+        number: int = 1
+
+    assert tyro.cli(Settings, args=["a", *words, "--number", "2"]) == Settings("a", ray, 2)
+
+
 def test_nonsense_is_refused(tmp_path):
     job = Square(0, tmp_path)
     with pytest.raises(ValueError, match="got 'square 0' twice"):
         play([job, job])
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         play([job], workers=0)
+    for address in ("127.0.0.1:1", "nowhere"):
+        with pytest.raises(ConnectionError, match=f"ray must be a cluster's address that answers, got '{address}'"):
+            list(play([job], ray=address))
     assert list(play([])) == []
