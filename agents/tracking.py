@@ -59,6 +59,11 @@ class Tracker:
             for group in ("charts", "losses", "seconds"):
                 self._run.define_metric(f"{group}/*", step_metric="global_step")
 
+    @property
+    def enabled(self) -> bool:
+        """Whether it logs."""
+        return self._run is not None
+
     def log(self, row: Mapping[str, Any]) -> None:
         """Log one row; `global_step`, where present, is its step."""
         if self._run is not None:
@@ -105,10 +110,11 @@ def mode() -> str:
 
 
 def commit() -> str:
-    """The commit of this source, with "-dirty" where tracked files differ from it."""
+    """The commit of this source, with "-dirty" where tracked files other than published results differ from it."""
     root = Path(__file__).parent
     told = []
-    for command in (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno"]):
+    status = ["git", "status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs/results"]
+    for command in (["git", "rev-parse", "HEAD"], status):
         try:
             told.append(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip())
         except (OSError, subprocess.CalledProcessError):

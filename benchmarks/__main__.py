@@ -12,6 +12,7 @@ COMMANDS = {
     "run": ("run", "RunSuite", "run a suite into a folder of results, or go on with it"),
     "report": ("report", "WriteReport", "write a run as one HTML file"),
     "figure": ("figure", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
+    "search": ("search", "Search", "search a W&B sweep file without an account"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
     "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import numpy as np
 
 import dtenv
 from agents.policy import Policy
+from agents.tracking import commit
 from benchmarks.reports import REPORTS
 from dtenv.scenario import Scenario
 
@@ -91,7 +91,7 @@ def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
     return {
         "command": " ".join(["python", "-m", *_module(), *sys.argv[1:]]),
         "dtenv": dtenv.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
         "machine": f"{platform.machine()}, {platform.system()}, {cores()} cores",
@@ -109,15 +109,3 @@ def _module() -> list[str]:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _commit() -> str:
-    root = Path(__file__).parent
-    try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        dirty = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("-dirty" if dirty.stdout.strip() else "")

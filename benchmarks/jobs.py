@@ -18,6 +18,8 @@ import numpy as np
 
 import agents
 from agents.checkpoint import load_policy
+from agents.film import film
+from agents.tracking import Tracker
 from benchmarks.evaluate import run_episodes
 from benchmarks.reports import REPORTS
 from benchmarks.suite import Cell, Suite, Training
@@ -81,6 +83,8 @@ class Train:
     seeds: tuple[int, ...]
     folder: Path
     """where the policy and, while it is trained, the state of the run lie"""
+    track: bool = False
+    """log to Weights & Biases"""
 
     @property
     def agent(self) -> str:
@@ -118,33 +122,49 @@ class Train:
         fields = {("num_servers" if name == cell.resolve().SITES else name): v for name, v in cell.fields.items()}
         given = {**fields, **self.training.settings}
         args = learner.Args(env_id=cell.env_id, scenario=cell.scenario, seed=self.training_seed, **given)
-        recipe = getattr(learner, "RECIPES", {}).get(cell.env_id, {})
-        return dataclasses.replace(args, total_steps=args.total_steps or recipe["total_steps"])
+        recipes = getattr(learner, "RECIPES", None)
+        return args if recipes is None else args.with_recipe(recipes, self.training.learner)
 
     def run(self) -> Result:
         """Train, unless that is done, and play."""
-        if not self.summary.exists():
-            self._train()
-        scenario = self.cell.resolve()
-        policy = load_policy(self.training.learner, self.cell.env_id, scenario, self.policy)
-        about = {"cell": self.cell.name, "agent": self.agent, "training_seed": self.training_seed}
-        rows = [{**row, **about} for row in run_episodes(policy, self.cell.env_id, scenario, self.seeds)]
+        scenario, about = self.cell.resolve(), {"cell": self.cell.name, "agent": self.agent}
+        about["training_seed"] = self.training_seed
+        with Tracker(
+            self.args,
+            enabled=self.track and not self.summary.exists(),
+            name=self.name,
+            learner=self.agent,
+            folder=self.folder.parent,
+        ) as tracker:
+            if not self.summary.exists():
+                self._train(tracker)
+            policy = load_policy(self.training.learner, self.cell.env_id, scenario, self.policy)
+            rows = [{**row, **about} for row in run_episodes(policy, self.cell.env_id, scenario, self.seeds)]
+            tracker.log_policy(self.policy)
+            tracker.log_table("held-out episodes", rows)
+            if tracker.enabled:
+                film(self.policy.with_suffix(".gif"), self.cell.env_id, policy, scenario, self.seeds[0])
+                tracker.log_media("film", self.policy.with_suffix(".gif"))
         files = (self.policy, self.policy.with_suffix(".json"), self.summary)
         training = {**about, **json.loads(self.summary.read_text())}
         return Result(rows, training, {path.name: path.read_bytes() for path in files})
 
-    def _train(self) -> None:
+    def _train(self, tracker: Tracker) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         resume = self.policy.with_suffix(".state.safetensors").exists()
         told_path = self.policy.with_suffix(".curve.jsonl")
         with told_path.open("a" if resume else "w", buffering=1) as file:
-            self._learner.train(
-                dataclasses.replace(self.args, save=self.policy, resume=resume),
-                report=lambda row: file.write(json.dumps(row) + "\n"),
-            )
+
+            def report(row: dict[str, Any]) -> None:
+                file.write(json.dumps(row) + "\n")
+                tracker.log(row)
+
+            self._learner.train(dataclasses.replace(self.args, save=self.policy, resume=resume), report=report)
         told = [json.loads(line) for line in told_path.read_text().splitlines()]
         steps = {row["global_step"]: row for row in told if "charts/progress" in row}  # resumed runs repeat some
         curve = [steps[step] for step in sorted(steps)]
+        if curve[-1]["charts/progress"] < 1.0:  # a Ctrl-C left half a training, and its state to go on from
+            raise KeyboardInterrupt
         last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
         written = {"steps": last["global_step"], "seconds": last["charts/seconds"], "curve": [*map(_point, thinned)]}
         self.summary.write_text(json.dumps(written) + "\n")
@@ -184,21 +204,23 @@ class Bound:
 Job = Play | Train | Bound
 
 
-def jobs(suite: Suite, folder: Path) -> Iterator[Job]:
+def jobs(suite: Suite, folder: Path, track: bool = False) -> Iterator[Job]:
     """All of a suite's, the long ones first.
 
     Args:
         suite: with the agents that are to run.
         folder: of the results.
+        track: whether trainings are logged to Weights & Biases.
     """
     for seed in range(1, suite.seeds + 1):
         for cell in suite.cells:
             for training in cell.trainings:
                 if seed <= (training.seeds or seed):
-                    yield Train(cell, training, seed, tuple(suite.evaluation_seeds(cell.env_id)), folder / "policies")
+                    seeds = tuple(suite.evaluation_seeds(cell.env_id))
+                    yield Train(cell, training, seed, seeds, folder / "policies", track)
     for cell in suite.cells:
-        seeds = suite.evaluation_seeds(cell.env_id)
+        seeds = tuple(suite.evaluation_seeds(cell.env_id))
         for name in cell.rules():
-            yield Play(cell, name, tuple(seeds))
+            yield Play(cell, name, seeds)
         for seed in seeds[: cell.bounds]:
             yield Bound(cell, seed)

@@ -55,6 +55,8 @@ class RunSuite:
     """trainings of every learner, from seeds 1, 2, …; by default the suite's number"""
     workers: int = cores()
     """processes side by side, a thread each"""
+    track: bool = False
+    """log every training to Weights & Biases (offline unless WANDB_MODE says otherwise)"""
     ray: RayAddress = None
     """work on Ray, started on this machine, or on the cluster at an address"""
     out: Path | None = None
@@ -71,12 +73,14 @@ def main(settings: RunSuite) -> None:
             raise ValueError(f"workers must be at least 1, got {settings.workers}")
         suite = SUITES[settings.suite].select(settings.agents, settings.seeds)
         begin(folder, SUITES[settings.suite])
-        left, told = missing(suite, folder), trained(folder)
+        left, told = missing(suite, folder, settings.track), trained(folder)
         note_run(folder, settings)
         work(left, told, folder, SUITES[settings.suite], settings)
         print("\n".join(write_tables(load(folder))))
-    except (ValueError, JobFailed) as error:
+    except (ValueError, OSError, ImportError, JobFailed) as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on with what is missing") from None
     print(f"written to {folder}/")
 
 
@@ -110,13 +114,13 @@ def note_run(folder: Path, settings: RunSuite) -> None:
     append(folder / "runs.jsonl", json.dumps({"date": _now(), **told, "workers": settings.workers}) + "\n")
 
 
-def missing(suite: Suite, folder: Path) -> list[Job]:
+def missing(suite: Suite, folder: Path, track: bool = False) -> list[Job]:
     """The jobs whose results are not in the folder yet; what an interrupted write left of a last job is cut off.
 
     Raises:
         ResultsError: the folder's files are broken.
     """
-    every = list(jobs(suite, folder))
+    every = list(jobs(suite, folder, track))
     whole = SUITES[suite.name]
     due = {(job.cell.name, job.agent, job.training_seed): len(job.seeds) for job in every if not isinstance(job, Bound)}
     have = _blocks(folder / "rows.csv", whole, due)

@@ -28,7 +28,7 @@ import yaml
 from tqdm import tqdm
 
 import dtenv
-from benchmarks.evaluate import EVALUATION_SEEDS, cores, manifest, run_episodes
+from benchmarks.evaluate import TUNING_SEEDS, cores, manifest, run_episodes
 from benchmarks.reports import REPORTS
 from benchmarks.results import append
 from benchmarks.sweep_files import Sweep, read
@@ -87,7 +87,7 @@ class Trial:
         if curve[-1]["charts/progress"] < 1.0:  # a Ctrl-C leaves half a training
             raise KeyboardInterrupt
         scenario = dataclasses.replace(args, num_slots=None).resolve(**REPORTS[args.env_id].overrides)
-        seeds = range(EVALUATION_SEEDS.start - self.episodes, EVALUATION_SEEDS.start)
+        seeds = TUNING_SEEDS[-self.episodes :]
         rows = run_episodes(policy, args.env_id, scenario, seeds)
         last = curve[-max(1, len(curve) // 10) :]
         return {
