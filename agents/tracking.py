@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,8 @@ class Tracker:
             import wandb
 
             about = self._run.config
-            artifact = wandb.Artifact(f"{about['exp_name']}-{about['env_id']}-{about['scenario']}", type="model")
+            name = f"{about['exp_name']}-{about['env_id']}-{about['scenario']}"
+            artifact = wandb.Artifact(re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII), type="model")
             artifact.add_file(str(path))
             artifact.add_file(str(path.with_suffix(".json")))
             self._run.log_artifact(artifact)

@@ -132,3 +132,25 @@ def test_nothing_is_logged_unless_asked_for(tmp_path):
         tracker.log_media("c", tmp_path / "c.gif")
         tracker.log_policy(tmp_path / "p.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_suite_s_trainings_are_tracked_each_with_its_episodes(tmp_path, monkeypatch):
+    from benchmarks.jobs import Train
+    from benchmarks.suite import Cell, Training
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    short = {"total_steps": 64, "num_envs": 8, "num_steps": 4, "warm_start": "none"}
+    fields = {"num_servers": 3, "num_users": 5, "num_slots": 4}
+    cell = Cell("DTAssociation-v0", "balanced", (Training("short ppo", "ppo", short),), fields=fields)
+    job = Train(cell, cell.trainings[0], 2, (101_000, 101_001), tmp_path / "policies", track=True)
+    result = job.run()
+    wandb.teardown()  # its process writes the last of it
+    log = Log(tmp_path)
+    assert log.config["exp_name"] == "short ppo" and log.config["seed"] == 2 and log.config["num_servers"] == 3
+    assert log.run.display_name == job.name and "DTAssociation-v0" in log.run.tags
+    assert {name for row in log.history for name in row} >= {"charts/score", "charts/SPS", "film/path", "held-out episodes/path"}
+    [artifact] = [artifact for artifact in log.artifacts if artifact.type == "model"]
+    assert {entry.path for entry in artifact.manifest.contents} == {job.policy.name, job.policy.stem + ".json"}
+    assert len(result.rows) == 2
+    job.run()
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 1  # what is trained is not logged again
