@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
+from agents.film import film
 from benchmarks import report_plots
-from benchmarks.demo import animate
 from benchmarks.figures.grid import MissingResults
 from benchmarks.figures.played import policies
 from benchmarks.reports import REPORTS
@@ -155,9 +155,9 @@ def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
         for i, (figure, alt, caption) in enumerate(drawn)
     ]
     first = [agent for agent in ranked if agent in learned]
-    film = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if first_of else None
+    shown = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if first_of else None
     notes = [f"{figure.head}: {figure.note}" for figure in REPORTS[cell.env_id].figures if first_of]
-    return {"name": name, "cell": cell, **parts, "pictures": pictures, "film": film, "notes": notes}
+    return {"name": name, "cell": cell, **parts, "pictures": pictures, "film": shown, "notes": notes}
 
 
 def learning(results: Results, cell: Cell) -> Iterator[tuple[str, list[list[Mapping[str, float]]]]]:
@@ -179,11 +179,11 @@ def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | Non
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "episode.gif"
-            animate(path, cell.env_id, policy, cell.resolve(), seed, PICTURES)
+            film(path, cell.env_id, policy, cell.resolve(), seed, PICTURES)
             data = path.read_bytes()
-        film, still = small(data)
+        moving, still = small(data)
         about = f"{agent} playing held-out episode {seed}"
-        return Picture(data_uri(film, "image/gif"), f"{about}, as a map", about, data_uri(still, "image/png"))
+        return Picture(data_uri(moving, "image/gif"), f"{about}, as a map", about, data_uri(still, "image/png"))
     return None
 
 
@@ -191,10 +191,10 @@ def small(gif: bytes) -> tuple[bytes, bytes]:
     """A GIF with narrower pictures of fewer colours, and of fewer pictures where it is still large; its last as PNG."""
     from PIL import Image, ImageSequence
 
-    with Image.open(io.BytesIO(gif)) as film:
-        size = FILM_PIXELS, round(film.height * FILM_PIXELS / film.width)
-        shown = [frame.convert("RGB").resize(size).quantize(FILM_COLOURS) for frame in ImageSequence.Iterator(film)]
-        seconds = film.info["duration"] / 1000 * len(shown)
+    with Image.open(io.BytesIO(gif)) as moving:
+        size = FILM_PIXELS, round(moving.height * FILM_PIXELS / moving.width)
+        shown = [frame.convert("RGB").resize(size).quantize(FILM_COLOURS) for frame in ImageSequence.Iterator(moving)]
+        seconds = moving.info["duration"] / 1000 * len(shown)
     still, file = io.BytesIO(), io.BytesIO()
     shown[-1].save(still, "png", optimize=True)
     while True:

@@ -48,7 +48,7 @@ class Results:
     suite: Suite
     manifest: Mapping[str, Any]
     rows: list[dict[str, Any]]
-    """one an episode, with "bound" where the episode has one, else None"""
+    """one an episode, in the suite's order; with "bound" where the episode has one, else None"""
     trainings: list[dict[str, Any]]
     """cell, agent, training_seed, steps, seconds, and curve: points of steps, seconds and means while learning"""
     bounds: list[dict[str, Any]]
@@ -212,6 +212,8 @@ def load(folder: Path | str, version: str | None = dtenv.__version__) -> Results
         own = [row for row in bounds if cell.holds(row)]
         solutions = [Solution(None, float("-inf"), row["bound"], row["proof"], 0.0) for row in own]
         add_bounds([row for row in rows if cell.holds(row)], [row["seed"] for row in own], solutions)
+    place = {name: i for i, name in enumerate([cell.name for cell in suite.cells] + suite.agents())}
+    rows.sort(key=lambda row: (place[row["cell"]], place[row["agent"]], row["training_seed"], row["seed"]))
     return Results(folder, suite, manifest, rows, read_trainings(folder), bounds)
 
 
@@ -247,11 +249,12 @@ def complete(path: Path, suite: Suite, rows: Sequence[Mapping[str, Any]]) -> Non
     Raises:
         ResultsError: rows are of something else than the suite, or some are missing.
     """
-    cells = {cell.name: cell for cell in suite.cells}
+    cells, agents = {cell.name: cell for cell in suite.cells}, {*suite.agents()}
     played: dict[tuple[str, str, int], set[int]] = {}
     for row in rows:
-        if row["cell"] not in cells:
-            raise ResultsError(f"{path}: cell {row['cell']!r} is not in suite {suite.name!r}")
+        for name, known in (("cell", cells), ("agent", agents)):
+            if row[name] not in known:
+                raise ResultsError(f"{path}: {name} {row[name]!r} is not in suite {suite.name!r}")
         played.setdefault((row["cell"], row["agent"], row["training_seed"]), set()).add(row["seed"])
     for (cell, agent, training), seeds in played.items():
         due = set(suite.evaluation_seeds(cells[cell].env_id))

@@ -148,7 +148,12 @@ def test_a_suite_s_trainings_are_tracked_each_with_its_episodes(tmp_path, monkey
     log = Log(tmp_path)
     assert log.config["exp_name"] == "short ppo" and log.config["seed"] == 2 and log.config["num_servers"] == 3
     assert log.run.display_name == job.name and "DTAssociation-v0" in log.run.tags
-    assert {name for row in log.history for name in row} >= {"charts/score", "charts/SPS", "film/path", "held-out episodes/path"}
+    assert {name for row in log.history for name in row} >= {
+        "charts/score",
+        "charts/SPS",
+        "film/path",
+        "held-out episodes/path",
+    }
     [artifact] = [artifact for artifact in log.artifacts if artifact.type == "model"]
     assert {entry.path for entry in artifact.manifest.contents} == {job.policy.name, job.policy.stem + ".json"}
     assert len(result.rows) == 2

@@ -1,0 +1,121 @@
+"""Agents over all of a suite's scenarios: what (Agarwal et al. 2021) reports in place of a mean of means.
+
+    python -m benchmarks aggregate runs/balanced
+
+A task is a scenario of one environment, a run a held-out episode, averaged over trainings. Where every scenario has
+bounds, scores are brought to 0 for an environment's simplest heuristic and 1 for the bound. How often an agent is
+better than another needs no such scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from benchmarks.aggregates import METRICS, interval, normalise, performance_profile, probability_of_improvement
+from benchmarks.aggregates import score_matrices as matrices
+from benchmarks.learning_plots import COLOURS
+from benchmarks.plots import GRID, INK, plt
+from benchmarks.reports import REPORTS
+from benchmarks.results import Results, load
+
+THRESHOLDS = np.linspace(-0.5, 1.0, 61)
+"""Normalised scores at which the profile is taken."""
+
+
+@dataclass
+class Aggregate:
+    """Settings of the aggregate metrics."""
+
+    folder: tyro.conf.Positional[Path]
+    """of the results"""
+
+
+def main(settings: Aggregate) -> None:
+    """Print the tables, and write them and the profiles beside the results."""
+    try:
+        results = load(settings.folder)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    lines = [line for env_id in environments(results) for line in table(results, env_id)]
+    (settings.folder / "aggregate.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    for env_id in environments(results):
+        if bounded(results, env_id):
+            profiles(settings.folder / f"profiles-{env_id}.png", results, env_id)
+
+
+def environments(results: Results) -> list[str]:
+    """Those that have results, as the suite names them."""
+    return list(dict.fromkeys(cell.env_id for cell in results.suite.cells if results.of(cell)))
+
+
+def bounded(results: Results, env_id: str) -> bool:
+    """Whether every scenario of an environment has bounded episodes, and the agent whose score counts 0."""
+    cells = [results.of(cell) for cell in results.suite.cells if cell.env_id == env_id]
+    zero = REPORTS[env_id].zero
+    return all(any(row["agent"] == zero and row["bound"] is not None for row in rows) for rows in cells if rows)
+
+
+def scores(results: Results, env_id: str) -> dict[str, np.ndarray]:
+    """Scores (episodes, scenarios) of the agents run in all scenarios of an environment, normalised if bounded.
+
+    Raises:
+        ValueError: scenarios of unequal numbers of episodes.
+    """
+    rows = [row for row in results.rows if row["env_id"] == env_id]
+    column = "score"
+    if bounded(results, env_id):
+        rows, column = normalise(rows, REPORTS[env_id].zero), "normalised"
+    cells = {row["cell"] for row in rows}
+    agents = dict.fromkeys(row["agent"] for row in rows)
+    everywhere = [name for name in agents if {row["cell"] for row in rows if row["agent"] == name} == cells]
+    return matrices(rows, everywhere, column, run="seed")
+
+
+def table(results: Results, env_id: str) -> list[str]:
+    """The lines of an environment's table, the agent that is most often better first."""
+    found, report = scores(results, env_id), REPORTS[env_id]
+    reference = report.reference if report.reference in found else next(iter(found))
+    episodes, scenarios = found[reference].shape
+    metrics = METRICS if bounded(results, env_id) else {}
+    lines = [f"{env_id}, {scenarios} scenario{'s' if scenarios > 1 else ''}, {episodes} episodes each:", ""]
+    heads = ["agent", *metrics, f"probability of a better episode than {reference}'s"]
+    lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    better = {name: interval(probability_of_improvement, own, found[reference]) for name, own in found.items()}
+    for name in sorted(found, key=lambda name: (-better[name].mean, -found[name].mean())):
+        told = [f"{interval(metric, found[name]):.3f}" for metric in metrics.values()]
+        chance = "" if name == reference else f"{better[name]:.3f}"
+        lines.append(f"| {' | '.join([name, *told, chance])} |")
+    scale = f"0 is {report.zero}, 1 the proven bound. " if metrics else ""
+    return [*lines, "", f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.", ""]
+
+
+def profiles(path: Path, results: Results, env_id: str) -> None:
+    """Share of episodes above each normalised score, with bands, agent by agent."""
+    figure, axes = plt.subplots(figsize=(8.0, 4.2), dpi=150, layout="constrained")
+    for (name, own), (colour, style) in zip(scores(results, env_id).items(), _looks(), strict=False):
+        band = performance_profile(own, THRESHOLDS, resamples=1000)
+        axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(band.x, band.y, color=colour, linestyle=style, label=name)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set(
+        xlabel=f"normalised score (0 {REPORTS[env_id].zero}, 1 bound)", ylabel="share of episodes above", ylim=(0, 1)
+    )
+    axes.set_title(env_id, loc="left", fontsize=10, color=INK)
+    axes.grid(axis="y", color=GRID)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _looks() -> Iterator[tuple[str, str]]:
+    return ((colour, style) for style in ("-", "--", ":") for colour in COLOURS)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Aggregate))
