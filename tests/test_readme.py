@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import suites
+from benchmarks.figures import claims
+from benchmarks.results import load
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -46,7 +50,28 @@ def test_rows_of_speed_are_the_generated_ones():
     assert len(shown) > 10 and all(line in generated for line in shown)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md", "docs/instance.md", "docs/learning.md"])
+@pytest.mark.parametrize("paper", ["zhou2025", "lu2021"])
+def test_claims_are_what_the_committed_rows_say(paper):
+    """All but the one finding for which trained policies play again: they are not kept with the rows."""
+    folder = ROOT / f"docs/results/{paper}-quick"
+    page = (ROOT / "benchmarks/README.md").read_text()
+    assert (folder / "figures/claims.md").read_text().strip() in page
+    summary, *lines = [line for line in claims.markdown(load(folder)) if line]
+    told = [line for line in lines if line in page]
+    left = [line for line in lines if line not in page]
+    assert len(told) >= 9 and all("cannot be played again" in line for line in left) and len(left) <= 1
+    assert left or summary in page
+
+
+def test_suites_are_those_that_there_are():
+    page = (ROOT / "benchmarks/README.md").read_text()
+    assert all(line in page for line in suites.table())
+
+
+PAGES = ["README.md", "benchmarks/README.md", "docs/bounds.md", "docs/instance.md", "docs/learning.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_files_named_exist(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
         assert ((ROOT / page).parent / target).exists(), target
