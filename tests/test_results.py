@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import agents
+from benchmarks.evaluate import run_episodes
+from benchmarks.results import load
 from benchmarks.statistics import mean_interval, paired_difference
 from benchmarks.table import markdown
 from dtenv.oracle import check_bound
@@ -84,3 +87,18 @@ def test_nobody_exceeds_a_bound(env_id):
     assert bounded
     for row in bounded:
         check_bound(row["score"], row["bound"], row["agent"])
+
+
+@pytest.mark.parametrize("suite", ["zhou2025-quick", "lu2021-quick", "learning/migration"])
+def test_rows_of_suites_can_be_had_again(suite):
+    """The first episodes of heuristics, on the suite's first and last scenario."""
+    results = load(RESULTS / suite)
+    for cell in {cell.name: cell for cell in (results.suite.cells[0], results.suite.cells[-1])}.values():
+        seeds = results.suite.evaluation_seeds(cell.env_id)[:2]
+        agent = cell.references[-1] if cell.env_id == "DTMigration-v0" else "nearest"
+        policy = agents.load(agent, cell.env_id, scenario=cell.resolve())
+        again = run_episodes(policy, cell.env_id, cell.resolve(), seeds)
+        kept = [row for row in results.of(cell) if row["agent"] == agent and row["seed"] in seeds]
+        for row, was in zip(again, kept, strict=True):
+            numbers = {name: value for name, value in row.items() if name not in WORDS}
+            assert {name: was[name] for name in numbers} == pytest.approx(numbers, rel=1e-12, abs=1e-12)
