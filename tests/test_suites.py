@@ -11,7 +11,7 @@ from PIL import Image
 
 from agents import HEURISTICS
 from agents.run import TRAINING_SEEDS
-from benchmarks import run, topology, wallclock
+from benchmarks import __main__, aggregate, figure, marl_eval, report, run, topology, wallclock
 from benchmarks.evaluate import EVALUATION_SEEDS, TUNING_SEEDS
 from benchmarks.jobs import Train
 from benchmarks.results import ResultsError, load
@@ -209,6 +209,14 @@ def _suite(folder):
     change(folder / "manifest.json", '"suite_sha256": "', '"suite_sha256": "0')
 
 
+def readers(folder):
+    """Commands that read a folder of results, and write into it."""
+    yield figure, figure.DrawFigure("all", folder)
+    yield report, report.WriteReport(folder)
+    yield aggregate, aggregate.Aggregate(folder)
+    yield marl_eval, marl_eval.MarlEval(folder, folder / "marl-eval.json")
+
+
 BROKEN = {
     _later: r"manifest.json: dtenv must be .*, got '9\.",
     _digit: r"rows.csv line 5: check must be .*changed after it was written",
@@ -228,6 +236,10 @@ def test_broken_results_are_told_and_left_alone(folder, spoil, message):
     before = contents(folder)
     with pytest.raises(ResultsError, match=message):
         load(folder)
+    for command, settings in readers(folder):
+        with pytest.raises(SystemExit, match=message):
+            command.main(settings)
+    assert contents(folder) == before
     with pytest.raises(SystemExit, match=message):
         run.main(RunSuite("tiny", workers=1, out=folder))
     noted = {path for path, data in contents(folder).items() if data != before.get(path)}
@@ -244,6 +256,10 @@ def test_missing_episodes_are_told(folder):
 def test_folders_without_results_are_told(tiny, tmp_path):
     with pytest.raises(ResultsError, match=r"no results, manifest.json is missing"):
         load(tmp_path)
+    for command, settings in readers(tmp_path):
+        with pytest.raises(SystemExit, match=r"no results, manifest.json is missing"):
+            command.main(settings)
+    assert not list(tmp_path.iterdir())
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(SystemExit, match="holds other files"):
         run.main(RunSuite("tiny", out=tmp_path))
@@ -269,6 +285,18 @@ def test_bad_settings_are_named_before_anything_is_written(name, tmp_path):
     with pytest.raises(SystemExit, match=message):
         run.main(dataclasses.replace(settings, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", __main__.COMMANDS)
+def test_commands_have_settings_and_say_what_they_are(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        __main__.main([name, "--help"])
+    assert ended.value.code == 0 and f"python -m benchmarks {name}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_told_which_there_are():
+    with pytest.raises(SystemExit, match=r"command must be one of suites, run, .*got 'rum'"):
+        __main__.main(["rum"])
 
 
 def test_policies_run_on_other_topologies(tiny, tmp_path, monkeypatch, capsys):
