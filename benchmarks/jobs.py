@@ -153,7 +153,9 @@ class Train:
         self.folder.mkdir(parents=True, exist_ok=True)
         resume = self.policy.with_suffix(".state.safetensors").exists()
         told_path = self.policy.with_suffix(".curve.jsonl")
-        with told_path.open("a" if resume else "w", buffering=1) as file:
+        before = told_path.read_text().splitlines(keepends=True) if resume and told_path.exists() else []
+        with told_path.open("w", buffering=1) as file:
+            file.writelines(line for line in before if line.endswith("\n"))  # a kill may have cut the last one
 
             def report(row: dict[str, Any]) -> None:
                 file.write(json.dumps(row) + "\n")
@@ -167,7 +169,9 @@ class Train:
             raise KeyboardInterrupt
         last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
         written = {"steps": last["global_step"], "seconds": last["charts/seconds"], "curve": [*map(_point, thinned)]}
-        self.summary.write_text(json.dumps(written) + "\n")
+        unfinished = self.summary.with_suffix(".part")
+        unfinished.write_text(json.dumps(written) + "\n")
+        unfinished.replace(self.summary)  # at once: it says that the training is done
         told_path.unlink()
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from benchmarks.suite import Cell, Suite, Training
 
 WARM = Training("ppo", "ppo")
-COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000}, seeds=3)
+COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
 FAR = Training("ppo", "ppo", {"warm_start": "hysteresis", "gamma": 0.98, "total_steps": 150_000})
 
 STATIONS = (
     Training("mappo", "mappo", {"total_steps": 20_000}),
-    Training("maddpg", "maddpg", {"total_steps": 40_000}, seeds=3),
+    Training("maddpg", "maddpg", {"total_steps": 40_000}),
 )
 
 
@@ -135,7 +135,7 @@ _ALL = (
             Cell(
                 "DTAssociation-v0",
                 "paper",
-                _table_ii(150_000, 30_000),
+                _table_ii(600_000, 600_000),
                 fields={"num_servers": 15},
                 references=("nearest", "nearest-random", "stay", "local-search"),
             ),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents import HEURISTICS
+from agents import HEURISTICS, ppo
 from agents.run import TRAINING_SEEDS
 from benchmarks import __main__, aggregate, figure, marl_eval, report, run, topology, wallclock
 from benchmarks.evaluate import EVALUATION_SEEDS, TUNING_SEEDS
@@ -322,3 +322,23 @@ def test_wall_clock_takes_turns(tmp_path, monkeypatch, capsys):
     assert [row["agent"] for row in trainings] == ["dtenv ppo, batch", "SB3 PPO, DummyVecEnv"] * 2
     assert {row["steps"] for row in trainings} == {"64"}
     assert "Ratio of seconds, turn by turn:" in capsys.readouterr().out
+
+
+def test_a_killed_training_goes_on_and_tells_its_whole_curve(tiny, tmp_path, monkeypatch):
+    cell = tiny.cells[0]
+    whole = Train(cell, cell.trainings[0], 1, (100_000,), tmp_path / "whole").run()
+    job = Train(cell, cell.trainings[0], 1, (100_000,), tmp_path / "killed")
+    save = ppo.Run._keep
+    monkeypatch.setattr(ppo.Run, "_keep", lambda *given: (save(*given), (_ for _ in ()).throw(MemoryError)))
+    often = dataclasses.replace(job.args, checkpoint_minutes=0.0)
+    monkeypatch.setattr(Train, "args", often)
+    with pytest.raises(MemoryError):
+        job.run()
+    [curve] = job.folder.glob("*.curve.jsonl")
+    assert len(curve.read_text().splitlines()) == 1
+    curve.write_text(curve.read_text() + '{"global_step": 9')  # the kill's
+    monkeypatch.undo()
+    result = job.run()
+    bare = [[{k: v for k, v in p.items() if k != "seconds"} for p in r.training["curve"]] for r in (whole, result)]
+    assert bare[0] == bare[1] and len(bare[0]) == 2 and whole.rows == result.rows
+    assert not list(job.folder.glob("*.curve.jsonl")) and not list(job.folder.glob("*.part"))
