@@ -26,7 +26,7 @@ from agents.checkpoint import NetworkPolicy, save_policy
 from agents.ddpg import follow
 from agents.networks import build
 from agents.replay import ReplayBuffer
-from agents.rollout import Charts, RewardScale
+from agents.rollout import Charts, Returns, RewardScale
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
@@ -92,6 +92,7 @@ class Player:
         self._noise = torch.Generator().manual_seed(seed)
         self._obs, _ = envs.reset(seed=seed)
         self._done = np.zeros(envs.num_envs, np.bool_)
+        self.returns = Returns(envs.num_envs)
 
     def step(self, noise: float) -> tuple[np.ndarray, dict[str, Any]]:
         """One slot of all environments (29): which of them did not only reset (B,), and its info."""
@@ -101,6 +102,7 @@ class Player:
         action = (action + noise * torch.randn(action.shape, generator=self._noise)).clamp(0.0, 1.0)
         self._obs, reward, terminated, truncated, info = self.envs.step(action.flatten(1).numpy())
         self._done = terminated | truncated
+        self.returns.add(reward, self._done)
         row = {"seen": seen, "action": action, "reward": torch.as_tensor(np.array(reward)), "next": self._seen()}
         row["terminated"] = torch.as_tensor(np.array(terminated))
         self.replay.add(**{name: values[valid] for name, values in row.items()})
@@ -113,13 +115,15 @@ class Player:
     def state_dict(self) -> dict[str, Any]:
         """All that the next slot depends on beside the actors and the replay."""
         noise = self._noise.get_state()
-        return {"envs": self.envs.snapshot(), "obs": self._obs, "done": self._done, "noise": noise}
+        played = {"envs": self.envs.snapshot(), "obs": self._obs, "done": self._done, "noise": noise}
+        return {**played, "returns": self.returns.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.envs.restore(state["envs"])
         self._obs, self._done = state["obs"], state["done"]
         self._noise.set_state(state["noise"])
+        self.returns.load_state_dict(state["returns"])
 
 
 def train(
@@ -204,6 +208,7 @@ def train(
             # Report
             if (iteration + 1) % every == 0 or iteration + 1 == iterations:
                 progress = {"charts/progress": (iteration + 1) / iterations, **charts.means()}
+                progress["charts/episodic_return"] = player.returns.mean()
                 run.report({"global_step": (iteration + 1) * args.num_envs, **progress, **losses})
                 charts = Charts()
         policy = NetworkPolicy("maddpg", network.eval(), PRICES)

@@ -58,6 +58,36 @@ class Charts:
         return {name: float(values.mean()) if values.size else np.nan for name, values in whole.items()}
 
 
+class Returns:
+    """Sums of rewards over whole episodes of a batch."""
+
+    def __init__(self, num_envs: int):
+        self._sums, self._ended = np.zeros(num_envs), [np.nan]
+
+    def add(self, reward: np.ndarray, done: np.ndarray) -> None:
+        """A step's rewards (B, …), averaged over agents: 0 on the step that only resets; and which episodes it ends."""
+        self._sums += np.asarray(reward).reshape(len(reward), -1).mean(1)
+        if done.any():
+            self._ended = self._sums[done].tolist()
+            self._sums[done] = 0.0
+
+    def begin(self, rows: np.ndarray) -> None:
+        """Episodes that are begun anew before they ended."""
+        self._sums[rows] = 0.0
+
+    def mean(self) -> float:
+        """Over the episodes that ended last; nan before any did."""
+        return float(np.mean(self._ended))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the episodes under way, and those that ended last."""
+        return {"sums": self._sums, "ended": [float(x) for x in self._ended]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._sums, self._ended = state["sums"], state["ended"]
+
+
 class Collector:
     """Plays a batch with a network, `num_steps` at a time, from where the last rollout ended.
 
@@ -75,7 +105,7 @@ class Collector:
         self.seconds = {"env": 0.0, "inference": 0.0}
         self._obs, _ = envs.reset(seed=seed)
         self._done = np.zeros(envs.num_envs, np.bool_)
-        self._returns, self._ended = np.zeros(envs.num_envs), [np.nan]
+        self._returns = Returns(envs.num_envs)
         self._spread(spread)
 
     @property
@@ -102,7 +132,7 @@ class Collector:
             steps.append((obs, *decision, *(torch.as_tensor(x) for x in numbers)))
             paid = reward.reshape(len(valid), -1).mean(1)
             charts.add(valid, {"reward": paid, "score": paid, **info})
-            self._follow(reward)
+            self._returns.add(reward, self._done)
         with torch.no_grad():
             last = self.network(self.obs).value
         obs, action, log_prob, _, value, reward, cost, terminated, truncated, valid = map(
@@ -118,7 +148,7 @@ class Collector:
             terminated,
             truncated,
             valid,
-            {**charts.means(), "charts/episodic_return": float(np.mean(self._ended))},
+            {**charts.means(), "charts/episodic_return": self._returns.mean()},
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,23 +157,15 @@ class Collector:
             "envs": self.envs.snapshot(),
             "obs": self._obs,
             "done": self._done,
-            "returns": self._returns,
-            "ended": [float(x) for x in self._ended],
+            "returns": self._returns.state_dict(),
             "seconds": self.seconds,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.envs.restore(state["envs"])
-        self._obs, self._done, self._returns = state["obs"], state["done"], state["returns"]
-        self._ended, self.seconds = state["ended"], state["seconds"]
-
-    def _follow(self, reward: np.ndarray) -> None:
-        """Sum up the episodes' rewards: 0 on the step that only resets."""
-        self._returns += reward.reshape(len(reward), -1).mean(1)
-        if self._done.any():
-            self._ended = self._returns[self._done].tolist()
-            self._returns[self._done] = 0.0
+        self._obs, self._done, self.seconds = state["obs"], state["done"], state["seconds"]
+        self._returns.load_state_dict(state["returns"])
 
     def _spread(self, steps: int) -> None:
         groups = np.arange(len(self._done)) % max(steps, 1)
@@ -152,12 +174,12 @@ class Collector:
                 action = self.network(self.obs).action.numpy()
             self._obs, reward, terminated, truncated, _ = self.envs.step(action)
             self._done = terminated | truncated
-            self._returns += np.asarray(reward).reshape(len(reward), -1).mean(1)  # of whole episodes from the first on
-            self._returns[self._done] = 0.0
+            self._returns.add(reward, self._done)
             due = groups == step
             if due.any():
                 self._obs, _ = self.envs.reset(options={"reset_mask": due})
-                self._done[due], self._returns[due] = False, 0.0
+                self._done[due] = False
+                self._returns.begin(due)
 
 
 class RewardScale:

@@ -122,6 +122,7 @@ def test_training_repeats_and_its_policy_reloads(tmp_path, shared, gamma):
     policy = maddpg.train(dataclasses.replace(args, save=path), scenario=SMALL, report=rows.append)
     obs = task_of(SMALL).obs
     action = policy.act(obs)
+    assert np.isfinite(rows[-1]["charts/episodic_return"])
     np.testing.assert_array_equal(maddpg.train(args, scenario=SMALL).act(obs), action)
     assert (maddpg.train(dataclasses.replace(args, seed=2), scenario=SMALL).act(obs) != action).any()
     np.testing.assert_array_equal(load_policy("maddpg", ENV, SMALL, path).act(obs), action)
