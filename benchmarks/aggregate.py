@@ -9,15 +9,29 @@ better than another needs no such scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from benchmarks.aggregates import METRICS, interval, normalise, performance_profile, probability_of_improvement
-from benchmarks.aggregates import score_matrices as matrices
+from benchmarks.aggregates import (
+    METRICS,
+    Band,
+    curve_matrices,
+    difference_interval,
+    interval,
+    iqm,
+    normalise,
+    performance_profile,
+    probability_of_improvement,
+    sample_efficiency,
+    scales,
+    score_matrices,
+)
 from benchmarks.learning_plots import COLOURS
 from benchmarks.plots import GRID, INK, plt
 from benchmarks.reports import REPORTS
@@ -46,7 +60,13 @@ def main(settings: Aggregate) -> None:
     print("\n".join(lines))
     for env_id in environments(results):
         if bounded(results, env_id):
-            profiles(settings.folder / f"profiles-{env_id}.png", results, env_id)
+            scale = f"normalised score (0 {REPORTS[env_id].zero}, 1 bound)"
+            path = settings.folder / f"profiles-{env_id}.png"
+            draw(path, profiles(results, env_id), env_id, scale, "share of episodes above")
+        curves = learning(results, env_id)
+        if curves:
+            path = settings.folder / f"efficiency-{env_id}.png"
+            draw(path, curves, f"{env_id}, exploring", "environment steps", "interquartile mean of scores")
 
 
 def environments(results: Results) -> list[str]:
@@ -74,7 +94,7 @@ def scores(results: Results, env_id: str) -> dict[str, np.ndarray]:
     cells = {row["cell"] for row in rows}
     agents = dict.fromkeys(row["agent"] for row in rows)
     everywhere = [name for name in agents if {row["cell"] for row in rows if row["agent"] == name} == cells]
-    return matrices(rows, everywhere, column, run="seed")
+    return score_matrices(rows, everywhere, column, run="seed")
 
 
 def table(results: Results, env_id: str) -> list[str]:
@@ -84,37 +104,58 @@ def table(results: Results, env_id: str) -> list[str]:
     episodes, scenarios = found[reference].shape
     metrics = METRICS if bounded(results, env_id) else {}
     lines = [f"{env_id}, {scenarios} scenario{'s' if scenarios > 1 else ''}, {episodes} episodes each:", ""]
-    heads = ["agent", *metrics, f"probability of a better episode than {reference}'s"]
+    heads = ["agent", *metrics]
+    heads += [f"IQM, paired, minus {reference}'s"] if metrics else []
+    heads.append(f"probability of a better episode than {reference}'s")
     lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     better = {name: interval(probability_of_improvement, own, found[reference]) for name, own in found.items()}
     for name in sorted(found, key=lambda name: (-better[name].mean, -found[name].mean())):
         told = [f"{interval(metric, found[name]):.3f}" for metric in metrics.values()]
-        chance = "" if name == reference else f"{better[name]:.3f}"
-        lines.append(f"| {' | '.join([name, *told, chance])} |")
+        compared = [f"{difference_interval(iqm, found[name], found[reference]):+.3f}"] if metrics else []
+        compared.append(f"{better[name]:.3f}")
+        told += [""] * len(compared) if name == reference else compared
+        lines.append(f"| {' | '.join([name, *told])} |")
     scale = f"0 is {report.zero}, 1 the proven bound. " if metrics else ""
     return [*lines, "", f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.", ""]
 
 
-def profiles(path: Path, results: Results, env_id: str) -> None:
-    """Share of episodes above each normalised score, with bands, agent by agent."""
+def profiles(results: Results, env_id: str) -> dict[str, Band]:
+    """Share of episodes above each normalised score, agent by agent."""
+    found = scores(results, env_id)
+    return {name: performance_profile(own, THRESHOLDS, resamples=1000) for name, own in found.items()}
+
+
+def learning(results: Results, env_id: str) -> dict[str, Band]:
+    """Interquartile mean along training of every learner trained at least twice in each of an environment's scenarios.
+
+    In scores normalised as in the table, where every scenario is bounded.
+    """
+    rows = [row for row in results.rows if row["env_id"] == env_id]
+    of = scales(rows, REPORTS[env_id].zero) if bounded(results, env_id) else None
+    cells = {row["cell"] for row in rows}
+    found = {}
+    for agent in dict.fromkeys(training["agent"] for training in results.trainings):
+        own = [told for told in results.trainings if told["agent"] == agent and told["cell"] in cells]
+        counts = Counter(told["cell"] for told in own)
+        if counts.keys() == cells and len({*counts.values()}) == 1 and min(counts.values()) > 1:
+            steps, curves = curve_matrices(own, agent, of=of)
+            found[agent] = sample_efficiency(curves, steps, resamples=1000)
+    return found
+
+
+def draw(path: Path, curves: Mapping[str, Band], title: str, xlabel: str, ylabel: str) -> None:
+    """Curves with their bands, one an agent."""
     figure, axes = plt.subplots(figsize=(8.0, 4.2), dpi=150, layout="constrained")
-    for (name, own), (colour, style) in zip(scores(results, env_id).items(), _looks(), strict=False):
-        band = performance_profile(own, THRESHOLDS, resamples=1000)
+    for (name, band), (style, colour) in zip(curves.items(), product(("-", "--", ":"), COLOURS), strict=False):
         axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(band.x, band.y, color=colour, linestyle=style, label=name)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set(
-        xlabel=f"normalised score (0 {REPORTS[env_id].zero}, 1 bound)", ylabel="share of episodes above", ylim=(0, 1)
-    )
-    axes.set_title(env_id, loc="left", fontsize=10, color=INK)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.grid(axis="y", color=GRID)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)
     plt.close(figure)
-
-
-def _looks() -> Iterator[tuple[str, str]]:
-    return ((colour, style) for style in ("-", "--", ":") for colour in COLOURS)
 
 
 if __name__ == "__main__":

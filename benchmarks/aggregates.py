@@ -103,20 +103,6 @@ def difference_interval(metric: Metric, ours: np.ndarray, theirs: np.ndarray, **
     return interval(lambda a, b: metric(a) - metric(b), ours, theirs, paired=True, **settings)
 
 
-def standings(scores: Mapping[str, np.ndarray], **settings: Any) -> list[dict[str, Any]]:
-    """One line an agent, best interquartile mean first: every one of `METRICS` with its interval.
-
-    Args:
-        scores: (runs, tasks) of each agent, as `score_matrices` gives them.
-        **settings: resamples and seed of `interval`.
-    """
-    lines = [
-        {"agent": agent} | {name: interval(metric, matrix, **settings) for name, metric in METRICS.items()}
-        for agent, matrix in scores.items()
-    ]
-    return sorted(lines, key=lambda line: -line["IQM"].mean)
-
-
 def performance_profile(
     scores: np.ndarray,
     thresholds: Sequence[float] | np.ndarray,

@@ -35,8 +35,24 @@ def test_with_bounds_scores_are_between_the_zero_and_the_bound(results, tmp_path
     assert told["local-search"].startswith("| local-search | 1.000 [1.000, 1.000] | 1.000 ")
     assert told["mappo"].count("0.900 [0.900, 0.900]") == 3 and "0.100 [0.100, 0.100]" in told["mappo"]
     assert "0.000 [-0.000, 0.000]" in told["nearest"] or "0.000 [0.000, 0.000]" in told["nearest"]
-    aggregate.profiles(tmp_path / "profiles.png", bounded, "DTPlacementMA-v0")
+    assert "-0.100 [-0.100, -0.100]" not in told["mappo"] and "+0.150 [+0.150, +0.150]" in told["mappo"]
+    profiles = aggregate.profiles(bounded, "DTPlacementMA-v0")
+    assert profiles["mappo"].y[aggregate.THRESHOLDS < 0.85].tolist() == pytest.approx([1.0] * 54)
+    assert profiles["mappo"].y[-1] == 0.0
+    aggregate.draw(tmp_path / "profiles.png", profiles, "title", "score", "share")
     assert Image.open(tmp_path / "profiles.png").size[0] > 600
+
+
+def test_learning_is_over_scenarios_and_trainings():
+    def shape(cell, agent, share):
+        return {"score": share if agent == "mappo" else 0.5}
+
+    twice = made("lu2021-quick", lambda cell, agent: {"score": -1.0}, shape, trainings=2)
+    curves = aggregate.learning(twice, "DTPlacementMA-v0")
+    assert list(curves) == ["maddpg (Proposed)", "mappo"]
+    assert curves["mappo"].y == pytest.approx([x / curves["mappo"].x[-1] for x in curves["mappo"].x], abs=0.01)
+    assert set(curves["maddpg (Proposed)"].y) == {0.5}
+    assert not aggregate.learning(made("lu2021-quick", lambda cell, agent: {}, shape), "DTPlacementMA-v0")
 
 
 def test_an_agent_that_is_not_everywhere_is_left_out(results):
