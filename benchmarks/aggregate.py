@@ -3,8 +3,8 @@
     python -m benchmarks aggregate runs/balanced
 
 A task is a scenario of one environment, a run a held-out episode, averaged over trainings. Where every scenario has
-bounds, scores are brought to 0 for an environment's simplest heuristic and 1 for the bound. How often an agent is
-better than another needs no such scale.
+bounds, an episode counts 1 where its bound is reached, and 0 where it is missed by what an environment's simplest
+heuristic misses bounds by on average. How often an agent is better than another needs no such scale.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(settings: Aggregate) -> None:
     print("\n".join(lines))
     for env_id in environments(results):
         if bounded(results, env_id):
-            scale = f"normalised score (0 {REPORTS[env_id].zero}, 1 bound)"
+            scale = f"normalised score (0 {REPORTS[env_id].zero} on average, 1 bound)"
             path = settings.folder / f"profiles-{env_id}.png"
             draw(path, profiles(results, env_id), env_id, scale, "share of episodes above")
         curves = learning(results, env_id)
@@ -115,7 +115,7 @@ def table(results: Results, env_id: str) -> list[str]:
         compared.append(f"{better[name]:.3f}")
         told += [""] * len(compared) if name == reference else compared
         lines.append(f"| {' | '.join([name, *told])} |")
-    scale = f"0 is {report.zero}, 1 the proven bound. " if metrics else ""
+    scale = f"1 is an episode's proven bound, 0 as far below as {report.zero} is on average. " if metrics else ""
     return [*lines, "", f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.", ""]
 
 

@@ -181,9 +181,10 @@ def scales(rows: Sequence[Row], zero: str) -> dict[str, tuple[float, float]]:
 
 
 def normalise(rows: Sequence[Row], zero: str) -> list[dict[str, Any]]:
-    """Rows of bounded episodes with a column "normalised": 0 for a cell's mean score of agent `zero`, 1 for its bound.
+    """Rows of bounded episodes with a column "normalised": 1 less the distance to the episode's own bound.
 
-    Both are means over the cell's bounded episodes, as in `benchmarks.statistics.gap_to_bound`, and count as certain.
+    The distance is in units of the cell's mean distance of agent `zero`, which thus has 0 on average, and counts as
+    certain. Means are those of `benchmarks.statistics.gap_to_bound`.
 
     Raises:
         ValueError: as `scales`.
@@ -192,7 +193,7 @@ def normalise(rows: Sequence[Row], zero: str) -> list[dict[str, Any]]:
     bounded = [dict(row) for row in rows if row.get("bound") is not None]
     for row in bounded:
         low, high = of[row["cell"]]
-        row["normalised"] = (row["score"] - low) / (high - low)
+        row["normalised"] = 1.0 - (row["bound"] - row["score"]) / (high - low)
     return bounded
 
 
