@@ -32,8 +32,9 @@ from benchmarks.aggregates import (
     scales,
     score_matrices,
 )
+from benchmarks.figures.drawing import tidy
 from benchmarks.learning_plots import COLOURS
-from benchmarks.plots import GRID, INK, plt
+from benchmarks.plots import INK, plt
 from benchmarks.reports import REPORTS
 from benchmarks.results import Results, load
 
@@ -149,10 +150,9 @@ def draw(path: Path, curves: Mapping[str, Band], title: str, xlabel: str, ylabel
     for (name, band), (style, colour) in zip(curves.items(), product(("-", "--", ":"), COLOURS), strict=False):
         axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(band.x, band.y, color=colour, linestyle=style, label=name)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_title(title, loc="left", fontsize=10, color=INK)
-    axes.grid(axis="y", color=GRID)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)
     plt.close(figure)

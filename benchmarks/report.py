@@ -23,6 +23,7 @@ from agents.film import film
 from benchmarks import report_plots
 from benchmarks.figures.grid import MissingResults
 from benchmarks.figures.played import policies
+from benchmarks.rendering import render
 from benchmarks.reports import REPORTS
 from benchmarks.results import Results, load
 from benchmarks.statistics import score_matrix, two_way_interval
@@ -71,17 +72,6 @@ def main(settings: WriteReport) -> None:
         raise SystemExit(str(error)) from None
     out.write_text(text)
     print(f"{out}: {len(text.encode()) / 1e6:.1f} MB")
-
-
-def render(template: str, **context: Any) -> str:
-    """A template of the folder templates, filled; what is filled in is escaped."""
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    env = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return env.get_template(template).render(**context)
 
 
 def page(results: Results) -> str:

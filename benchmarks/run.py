@@ -71,11 +71,12 @@ def main(settings: RunSuite) -> None:
     try:
         if settings.workers < 1:
             raise ValueError(f"workers must be at least 1, got {settings.workers}")
-        suite = SUITES[settings.suite].select(settings.agents, settings.seeds)
-        begin(folder, SUITES[settings.suite])
+        whole = SUITES[settings.suite]
+        suite = whole.select(settings.agents, settings.seeds)
+        begin(folder, whole)
         left, told = missing(suite, folder, settings.track), trained(folder)
         note_run(folder, settings)
-        work(left, told, folder, SUITES[settings.suite], settings)
+        work(left, told, folder, whole, settings)
         print("\n".join(write_tables(load(folder))))
     except (ValueError, OSError, ImportError, JobFailed) as error:
         raise SystemExit(str(error)) from None

@@ -355,3 +355,9 @@ def test_all_figures_of_a_paper_are_drawn(lu, tmp_path, monkeypatch):
     monkeypatch.setitem(figure.FIGURES, "lu2021-fig8", lu2021.fig9)  # plays episodes
     names = {path.name for path in figure.draw("all", lu, tmp_path)}
     assert names == {f"lu2021-fig{n}.{e}" for n in (7, 8, 9, 10) for e in ("png", "svg")} | {"claims.md", "claims.html"}
+
+
+def test_all_leaves_out_what_rows_alone_do_not_allow(lu, tmp_path, capsys):
+    names = {path.stem for path in figure.draw("all", lu, tmp_path)}
+    assert names == {"lu2021-fig7", "lu2021-fig9", "lu2021-fig10", "claims"}
+    assert "left out: lu2021-fig8: 'maddpg (Proposed)'" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.figures import lu2021, lu2021_claims, zhou2025, zhou2025_claims
 from benchmarks.figures.finding import Claim, Finding, Verdict
 from benchmarks.figures.grid import MissingResults
+from benchmarks.rendering import render
 
 if TYPE_CHECKING:
     from benchmarks.results import Results
@@ -82,8 +83,6 @@ def markdown(results: Results) -> list[str]:
 
 def html(results: Results) -> str:
     """A page of its own."""
-    from benchmarks.report import render
-
     found = {PAPERS[name][0]: PAPERS[name][2].findings(results) for name in papers(results)}
     told = {citation: summary(claims) for citation, claims in found.items()}
     return render("claims.html", papers=found, told=told, provenance=provenance(results))

@@ -1,0 +1,17 @@
+"""Pages of HTML, filled from the folder templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of the folder templates, filled; what is filled in is escaped."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    env = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return env.get_template(template).render(**context)
