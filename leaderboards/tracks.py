@@ -1,0 +1,165 @@
+"""What is ranked apart: tracks, each with its scenarios, instances, reference agents and proof of its bounds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.reports import REPORTS
+from benchmarks.suite import Cell
+
+WORST = "random"
+"""Entry whose score an episode gets in which an agent was late, crashed or gave no valid action."""
+
+FACES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "DTAssociation-v0": {},
+    "DTPlacementMA-v0": {"action": ("price", "bid", "binary", "association")},
+    "DTMigration-v0": {},
+}
+"""Fields of a scenario that a submission may choose, by environment, with their values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """Scenarios whose instances make one ranking."""
+
+    name: str
+    """such as "association-balanced": the key in manifests, rows and links"""
+    title: str
+    """as pages call it"""
+    about: str
+    """one line: what it asks of an agent"""
+    cells: tuple[Cell, ...]
+    """one scenario, or several that one policy must serve"""
+    episodes: int
+    """instances of every cell"""
+    bound: Mapping[str, Any] = field(default_factory=dict)
+    """settings of the bounds' proof that differ from those of benchmarks.reports"""
+    allowed_violations: float = 0.0
+    """share of slots with a violated constraint up to which an entry counts as feasible"""
+
+    @property
+    def env_id(self) -> str:
+        """Of all its cells."""
+        return self.cells[0].env_id
+
+    @property
+    def reference(self) -> str:
+        """The entry that scores 0 on every instance."""
+        return REPORTS[self.env_id].zero
+
+    @property
+    def fixed_size(self) -> bool:
+        """Whether all its scenarios have the same number of users and sites."""
+        return len(self.cells) == 1
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """Settings of the environment's `solve_episode`."""
+        return {**REPORTS[self.env_id].bound, **self.bound}
+
+    @property
+    def sha256(self) -> str:
+        """Of all that the ranking depends on, the scenarios' every field among it."""
+        fixed = {
+            "name": self.name,
+            "cells": [[cell.name, cell.env_id, cell.resolve().as_dict()] for cell in self.cells],
+            "episodes": self.episodes,
+            "bound": self.proof,
+            "reference": self.reference,
+            "worst": WORST,
+            "allowed_violations": self.allowed_violations,
+        }
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _association(preset: str, about: str) -> Track:
+    cell = Cell("DTAssociation-v0", preset, fields={"num_servers": 15})
+    return Track(name=f"association-{preset}", title=f"Association, {preset}", about=about, cells=(cell,), episodes=32)
+
+
+def _placement(preset: str, about: str, slots: int = 5, episodes: int = 8) -> Track:
+    cell = Cell("DTPlacementMA-v0", preset, fields={"num_slots": slots})
+    return Track(
+        name=f"placement-{preset}",
+        title=f"Placement, {preset}",
+        about=about,
+        cells=(cell,),
+        episodes=episodes,
+        bound={"time_limit": 3600.0},  # so long that a slow machine proves the same
+        allowed_violations=1.0,  # deadlines are priced: the optimum breaks some
+    )
+
+
+def _migration(preset: str, about: str) -> Track:
+    cell = Cell("DTMigration-v0", preset)
+    title = f"Migration, {preset}"
+    return Track(
+        name=f"migration-{preset}",
+        title=title,
+        about=about,
+        cells=(cell,),
+        episodes=200,
+        allowed_violations=0.01,  # of slots past their deadline: in some no server would have met it
+    )
+
+
+_ALL = (
+    _association(
+        "balanced", "Table II of (Zhou 2025) with dearer synchronisation: staying, packing and nearest all lose."
+    ),
+    _association("sequential", "Migration is cheap and distance dear: the best of each slot is not the best of all."),
+    _association("paper", "Table II of (Zhou 2025) to the letter, S = 15."),
+    Track(
+        name="association-topology",
+        title="Association, any number of servers",
+        about="One policy for S = 9, 15 and 21 of the preset balanced.",
+        cells=tuple(Cell("DTAssociation-v0", "balanced", fields={"num_servers": s}) for s in (9, 15, 21)),
+        episodes=16,
+    ),
+    _placement("small-20x5", "20 users, 5 stations.", slots=10, episodes=24),
+    _placement("small-50x5", "50 users, 5 stations."),
+    _placement("paper-80x5", "(Lu 2021, Table II), 80 users, 5 stations."),
+    _placement("paper-100x5", "(Lu 2021, Table II), 100 users, 5 stations."),
+    _placement("paper-80x10", "(Lu 2021, Table II), 80 users, 10 stations."),
+    _placement("paper-100x10", "(Lu 2021, Table II), 100 users, 10 stations."),
+    _placement("strict-100x10", "Deadlines that the association of least latency often breaks."),
+    _migration("balanced", "One user among others whose stations' shadowing is correlated."),
+    _migration("ping-pong", "Shadowing of stations independent: chasing the best one does not pay."),
+    _migration("gauss-markov", "Users who keep their course."),
+)
+
+TRACKS: dict[str, Track] = {track.name: track for track in _ALL}
+"""By name, as pages order them. Presets called literal are no tracks: by the formulas as printed next to nothing depends
+on where twins are."""
+
+
+def find(name: str) -> Track:
+    """The track of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in TRACKS:
+        raise ValueError(f"track must be one of {', '.join(TRACKS)}, got {name!r}")
+    return TRACKS[name]
+
+
+@dataclass
+class List:
+    """List the tracks."""
+
+
+def main(_: List) -> None:
+    """Print every track with its instances and what its observations and actions are."""
+    from leaderboards.spec import spec_of
+
+    for track in TRACKS.values():
+        spec = spec_of(track)
+        sizes = sorted({layout.size for layout in spec.layouts})
+        print(f"{track.name}: {track.about}")
+        print(f"  {track.episodes * len(track.cells)} instances; 0 is {track.reference}; spec {spec.sha256}")
+        print(f"  obs (batch, {' | '.join(map(str, sizes))}) -> action {' | '.join(map(str, spec.actions))}")
