@@ -47,6 +47,7 @@ from agents import export
 from agents.checkpoint import NetworkPolicy, load_policy
 from agents.networks.association import Equivariant
 from benchmarks.evaluate import TUNING_SEEDS
+from dtenv.relaxation import Relaxation
 from leaderboards import interface, tracks
 from leaderboards.spec import Spec, spec_of
 from leaderboards.submission import MANIFEST, POLICY, read
@@ -281,8 +282,8 @@ def _load(about: Mapping[str, Any], path: Path, track: Track) -> nn.Module | Net
     return sb3(load_sb3(track.env_id, scenario, path))
 
 
-def sb3(model: Any) -> nn.Module:
-    """The deterministic policy of a Stable-Baselines3 model as a module: leaderboards.sb3.Deterministic."""
+def sb3(model: Any, relaxed: Relaxation | None = None) -> nn.Module:
+    """The deterministic policy of a Stable-Baselines3 model as a module; see leaderboards.sb3.Deterministic."""
     from leaderboards.sb3 import Deterministic
 
-    return Deterministic(model)
+    return Deterministic(model, relaxed)
