@@ -244,7 +244,7 @@ def test_one_graph_serves_any_number_of_servers(tmp_path):
     """Of 9, 15 and 21 servers: the same actions as networks built for each."""
 
     def scenario(servers):
-        return presets.resolve("balanced", "DTAssociation-v0", num_users=3, num_servers=servers, num_slots=8)
+        return presets.resolve("balanced", "DTAssociation-v0", num_users=2, num_servers=servers, num_slots=8)
 
     torch.manual_seed(0)
     networks = {servers: build("DTAssociation-v0", "equivariant", scenario(servers)).eval() for servers in (9, 15, 21)}
