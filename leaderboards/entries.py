@@ -15,7 +15,7 @@ from leaderboards.tracks import TRACKS, Track
 Kind = Literal["heuristic", "learner", "submission"]
 
 BY_NAME: Mapping[str, tuple[str, ...]] = {"placement-paper-100x10": ("mappo",)}
-"""Learners whose shipped policy is played from this repository: its network solves a market, which is no fixed graph."""
+"""Learners whose shipped policy is played from this repository: a network that solves a market is no fixed graph."""
 
 
 @dataclass(frozen=True)

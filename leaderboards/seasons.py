@@ -1,9 +1,9 @@
 """Seasons: whose instances nobody knows before, and everybody afterwards.
 
-Instance `index` of a season has the seed HMAC-SHA256(secret, season ":" index), cut to 63 bits. The SHA-256 of the secret
-is published before the season, the secret after it. The season "validation" has seeds that everybody knows.
+Instance `index` of a season has the seed HMAC-SHA256(secret, season ":" index), cut to 63 bits. The SHA-256 of the
+secret is published before the season, the secret after it. The season "validation" has seeds that everybody knows.
 
-    leaderboards/seasons/NAME/season.json   the commitment, the versions and hashes of the tracks; once revealed, the secret
+    leaderboards/seasons/NAME/season.json   the commitment, the tracks' hashes; once revealed, the secret
 """
 
 from __future__ import annotations
