@@ -33,7 +33,7 @@ class OpenSeason:
 def main(settings: OpenSeason) -> None:
     """Write the secret, and the season's file with the commitment."""
     path = seasons.SEASONS / settings.season / "season.json"
-    if re.fullmatch(r"\d{4}\.\d+", settings.season) is None:
+    if re.fullmatch(seasons.NAME, settings.season) is None:
         raise SystemExit(f"season must be a year and a number, such as 2027.1, got {settings.season!r}")
     if path.exists():
         raise SystemExit(f"season {settings.season!r} was begun: {path}")
