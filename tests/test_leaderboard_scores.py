@@ -104,5 +104,5 @@ def test_cells_of_two_tracks_are_proven_alike():
 
 
 def test_unknown_tracks_are_named():
-    with pytest.raises(ValueError, match="track must be one of association-balanced, .*, got 'x'"):
+    with pytest.raises(ValueError, match=r"track must be one of association-balanced, .*, got 'x'"):
         find("x")

@@ -114,5 +114,5 @@ def test_a_forged_secret_in_the_file_is_noticed(folder):
 
 
 def test_unknown_seasons_are_named(folder):
-    with pytest.raises(SeasonError, match="season must be one of validation, got '2026.9'"):
+    with pytest.raises(SeasonError, match=r"season must be one of validation, got '2026.9'"):
         seasons.read("2026.9")
