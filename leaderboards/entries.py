@@ -72,7 +72,7 @@ def of(submission: Submission) -> Entry:
     return Entry(submission.name, "submission", submission.track.name, submission.folder)
 
 
-def every(names: Sequence[str] = (), tracks: Sequence[str] = (), folder: Path = SUBMISSIONS) -> list[Entry]:
+def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
     """All entries, or those of some names or tracks.
 
     Raises:
@@ -81,7 +81,7 @@ def every(names: Sequence[str] = (), tracks: Sequence[str] = (), folder: Path = 
     for name in tracks:
         if name not in TRACKS:
             raise ValueError(f"tracks: must be of {', '.join(TRACKS)}, got {name!r}")
-    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(folder))]
+    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(SUBMISSIONS))]
     found = [entry for entry in found if not tracks or entry.track in tracks]
     known = {entry.name for entry in found}
     for name in names:
