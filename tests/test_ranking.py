@@ -1,4 +1,4 @@
-"""A season from its opening to a board that anybody can derive again; strangers who mean no good cost themselves alone."""
+"""A season from its opening to a board that anybody can derive again; ill-meaning strangers cost themselves alone."""
 
 import csv
 import dataclasses
@@ -124,7 +124,7 @@ def test_a_row_changed_by_hand_is_refused(place):
     path = place / "seasons/2027.1/rows.csv"
     old = rows(place)[3]["score"]
     path.write_text(path.read_text().replace(old, str(float(old) + 1e-6)))
-    with pytest.raises(SystemExit, match="rows.csv line 5: check must be"):
+    with pytest.raises(SystemExit, match=r"rows.csv line 5: check must be"):
         build.main(build.Build())
 
 
