@@ -1,8 +1,8 @@
 """What a process gives up, for good, before it touches a stranger's model.
 
-Layers overlap on purpose: each is there or not depending on system, kernel and libraries, and every one of the last three
-would keep a policy from files and network alone. bubblewrap would add none: it makes the same namespaces and filters, and
-needs a program that is seldom installed. The worker imports this by path, so it needs the standard library alone.
+Layers overlap on purpose: each is there or not depending on system, kernel and libraries. bubblewrap would add none: it
+makes the same namespaces and filters, and is seldom installed. The worker imports this by path, so nothing of the
+project is imported here.
 """
 
 from __future__ import annotations
@@ -37,39 +37,15 @@ LANDLOCK_CREATE_RULESET_VERSION = 1
 LANDLOCK_FILES = {1: 13, 2: 14, 3: 15, 5: 16}
 """Rights on files that Landlock knows, from each of its versions on: so many bits, of include/uapi/linux/landlock.h."""
 
-CALLS = [
-    "read",
-    "readv",
-    "write",
-    "writev",
-    "close",
-    "brk",
-    "munmap",
-    "mremap",
-    "madvise",
-    "futex",
-    "sched_yield",
-    "sched_getaffinity",
-    "getcpu",
-    "membarrier",
-    "clock_gettime",
-    "clock_getres",
-    "clock_nanosleep",
-    "nanosleep",
-    "gettimeofday",
-    "time",
-    "getpid",
-    "gettid",
-    "getrandom",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigaltstack",
-    "restart_syscall",
-    "exit",
-    "exit_group",
-]
-"""System calls that remain: memory, clocks, and open pipes. mmap and mprotect do too, but make nothing executable."""
+CALLS = (
+    *("read", "readv", "write", "writev", "close"),
+    *("brk", "munmap", "mremap", "madvise"),
+    *("futex", "sched_yield", "sched_getaffinity", "getcpu", "membarrier", "getpid", "gettid", "getrandom"),
+    *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "restart_syscall"),
+    *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "exit", "exit_group"),
+)
+"""System calls that remain, for open pipes, memory, this thread, clocks and its end. So do mmap and mprotect where they
+make nothing executable."""
 
 
 class Absent(Exception):

@@ -54,14 +54,14 @@ class Limits:
     """of wall-clock time, from the start of its process until the model is ready"""
     cpu_seconds: int = 600
     """of CPU time, for its process as a whole"""
-    memory_bytes: int = 4 * 2**30
+    memory_bytes: int = 2 * 2**30
     """of address space; ONNX Runtime takes about 0.2 GiB of it"""
     action_bytes: int = 2**20
     """of an action"""
 
 
 class PolicyFailed(RuntimeError):
-    """A policy did not answer: it was late, or it crashed. The message is for people and quotes what the policy said."""
+    """A policy did not answer: it was late, or it crashed. The message is for people and quotes the policy."""
 
     def __init__(self, reason: Reason, message: str):
         super().__init__(f"policy {reason}: {message}")
@@ -87,6 +87,8 @@ class PolicyProcess:
             PolicyFailed: it does not load.
             OSError, RuntimeError: the process did not get as far as being given the model.
         """
+        if os.name != "posix":
+            raise OSError(f"a policy's process is confined by means of POSIX, which {sys.platform} has not")
         deadline = _Deadline(limits.load_seconds)
         self.layers: Mapping[str, str] = {}
         self._limits = limits
@@ -96,7 +98,6 @@ class PolicyProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            cwd="/",
             env=ENVIRONMENT,
             start_new_session=True,
         )

@@ -1,7 +1,8 @@
 """What passes through a policy's pipes: frames of a kind (1 byte), a length (8) and as many bytes. No pickle.
 
-An array is its dtype's place in DTYPES (1 byte), its number of dimensions (1), their lengths (4 each) and its numbers in C
-order, little-endian throughout. The worker imports this by path, so it needs NumPy alone.
+An array is its dtype's place in DTYPES (1 byte), its number of dimensions (1), their lengths (4 each) and its numbers
+in C order, little-endian throughout. The worker imports this by path, so nothing of the project is
+imported here.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 HEADER = struct.Struct("<cQ")
 
 LAYERS, MODEL, LOADED, INPUTS, ACTION, ERROR = b"C", b"M", b"L", b"I", b"A", b"E"
-"""Kinds: the worker tells what confines it, is given the model, tells that it has loaded it; then observations go one way
-and actions the other. An error is the worker's last frame."""
+"""Kinds: the worker tells what confines it, is given the model, tells that it has loaded it; then observations go one
+way and actions the other. An error is the worker's last frame."""
 
 DTYPES = tuple(map(np.dtype, ("<f4", "<f8", "<i8", "<i4", "<f2", "<i2", "i1", "u1", "<u2", "<u4", "<u8", "?")))
 """Numbers that ONNX and NumPy share."""

@@ -1,9 +1,10 @@
-"""The child's side: confines itself, then loads a model and answers. Run by its path; imports nothing of the project."""
+"""The child's side: confines itself, loads a model and answers. Run by its path, and imports its neighbours alone."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,9 @@ def main(load: Callable[[bytes], Policy] = load_session) -> None:
     requests, replies = 0, os.dup(1)
     os.dup2(2, 1)  # what a library prints is no answer
     os.set_blocking(2, False)  # nor does it wait for somebody to read it
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)  # ONNX Runtime looks for a model's external data in the folder it is in
+    os.rmdir(folder)
     layers = confine(memory_bytes=int(sys.argv[1]), cpu_seconds=int(sys.argv[2]))
     _send(replies, LAYERS, "\n".join(f"{name}: {told}" for name, told in layers.items()).encode())
     try:
