@@ -17,17 +17,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from leaderboards.sandbox.wire import (
-    ACTION,
-    ERROR,
-    HEADER,
-    INPUTS,
-    LAYERS,
-    LOADED,
-    MODEL,
-    inputs_bytes,
-    read_array,
-)
+from leaderboards.sandbox.wire import ACTION, ERROR, HEADER, INPUTS, LAYERS, LOADED, MODEL, inputs_bytes, read_array
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -198,7 +188,8 @@ class PolicyProcess:
         """Until a pipe can be read or written."""
         poll = select.poll()
         poll.register(pipe, event)
-        if not poll.poll(1000 * deadline.left):
+        left = deadline.left
+        if not left or not poll.poll(1000 * left):  # a trickle of bytes does not put it off
             self._fail("late", f"no answer within {deadline.seconds:g} s")
 
     def _unasked(self) -> bool:
