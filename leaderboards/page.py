@@ -130,14 +130,14 @@ def entry_content(standing: Standing, keys: Sequence[tuple[str, int]], tied: dic
 
 
 def lines(value: Any, name: str = "", depth: int = 0) -> list[list[str]]:
-    """A manifest's fields and texts, nested ones by dotted names; at most 200 of them."""
+    """A manifest's fields: names, texts and, third, links where there are; nested ones by dotted names; 200 at most."""
     if isinstance(value, dict) and value and depth < 6:
         inner = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
     elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value) and depth < 6:
         inner = [(f"{name}[{i}]", part) for i, part in enumerate(value)]
     else:
         told = ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)
-        return [[shown(name, 200), shown(told)]]
+        return [[shown(name, 200), shown(told), *([told] if https(told) else [])]]
     return [line for key, part in inner for line in lines(part, key, depth + 1)][:200]
 
 
@@ -192,7 +192,6 @@ def bar(standing: Standing) -> dict[str, Any] | None:
     return {"mean": percent(mean), "low": percent(low), "high": percent(high), "beyond": mean < AXIS[0]}
 
 
-def https(url: object) -> str | None:
-    """A stranger's link that may be one: over https, to a host, without user, spaces or marks."""
-    text = str(url)
-    return text if re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[!-~]*)?", text, re.IGNORECASE) else None
+def https(url: str) -> bool:
+    """Whether a stranger's text is a link that may be one: over https, to a host, in plain letters."""
+    return len(url) < 500 and re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[!-~]*)?", url, re.IGNORECASE) is not None
