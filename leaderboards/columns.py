@@ -105,7 +105,9 @@ COLUMNS = (
         lambda s: s.iqm.mean,
         falling=True,
     ),
-    Column("gap", "Gap to bound", "mean of bound less objective, a slot", lambda s: number(s.gap, ".4g"), lambda s: s.gap),
+    Column(
+        "gap", "Gap to bound", "mean of bound less objective, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap
+    ),
     Column(
         "violations",
         "Violations",
@@ -121,7 +123,13 @@ COLUMNS = (
         lambda s: s.decisions_per_second,
         falling=True,
     ),
-    Column("parameters", "Parameters", "numbers that were learnt", lambda s: number(s.parameters, ",d") if s.parameters is not None else "–", lambda s: s.parameters),
+    Column(
+        "parameters",
+        "Parameters",
+        "numbers that were learnt",
+        lambda s: number(s.parameters, ",d") if s.parameters is not None else "–",
+        lambda s: s.parameters,
+    ),
     Column("failed", "Failed", "episodes late, crashed or without a valid action", failed, failures),
 )
 """In their order."""

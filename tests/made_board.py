@@ -13,7 +13,11 @@ HOSTILE = "<script>window.hacked=1</script>"
 
 MANIFEST = {
     "name": HOSTILE,
-    "authors": ["<img src=x onerror='window.hacked=1'>", "\u202eEve", "Z\u0310\u0311\u0312\u0313\u0314\u0315\u0316algo"],
+    "authors": [
+        "<img src=x onerror='window.hacked=1'>",
+        "\u202eEve",
+        "Z\u0310\u0311\u0312\u0313\u0314\u0315\u0316algo",
+    ],
     "code": "javascript:window.hacked=1",
     "licence": "</script><script>window.hacked=1</script><!--",
     "note": "W" * 3000,
@@ -120,7 +124,9 @@ def made_film(track, entries, rng):
     focal = track.env_id == "DTMigration-v0"
     users = 1 if focal else scenario.value("num_users")
     site = rng.uniform(0, area, (sites, 2))
-    walk = np.clip(np.cumsum(rng.normal(0, area / 60, (slots, users, 2)), 0) + rng.uniform(0, area, (users, 2)), 0, area)
+    walk = np.clip(
+        np.cumsum(rng.normal(0, area / 60, (slots, users, 2)), 0) + rng.uniform(0, area, (users, 2)), 0, area
+    )
     near = np.linalg.norm(walk[:, :, None] - site, axis=-1).argmin(-1)
 
     def text(hosts):

@@ -26,7 +26,7 @@ function showDetail() {
   if (entry.manifest.length) dialog.append(make("h3", {}, "Manifest, as submitted"), manifest(entry));
   if (!dialog.open) dialog.showModal();
   else dialog.scrollTop = scrolled;
-  (focus && document.getElementById(focus))?.focus();
+  if (focus) document.getElementById(focus)?.focus();
   running?.start();
 }
 
@@ -87,4 +87,5 @@ dialog.addEventListener("cancel", (event) => {
   event.preventDefault();
   leave();
 });
+dialog.addEventListener("close", () => opened && leave()); // by the browser, which may insist
 dialog.addEventListener("click", (event) => event.target === dialog && leave());

@@ -90,7 +90,7 @@ function grid(pen, width, pad, area, colours) {
     line(pen, [[pad, width - away], [width - pad, width - away]], colours.line, 0.75);
   }
   pen.fillStyle = colours.soft;
-  pen.font = "11px system-ui, sans-serif";
+  pen.font = "11px Arial, sans-serif";
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   pen.fillText(`grid ${step} m`, pad, width - pad / 2);
@@ -118,7 +118,7 @@ function drawSite(pen, [x, y], k, twins, hue, colours) {
   pen.lineWidth = 1.5;
   pen.stroke();
   pen.fillStyle = twins ? colours.raised : colours.soft;
-  pen.font = "600 11px system-ui, sans-serif";
+  pen.font = "bold 11px Arial, sans-serif";
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.fillText(String(k), x, y + 0.5);
@@ -131,7 +131,7 @@ function drawCurve(canvas, films, at, colours) {
   const left = 62, right = width - 12, top = 12, bottom = height - 16;
   const x = (slot) => left + (slots > 1 ? slot / (slots - 1) : 0.5) * (right - left);
   const y = (score) => (high > low ? bottom - ((score - low) / (high - low)) * (bottom - top) : (top + bottom) / 2);
-  pen.font = "11px system-ui, sans-serif";
+  pen.font = "11px Arial, sans-serif";
   pen.textBaseline = "middle";
   pen.textAlign = "right";
   pen.fillStyle = colours.soft;
@@ -141,7 +141,7 @@ function drawCurve(canvas, films, at, colours) {
   }
   films.forEach((film, i) => {
     const points = film.score.map((score, slot) => [x(slot), y(score)]), colour = [colours.accent, colours.other][i];
-    pen.globalAlpha = 0.3;
+    pen.globalAlpha = 0.4;
     line(pen, points, colour, 1.5, i ? [5, 4] : []);
     pen.globalAlpha = 1;
     line(pen, points.slice(0, Math.floor(at) + 1), colour, 2, i ? [5, 4] : []);

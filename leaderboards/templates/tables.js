@@ -52,7 +52,8 @@ function sort(body, rows) {
     return way * order || place(a) - place(b);
   };
   rows.forEach((row, i) => (row.dataset.order ??= i));
-  body.append(...rows.sort((a, b) => compare(a, b) || a.dataset.order - b.dataset.order));
+  const sorted = [...rows].sort((a, b) => compare(a, b) || a.dataset.order - b.dataset.order);
+  if (sorted.some((row, i) => row !== rows[i])) body.append(...sorted); // moved rows would lose the focus
 }
 
 function showOrder(section) {
