@@ -17,7 +17,7 @@ from leaderboards import entries
 from leaderboards.results import SeasonResults
 from leaderboards.scores import iqm_interval, matrix, normalised, scores_of, tie_groups, with_headroom
 from leaderboards.seasons import about_season
-from leaderboards.tracks import TRACKS, WORST, Track
+from leaderboards.tracks import TRACKS, Track
 
 BOUND = "proven bound"
 """Name of the row that no entry can be above."""
@@ -75,10 +75,8 @@ class TrackBoard:
     instances: int
     without_headroom: int
     """of these; they count for nobody's normalised score"""
-    reference: str
-    worst: str
-    film: dict[str, Any] | None
-    """{"world": …, "entries": {entry: film}}"""
+    film: dict[str, Any] | None = None
+    """{"world": …, "entries": {entry: film}}, of the first instance"""
 
 
 @dataclass(frozen=True)
@@ -89,24 +87,9 @@ class Board:
     revealed: bool
     commitment: str
     dtenv: str
+    commit: str
+    """that the latest of its entries were ranked with"""
     tracks: list[TrackBoard]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; tracks by what they say of themselves."""
-        told = dataclasses.asdict(dataclasses.replace(self, tracks=[]))
-        told["tracks"] = [_track_dict(board) for board in self.tracks]
-        return told
-
-
-def _track_dict(board: TrackBoard) -> dict[str, Any]:
-    track = board.track
-    about = {"name": track.name, "title": track.title, "about": track.about, "env_id": track.env_id}
-    about |= {"cells": [cell.name for cell in track.cells], "allowed_violations": track.allowed_violations}
-    standings = [dataclasses.asdict(standing) for standing in board.standings]
-    for told, standing in zip(standings, board.standings, strict=True):
-        told["iqm"], told["score"] = standing.iqm._asdict(), standing.score._asdict()
-    names = ("instances", "without_headroom", "reference", "worst", "film")
-    return {"track": about, "standings": standings} | {name: getattr(board, name) for name in names}
 
 
 def board(results: SeasonResults, ranked: Sequence[entries.Entry] | None = None) -> Board:
@@ -123,7 +106,8 @@ def board(results: SeasonResults, ranked: Sequence[entries.Entry] | None = None)
     path = results.folder / "season.json"
     about = about_season(path) if path.exists() else {"commitment": "", "dtenv": dtenv.__version__}
     tracks = [track_board(track, results, ranked) for track in TRACKS.values() if results.of(track)]
-    return Board(results.season.name, bool(about.get("secret")), about["commitment"], about["dtenv"], tracks)
+    commit = results.runs[-1]["commit"] if results.runs else ""
+    return Board(results.season.name, bool(about.get("secret")), about["commitment"], about["dtenv"], commit, tracks)
 
 
 def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.Entry]) -> TrackBoard:
@@ -160,7 +144,7 @@ def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.E
     without = count - len(kept) * len(track.cells)
     top = _bound_line(track, reference, bounds)
     film = _film(track, results)
-    return TrackBoard(track, [top, *placed], count, without, track.reference, WORST, film)
+    return TrackBoard(track, [top, *placed], count, without, film)
 
 
 def _standing(

@@ -71,4 +71,4 @@ def standing(submission: Submission, played: Played) -> Board:
     )
     results.check()
     board = track_board(track, results, [*others, entries.of(submission)])
-    return Board(seasons.VALIDATION, True, "", dtenv.__version__, [board])
+    return Board(seasons.VALIDATION, True, "", dtenv.__version__, "", [board])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class SeasonResults:
     entries: list[dict[str, Any]]
     films: list[dict[str, Any]]
     """{"track", "world"} or {"track", "entry", "film"}"""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """what was run when"""
 
     def of(self, track: Track) -> list[dict[str, Any]]:
         """A track's rows."""
@@ -114,6 +116,21 @@ def read(folder: Path, name: str) -> list[dict[str, Any]]:
     return unique(path, read_rows(path, COLUMNS[name], WHOLE, TEXT), KEYS[name]) if path.exists() else []
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of JSON; none, where there is no file.
+
+    Raises:
+        ResultsError: a line is no JSON.
+    """
+    found = []
+    for number, text in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise ResultsError(f"{path} line {number}: no JSON: {error.msg}") from None
+    return found
+
+
 def load(season: Season, folder: Path | None = None) -> SeasonResults:
     """Everything in a season's folder, checked. Rows of entries that were not played to their end are left out.
 
@@ -125,10 +142,11 @@ def load(season: Season, folder: Path | None = None) -> SeasonResults:
     entries = read(folder, "entries")
     ended = {(row["track"], row["entry"]) for row in entries}
     rows = [row for row in read(folder, "rows") if (row["track"], row["entry"]) in ended]
-    path = folder / "films.jsonl"
-    films = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+    films = read_lines(folder / "films.jsonl")
     films = [film for film in films if "world" in film or (film["track"], film["entry"]) in ended]
-    found = SeasonResults(season, folder, rows, read(folder, "bounds"), entries, films)
+    found = SeasonResults(
+        season, folder, rows, read(folder, "bounds"), entries, films, read_lines(folder / "runs.jsonl")
+    )
     found.check()
     return found
 
