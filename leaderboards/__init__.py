@@ -1,1 +1,7 @@
 """Submitted agents, ranked on instances that nobody knew; every number of the tables can be derived again."""
+
+import os
+
+os.environ.setdefault(
+    "ORT_DISABLE_TELEMETRY", "1"
+)  # ONNX Runtime would write about its use to a data base, and upload it
