@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault(
     "ORT_DISABLE_TELEMETRY", "1"
-)  # ONNX Runtime would write about its use to a data base, and upload it
+)  # ONNX Runtime would note its use, and upload it
