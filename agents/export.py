@@ -2,7 +2,8 @@
 
     python -m agents.export runs/ppo.safetensors --out policy.onnx
 
-The number of observations is free; users and servers are those that the policy was trained with. A network that decides
+The number of observations is free; users and servers are those that the policy was trained with, unless a network that
+takes observations' blocks by name leaves them free (`write`). A network that decides
 users one after another unrolls, a step a user, and takes as much longer.
 """
 
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,6 +50,14 @@ class Greedy(nn.Module):
         return self.network(obs, greedy=True).action
 
 
+class GreedyBlocks(Greedy):
+    """The same, of a network that takes the blocks of DTAssociation-v0 apart: the number of servers may then vary."""
+
+    def forward(self, users: Tensor, servers: Tensor, links: Tensor) -> Tensor:  # type: ignore[override]
+        """Actions (B, U) for blocks (B, U, …), (B, S, …), (B, U, S, …)."""
+        return self.network({"users": users, "servers": servers, "links": links}, greedy=True).action
+
+
 def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
     """Write a policy's greedy actions as an ONNX graph from "obs" to "action".
 
@@ -59,24 +70,55 @@ def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
         ImportError: ONNX is not installed.
         ValueError: the network's decisions are no fixed graph.
     """
-    if isinstance(policy.network, Exchange):
+    check(policy.network)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(Greedy(policy.network), {"obs": observations}, path)
+
+
+def check(network: nn.Module) -> None:
+    """Whether a network's decisions are a fixed graph.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if isinstance(network, Exchange):
         raise ValueError(
             "network Exchange cannot be exported: it solves a market again for the rows whose hosts change"
         )
+
+
+def write(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    path: Path,
+    free: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
+) -> None:
+    """Write a module that gives actions as an ONNX graph with the output "action".
+
+    Args:
+        module: takes its inputs by position.
+        inputs: an example of each by name, in that order, at least two rows (B, …).
+        path: file to write.
+        free: of an input's axes beside the first, those whose size is free, with names: equal names, equal sizes.
+
+    Raises:
+        ImportError: ONNX is not installed.
+    """
     try:
         import onnxscript  # noqa: F401 (torch.onnx needs it, and says so less plainly)
     except ImportError:
         raise ImportError('agents.export needs ONNX: pip install "dtenv[export]"') from None
-    path.parent.mkdir(parents=True, exist_ok=True)
+    sizes = {name: torch.export.Dim(name) for name in ["batch", *{n for axes in free.values() for n in axes.values()}]}
+    shapes = [{0: sizes["batch"], **{a: sizes[n] for a, n in free.get(name, {}).items()}} for name in inputs]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch's own deprecations
         torch.onnx.export(
-            Greedy(policy.network).eval(),
-            (observations,),
+            module.eval(),
+            tuple(inputs.values()),
             path,
-            input_names=["obs"],
+            input_names=list(inputs),
             output_names=["action"],
-            dynamic_shapes={"obs": {0: torch.export.Dim("batch")}},
+            dynamic_shapes=shapes,
             dynamo=True,
             external_data=False,
             verbose=False,

@@ -33,6 +33,11 @@ def planes(entries: Tensor) -> Tensor:
     return entries.movedim(-1, 0).contiguous()
 
 
+def one_hot(action: Tensor, own: Tensor) -> Tensor:
+    """What users add to servers (…, S) by choosing them (…): `own` there, nothing elsewhere."""
+    return (action[..., None] == torch.arange(own.shape[-1])) * own
+
+
 class Equivariant(nn.Module):
     """Shared encoders of users and servers, scores of user-server pairs, users decided one after another.
 
@@ -60,9 +65,9 @@ class Equivariant(nn.Module):
             orthogonal(nn.Linear(2 * n + 4, n)), nn.Tanh(), orthogonal(nn.Linear(n, n)), nn.Tanh(), nn.Linear(n, values)
         )
 
-    def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
-        view = self.layout.split(obs)
+    def forward(self, obs: Tensor | dict[str, Tensor], action: Tensor | None = None, greedy: bool = False) -> Decision:
+        """Decide, or judge the given actions. Observations are flat (B, size), or their blocks by name."""
+        view = obs if isinstance(obs, dict) else self.layout.split(obs)
         links = planes(view["links"])  # (4, B, U, S)
         hosts = links[1]
         own = self.loads(view)  # (4, B, U, S)
@@ -75,7 +80,7 @@ class Equivariant(nn.Module):
         if action is None:
             action, logits = self.decide(static, own, staying, resting, hosts, greedy)
         else:
-            chosen = nn.functional.one_hot(action, hosts.shape[-1]) * own
+            chosen = one_hot(action, own)
             change = chosen - staying
             before = resting[:, :, None] + change.cumsum(2) - change - staying  # without the user itself
             settled = chosen[:2].cumsum(2) - chosen[:2]
@@ -98,7 +103,7 @@ class Equivariant(nn.Module):
                 action = logits.argmax(-1)
             else:  # Gumbel's trick: cheaper than a Categorical a user
                 action = (logits - torch.empty_like(logits).exponential_().log()).argmax(-1)
-            added = nn.functional.one_hot(action, hosts.shape[-1]) * own[:, :, u]
+            added = one_hot(action, own[:, :, u])
             load, settled = load + added, settled + added[:2]
             actions.append(action)
             all_logits.append(logits)

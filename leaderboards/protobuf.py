@@ -1,0 +1,63 @@
+"""A protobuf measured before it is built: two bytes of it can become a hundred in memory, and nesting costs stack."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+MAX_FIELDS = 500_000
+"""Values and messages in all."""
+
+MAX_DEPTH = 60
+"""Messages inside messages; protobuf's own readers give up at a hundred."""
+
+
+def problem(data: bytes, kind: Any) -> str | None:
+    """What is wrong with bytes as a message of a kind (its Descriptor), or None: told without building any."""
+    seen = 0
+    stack = [(0, len(data), kind, 1)]
+    while stack:
+        at, end, kind, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            return f"its messages must nest at most {MAX_DEPTH} deep"
+        known = _fields(kind)
+        while at < end:
+            seen += 1
+            if seen > MAX_FIELDS:
+                return f"it must hold at most {MAX_FIELDS} fields"
+            key, at = _varint(data, at, end)
+            number, form = key >> 3, key & 7
+            if at <= end and number not in known:
+                return f"its {kind.name} has a field {number} that ONNX does not know"
+            if form == 2:
+                size, at = _varint(data, at, end)
+                if known.get(number) is not None:
+                    stack.append((at, at + size, known[number], depth + 1))
+                at += size
+            elif form == 0:
+                _, at = _varint(data, at, end)
+            elif form in (1, 5):
+                at += 8 if form == 1 else 4
+            else:
+                return f"its {kind.name} has a field of form {form} that ONNX does not use"
+            if at > end:
+                return f"its {kind.name} ends too early"
+    return None
+
+
+@cache
+def _fields(kind: Any) -> dict[int, Any]:
+    """A message's fields by number, with the Descriptor where they are messages themselves."""
+    return {number: field.message_type for number, field in kind.fields_by_number.items()}
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """A number of seven bits a byte and the place behind it, which lies past `end` if it does not end before."""
+    value = shift = 0
+    while at < end and shift < 70:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+    return value, end + 1

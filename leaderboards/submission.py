@@ -1,0 +1,250 @@
+"""A submission: a folder with a manifest.json and a policy.onnx from someone unknown, read with suspicion.
+
+Nothing in it is run here, no link is followed and nothing is read before its size is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import agents
+from leaderboards import interface, manifest, model, tracks
+from leaderboards.spec import spec_of
+from leaderboards.text import quoted
+from leaderboards.tracks import Track
+
+SUBMISSIONS = Path(__file__).parent / "submissions"
+"""One folder a submission."""
+
+MANIFEST, POLICY = "manifest.json", "policy.onnx"
+
+MAX_BYTES = {MANIFEST: manifest.MAX_BYTES, POLICY: 16 * 2**20}
+"""The files that a submission has, and no others."""
+
+
+class SubmissionError(ValueError):
+    """A submission cannot be taken; `problems` are all the reasons."""
+
+    def __init__(self, folder: Path, problems: list[str]):
+        self.problems = problems
+        super().__init__("\n".join([f"submission {quoted(str(folder))} cannot be taken:", *problems]))
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One that was found to be in order."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    model: bytes
+    """the graph, as ONNX Runtime takes it"""
+
+    @property
+    def name(self) -> str:
+        """Of the entry."""
+        return self.manifest["name"]
+
+    @property
+    def track(self) -> Track:
+        """What it is for."""
+        return tracks.find(self.manifest["track"])
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Fields of the scenario that it chooses."""
+        return dict(self.manifest["overrides"])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs."""
+        return tuple(value.name for value in self._graph.graph.input)
+
+    @property
+    def parameters(self) -> int:
+        """Elements of its floating-point tensors."""
+        return model.parameters(self._graph)
+
+    @cached_property
+    def _graph(self) -> Any:
+        import onnx
+
+        return onnx.ModelProto.FromString(self.model)
+
+
+def problems(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
+    """Everything that is wrong with a submission, as "FILE: what"; [] if nothing.
+
+    Args:
+        folder: the submission.
+        others: folder of the entries whose names and policies are taken; None: none are.
+    """
+    return _examine(Path(folder), others)[1]
+
+
+def read(folder: Path, others: Path | None = SUBMISSIONS) -> Submission:
+    """A submission in order.
+
+    Raises:
+        SubmissionError: with everything that is wrong.
+    """
+    submission, wrong = _examine(Path(folder), others)
+    if wrong or submission is None:
+        raise SubmissionError(Path(folder), wrong)
+    return submission
+
+
+def submissions(folder: Path = SUBMISSIONS) -> list[Submission]:
+    """All of a folder, by name.
+
+    Raises:
+        SubmissionError: one of them is not in order.
+    """
+    return [read(path, folder) for path in _folders(folder)]
+
+
+def _examine(folder: Path, others: Path | None) -> tuple[Submission | None, list[str]]:
+    files, wrong = _files(folder)
+    about: Any = None
+    if MANIFEST in files:
+        about, broken = manifest.parse(files[MANIFEST])
+        # What is no JSON at all has no fields to miss.
+        told = broken if about is None and broken else [*broken, *manifest.problems(about)]
+        wrong += [f"{MANIFEST}: {problem}" for problem in told]
+    about = about if isinstance(about, dict) else {}
+    spec = None
+    if MANIFEST in files:
+        spec, told = _promise(about)
+        wrong += [f"{MANIFEST}: {problem}" for problem in told]
+        wrong += [f"{MANIFEST}: {problem}" for problem in _name(folder, about, others)]
+    if POLICY in files:
+        graph, told = model.read(files[POLICY])
+        if graph is not None and spec is not None:
+            told = [*told, *interface.problems(graph, spec)]
+        told += _policy(folder, files[POLICY], about, others)
+        wrong += [f"{POLICY}: {problem}" for problem in told]
+    wrong = list(dict.fromkeys(wrong))
+    if wrong:
+        return None, wrong
+    return Submission(folder, about, files[POLICY]), []
+
+
+def _files(folder: Path) -> tuple[dict[str, bytes], list[str]]:
+    """The two files' bytes as far as they can be taken, and what is wrong with the folder."""
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return {}, [f"folder: {quoted(str(folder))} must be a folder and no link"]
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        return {}, [f"folder: {quoted(str(folder))} cannot be read: {error.strerror}"]
+    extra = [name for name in names if name not in MAX_BYTES]
+    wrong = [f"folder: must hold {MANIFEST} and {POLICY} alone, got {quoted(name)}" for name in extra[:10]]
+    if len(extra) > 10:
+        wrong.append(f"folder: and {len(extra) - 10} files more")
+    files: dict[str, bytes] = {}
+    for name, most in MAX_BYTES.items():
+        if name not in names:
+            wrong.append(f"{name}: missing")
+            continue
+        try:
+            files[name] = _bytes(folder / name, most)
+        except (OSError, ValueError) as error:
+            wrong.append(f"{name}: {error.strerror if isinstance(error, OSError) else error}")
+    return files, wrong
+
+
+def _bytes(path: Path, most: int) -> bytes:
+    """A regular file's bytes.
+
+    Raises:
+        ValueError: it is a link or no regular file, or too large.
+        OSError: it cannot be read.
+    """
+    kind = path.lstat().st_mode
+    if not stat.S_ISREG(kind):
+        known = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise ValueError(f"must be a regular file, got {known.get(stat.S_IFMT(kind), 'a device or socket')}")
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("must be a regular file")
+        if found.st_size > most:
+            raise ValueError(f"must have at most {most} bytes, got {found.st_size}")
+        return file.read(most)
+
+
+def _promise(about: dict[str, Any]) -> tuple[Any, list[str]]:
+    """The spec that the manifest's track and overrides have, and what of the manifest disagrees with it."""
+    name, overrides = about.get("track"), about.get("overrides")
+    if not isinstance(name, str):
+        return None, []
+    try:
+        track = tracks.find(name)
+    except ValueError:
+        return None, [f"track: must be one of {', '.join(tracks.TRACKS)}, got {quoted(name)}"]
+    wrong = []
+    for field, right in (("env_id", track.env_id), ("scenario", track.cells[0].scenario)):
+        if isinstance(about.get(field), str) and about[field] != right:
+            wrong.append(f"{field}: must be {right!r} in the track {name!r}, got {quoted(about[field])}")
+    if not isinstance(overrides, dict) or not all(isinstance(value, str) for value in overrides.values()):
+        return None, wrong
+    try:
+        spec = spec_of(track, overrides)
+    except ValueError as error:
+        return None, [*wrong, str(error)[:300]]  # names and values are escaped by repr
+    told = about.get("spec_sha256")
+    if isinstance(told, str) and told != spec.sha256:
+        wrong.append(
+            f"spec_sha256: must be {spec.sha256} in the track {name!r}, got {quoted(told)}: "
+            "the policy was made for other observations or actions"
+        )
+    return spec, wrong
+
+
+def _name(folder: Path, about: dict[str, Any], others: Path | None) -> Iterator[str]:
+    """Whether the name is the folder's, and free."""
+    name = about.get("name")
+    if not isinstance(name, str):
+        return
+    if name != folder.name:
+        yield f"name: must be the folder's, {quoted(folder.name)}, got {quoted(name)}"
+    known = {each for table in (agents.HEURISTICS, agents.LEARNERS) for names in table.values() for each in names}
+    if name.casefold() in known | {"optimum", "bound"}:
+        yield f"name: {quoted(name)} is that of an agent of dtenv's own"
+    for other in _folders(others):
+        if other.name.casefold() == name.casefold() and not _same(other, folder):
+            yield f"name: {quoted(name)} is taken by the submission {quoted(other.name)}"
+
+
+def _policy(folder: Path, data: bytes, about: dict[str, Any], others: Path | None) -> Iterator[str]:
+    """Whether the policy is the one that the manifest names, and new."""
+    digest, told = hashlib.sha256(data).hexdigest(), about.get("policy_sha256")
+    if isinstance(told, str) and re.fullmatch("[0-9a-f]{64}", told) and told != digest:
+        yield f"its SHA-256 must be the manifest's policy_sha256, {told}, got {digest}"
+    for other in _folders(others):
+        if _same(other, folder):
+            continue
+        try:
+            if (other / POLICY).lstat().st_size != len(data) or _bytes(other / POLICY, MAX_BYTES[POLICY]) != data:
+                continue
+        except (OSError, ValueError):
+            continue
+        yield f"it is byte for byte the policy of the submission {quoted(other.name)}"
+
+
+def _folders(others: Path | None) -> list[Path]:
+    if others is None or not others.is_dir():
+        return []
+    return sorted(path for path in others.iterdir() if path.is_symlink() or path.is_dir())
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
