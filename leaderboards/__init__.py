@@ -2,6 +2,4 @@
 
 import os
 
-os.environ.setdefault(
-    "ORT_DISABLE_TELEMETRY", "1"
-)  # ONNX Runtime would note its use, and upload it
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would note its use, and upload it

@@ -130,6 +130,9 @@ def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.E
     if len(bounds) != count:
         raise ResultsError(f"{results.folder}: {len(bounds)} of {count} bounds of {track.name!r} are proven")
     reference = scores_of(own[track.reference])
+    kept = with_headroom(track, reference, bounds)
+    if len(kept) < 2:
+        raise ResultsError(f"{results.folder}: {track.reference!r} is at the bound everywhere in {track.name!r}")
     matrices = {name: matrix(track, scores_of(rows), reference, bounds) for name, rows in own.items()}
     lines = [_standing(known[name], rows, matrices[name], reference, bounds, results) for name, rows in own.items()]
     lines = [dataclasses.replace(s, feasible=s.violation_rate <= track.allowed_violations) for s in lines]
@@ -140,7 +143,6 @@ def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.E
         places = [last + place for place in tie_groups([matrices[s.entry] for s in group])]
         placed += [dataclasses.replace(s, place=place) for s, place in zip(group, places, strict=True)]
         last = max(places, default=last)
-    kept = with_headroom(track, reference, bounds)
     without = count - len(kept) * len(track.cells)
     top = _bound_line(track, reference, bounds)
     film = _film(track, results)

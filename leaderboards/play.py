@@ -16,7 +16,7 @@ from benchmarks.suite import Cell
 from dtenv.observation import Layout
 from leaderboards.entries import Entry
 from leaderboards.film import Recorder
-from leaderboards.model import wrong_action
+from leaderboards.interface import feed, wrong_action
 from leaderboards.results import MEANS
 from leaderboards.sandbox import Limits, PolicyFailed, PolicyProcess
 from leaderboards.seasons import Season
@@ -116,11 +116,9 @@ class Confined:
             Failed: late, crashed, or no action of the space.
         """
         assert self._process is not None
-        batch = obs[None]
-        blocks = {"obs": batch, **self._layout.split(batch)}
         start = time.perf_counter()
         try:
-            action = self._process.act({name: blocks[name] for name in self._submission.inputs})
+            action = self._process.act(feed(self._layout, self._submission.inputs, obs[None]))
         except PolicyFailed as error:
             self.close()
             raise Failed(error.reason, str(error)) from None
