@@ -194,4 +194,8 @@ def bar(standing: Standing) -> dict[str, Any] | None:
 
 def https(url: str) -> bool:
     """Whether a stranger's text is a link that may be one: over https, to a host, in plain letters."""
-    return len(url) < 500 and re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[!-~]*)?", url, re.IGNORECASE) is not None
+    return (
+        len(url) < 500
+        and re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[\w.~:/?#@!$&'()*+,;=%-]*)?", url, re.ASCII | re.IGNORECASE)
+        is not None
+    )

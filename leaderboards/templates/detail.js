@@ -32,7 +32,7 @@ function showDetail() {
 
 function head(track, entry) {
   const close = make("button", { type: "button", id: "close" }, "Close");
-  close.addEventListener("click", leave);
+  close.addEventListener("click", () => dialog.close());
   const title = make("h2", { id: "detail-title" }, make("bdi", {}, entry.title));
   return make("header", {}, make("div", {}, title, make("p", {}, track.title, entry.feasible ? "" : " · ✗ infeasible")), close);
 }
@@ -83,9 +83,5 @@ function leave() {
   else go({ entry: "", vs: "", all: "", track: view.all === "1" ? "all" : view.track });
 }
 
-dialog.addEventListener("cancel", (event) => {
-  event.preventDefault();
-  leave();
-});
-dialog.addEventListener("close", () => opened && leave()); // by the browser, which may insist
-dialog.addEventListener("click", (event) => event.target === dialog && leave());
+dialog.addEventListener("close", () => opened && leave()); // by its button, by Escape, or by a click beside it
+dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

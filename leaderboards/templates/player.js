@@ -39,7 +39,8 @@ function player(track, entry, other) {
   }
   function tick(now) {
     if (!playing || !element.isConnected) return;
-    at = Math.min(slots - 1, at + Math.min(0.1, (now - then) / 1000) / pace);
+    const passed = Math.min(1, Math.max(0, (now - then) / 1000)); // a frame may be dated before the click
+    at = Math.min(slots - 1, at + passed / pace);
     then = now;
     playing = at < slots - 1;
     draw();
