@@ -45,7 +45,9 @@ from torch import Tensor, nn
 import dtenv
 from agents import export
 from agents.checkpoint import NetworkPolicy, load_policy
+from agents.networks.association import Equivariant
 from benchmarks.evaluate import TUNING_SEEDS
+from dtenv.relaxation import Relaxation
 from leaderboards import interface, tracks
 from leaderboards.spec import Spec, spec_of
 from leaderboards.submission import MANIFEST, POLICY, read
@@ -112,7 +114,8 @@ def pack(
         folder: of the submission, called like it; its two files are written anew.
         track: what it is for.
         overrides: fields of the scenario that the policy needs, such as {"action": "price"}; by default the learner's.
-        **about: what the manifest says, leaderboards/manifest.schema.json.
+        name, authors, algorithm, training_seeds, env_steps, hardware, code, licence, description: what the manifest
+            says; leaderboards/manifest.schema.json.
 
     Returns:
         The folder.
@@ -154,7 +157,14 @@ def pack(
 
 def _greedy(policy: NetworkPolicy, track: Track) -> nn.Module:
     export.check(policy.network)
-    return (export.Greedy if track.fixed_size else export.GreedyBlocks)(policy.network).eval()
+    if track.fixed_size:
+        return export.Greedy(policy.network).eval()
+    if not isinstance(policy.network, Equivariant):
+        raise ValueError(
+            f"network {type(policy.network).__name__} cannot be exported for the track {track.name!r}: "
+            "it does not serve any number of servers"
+        )
+    return export.GreedyBlocks(policy.network).eval()
 
 
 def _inputs(module: nn.Module, spec: Spec) -> list[str]:
@@ -239,8 +249,6 @@ def _actions(module: nn.Module, inputs: Mapping[str, Tensor]) -> np.ndarray:
 
 def main(settings: Pack) -> None:
     """Make a submission of a checkpoint, and say what to do next."""
-    from leaderboards.submission import SubmissionError
-
     path = settings.checkpoint
     try:
         about = json.loads(path.with_suffix(".json").read_text())
@@ -260,7 +268,7 @@ def main(settings: Pack) -> None:
             description=settings.description,
             overrides=about["overrides"],
         )
-    except (SubmissionError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
     print(f"{folder}: in order. Next: python -m leaderboards evaluate {folder}")
 
@@ -274,8 +282,8 @@ def _load(about: Mapping[str, Any], path: Path, track: Track) -> nn.Module | Net
     return sb3(load_sb3(track.env_id, scenario, path))
 
 
-def sb3(model: Any) -> nn.Module:
-    """The deterministic policy of a Stable-Baselines3 model as a module: leaderboards.sb3.Deterministic."""
+def sb3(model: Any, relaxed: Relaxation | None = None) -> nn.Module:
+    """The deterministic policy of a Stable-Baselines3 model as a module; see leaderboards.sb3.Deterministic."""
     from leaderboards.sb3 import Deterministic
 
-    return Deterministic(model)
+    return Deterministic(model, relaxed)

@@ -11,6 +11,8 @@ MAX_FIELDS = 500_000
 MAX_DEPTH = 60
 """Messages inside messages; protobuf's own readers give up at a hundred."""
 
+_TEXT = object()
+
 
 def problem(data: bytes, kind: Any) -> str | None:
     """What is wrong with bytes as a message of a kind (its Descriptor), or None: told without building any."""
@@ -31,8 +33,11 @@ def problem(data: bytes, kind: Any) -> str | None:
                 return f"its {kind.name} has a field {number} that ONNX does not know"
             if form == 2:
                 size, at = _varint(data, at, end)
-                if known.get(number) is not None:
-                    stack.append((at, at + size, known[number], depth + 1))
+                inside = known.get(number)
+                if inside is _TEXT and not _is_text(data[at : at + size]):
+                    return f"its {kind.name} has text that is not UTF-8"
+                if inside is not None and inside is not _TEXT:
+                    stack.append((at, at + size, inside, depth + 1))
                 at += size
             elif form == 0:
                 _, at = _varint(data, at, end)
@@ -47,8 +52,17 @@ def problem(data: bytes, kind: Any) -> str | None:
 
 @cache
 def _fields(kind: Any) -> dict[int, Any]:
-    """A message's fields by number, with the Descriptor where they are messages themselves."""
-    return {number: field.message_type for number, field in kind.fields_by_number.items()}
+    """A message's fields by number: the Descriptor where they are messages themselves, _TEXT where they are text."""
+    numbered = kind.fields_by_number.items()
+    return {number: _TEXT if field.type == field.TYPE_STRING else field.message_type for number, field in numbered}
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:

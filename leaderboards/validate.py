@@ -1,0 +1,81 @@
+"""Everything that is wrong with submissions, told at once: of their files, then of the policy's first answers.
+
+python -m leaderboards validate leaderboards/submissions/my-agent
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from leaderboards.interface import feed, wrong_action
+from leaderboards.spec import spec_of
+from leaderboards.submission import SUBMISSIONS, Submission, SubmissionError, read
+from leaderboards.text import quoted
+
+
+@dataclass
+class Validate:
+    """Settings of a validation."""
+
+    folders: tyro.conf.Positional[list[Path]]
+    """submissions"""
+    others: Path = SUBMISSIONS
+    """folder of the entries whose names and policies are taken"""
+
+
+def rehearse(submission: Submission) -> list[str]:
+    """What is wrong with a policy's first answer in every scenario of its track, in a process of its own.
+
+    It is shown numbers drawn uniformly from the range of observations, no episode of any season.
+    """
+    from leaderboards.sandbox import PolicyFailed, PolicyProcess
+
+    spec, rng = spec_of(submission.track, submission.overrides), np.random.default_rng(0)
+    wrong = []
+    try:
+        with PolicyProcess(submission.model) as policy:
+            for cell, layout, space in zip(spec.track.cells, spec.layouts, spec.actions, strict=True):
+                shown = rng.uniform(layout.space.low, layout.space.high, (1, layout.size))
+                problem = wrong_action(policy.act(feed(layout, submission.inputs, shown)), space)
+                if problem is not None:
+                    wrong.append(f"policy.onnx: {problem}, in {cell.name!r}")
+    except PolicyFailed as error:
+        wrong.append(f"policy.onnx: {error.reason}: {error}")
+    return wrong
+
+
+def validate(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
+    """Everything wrong with a submission; its policy is run only if its files are in order."""
+    try:
+        return rehearse(read(folder, others))
+    except SubmissionError as error:
+        return error.problems
+
+
+def main(settings: Validate) -> None:
+    """Print all problems file by file; exit with status 1 if there are any.
+
+    Raises:
+        SystemExit: a submission is not valid, or none is given.
+    """
+    if not settings.folders:
+        raise SystemExit("folders must name at least one submission, got none")
+    valid = True
+    for folder in settings.folders:
+        problems = validate(folder, settings.others)
+        if not problems:
+            print(f"{quoted(str(folder))[1:-1]} is valid")
+            continue
+        valid = False
+        print(f"{quoted(str(folder))[1:-1]} is not valid:")
+        files: dict[str, list[str]] = {}
+        for file, _, problem in (each.partition(": ") for each in problems):
+            files.setdefault(file, []).append(problem)
+        for file, told in files.items():
+            print("\n".join([f"  {file}", *(f"    {problem}" for problem in told)]))
+    if not valid:
+        raise SystemExit(1)
