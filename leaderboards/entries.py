@@ -73,7 +73,7 @@ def of(submission: Submission) -> Entry:
 
 
 def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
-    """All entries, or those of some names or tracks.
+    """All entries, or those of some names or tracks; submissions that are not in order are none.
 
     Raises:
         ValueError: no entry or track of a name.
@@ -81,7 +81,7 @@ def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
     for name in tracks:
         if name not in TRACKS:
             raise ValueError(f"tracks: must be of {', '.join(TRACKS)}, got {name!r}")
-    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(SUBMISSIONS))]
+    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(SUBMISSIONS)[0])]
     found = [entry for entry in found if not tracks or entry.track in tracks]
     known = {entry.name for entry in found}
     for name in names:

@@ -27,6 +27,7 @@ from leaderboards.jobs import PlayEntry, Prove, proofs
 from leaderboards.opening import read_secret
 from leaderboards.play import Played
 from leaderboards.results import COLUMNS, SeasonResults, line, load, settle
+from leaderboards.submission import SUBMISSIONS, submissions
 from leaderboards.tracks import TRACKS, WORST
 
 
@@ -55,6 +56,8 @@ def main(settings: Rank) -> None:
             same_tracks(path)
         results = load(season)
         chosen = entries.every(settings.entries, settings.tracks)
+        for refused in submissions(SUBMISSIONS)[1]:
+            print(refused)
         unchanged(results, chosen)
         ranked = {(row["track"], row["entry"]) for row in results.entries}
         names = {entry.track for entry in chosen}

@@ -183,6 +183,15 @@ def test_strangers_who_mean_no_good_cost_themselves_alone(place, capsys):
     assert standings["nan"].iqm == standings["random"].iqm
 
 
+def test_a_broken_neighbour_is_told_and_left_out(place, capsys, monkeypatch):
+    monkeypatch.setattr(rank, "SUBMISSIONS", place / "submissions")
+    submit(place, "steady", choice(3))
+    (submit(place, "broken", choice(4)) / "policy.onnx").write_bytes(b"PK\x03\x04")
+    found = ranked(place, "steady")
+    assert {row["entry"] for row in found.rows} == {*PLAYED, "steady"}
+    assert "broken' cannot be taken" in capsys.readouterr().out
+
+
 def test_an_endless_policy_is_late_every_time(place, monkeypatch):
     monkeypatch.setattr(play, "Limits", lambda: Limits(step_seconds=0.2))
     submit(place, "endless", hostile_models.endless(**FACE))
