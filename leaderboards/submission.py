@@ -35,7 +35,7 @@ class SubmissionError(ValueError):
 
     def __init__(self, folder: Path, problems: list[str]):
         self.problems = problems
-        super().__init__("\n".join([f"submission {quoted(str(folder))} cannot be taken:", *problems]))
+        super().__init__("\n".join([f"submission {quoted(folder.name)} cannot be taken:", *problems]))
 
 
 @dataclass(frozen=True)

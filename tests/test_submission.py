@@ -33,7 +33,7 @@ def test_a_submission_in_order_is_read(tmp_path):
     submission = read(folder, tmp_path)
     assert (submission.name, submission.track, submission.overrides) == ("linear", hostile.TRACK, {})
     assert (submission.inputs, submission.parameters) == (("obs",), 2280)
-    assert [each.name for each in submissions(tmp_path)] == ["linear"]
+    assert [each.name for each in submissions(tmp_path)[0]] == ["linear"]
 
 
 POLICIES = {
