@@ -71,13 +71,13 @@ def iqm(standing: Standing) -> str:
 
 def failed(standing: Standing) -> str:
     """Such as 3 (2 late, 1 invalid)."""
-    kinds = [f"{count} {shown(status)}" for status, count in standing.failed.items() if count]
+    kinds = [f"{count} {shown(status)}" for status, count in standing.failed.items() if count and status != "played"]
     return f"{failures(standing)} ({', '.join(kinds)})" if kinds else "0"
 
 
 def failures(standing: Standing) -> int:
     """Episodes that were late, crashed or invalid."""
-    return sum(standing.failed.values())
+    return sum(count for status, count in standing.failed.items() if status != "played")
 
 
 def ties(board: TrackBoard) -> dict[int, int]:
@@ -99,15 +99,13 @@ COLUMNS = (
     Column("kind", "Kind", "", lambda s: s.kind, lambda s: s.kind, number=False),
     Column(
         "score",
-        "Score, IQM [95 %]",
+        "Normalised score, IQM [95 %]",
         "interquartile mean of instances' scores, 0 the reference and 1 the bound, with its bootstrap interval",
         iqm,
         lambda s: s.iqm.mean,
         falling=True,
     ),
-    Column(
-        "gap", "Gap to bound", "mean of bound less objective, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap
-    ),
+    Column("gap", "Gap to bound", "mean of bound less score, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap),
     Column(
         "violations",
         "Violations",
@@ -127,7 +125,7 @@ COLUMNS = (
         "parameters",
         "Parameters",
         "numbers that were learnt",
-        lambda s: number(s.parameters, ",d") if s.parameters is not None else "–",
+        lambda s: number(s.parameters, ",d"),
         lambda s: s.parameters,
     ),
     Column("failed", "Failed", "episodes late, crashed or without a valid action", failed, failures),

@@ -22,7 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("view.js", "tables.js", "instances.js", "film.js", "player.js", "detail.js", "main.js")
 """In the order in which they stand on the page, as one module."""
 
-AXIS = (-0.5, 1.05)
+AXIS = (-0.25, 1.05)
 """Scores at the ends of the interval bars."""
 
 SUITES = {"DTAssociation-v0": "Association", "DTPlacementMA-v0": "Placement", "DTMigration-v0": "Migration"}
@@ -49,7 +49,6 @@ def page(board: Board) -> str:
     """The whole page, self-contained."""
     script = "\n".join((TEMPLATES / name).read_text() for name in SCRIPTS)
     style = (TEMPLATES / "page.css").read_text()
-    low, high = AXIS
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -65,7 +64,6 @@ def page(board: Board) -> str:
         suites=[(name, [t for t in board.tracks if t.track.env_id == env_id]) for env_id, name in SUITES.items()],
         groups=groups,
         row=row,
-        ends={"low": low, "high": high},
         percent=percent,
         bar=bar,
         policy=Markup(POLICY.format(script=digest(script), style=digest(style))),
@@ -113,11 +111,11 @@ def entry_content(standing: Standing, keys: Sequence[tuple[str, int]], tied: dic
     instances = {(i.cell, i.index): i for i in standing.instances}
     own = [instances.get(key) for key in keys]
     facts = [[column.head, column.text(standing)] for column in COLUMNS if column.key not in ("place", "entry")]
-    objective = " ".join(("{} [{}, {}]".format(*(number(v, ".4g") for v in standing.score)), "a slot"))
+    score = "{} [{}, {}]".format(*(number(value, ".4g") for value in standing.score))
     return {
         "entry": standing.entry,
         "title": shown(standing.entry, 200),
-        "facts": [["Place", place(standing, tied)], *facts, ["Objective [95 %]", objective]],
+        "facts": [["Place", place(standing, tied)], *facts, ["Score a slot [95 %]", score]],
         "feasible": standing.feasible,
         "authors": [shown(author, 200) for author in standing.authors],
         "about": shown(standing.about),
@@ -151,12 +149,11 @@ def digits(value: float | None, significant: int = 7) -> float | None:
 
 def groups(board: TrackBoard) -> list[tuple[str, list[Standing]]]:
     """A track's rows: those that are not ranked, then feasible and infeasible entries; empty groups are left out."""
-    kinds = {
-        "unranked": [s for s in board.standings if s.kind == "bound"],
-        "feasible": [s for s in board.standings if s.kind != "bound" and s.feasible],
-        "infeasible": [s for s in board.standings if s.kind != "bound" and not s.feasible],
-    }
-    return [(name, standings) for name, standings in kinds.items() if standings]
+    found: dict[str, list[Standing]] = {"unranked": [], "feasible": [], "infeasible": []}
+    for standing in board.standings:
+        ranked = standing.kind != "bound" and (standing.place is not None or not standing.feasible)
+        found["unranked" if not ranked else "feasible" if standing.feasible else "infeasible"].append(standing)
+    return [(name, standings) for name, standings in found.items() if standings]
 
 
 def row(board: TrackBoard, standing: Standing) -> dict[str, Any]:

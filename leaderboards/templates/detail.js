@@ -19,7 +19,7 @@ function showDetail() {
   const focus = dialog.contains(document.activeElement) ? document.activeElement.id : "";
   const scrolled = dialog.scrollTop;
   dialog.replaceChildren(head(track, entry), facts(entry), ...about(entry), versus(track, entry, other));
-  if (track.film?.entries[entry.entry]) dialog.append(...film(track, entry, other));
+  if (track.film && Object.hasOwn(track.film.entries, entry.entry)) dialog.append(...film(track, entry, other));
   if (entry.score.some((score) => score != null)) {
     dialog.append(make("h3", {}, "Instances"), ...instancesPicture(track, entry, other), instancesTable(track, entry, other));
   }

@@ -1,8 +1,8 @@
 // Pictures of an episode: the map with users, twins' servers and moves, and the score over its slots.
 
 const HUES = {
-  light: ["#0068a3", "#c24e00", "#00775a", "#a0407f", "#7d6400", "#2a86bd", "#6a4aa5", "#8a3f2a"],
-  dark: ["#56b4e9", "#f0924c", "#3fcaa4", "#e394c6", "#e3c650", "#9bd3f5", "#b8a2e3", "#dda58b"],
+  light: ["#0068a3", "#c24e00", "#00775a", "#a0407f", "#7d6400", "#2a86bd", "#6a4aa5", "#8a3f2a", "#4f5b66", "#a80038"],
+  dark: ["#56b4e9", "#f0924c", "#3fcaa4", "#e394c6", "#e3c650", "#9bd3f5", "#b8a2e3", "#dda58b", "#aab4be", "#ff8fa0"],
 };
 
 function palette(element) {
@@ -60,7 +60,7 @@ function drawMap(canvas, world, film, at, colours) {
   const sites = world.sites.map(map), hosts = hostsAt(world, film, slot), before = hostsAt(world, film, slot - 1);
   const hue = (k) => colours.hues[k % colours.hues.length];
   grid(pen, width, pad, world.area_m, colours);
-  const tail = users.length > 1 ? 4 : last;
+  const tail = users.length > 40 ? 1 : users.length > 1 ? 4 : last;
   users.forEach((xy, i) => {
     pen.globalAlpha = 0.4;
     for (let t = Math.max(1, slot - tail); t <= slot; t++) {
@@ -73,11 +73,18 @@ function drawMap(canvas, world, film, at, colours) {
     pen.globalAlpha = 1;
   });
   if (world.access) line(pen, [users[0], sites[parseInt(world.access[slot], 36)]], colours.soft, 1.5, [3, 4]);
-  users.forEach((_, i) => hosts[i] !== before[i] && drawMove(pen, sites[before[i]], sites[hosts[i]], share, colours));
+  const moves = new Map(); // twins by "from to"
+  users.forEach((_, i) => {
+    if (hosts[i] !== before[i]) moves.set(`${before[i]} ${hosts[i]}`, 1 + (moves.get(`${before[i]} ${hosts[i]}`) ?? 0));
+  });
+  for (const [way, twins] of moves) {
+    const [from, to] = way.split(" ").map((k) => sites[k]);
+    drawMove(pen, from, to, twins, share, colours);
+  }
   sites.forEach((xy, k) => drawSite(pen, xy, k, hosts.filter((host) => host === k).length, hue(k), colours));
   const radius = users.length > 40 ? 3 : users.length > 1 ? 4 : 6;
   users.forEach((xy, i) => {
-    if (hosts[i] !== before[i]) dot(pen, xy, radius + 3.5, colours.raised, colours.warn);
+    if (hosts[i] !== before[i]) dot(pen, xy, radius + (users.length > 40 ? 2.2 : 3.5), colours.raised, colours.warn);
     dot(pen, xy, radius, hue(hosts[i]), colours.raised);
   });
 }
@@ -96,15 +103,21 @@ function grid(pen, width, pad, area, colours) {
   pen.fillText(`grid ${step} m`, pad, width - pad / 2);
 }
 
-function drawMove(pen, a, b, share, colours) {
+// A bow with an arrow, and the number of twins where there are several; once the slot runs, a packet upon it.
+function drawMove(pen, a, b, twins, share, colours) {
   const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
   const bend = [(a[0] + b[0]) / 2 - 0.18 * dy, (a[1] + b[1]) / 2 + 0.18 * dx];
   const on = (t) => [0, 1].map((d) => (1 - t) ** 2 * a[d] + 2 * t * (1 - t) * bend[d] + t ** 2 * b[d]);
-  line(pen, Array.from({ length: 25 }, (_, i) => on(i / 24)), colours.warn, 2);
+  line(pen, Array.from({ length: 25 }, (_, i) => on(i / 24)), colours.warn, 1.5 + 0.6 * Math.log2(twins));
   const [tip, back] = [on(0.62), on(0.54)], [ux, uy] = [tip[0] - back[0], tip[1] - back[1]];
   const long = Math.hypot(ux, uy) || 1, [px, py] = [(ux / long) * 8, (uy / long) * 8];
   const wing = (side) => [tip[0] - px + side * 0.6 * py, tip[1] - py - side * 0.6 * px];
   line(pen, [wing(1), tip, wing(-1)], colours.warn, 2);
+  if (twins > 1) {
+    const [x, y] = on(0.4);
+    dot(pen, [x, y], 8, colours.warn, colours.raised);
+    label(pen, [x, y], twins, colours.raised);
+  }
   if (share > 0) dot(pen, on(Math.min(1, share / 0.8)), 4, colours.warn, colours.raised);
 }
 
@@ -117,11 +130,15 @@ function drawSite(pen, [x, y], k, twins, hue, colours) {
   pen.strokeStyle = twins ? colours.raised : colours.strong;
   pen.lineWidth = 1.5;
   pen.stroke();
-  pen.fillStyle = twins ? colours.raised : colours.soft;
+  label(pen, [x, y], k, twins ? colours.raised : colours.soft);
+}
+
+function label(pen, [x, y], text, colour) {
+  pen.fillStyle = colour;
   pen.font = "bold 11px Arial, sans-serif";
   pen.textAlign = "center";
   pen.textBaseline = "middle";
-  pen.fillText(String(k), x, y + 0.5);
+  pen.fillText(String(text), x, y + 0.5);
 }
 
 // Scores of films over slots, the part that was played in full colour.

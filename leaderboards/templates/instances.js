@@ -24,11 +24,11 @@ function instancesPicture(track, entry, other) {
     const broken = entry.status[i] !== "p" ? " broken" : "";
     marks.push(shape("circle", { class: `own${broken}`, cx: x(rank), cy: y(own), r: 3.6 }, shape("title", {}, told)));
   });
-  marks.push(shape("text", { x: "98%", y: 238, "text-anchor": "end" }, "instances, by this entry’s score →"));
+  marks.push(shape("text", { x: "98%", y: 238, "text-anchor": "end" }, "instances, by this entry’s normalised score →"));
   const below = held.filter((i) => entry.normalised[i] < low).length;
   const about =
-    `Scores of ${held.length} instances between reference (0) and bound (1)` +
-    (other ? `, filled dots; hollow dots are ${other.title} on the same instances` : "") +
+    `Normalised scores of ${held.length} instances between reference (0) and bound (1)` +
+    (other ? `, filled dots; hollow dots are “${other.title}” on the same instances` : "") +
     (below ? `; ${below} below the picture’s end stand at its edge` : "");
   return [
     make("p", { class: "note" }, about + ". Rings are episodes that were late, crashed or invalid."),
@@ -44,7 +44,7 @@ function named(track, i) {
 function instancesTable(track, entry, other) {
   const reference = track.entries.find((each) => each.entry === track.reference);
   const shown = other && other !== reference ? other : null;
-  const heads = ["Instance", "Objective", "Reference", ...(shown ? [shown.title] : []), "Bound", "Score", "Violations", "Status"];
+  const heads = ["Instance", "Score", "Reference", ...(shown ? [shown.title] : []), "Bound", "Normalised", "Violations", "Status"];
   const rows = track.keys.map((_, i) =>
     make(
       "tr",

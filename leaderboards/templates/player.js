@@ -5,7 +5,7 @@ let running = null; // the player on the page, if any
 function player(track, entry, other) {
   running?.stop();
   running = null;
-  const { world, entries } = track.film, pair = [entry, other].filter((each) => each && entries[each.entry]);
+  const { world, entries } = track.film, pair = [entry, other].filter((each) => each && Object.hasOwn(entries, each.entry));
   const films = pair.map((each) => entries[each.entry]), slots = films[0].hosts.length;
   const pace = Math.min(24, Math.max(8, 0.4 * slots)) / slots; // seconds a slot
   const maps = pair.map((each) => make("canvas", { class: "map", role: "img", "aria-label": `Map of the episode of ${each.title}` }));
