@@ -34,6 +34,7 @@ KEY = ("cell", "agent", "training_seed", "seed")
 ABOUT = ("cell", "agent", "training_seed", "env_id", "scenario", "seed", "num_users", "num_servers", "slots")
 WHOLE = ("training_seed", "seed", "num_users", "num_servers", "slots")
 TEXT = ("cell", "agent", "env_id", "scenario", "proof")
+"""Columns of whole numbers and of text; all others are of floats."""
 
 
 class ResultsError(ValueError):
@@ -104,8 +105,16 @@ def append_rows(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, An
     append(path, head + "".join(checked([row.get(name) for name in names]) for row in rows))
 
 
-def read_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def read_rows(
+    path: Path, names: Sequence[str], whole: Sequence[str] = WHOLE, text: Sequence[str] = TEXT
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Line number, offset in bytes and typed row of every row of a file.
+
+    Args:
+        path: that `append_rows` wrote.
+        names: of its columns.
+        whole: columns of whole numbers.
+        text: columns of text; all others are of floats.
 
     Raises:
         ResultsError: the head is another's, a row is cut, or its checksum is wrong.
@@ -125,18 +134,18 @@ def read_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[int, int, dict
                 "the row was changed after it was written"
             )
         try:
-            yield number, offset, {name: _typed(name, text) for name, text in zip(names, texts, strict=True)}
+            yield number, offset, {n: _typed(t, n in whole, n in text) for n, t in zip(names, texts, strict=True)}
         except ValueError as error:
             raise ResultsError(f"{path} line {number}: {error}") from None
         offset += len(line.encode())
 
 
-def _typed(name: str, text: str) -> Any:
-    if name in TEXT:
-        return text
-    if text == "":
+def _typed(field: str, whole: bool, text: bool) -> Any:
+    if text:
+        return field
+    if field == "":
         return None  # a measure that the row's environment does not have
-    return int(text) if name in WHOLE else float(text)
+    return int(field) if whole else float(field)
 
 
 def unique(path: Path, numbered: Iterable[tuple[int, int, dict[str, Any]]], key: Sequence[str]) -> list[dict[str, Any]]:

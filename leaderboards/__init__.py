@@ -1,1 +1,5 @@
-"""Submitted agents, ranked on hidden instances; every number can be derived again. Imports dtenv, agents, benchmarks."""
+"""Submitted agents, ranked on instances that nobody knew; every number of the tables can be derived again."""
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would note its use, and upload it

@@ -11,7 +11,7 @@ COMMANDS = {
     "pack": ("pack", "Pack", "make a submission of one of our agents' checkpoints"),
     "validate": ("validate", "Validate", "say everything that is wrong with a submission"),
     "evaluate": ("evaluate", "Evaluate", "run a submission on the public validation instances"),
-    "open": ("open", "OpenSeason", "begin a season: draw its secret, publish its commitment (maintainers)"),
+    "open": ("opening", "OpenSeason", "begin a season: draw its secret, publish its commitment (maintainers)"),
     "rank": ("rank", "Rank", "run entries on a season's hidden instances (maintainers)"),
     "reveal": ("reveal", "Reveal", "publish a season's secret (maintainers)"),
     "rederive": ("rederive", "Rederive", "run a revealed season again and compare every number"),

@@ -1,9 +1,9 @@
 """Seasons: whose instances nobody knows before, and everybody afterwards.
 
-Instance `index` of a season has the seed HMAC-SHA256(secret, season ":" index), cut to 63 bits. The SHA-256 of the secret
-is published before the season, the secret after it. The season "validation" has seeds that everybody knows.
+Instance `index` of a season has the seed HMAC-SHA256(secret, season ":" index), cut to 63 bits. The SHA-256 of the
+secret is published before the season, the secret after it. The season "validation" has seeds that everybody knows.
 
-    leaderboards/seasons/NAME/season.json   the commitment, the versions and hashes of the tracks; once revealed, the secret
+    leaderboards/seasons/NAME/season.json   the commitment, the tracks' hashes; once revealed, the secret
 """
 
 from __future__ import annotations
@@ -76,12 +76,17 @@ class Season:
         return Season(self.name, self.commitment, secret)
 
 
-def known(folder: Path = SEASONS) -> list[str]:
+NAME = r"\d{4}\.\d+"
+"""Of a season: a year and a number."""
+
+
+def known() -> list[str]:
     """Names of the seasons, the newest first; without validation."""
-    return sorted((path.parent.name for path in folder.glob("*/season.json")), reverse=True)
+    names = [path.parent.name for path in SEASONS.glob("*/season.json") if re.fullmatch(NAME, path.parent.name)]
+    return sorted(names, key=lambda name: [*map(int, name.split("."))], reverse=True)
 
 
-def read(name: str, folder: Path = SEASONS) -> Season:
+def read(name: str) -> Season:
     """A season by name, with its secret if it was revealed.
 
     Raises:
@@ -89,9 +94,9 @@ def read(name: str, folder: Path = SEASONS) -> Season:
     """
     if name == VALIDATION:
         return Season(VALIDATION)
-    path = folder / name / "season.json"
-    if not path.exists():
-        told = ", ".join([*known(folder), VALIDATION])
+    path = SEASONS / name / "season.json"
+    if name not in known():
+        told = ", ".join([*known(), VALIDATION])
         raise SeasonError(f"season must be one of {told}, got {name!r}")
     about = about_season(path)
     season = Season(name, about["commitment"])

@@ -35,7 +35,7 @@ class SubmissionError(ValueError):
 
     def __init__(self, folder: Path, problems: list[str]):
         self.problems = problems
-        super().__init__("\n".join([f"submission {quoted(str(folder))} cannot be taken:", *problems]))
+        super().__init__("\n".join([f"submission {quoted(folder.name)} cannot be taken:", *problems]))
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,15 @@ def read(folder: Path, others: Path | None = SUBMISSIONS) -> Submission:
     return submission
 
 
-def submissions(folder: Path = SUBMISSIONS) -> list[Submission]:
-    """All of a folder, by name.
-
-    Raises:
-        SubmissionError: one of them is not in order.
-    """
-    return [read(path, folder) for path in _folders(folder)]
+def submissions(folder: Path = SUBMISSIONS) -> tuple[list[Submission], list[SubmissionError]]:
+    """All of a folder that are in order, by name, and why others are not: nobody suffers from a neighbour."""
+    found, refused = [], []
+    for path in _folders(folder):
+        try:
+            found.append(read(path, folder))
+        except SubmissionError as error:
+            refused.append(error)
+    return found, refused
 
 
 def _examine(folder: Path, others: Path | None) -> tuple[Submission | None, list[str]]:

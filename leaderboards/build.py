@@ -1,0 +1,77 @@
+"""Writes the tables of leaderboards/README.md and the page leaderboards/site/index.html from a season's stored rows.
+
+python -m leaderboards build
+python -m leaderboards build --check   # says what is stale, and changes nothing
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.results import ResultsError
+from leaderboards import seasons
+from leaderboards.board import board
+from leaderboards.page import page
+from leaderboards.results import load
+from leaderboards.tables import tables
+
+FOLDER = Path(__file__).parent
+README, PAGE = FOLDER / "README.md", FOLDER / "site" / "index.html"
+BEGIN, END = "<!-- tables: python -m leaderboards build -->", "<!-- end of tables -->"
+
+
+@dataclass
+class Build:
+    """Settings."""
+
+    check: bool = False
+    """write nothing; end with status 1 if what is written is not what the rows give"""
+    season: str = ""
+    """by default the newest that has rows"""
+
+
+def main(settings: Build) -> None:
+    """Build, or check."""
+    try:
+        texts = built(settings.season or shown())
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(str(error)) from None
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
+    if settings.check:
+        if stale:
+            told = " and ".join(str(path.relative_to(FOLDER.parent)) for path in stale)
+            raise SystemExit(f"stale: {told}: not what the stored rows give; run `python -m leaderboards build`")
+        print("tables and page are what the stored rows give")
+        return
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(texts[path])
+        print(f"{path.relative_to(FOLDER.parent)}: {len(texts[path].encode()) / 1e6:.2f} MB")
+
+
+def shown() -> str:
+    """The newest season that has rows.
+
+    Raises:
+        ResultsError: none has.
+    """
+    for name in seasons.known():
+        if (seasons.SEASONS / name / "rows.csv").exists():
+            return name
+    raise ResultsError(f"{seasons.SEASONS}: no season has rows; `python -m leaderboards rank` makes them")
+
+
+def built(name: str) -> dict[Path, str]:
+    """What stands in the files, by path.
+
+    Raises:
+        ResultsError: rows that are broken, or a README without the place of the tables.
+    """
+    made = board(load(seasons.read(name)))
+    text = README.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ResultsError(f"{README}: must have {BEGIN!r} and {END!r}, each once")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return {README: "\n".join([before + BEGIN, *tables(made), END + after]), PAGE: page(made)}

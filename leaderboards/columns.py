@@ -1,0 +1,133 @@
+"""The columns that tables and the page have, how their values are written, and what a stranger's text may do there."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
+from leaderboards.board import Standing, TrackBoard
+
+LONGEST = 4000
+"""Characters of one text that are shown."""
+
+COMBINING = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+STACK = re.compile(f"([{COMBINING}]{{3}})[{COMBINING}]+")
+REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def shown(text: object, longest: int = LONGEST) -> str:
+    """A stranger's text with nothing that reorders, breaks or overprints what stands beside it.
+
+    Marks that turn the direction of writing, control characters and lone surrogates are spelt out; of combining marks
+    upon one letter three are kept; what is longer than `longest` is cut.
+    """
+    kept = "".join(_spelt(c) if _hostile(c) else c for c in str(text)[: longest + 1])
+    kept = STACK.sub(r"\1", kept)
+    return kept[:longest] + "…" if len(kept) > longest else kept
+
+
+def _hostile(c: str) -> bool:
+    return c in REORDERING or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _spelt(c: str) -> str:
+    return " " if c in "\t\r\n" else f"\\u{ord(c):04x}"
+
+
+class Column(NamedTuple):
+    """Of a standing."""
+
+    key: str
+    """in links"""
+    head: str
+    note: str
+    """what it is, in a line"""
+    text: Callable[[Standing], str]
+    value: Callable[[Standing], float | str | None]
+    """what it is sorted by"""
+    falling: bool = False
+    """whether more is better, so that sorting begins with the most"""
+    number: bool = True
+
+
+def number(value: float | None, spec: str, unit: str = "") -> str:
+    """Formatted; a dash for nothing and for nan, and no minus before zeros."""
+    if value is None or math.isnan(value):
+        return "–"
+    told = format(value, spec)
+    return (told.lstrip("-") if not told.strip("-+0.,%") else told).replace("-", "−") + unit
+
+
+def iqm(standing: Standing) -> str:
+    """Such as 0.912 [0.903, 0.921]."""
+    if math.isnan(standing.iqm.mean):
+        return "–"
+    mean, low, high = (number(value, ".3f") for value in standing.iqm)
+    return f"{mean} [{low}, {high}]"
+
+
+def failed(standing: Standing) -> str:
+    """Such as 3 (2 late, 1 invalid)."""
+    kinds = [f"{count} {shown(status)}" for status, count in standing.failed.items() if count and status != "played"]
+    return f"{failures(standing)} ({', '.join(kinds)})" if kinds else "0"
+
+
+def failures(standing: Standing) -> int:
+    """Episodes that were late, crashed or invalid."""
+    return sum(count for status, count in standing.failed.items() if status != "played")
+
+
+def ties(board: TrackBoard) -> dict[int, int]:
+    """Entries of every place."""
+    places = [standing.place for standing in board.standings if standing.place is not None]
+    return {place: places.count(place) for place in places}
+
+
+def place(standing: Standing, tied: dict[int, int]) -> str:
+    """Such as 1, 2=, or a dash for what is not ranked."""
+    if standing.place is None:
+        return "–"
+    return f"{standing.place}=" if tied[standing.place] > 1 else str(standing.place)
+
+
+COLUMNS = (
+    Column("place", "Place", "entries that a paired test cannot tell apart share one", lambda s: "", lambda s: s.place),
+    Column("entry", "Entry", "", lambda s: shown(s.entry), lambda s: s.entry, number=False),
+    Column("kind", "Kind", "", lambda s: s.kind, lambda s: s.kind, number=False),
+    Column(
+        "score",
+        "Normalised score, IQM [95 %]",
+        "interquartile mean of instances' scores, 0 the reference and 1 the bound, with its bootstrap interval",
+        iqm,
+        lambda s: s.iqm.mean,
+        falling=True,
+    ),
+    Column("gap", "Gap to bound", "mean of bound less score, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap),
+    Column(
+        "violations",
+        "Violations",
+        "share of slots with a violated constraint",
+        lambda s: number(100 * s.violation_rate, ".1f", " %"),
+        lambda s: s.violation_rate,
+    ),
+    Column(
+        "speed",
+        "Decisions/s",
+        "one observation at a time, on one core",
+        lambda s: number(s.decisions_per_second, ",.0f"),
+        lambda s: s.decisions_per_second,
+        falling=True,
+    ),
+    Column(
+        "parameters",
+        "Parameters",
+        "numbers that were learnt",
+        lambda s: number(s.parameters, ",d"),
+        lambda s: s.parameters,
+    ),
+    Column("failed", "Failed", "episodes late, crashed or without a valid action", failed, failures),
+)
+"""In their order."""

@@ -1,0 +1,74 @@
+"""Runs a submission on the public validation instances, and says where it would stand among the entries.
+
+python -m leaderboards evaluate leaderboards/submissions/my-agent
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+
+import dtenv
+from leaderboards import entries, seasons
+from leaderboards.board import Board, track_board
+from leaderboards.play import Played, play
+from leaderboards.results import SeasonResults, load, settle
+from leaderboards.submission import Submission, read
+from leaderboards.tables import tables
+from leaderboards.tracks import WORST
+
+SHOWN = 10
+"""Failed episodes that are told one by one."""
+
+
+@dataclass
+class Evaluate:
+    """Settings."""
+
+    folder: tyro.conf.Positional[Path]
+    """of the submission"""
+
+
+def main(settings: Evaluate) -> None:
+    """Play, and print the table of the track."""
+    try:
+        submission = read(settings.folder)
+        with tqdm(desc=submission.name, unit="slot", unit_scale=True, leave=False) as bar:
+            played = play(entries.of(submission), seasons.read(seasons.VALIDATION), tell=bar.update)
+        board = standing(submission, played)
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(str(error)) from None
+    print("\n".join(tables(board)))
+    told = played.entry
+    if told["seconds"]:
+        print(f"\n{told['decisions'] / told['seconds']:,.0f} decisions a second, {told['parameters']:,} parameters")
+    print("isolation: " + "; ".join(f"{layer}: {state}" for layer, state in played.layers.items()))
+    for failure in played.failures[:SHOWN]:
+        print(f"failed: {failure}")
+    if len(played.failures) > SHOWN:
+        print(f"… and {len(played.failures) - SHOWN} more episodes")
+
+
+def standing(submission: Submission, played: Played) -> Board:
+    """The board of the submission's track, with the submission in it.
+
+    Raises:
+        ResultsError: the track's validation rows are missing or broken.
+        BoundExceeded: it scored more than is possible: an error of dtenv's.
+    """
+    stored = load(seasons.read(seasons.VALIDATION))
+    track = submission.track
+    others = [entry for entry in entries.every(tracks=[track.name]) if entry.name != submission.name]
+    names = {entry.name for entry in others}
+    rows = [row for row in stored.of(track) if row["entry"] in names]
+    settle(played.rows, [row for row in rows if row["entry"] == WORST])
+    told = [row for row in stored.entries if row["track"] == track.name and row["entry"] in names]
+    results = SeasonResults(
+        stored.season, stored.folder, rows + played.rows, stored.bounds, [*told, {**played.entry, "machine": ""}], []
+    )
+    results.check()
+    board = track_board(track, results, [*others, entries.of(submission)])
+    return Board(seasons.VALIDATION, True, "", dtenv.__version__, "", [board])

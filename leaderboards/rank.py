@@ -1,0 +1,189 @@
+"""Runs entries on a season's hidden instances, and proves the bounds of those: the maintainers' command.
+
+python -m leaderboards rank 2027.1 --secret ~/2027.1.secret --workers 2
+python -m leaderboards rank validation
+
+Who was ranked is not ranked again. An interrupted run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tqdm import tqdm
+
+from benchmarks.evaluate import manifest
+from benchmarks.results import ResultsError, append, append_rows
+from benchmarks.workers import JobFailed
+from benchmarks.workers import play as do
+from leaderboards import entries, seasons
+from leaderboards.jobs import PlayEntry, Prove, proofs
+from leaderboards.opening import read_secret
+from leaderboards.play import Played
+from leaderboards.results import COLUMNS, SeasonResults, line, load, settle
+from leaderboards.submission import SUBMISSIONS, submissions
+from leaderboards.tracks import TRACKS, WORST
+
+
+@dataclass
+class Rank:
+    """Settings."""
+
+    season: tyro.conf.Positional[str]
+    """its name, or "validation" """
+    secret: Path | None = None
+    """file of the secret, for a season that has not been revealed"""
+    entries: list[str] = field(default_factory=list)
+    """whom to rank; by default all that have not been. References are ranked beside them"""
+    tracks: list[str] = field(default_factory=list)
+    """where; by default in all tracks"""
+    workers: int = 1
+    """processes side by side; speeds are told of one alone"""
+
+
+def main(settings: Rank) -> None:
+    """Rank, and keep every result as it comes."""
+    try:
+        season = open_eyed(settings.season, settings.secret)
+        path = season.folder / "season.json"
+        if path.exists():
+            same_tracks(path)
+        results = load(season)
+        chosen = entries.every(settings.entries, settings.tracks)
+        for refused in submissions(SUBMISSIONS)[1]:
+            print(refused)
+        unchanged(results, chosen)
+        ranked = {(row["track"], row["entry"]) for row in results.entries}
+        names = {entry.track for entry in chosen}
+        due = [entry for entry in entries.every(tracks=[*names]) if entry in chosen or is_reference(entry)]
+        due = [entry for entry in due if (entry.track, entry.name) not in ranked]
+        known = {(row["env_id"], row["cell"], row["index"]) for row in results.bounds}
+        left = missing_proofs(season, [*names], known)
+        season.folder.mkdir(parents=True, exist_ok=True)
+        results.write()  # without what an interrupted run left
+        layers = _rank(results, due, left, settings.workers)
+        results.check()
+        results.write()
+    except (ValueError, OSError, ImportError, JobFailed) as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; the same command goes on with what is missing") from None
+    told = {name: value for name, value in manifest().items() if not name.startswith("scenario")}
+    told |= {"entries": len(due), "bounds": len(left), "workers": settings.workers, "isolation": layers}
+    append(season.folder / "runs.jsonl", json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **told}) + "\n")
+    print(f"{season.folder}: {len(due)} entries played, {len(left)} bounds proven")
+
+
+def open_eyed(name: str, secret: Path | None) -> seasons.Season:
+    """A season with its seeds.
+
+    Raises:
+        SeasonError: they cannot be known.
+    """
+    season = seasons.read(name)
+    if name == seasons.VALIDATION or season.secret is not None:
+        return season
+    if secret is None:
+        raise seasons.SeasonError(f"secret must be a file: season {name!r} has not been revealed")
+    return season.with_secret(read_secret(secret))
+
+
+def same_tracks(path: Path) -> None:
+    """See that the tracks are what they were when the season was begun.
+
+    Raises:
+        SeasonError: one is not.
+    """
+    for name, sha256 in seasons.about_season(path)["tracks"].items():
+        now = TRACKS[name].sha256 if name in TRACKS else None
+        if now != sha256:
+            raise seasons.SeasonError(f"{path}: track {name!r} is no longer what it was when the season was begun")
+
+
+def unchanged(results: SeasonResults, chosen: Sequence[entries.Entry]) -> None:
+    """See that nobody's policy was exchanged after it was ranked.
+
+    Raises:
+        ResultsError: somebody's was.
+    """
+    hashes = {(row["track"], row["entry"]): row["policy_sha256"] for row in results.entries}
+    for entry in chosen:
+        ranked = hashes.get((entry.track, entry.name), entry.policy_sha256)
+        if ranked != entry.policy_sha256:
+            raise ResultsError(
+                f"{results.folder}: {entry.name!r} was ranked with policy {ranked[:12]} and now has "
+                f"{entry.policy_sha256[:12]}; another policy needs another name"
+            )
+
+
+def is_reference(entry: entries.Entry) -> bool:
+    """Whether others' scores are made with it."""
+    return entry.folder is None and entry.name in (WORST, TRACKS[entry.track].reference)
+
+
+def missing_proofs(season: seasons.Season, names: Sequence[str], known: set[tuple[str, str, int]]) -> list[Prove]:
+    """The bounds of tracks that are not known yet, each once."""
+    found: dict[tuple[str, str, int], Prove] = {}
+    for name in names:
+        track = TRACKS[name]
+        for job in proofs(track, season, known):
+            found.setdefault((track.env_id, job.cell, job.index), job)
+    return list(found.values())
+
+
+def derive(
+    season: seasons.Season,
+    due: Sequence[entries.Entry],
+    left: Sequence[Prove],
+    workers: int,
+    tell: Callable[[str], Any] = lambda text: None,
+) -> Iterator[tuple[PlayEntry | Prove, Any]]:
+    """Play and prove, references first: every job with what it gives."""
+    first = [PlayEntry(entry, season) for entry in due if is_reference(entry)]
+    then = [*left, *(PlayEntry(entry, season) for entry in due if not is_reference(entry))]
+    with tqdm(total=len(first) + len(then), desc=season.name, unit="job", smoothing=0.0) as bar:
+        for batch in (first, then):
+            for job, given in do(batch, workers=workers):
+                yield job, given
+                bar.update()
+                bar.set_postfix_str(job.name)
+
+
+def take(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str, list[dict[str, Any]]]:
+    """Enter what a job gave into results, and say it by file.
+
+    Raises:
+        ResultsError: an episode failed, and the reference whose score it gets was not played.
+    """
+    if isinstance(job, Prove):
+        new: dict[str, list[dict[str, Any]]] = {"bounds": [given]}
+    else:
+        played: Played = given
+        track = job.entry.track
+        settle(played.rows, [r for r in results.rows if r["track"] == track and r["entry"] == WORST])
+        machine = manifest()["machine"]
+        new = {"films": played.films, "rows": played.rows, "entries": [{**played.entry, "machine": machine}]}
+    for name, rows in new.items():
+        getattr(results, name).extend(rows)
+    return new
+
+
+def _rank(results: SeasonResults, due: list[entries.Entry], left: list[Prove], workers: int) -> dict[str, str]:
+    layers: dict[str, str] = {}
+    for job, given in derive(results.season, due, left, workers):
+        for name, rows in take(results, job, given).items():  # entries last: they say that the others are whole
+            if name == "films":
+                append(results.folder / "films.jsonl", "".join(map(line, rows)))
+            else:
+                append_rows(results.folder / f"{name}.csv", COLUMNS[name], rows)
+        if isinstance(given, Played):
+            layers |= given.layers
+            for failure in given.failures:
+                tqdm.write(f"{job.name}: {failure}")
+    return layers

@@ -1,0 +1,169 @@
+"""A season's folder: rows, bounds and films, each of which can be derived again, and what it took to make them.
+
+season.json    the commitment and the tracks' hashes; once revealed, the secret
+entries.csv    one row a ranked entry: the policy's hash and how fast it decided (time alone is not derived again)
+rows.csv       one row an episode; every row of these files ends with its own checksum
+bounds.csv     one row a proven bound
+films.jsonl    one line a world, and one an entry's decisions in it
+runs.jsonl     one line a time that something was ranked: command, commit, versions, machine, isolation
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import ResultsError, append_rows, read_rows, unique
+from dtenv.oracle import check_bound
+from leaderboards.seasons import Season
+from leaderboards.tracks import TRACKS, WORST, Track
+
+MEANS = ("score", "objective", "violation_rate", "cost")
+"""Of an episode's slots."""
+
+ROWS = ("track", "cell", "entry", "index", *MEANS, "slots", "status")
+BOUNDS = ("env_id", "cell", "index", "bound", "proof")
+ENTRIES = ("track", "entry", "policy_sha256", "parameters", "decisions", "seconds", "machine")
+KEYS = {"rows": ("track", "cell", "entry", "index"), "bounds": ("env_id", "cell", "index"), "entries": ENTRIES[:2]}
+COLUMNS = {"rows": ROWS, "bounds": BOUNDS, "entries": ENTRIES}
+WHOLE = ("index", "slots", "parameters", "decisions")
+TEXT = ("track", "cell", "entry", "status", "env_id", "proof", "policy_sha256", "machine")
+
+
+@dataclass
+class SeasonResults:
+    """What a season's folder holds."""
+
+    season: Season
+    folder: Path
+    rows: list[dict[str, Any]]
+    bounds: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
+    films: list[dict[str, Any]]
+    """{"track", "world"} or {"track", "entry", "film"}"""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    """what was run when"""
+
+    def of(self, track: Track) -> list[dict[str, Any]]:
+        """A track's rows."""
+        return [row for row in self.rows if row["track"] == track.name]
+
+    def bound(self, track: Track) -> dict[tuple[str, int], float]:
+        """Bounds of a track's instances by cell and index."""
+        names = {cell.name for cell in track.cells}
+        own = [row for row in self.bounds if row["env_id"] == track.env_id and row["cell"] in names]
+        return {(row["cell"], row["index"]): row["bound"] for row in own}
+
+    def check(self) -> None:
+        """That every row is of an instance of a track, and none better than is possible.
+
+        Raises:
+            ResultsError: a row of something else, or an entry without all its episodes.
+            BoundExceeded: a score above a proven bound: an error of dtenv's.
+        """
+        path = self.folder / "rows.csv"
+        played: dict[tuple[str, str], set[tuple[str, int]]] = {}
+        for row in self.rows:
+            if row["track"] not in TRACKS:
+                raise ResultsError(f"{path}: track {row['track']!r} is unknown")
+            played.setdefault((row["track"], row["entry"]), set()).add((row["cell"], row["index"]))
+        for (name, entry), instances in played.items():
+            if instances != set(instances_of(TRACKS[name])):
+                raise ResultsError(f"{path}: {entry!r} has not played exactly the instances of track {name!r}")
+        for track in TRACKS.values():
+            bounds = self.bound(track)
+            for row in self.of(track):
+                bound = bounds.get((row["cell"], row["index"]))
+                if bound is not None:
+                    check_bound(row["score"], bound, f"{row['entry']} on instance {row['index']} of {row['cell']}")
+
+    def write(self) -> None:
+        """All files anew, in an order that does not depend on who was ranked when."""
+        places = list(TRACKS)
+        self.rows.sort(key=lambda r: (places.index(r["track"]), r["entry"], r["cell"], r["index"]))
+        self.bounds.sort(key=lambda r: (r["env_id"], r["cell"], r["index"]))
+        self.entries.sort(key=lambda r: (places.index(r["track"]), r["entry"]))
+        self.films.sort(key=lambda r: (places.index(r["track"]), "film" in r, r.get("entry", "")))
+        for name, names in COLUMNS.items():
+            part = self.folder / f"{name}.csv.part"
+            part.unlink(missing_ok=True)
+            append_rows(part, names, getattr(self, name))
+            if part.exists():
+                part.replace(self.folder / f"{name}.csv")
+        (self.folder / "films.jsonl").write_text("".join(line(film) for film in self.films))
+
+
+def line(told: Mapping[str, Any]) -> str:
+    """As a line of JSON."""
+    return json.dumps(told, separators=(",", ":")) + "\n"
+
+
+def instances_of(track: Track) -> Iterable[tuple[str, int]]:
+    """Cell and index of every instance."""
+    return ((cell.name, index) for cell in track.cells for index in range(track.episodes))
+
+
+def read(folder: Path, name: str) -> list[dict[str, Any]]:
+    """One of the folder's files of rows; nothing, where there is none.
+
+    Raises:
+        ResultsError: a row was changed, cut or doubled; the message names the line.
+    """
+    path = folder / f"{name}.csv"
+    return unique(path, read_rows(path, COLUMNS[name], WHOLE, TEXT), KEYS[name]) if path.exists() else []
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of JSON; none, where there is no file.
+
+    Raises:
+        ResultsError: a line is no JSON.
+    """
+    found = []
+    for number, text in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+        try:
+            found.append(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise ResultsError(f"{path} line {number}: no JSON: {error.msg}") from None
+    return found
+
+
+def load(season: Season, folder: Path | None = None) -> SeasonResults:
+    """Everything in a season's folder, checked. Rows of entries that were not played to their end are left out.
+
+    Raises:
+        ResultsError: as its message says.
+        BoundExceeded: a score is above a proven bound: an error of dtenv's.
+    """
+    folder = folder or season.folder
+    entries = read(folder, "entries")
+    ended = {(row["track"], row["entry"]) for row in entries}
+    rows = [row for row in read(folder, "rows") if (row["track"], row["entry"]) in ended]
+    films = read_lines(folder / "films.jsonl")
+    films = [film for film in films if "world" in film or (film["track"], film["entry"]) in ended]
+    found = SeasonResults(
+        season, folder, rows, read(folder, "bounds"), entries, films, read_lines(folder / "runs.jsonl")
+    )
+    found.check()
+    return found
+
+
+def settle(rows: Sequence[dict[str, Any]], worst: Sequence[Mapping[str, Any]]) -> None:
+    """Enter the means of the worst reference into rows of episodes that were not played to their end.
+
+    Args:
+        rows: of one track.
+        worst: rows of the entry WORST on that track.
+
+    Raises:
+        ResultsError: WORST was not played on such an instance.
+    """
+    means = {(row["cell"], row["index"]): {name: row[name] for name in MEANS} for row in worst}
+    for row in rows:
+        if row["status"] != "played":
+            if (row["cell"], row["index"]) not in means:
+                raise ResultsError(f"{WORST!r} was not played on instance {row['index']} of {row['cell']}")
+            row.update(means[row["cell"], row["index"]])

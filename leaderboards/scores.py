@@ -1,0 +1,104 @@
+"""Scores between a reference, 0, and the proven bound, 1, instance by instance; who can be told apart by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.aggregates import interval, iqm
+from benchmarks.statistics import CONFIDENCE, Interval
+from dtenv.oracle import tolerance
+from leaderboards.tracks import Track
+
+PERMUTATIONS = 9999
+
+Scores = Mapping[tuple[str, int], float]
+"""Of instances, by cell and index."""
+
+
+def normalised(score: float, reference: float, bound: float) -> float | None:
+    """(J − J_ref) / (J* − J_ref), or None where the reference is at the bound, and nobody can be better."""
+    headroom = bound - reference
+    return (score - reference) / headroom if headroom > tolerance(bound) else None
+
+
+def with_headroom(track: Track, reference: Scores, bounds: Scores) -> list[int]:
+    """Indices of a track's instances that tell agents apart, in all its cells."""
+    names = [cell.name for cell in track.cells]
+
+    def room(key: tuple[str, int]) -> bool:
+        return normalised(reference[key], reference[key], bounds[key]) is not None
+
+    return [index for index in range(track.episodes) if all(room((name, index)) for name in names)]
+
+
+def matrix(track: Track, scores: Scores, reference: Scores, bounds: Scores) -> np.ndarray:
+    """Normalised scores (instances, cells) of an entry, of the instances with headroom."""
+    names, rows = [cell.name for cell in track.cells], with_headroom(track, reference, bounds)
+    keys = [[(name, index) for name in names] for index in rows]
+    return np.array([[normalised(scores[k], reference[k], bounds[k]) for k in row] for row in keys], dtype=np.float64)
+
+
+def iqm_interval(values: np.ndarray) -> Interval:
+    """Interquartile mean of (instances, cells), with its 95 % stratified bootstrap interval."""
+    return interval(iqm, values)
+
+
+def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Of the hypothesis that two entries are alike: a permutation test of their interquartile means, in pairs, seeded.
+
+    Args:
+        ours: normalised scores (instances, cells).
+        theirs: of the same instances.
+    """
+    if np.array_equal(ours, theirs):
+        return 1.0
+
+    def difference(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return stats.trim_mean(a, 0.25, axis=axis) - stats.trim_mean(b, 0.25, axis=axis)
+
+    found = stats.permutation_test(
+        (ours.ravel(), theirs.ravel()),
+        difference,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        batch=500,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Which hypotheses are rejected at 5 % for all of them together (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    rejected = [False] * len(p_values)
+    for rank, i in enumerate(order):
+        if p_values[i] > (1.0 - CONFIDENCE) / (len(p_values) - rank):
+            break
+        rejected[i] = True
+    return rejected
+
+
+def tie_groups(matrices: Sequence[np.ndarray]) -> list[int]:
+    """The group of each entry, 1, 2, …: entries that cannot be told from the best of their group.
+
+    A group goes on down the order until an entry can be told from its first one; there the next group begins.
+
+    Args:
+        matrices: normalised scores (instances, cells), the best interquartile mean first.
+    """
+    groups: list[int] = []
+    while (first := len(groups)) < len(matrices):
+        told = holm([p_value(matrices[first], other) for other in matrices[first + 1 :]])
+        size = 1 + (told.index(True) if True in told else len(told))
+        groups += [groups[-1] + 1 if groups else 1] * size
+    return groups
+
+
+def scores_of(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], float]:
+    """Scores by cell and index of an entry's rows."""
+    return {(row["cell"], row["index"]): row["score"] for row in rows}

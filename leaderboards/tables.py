@@ -1,0 +1,58 @@
+"""A board as Markdown: a table a track."""
+
+from __future__ import annotations
+
+import re
+
+from leaderboards.board import Board, Standing, TrackBoard
+from leaderboards.columns import COLUMNS, place, shown, ties
+
+LONGEST_NAME = 80
+"""Characters of an entry's name in a table."""
+
+SPECIAL = re.compile(r"[\\`*_{}\[\]()#|~@:$^!<>&]|(?<=www)[.]")
+
+HEADS = [column.head for column in COLUMNS if column.key != "kind"]
+
+
+def tables(board: Board) -> list[str]:
+    """The lines: of every track a heading, what its scores mean, and its table."""
+    return [line for track in board.tracks for line in table(track)]
+
+
+def table(board: TrackBoard) -> list[str]:
+    """The lines of one track."""
+    track = board.track
+    told = f"{board.instances} instances; 0 is `{track.reference}`, 1 the proven bound."
+    if board.without_headroom:
+        told += f" {board.without_headroom} without headroom, where both are one, are left out of scores."
+    tied = ties(board)
+    rules = ["---" if column.key in ("entry", "score") else "---:" for column in COLUMNS if column.key != "kind"]
+    return [
+        f"### {track.title}",
+        "",
+        f"{track.about} {told}",
+        "",
+        f"| {' | '.join(HEADS)} |",
+        f"|{'|'.join(rules)}|",
+        *(f"| {' | '.join(cells(standing, tied))} |" for standing in board.standings),
+        "",
+    ]
+
+
+def cells(standing: Standing, tied: dict[int, int]) -> list[str]:
+    """A standing's cells."""
+    entry = literal(standing.entry)
+    entry = {"learner": f"**{entry}**", "submission": f"**{entry}** (submission)", "bound": f"*{entry}*"}.get(
+        standing.kind, entry
+    )
+    if not standing.feasible:
+        entry += " ✗ infeasible"
+    told = [column.text(standing) for column in COLUMNS if column.key not in ("place", "entry", "kind")]
+    return [place(standing, tied), entry, *told]
+
+
+def literal(text: str) -> str:
+    """A stranger's text that Markdown and HTML show as it is, in one line."""
+    kept = SPECIAL.sub(lambda found: f"&#{ord(found[0])};", shown(text, LONGEST_NAME))
+    return kept.strip() or "(no name)"
