@@ -44,6 +44,7 @@ POLICIES = {
     "external-in-a-constant": (lambda: hostile.external("x", True), "'value' of 'Constant' must hold its data itself"),
     "two-gigabytes-of-dims": (hostile.hollow, r"547200000 elements, but holds data of 0"),
     "dims-that-overflow": (hostile.overflowing, r"18446744073709551616 elements, but holds data of 0"),
+    "thousands-of-dims": (hostile.many_dims, "initialiser 'weights' must have at most 8 dims, got 400000"),
     "negative-dims": (hostile.negative, r"no negative dims, got \[-228, 10\]"),
     "sparse-tensor": (hostile.sparse, "must be dense"),
     "custom-operator": (hostile.own_operator, "'Backdoor' of domain 'com.evil'"),
@@ -102,6 +103,7 @@ VALUES = {
     "block-width": ({"inputs": [("users", FLOAT, ["b", 1, 9])]}, "input 'users' axis 2 must be 8 or free, got 9"),
     "other-output": ({"outputs": [("logits", INT64, ["b"])]}, "outputs must be 'action' alone, got 'logits'"),
     "output-type": ({"outputs": [("action", FLOAT, ["b"])]}, "output 'action' must hold whole numbers, got .* 1$"),
+    "output-without-shape": ({"outputs": [("action", INT64, None)]}, "output 'action' must tell its shape"),
     "output-rank": ({"outputs": [("action", INT64, ["b", 10])]}, "output 'action' must have 1 axes"),
     "two-outputs": ({"outputs": [("action", INT64, ["b"]), ("seed", INT64, ["b"])]}, "got 'action', 'seed'"),
 }
@@ -234,7 +236,7 @@ def test_links_are_not_followed(tmp_path):
     real = write(tmp_path / "real")
     alias = tmp_path / "alias"
     alias.symlink_to(real)
-    assert told(alias) == [f"folder: {quoted(str(alias))} must be a folder and no link"]
+    assert told(alias) == [f"folder: {quoted(str(alias), 300)} must be a folder and no link"]
     for name in ("manifest.json", "policy.onnx"):
         folder = write(tmp_path / name.split(".")[0])
         (folder / name).unlink()
@@ -256,7 +258,7 @@ def test_pipes_folders_and_sparse_files_are_not_read(tmp_path):
     (folder / "policy.onnx").mkdir()
     told(folder, "policy.onnx: must be a regular file, got a folder")
     assert told(tmp_path / "nowhere") == [
-        f"folder: {quoted(str(tmp_path / 'nowhere'))} cannot be read: No such file or directory"
+        f"folder: {quoted(str(tmp_path / 'nowhere'), 300)} cannot be read: No such file or directory"
     ]
 
 
@@ -285,6 +287,11 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
     with pytest.raises(SubmissionError) as caught:
         read(folder, None)
     assert caught.value.problems == problems(folder, None)
+
+
+def test_no_submission_floods_its_reader(tmp_path):
+    found = told(write(tmp_path / "entry", **{f"field{i}": "\u202e" for i in range(1000)}), "and 1900 problems more")
+    assert len(found) == 101 and max(map(len, found)) < 400
 
 
 CHOICE = spaces.Discrete(10)
@@ -333,7 +340,7 @@ def test_validate_tells_all_files_apart(tmp_path, capsys):
 def test_validate_tries_the_first_answers(tmp_path, capsys, wrong):
     pytest.importorskip("leaderboards.sandbox")
     good = hostile.linear()
-    if wrong == "whole":  # a constant that no environment takes, behind a shape that says nothing
+    if wrong == "whole":  # a constant that no environment takes
         outside = hostile.numpy_helper.from_array(np.array([10]), "ten")
         nodes = [helper.make_node("Identity", ["ten"], ["action"])]
         output = [helper.make_tensor_value_info("action", INT64, ["batch"])]
@@ -343,7 +350,7 @@ def test_validate_tries_the_first_answers(tmp_path, capsys, wrong):
     folder = write(tmp_path / "entry", good)
     if wrong is None:
         validate.main(validate.Validate([folder], tmp_path))
-        assert capsys.readouterr().out.endswith("entry is valid\n")
+        assert capsys.readouterr().out.endswith("entry' is valid\n")
         return
     with pytest.raises(SystemExit):
         validate.main(validate.Validate([folder], tmp_path))
