@@ -76,7 +76,7 @@ class TrackBoard:
     without_headroom: int
     """of these; they count for nobody's normalised score"""
     film: dict[str, Any] | None = None
-    """{"world": …, "entries": {entry: film}}, of the first instance"""
+    """{"about": …, "world": …, "entries": {entry: film}}, of the first validation instance"""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,17 @@ class Board:
     tracks: list[TrackBoard]
 
 
-def board(results: SeasonResults, ranked: Sequence[entries.Entry] | None = None) -> Board:
+def board(
+    results: SeasonResults,
+    ranked: Sequence[entries.Entry] | None = None,
+    films: Sequence[dict[str, Any]] = (),
+) -> Board:
     """The tables of a season's tracks that have rows.
 
     Args:
         results: of the season.
         ranked: entries that may stand in it; by default all that there are.
+        films: of the validation season, whose instances may be shown.
 
     Raises:
         ResultsError: rows of an entry that there is not, or a track without its references or bounds.
@@ -105,12 +110,14 @@ def board(results: SeasonResults, ranked: Sequence[entries.Entry] | None = None)
     ranked = entries.every() if ranked is None else ranked
     path = results.folder / "season.json"
     about = about_season(path) if path.exists() else {"commitment": "", "dtenv": dtenv.__version__}
-    tracks = [track_board(track, results, ranked) for track in TRACKS.values() if results.of(track)]
+    tracks = [track_board(track, results, ranked, films) for track in TRACKS.values() if results.of(track)]
     commit = results.runs[-1]["commit"] if results.runs else ""
     return Board(results.season.name, bool(about.get("secret")), about["commitment"], about["dtenv"], commit, tracks)
 
 
-def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.Entry]) -> TrackBoard:
+def track_board(
+    track: Track, results: SeasonResults, ranked: Sequence[entries.Entry], films: Sequence[dict[str, Any]] = ()
+) -> TrackBoard:
     """A track's table.
 
     Raises:
@@ -145,8 +152,7 @@ def track_board(track: Track, results: SeasonResults, ranked: Sequence[entries.E
         last = max(places, default=last)
     without = count - len(kept) * len(track.cells)
     top = _bound_line(track, reference, bounds)
-    film = _film(track, results)
-    return TrackBoard(track, [top, *placed], count, without, film)
+    return TrackBoard(track, [top, *placed], count, without, _film(track, films, {*own}))
 
 
 def _standing(
@@ -216,9 +222,11 @@ def _bound_line(
     )
 
 
-def _film(track: Track, results: SeasonResults) -> dict[str, Any] | None:
-    own = [film for film in results.films if film["track"] == track.name]
+def _film(track: Track, films: Sequence[dict[str, Any]], names: set[str]) -> dict[str, Any] | None:
+    own = [film for film in films if film["track"] == track.name]
     worlds = [film["world"] for film in own if "world" in film]
     if not worlds:
         return None
-    return {"world": worlds[0], "entries": {film["entry"]: film["film"] for film in own if "film" in film}}
+    about = "The first of the public validation instances; instances of a season stay hidden until its end."
+    shown = {film["entry"]: film["film"] for film in own if film.get("entry") in names}
+    return {"about": about, "world": worlds[0], "entries": shown}

@@ -68,7 +68,7 @@ def built(name: str) -> dict[Path, str]:
     Raises:
         ResultsError: rows that are broken, or a README without the place of the tables.
     """
-    made = board(load(seasons.read(name)))
+    made = board(load(seasons.read(name)), films=load(seasons.read(seasons.VALIDATION)).films)
     text = README.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ResultsError(f"{README}: must have {BEGIN!r} and {END!r}, each once")

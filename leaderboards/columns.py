@@ -61,6 +61,11 @@ def number(value: float | None, spec: str, unit: str = "") -> str:
     return (told.lstrip("-") if not told.strip("-+0.,%") else told).replace("-", "−") + unit
 
 
+def share(value: float) -> str:
+    """In percent; one that is not nothing never reads 0.0 %."""
+    return "< 0.1 %" if 0.0 < value < 0.0005 else number(100 * value, ".1f", " %")
+
+
 def iqm(standing: Standing) -> str:
     """Such as 0.912 [0.903, 0.921]."""
     if math.isnan(standing.iqm.mean):
@@ -110,7 +115,7 @@ COLUMNS = (
         "violations",
         "Violations",
         "share of slots with a violated constraint",
-        lambda s: number(100 * s.violation_rate, ".1f", " %"),
+        lambda s: share(s.violation_rate),
         lambda s: s.violation_rate,
     ),
     Column(

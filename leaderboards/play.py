@@ -19,7 +19,7 @@ from leaderboards.film import Recorder
 from leaderboards.interface import feed, wrong_action
 from leaderboards.results import MEANS
 from leaderboards.sandbox import Limits, PolicyFailed, PolicyProcess
-from leaderboards.seasons import Season
+from leaderboards.seasons import VALIDATION, Season
 from leaderboards.submission import Submission
 from leaderboards.tracks import find
 
@@ -166,7 +166,7 @@ def play(
             if confined is not None:
                 confined.enter(env.layout, env.action_space)
             for index in range(track.episodes):
-                filmed = cell is track.cells[0] and index == 0
+                filmed = season.name == VALIDATION and cell is track.cells[0] and index == 0  # others are hidden
                 obs, _ = env.reset(seed=season.seed(index))
                 recorder = Recorder(env) if filmed else None
                 about = {"track": track.name, "cell": cell.name, "entry": entry.name, "index": index}

@@ -55,7 +55,7 @@ class SeasonResults:
         """Bounds of a track's instances by cell and index."""
         names = {cell.name for cell in track.cells}
         own = [row for row in self.bounds if row["env_id"] == track.env_id and row["cell"] in names]
-        return {(row["cell"], row["index"]): row["bound"] for row in own}
+        return {(row["cell"], row["index"]): row["bound"] for row in own if row["index"] < track.episodes}
 
     def check(self) -> None:
         """That every row is of an instance of a track, and none better than is possible.

@@ -17,7 +17,15 @@ HEADS = [column.head for column in COLUMNS if column.key != "kind"]
 
 def tables(board: Board) -> list[str]:
     """The lines: of every track a heading, what its scores mean, and its table."""
-    return [line for track in board.tracks for line in table(track)]
+    return [season(board), "", *(line for track in board.tracks for line in table(track))]
+
+
+def season(board: Board) -> str:
+    """What the rows are of."""
+    if not board.commitment:
+        return f"The season `{board.season}`, whose instances are public; dtenv {board.dtenv}."
+    secret = "its secret is published" if board.revealed else "its instances are hidden"
+    return f"Season {board.season}, {secret}; dtenv {board.dtenv}, commitment `{board.commitment}`."
 
 
 def table(board: TrackBoard) -> list[str]:

@@ -7,7 +7,7 @@ FLOAT, INT64, BOOL, UINT8 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BO
 
 
 def model(nodes, constants=None, size=4, kind=FLOAT, whole=False):
-    """A file of a graph's nodes and its constants by name; if asked for, it says that its action is one whole number."""
+    """A file of a graph's nodes and its constants by name; if asked for, it promises one whole number."""
     if whole:
         nodes[-1].output[0] = "real"
         nodes, kind = [*nodes, helper.make_node("Cast", ["real"], ["action"], to=INT64)], INT64

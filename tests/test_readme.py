@@ -8,6 +8,7 @@ import pytest
 from benchmarks import suites
 from benchmarks.figures import claims
 from benchmarks.results import load
+from leaderboards import validate
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -19,6 +20,14 @@ def test_python_blocks_run(page):
     assert blocks
     for block in blocks:
         exec(compile(block, page, "exec"), {})
+
+
+def test_the_recipe_of_a_submission_makes_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "leaderboards/README.md").read_text(), re.DOTALL)
+    exec(compile(block, "leaderboards/README.md", "exec"), {})
+    validate.main(validate.Validate([tmp_path / "leaderboards/submissions/my-agent"]))
+    assert capsys.readouterr().out.endswith("my-agent is valid\n")
 
 
 @pytest.mark.parametrize(
