@@ -79,7 +79,7 @@ def _inputs(graph: Any, spec: Spec) -> Iterator[str]:
     for value in graph.input:
         if value.name in shapes:
             where = f"input {value.name!r}"
-            yield from _tensor(where, value.type, {_FLOAT32}, "float32", shapes[value.name], shape_told=True)
+            yield from _tensor(where, value.type, {_FLOAT32}, "float32", shapes[value.name])
 
 
 def _output(graph: Any, spec: Spec) -> Iterator[str]:
@@ -91,13 +91,13 @@ def _output(graph: Any, spec: Spec) -> Iterator[str]:
     kinds, told = (_REAL, "floating-point numbers") if real else (_WHOLE, "whole numbers")
     for value in graph.output:
         if value.name == ACTION:
-            yield from _tensor(f"output {ACTION!r}", value.type, kinds, told, shapes, shape_told=False)
+            yield from _tensor(f"output {ACTION!r}", value.type, kinds, told, shapes)
 
 
 def _tensor(
-    where: str, kind: Any, elements: set[int] | frozenset[int], told: str, shapes: Sequence[tuple], shape_told: bool
+    where: str, kind: Any, elements: set[int] | frozenset[int], told: str, shapes: Sequence[tuple]
 ) -> Iterator[str]:
-    """What a tensor's type has wrong; `shapes` are those of a row, one a cell; an untold shape is seen when it runs."""
+    """What a tensor's type has wrong; `shapes` are those of a row, one a cell."""
     if not kind.HasField("tensor_type"):
         yield f"{where} must be a tensor"
         return
@@ -105,8 +105,7 @@ def _tensor(
     if tensor.elem_type not in elements:
         yield f"{where} must hold {told}, got ONNX's data type {tensor.elem_type}"
     if not tensor.HasField("shape"):
-        if shape_told:
-            yield f"{where} must tell its shape"
+        yield f"{where} must tell its shape"
         return
     dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
     wanted = [{1}, *({shape[axis] for shape in shapes} for axis in range(len(shapes[0])))]

@@ -18,6 +18,9 @@ MAX_NODES = 20_000
 MAX_NESTING = 8
 """Subgraphs (of If, Loop, Scan) inside subgraphs."""
 
+MAX_RANK = 8
+"""Dims of a tensor."""
+
 MAX_TENSOR_BYTES = 64 * 2**20
 """Of all tensors in the file together, once unpacked."""
 
@@ -135,7 +138,7 @@ def _head(model: Any) -> Iterator[str]:
         yield f"ir_version must be {IR_VERSIONS[0]} to {IR_VERSIONS[-1]}, got {model.ir_version}"
     standard = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if len(standard) != 1 or standard[0] not in OPSETS:
-        told = ", ".join(map(str, standard)) or "none"
+        told = ", ".join(map(str, standard[:8])) or "none"
         yield f"it must name one opset of the standard operators, {OPSETS[0]} to {OPSETS[-1]}, got {told}"
     if model.functions:
         names = ", ".join(quoted(f"{f.domain}.{f.name}") for f in model.functions[:5])
@@ -189,6 +192,9 @@ def _tensors(model: Any) -> Iterator[str]:
         if tensor.data_location or tensor.external_data:
             places = [entry.value for entry in tensor.external_data if entry.key == "location"]
             yield f"{where} must hold its data itself, got external data at {quoted(places[0] if places else '')}"
+            continue
+        if len(tensor.dims) > MAX_RANK:
+            yield f"{where} must have at most {MAX_RANK} dims, got {len(tensor.dims)}"
             continue
         dims = list(tensor.dims)
         if any(d < 0 for d in dims):

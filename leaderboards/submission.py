@@ -29,6 +29,12 @@ MANIFEST, POLICY = "manifest.json", "policy.onnx"
 MAX_BYTES = {MANIFEST: manifest.MAX_BYTES, POLICY: 16 * 2**20}
 """The files that a submission has, and no others."""
 
+MAX_PROBLEMS = 100
+"""That are told."""
+
+_UNFOLLOWED = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""How files are opened: no link is followed, and no pipe is waited for; as far as the system knows how."""
+
 
 class SubmissionError(ValueError):
     """A submission cannot be taken; `problems` are all the reasons."""
@@ -134,7 +140,8 @@ def _examine(folder: Path, others: Path | None) -> tuple[Submission | None, list
         wrong += [f"{POLICY}: {problem}" for problem in told]
     wrong = list(dict.fromkeys(wrong))
     if wrong:
-        return None, wrong
+        more = [f"folder: and {len(wrong) - MAX_PROBLEMS} problems more"] * (len(wrong) > MAX_PROBLEMS)
+        return None, [*wrong[:MAX_PROBLEMS], *more]
     return Submission(folder, about, files[POLICY]), []
 
 
@@ -142,10 +149,10 @@ def _files(folder: Path) -> tuple[dict[str, bytes], list[str]]:
     """The two files' bytes as far as they can be taken, and what is wrong with the folder."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
-            return {}, [f"folder: {quoted(str(folder))} must be a folder and no link"]
+            return {}, [f"folder: {quoted(str(folder), 300)} must be a folder and no link"]
         names = sorted(os.listdir(folder))
     except OSError as error:
-        return {}, [f"folder: {quoted(str(folder))} cannot be read: {error.strerror}"]
+        return {}, [f"folder: {quoted(str(folder), 300)} cannot be read: {error.strerror}"]
     extra = [name for name in names if name not in MAX_BYTES]
     wrong = [f"folder: must hold {MANIFEST} and {POLICY} alone, got {quoted(name)}" for name in extra[:10]]
     if len(extra) > 10:
@@ -173,7 +180,7 @@ def _bytes(path: Path, most: int) -> bytes:
     if not stat.S_ISREG(kind):
         known = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
         raise ValueError(f"must be a regular file, got {known.get(stat.S_IFMT(kind), 'a device or socket')}")
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | _UNFOLLOWED)
     with open(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):

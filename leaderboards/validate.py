@@ -68,10 +68,10 @@ def main(settings: Validate) -> None:
     for folder in settings.folders:
         problems = validate(folder, settings.others)
         if not problems:
-            print(f"{quoted(folder.name)[1:-1]} is valid")
+            print(f"{quoted(str(folder), 300)} is valid")
             continue
         valid = False
-        print(f"{quoted(folder.name)[1:-1]} is not valid:")
+        print(f"{quoted(str(folder), 300)} is not valid:")
         files: dict[str, list[str]] = {}
         for file, _, problem in (each.partition(": ") for each in problems):
             files.setdefault(file, []).append(problem)

@@ -134,6 +134,12 @@ def overflowing() -> bytes:
     return model(graph(weights=[tensor])).SerializeToString()
 
 
+def many_dims() -> bytes:
+    """Dims whose product has millions of digits."""
+    tensor = TensorProto(name="weights", data_type=FLOAT, dims=[2**62] * 400_000)
+    return model(graph(weights=[tensor])).SerializeToString()
+
+
 def negative() -> bytes:
     tensor = TensorProto(name="weights", data_type=FLOAT, dims=[-SIZE, CHOICES])
     return model(graph(weights=[tensor])).SerializeToString()

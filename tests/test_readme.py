@@ -27,7 +27,7 @@ def test_the_recipe_of_a_submission_makes_one(tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "leaderboards/README.md").read_text(), re.DOTALL)
     exec(compile(block, "leaderboards/README.md", "exec"), {})
     validate.main(validate.Validate([tmp_path / "leaderboards/submissions/my-agent"]))
-    assert capsys.readouterr().out.endswith("my-agent is valid\n")
+    assert capsys.readouterr().out.endswith("my-agent' is valid\n")
 
 
 @pytest.mark.parametrize(

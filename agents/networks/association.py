@@ -35,7 +35,7 @@ def planes(entries: Tensor) -> Tensor:
 
 def one_hot(action: Tensor, own: Tensor) -> Tensor:
     """What users add to servers (…, S) by choosing them (…): `own` there, nothing elsewhere."""
-    return (action[..., None] == torch.arange(own.shape[-1])) * own
+    return (action[..., None] == torch.arange(own.shape[-1], device=own.device)) * own
 
 
 class Equivariant(nn.Module):
