@@ -115,7 +115,8 @@ def commit() -> str:
     """The commit of this source, with "-dirty" where tracked files other than published results differ from it."""
     root = Path(__file__).parent
     told = []
-    status = ["git", "status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)docs/results"]
+    published = [":(top,exclude)docs/results", ":(top,exclude)leaderboards/seasons"]
+    status = ["git", "status", "--porcelain", "-uno", "--", ":/", *published]
     for command in (["git", "rev-parse", "HEAD"], status):
         try:
             told.append(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip())

@@ -37,5 +37,10 @@ def dispatch(package: str, commands: Mapping[str, tuple[str, str, str]], argumen
     command.main(tyro.cli(getattr(command, settings), args=arguments[1:], prog=f"python -m {package} {name}"))
 
 
+def main(arguments: list[str]) -> None:
+    """Run one of this package's."""
+    dispatch("benchmarks", COMMANDS, arguments)
+
+
 if __name__ == "__main__":
-    dispatch("benchmarks", COMMANDS, sys.argv[1:])
+    main(sys.argv[1:])
