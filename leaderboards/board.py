@@ -57,6 +57,7 @@ class Standing:
     failed: dict[str, int]
     """episodes that were not played to their end, by status"""
     decisions_per_second: float | None
+    """by the median decision"""
     parameters: int | None
     authors: list[str]
     about: str
@@ -177,7 +178,7 @@ def _standing(
         gap=float(np.mean([instance.bound - instance.score for instance in instances])),
         violation_rate=float(np.mean([instance.violation_rate for instance in instances])),
         failed={status: count for status, count in sorted(statuses.items()) if status != "played"},
-        decisions_per_second=about["decisions"] / about["seconds"] if about["seconds"] else None,
+        decisions_per_second=1.0 / about["seconds"] if about["seconds"] else None,
         parameters=about["parameters"],
         authors=manifest["authors"] if manifest else ["dtenv"],
         about=manifest["description"] if manifest else entries.about(entry),

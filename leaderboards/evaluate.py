@@ -44,7 +44,7 @@ def main(settings: Evaluate) -> None:
     print("\n".join(tables(board)))
     told = played.entry
     if told["seconds"]:
-        print(f"\n{told['decisions'] / told['seconds']:,.0f} decisions a second, {told['parameters']:,} parameters")
+        print(f"\n{1.0 / told['seconds']:,.0f} decisions a second, {told['parameters']:,} parameters")
     print("isolation: " + "; ".join(f"{layer}: {state}" for layer, state in played.layers.items()))
     for failure in played.failures[:SHOWN]:
         print(f"failed: {failure}")

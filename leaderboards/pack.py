@@ -88,6 +88,9 @@ class Pack:
     """by default the checkpoint's"""
     hardware: str = "not told"
     """what it was trained on"""
+    differing: float = 0.0
+    """share of choices that may differ between ONNX Runtime and torch: a policy that is all but indifferent between two
+    decides by rounding"""
 
 
 def pack(
@@ -105,6 +108,7 @@ def pack(
     licence: str,
     description: str = "",
     overrides: Mapping[str, str] | None = None,
+    differing: float = 0.0,
 ) -> Path:
     """Write a submission and see that it is in order.
 
@@ -131,8 +135,12 @@ def pack(
     module = _greedy(policy, track) if isinstance(policy, NetworkPolicy) else policy.eval()
     names = _inputs(module, spec)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(module, names, spec, folder / POLICY)
-    compare(module, names, spec, folder / POLICY)
+    try:
+        _write(module, names, spec, folder / POLICY)
+        compare(module, names, spec, folder / POLICY, differing)
+    except BaseException:
+        (folder / POLICY).unlink(missing_ok=True)  # half a submission helps nobody
+        raise
     about = {
         "schema": 1,
         "name": name,
@@ -214,7 +222,7 @@ def _free(names: list[str], spec: Spec) -> dict[str, dict[int, str]]:
     return free
 
 
-def compare(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None:
+def compare(module: nn.Module, names: list[str], spec: Spec, path: Path, differing: float = 0.0) -> None:
     """See that ONNX Runtime and torch choose the same for what the track's environments really show.
 
     Raises:
@@ -222,6 +230,7 @@ def compare(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None
     """
     import onnxruntime
 
+    others = []
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     for cell, layout, space in zip(spec.track.cells, spec.layouts, spec.actions, strict=True):
         env = gym.make(cell.env_id, scenario=cell.resolve().override(**spec.overrides), disable_env_checker=True)
@@ -234,12 +243,16 @@ def compare(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None
             if wrong is not None:
                 raise ValueError(f"policy's {wrong}, in {cell.name!r}, slot {slot}")
             near = TOLERANCE if isinstance(space, gym.spaces.Box) else 0.0
-            if not np.allclose(action, expected, rtol=0.0, atol=near):
-                raise ValueError(f"ONNX Runtime must give torch's action {expected}, got {action}, in {cell.name!r}")
+            others.append(np.mean(~np.isclose(action, expected, rtol=0.0, atol=near)))
             obs, _, terminated, truncated, _ = env.step(expected[0])
             if terminated or truncated:
                 obs, _ = env.reset()
         env.close()
+    if np.mean(others) > differing:
+        raise ValueError(
+            f"ONNX Runtime must choose as torch does, and does otherwise in {np.mean(others):.1%} of choices; "
+            "differing says how many may"
+        )
 
 
 @torch.no_grad()
@@ -266,6 +279,7 @@ def main(settings: Pack) -> None:
             code=settings.code,
             licence=settings.licence,
             description=settings.description,
+            differing=settings.differing,
             overrides=about["overrides"],
         )
     except (ValueError, OSError) as error:

@@ -154,7 +154,8 @@ def play(
         SubmissionError: the submission is not valid.
     """
     track = find(entry.track)
-    rows, films, failures, decisions, seconds = [], [], [], 0, 0.0
+    rows, films, failures = [], [], []
+    seconds: list[float] = []
     with ExitStack() as stack:
         confined = None
         if entry.kind == "submission":
@@ -171,8 +172,8 @@ def play(
                 recorder = Recorder(env) if filmed else None
                 about = {"track": track.name, "cell": cell.name, "entry": entry.name, "index": index}
                 try:
-                    means, slots, took = episode(player, env, obs, index, recorder)
-                    decisions, seconds = decisions + slots, seconds + took
+                    means, took = episode(player, env, obs, index, recorder)
+                    slots, seconds = len(took), seconds + took
                     rows.append({**about, **means, "slots": slots, "status": "played"})
                 except Failed as error:
                     failures.append(f"instance {index} of {cell.name}: {error.status}: {error}")
@@ -183,7 +184,8 @@ def play(
                     films.append({"track": track.name, "entry": entry.name, "film": recorder.film()})
                 tell(slots)
             env.close()
-    speed = {"decisions": decisions, "seconds": round(seconds, 4)}
+    median = float(f"{np.median(seconds):.4g}") if seconds else None  # a first decision may compile
+    speed = {"decisions": len(seconds), "seconds": median}
     told = {"track": track.name, "entry": entry.name, "policy_sha256": entry.policy_sha256}
     told |= {"parameters": entry.parameters(), **speed}
     return Played(rows, told, films, confined.layers if confined else {}, failures)
@@ -191,25 +193,25 @@ def play(
 
 def episode(
     player: Player, env: Any, obs: np.ndarray, index: int, recorder: Recorder | None = None
-) -> tuple[dict[str, float], int, float]:
+) -> tuple[dict[str, float], list[float]]:
     """Play the episode that an environment has begun and shown the first observation of.
 
     Returns:
-        Means over its slots, how many, and the seconds that the decisions took.
+        Means over its slots, and the seconds that each decision took.
 
     Raises:
         Failed: the agent did not play it to its end.
     """
     player.reset(index)
-    slots, seconds, sums, truncated = 0, 0.0, np.zeros(len(MEANS)), False
+    seconds: list[float] = []
+    sums, truncated = np.zeros(len(MEANS)), False
     while not truncated:
         start = time.perf_counter()
         action = player.act(obs)
-        seconds += time.perf_counter() - start
+        seconds.append(time.perf_counter() - start)
         obs, _, _, truncated, info = env.step(action)
         seen = {**info, "violation_rate": not info["feasible"]}
         sums += [float(seen[name]) for name in MEANS]
-        slots += 1
         if recorder is not None:
             recorder.step(info)
-    return dict(zip(MEANS, (sums / slots).tolist(), strict=True)), slots, seconds
+    return dict(zip(MEANS, (sums / len(seconds)).tolist(), strict=True)), seconds

@@ -44,7 +44,7 @@ class Rank:
     tracks: list[str] = field(default_factory=list)
     """where; by default in all tracks"""
     workers: int = 1
-    """processes side by side; speeds are told of one alone"""
+    """processes side by side"""
 
 
 def main(settings: Rank) -> None:

@@ -1,7 +1,7 @@
 """A season's folder: rows, bounds and films, each of which can be derived again, and what it took to make them.
 
 season.json    the commitment and the tracks' hashes; once revealed, the secret
-entries.csv    one row a ranked entry: the policy's hash and how fast it decided (time alone is not derived again)
+entries.csv    one row a ranked entry: the policy's hash, decisions and their median seconds (not derived again)
 rows.csv       one row an episode; every row of these files ends with its own checksum
 bounds.csv     one row a proven bound
 films.jsonl    one line a world, and one an entry's decisions in it

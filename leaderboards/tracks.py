@@ -143,7 +143,7 @@ _ALL = (
 
 TRACKS: dict[str, Track] = {track.name: track for track in _ALL}
 """By name, as pages order them. Presets called literal are no tracks: by the formulas as they are printed, next to
-nothing depends on where twins are. Nor is strict-100x10: a bound to 1 % takes minutes an instance."""
+nothing depends on where twins are. Nor is strict-100x10: a bound to 1 % takes more than a minute."""
 
 
 def find(name: str) -> Track:

@@ -156,6 +156,22 @@ def test_a_cleanrl_agent_is_packed(tmp_path):
     assert read(folder).parameters == 228 * 16 + 16 + 16 * 10 + 10  # no critic
 
 
+def test_choices_that_hang_on_rounding_are_told_and_may_be_allowed(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    policy, asked, right = Greedy(Agent(228, 10)), [], pack._actions
+
+    def rounded(module, inputs):
+        asked.append(1)
+        return (right(module, inputs) + (len(asked) == 4)) % 10  # one of ten slots otherwise
+
+    monkeypatch.setattr(pack, "_actions", rounded)
+    with pytest.raises(ValueError, match=r"does otherwise in 10\.0% of choices"):
+        pack.pack(policy, tmp_path / "close", MIGRATION, name="close", **ABOUT)
+    assert not list((tmp_path / "close").iterdir())
+    asked.clear()
+    assert read(pack.pack(policy, tmp_path / "close", MIGRATION, name="close", differing=0.1, **ABOUT))
+
+
 class Nearest(torch.nn.Module):
     """Every user's server with the least entry of its link: any number of servers."""
 
