@@ -12,7 +12,7 @@ import pytest
 from made_board import HOSTILE, made
 
 from leaderboards import page as pages
-from leaderboards.columns import COLUMNS, number, shown
+from leaderboards.columns import COLUMNS, number, share, shown
 from leaderboards.tables import literal, table, tables
 
 VOID = ("meta", "link", "input", "line", "circle", "path")
@@ -149,6 +149,16 @@ def test_nan_and_nothing_are_written_as_dashes(board):
     assert pages.bar(nothing) is None
     assert [column.text(nothing) for column in COLUMNS[3:6]] == ["–", "–", "0.0 %"]
     assert number(-1e-9, ".3f") == "0.000" and number(-0.5, ".1f") == "−0.5"
+
+
+def test_a_share_that_is_not_nothing_never_reads_zero():
+    assert [share(value) for value in (0.0, 1e-6, 4e-4, 5e-4, 0.123)] == [
+        "0.0 %",
+        "< 0.1 %",
+        "< 0.1 %",
+        "0.1 %",
+        "12.3 %",
+    ]
 
 
 def test_markdown_tables(board):
