@@ -4,7 +4,7 @@ season.json    the commitment and the tracks' hashes; once revealed, the secret
 entries.csv    one row a ranked entry: the policy's hash, decisions and their median seconds (not derived again)
 rows.csv       one row an episode; every row of these files ends with its own checksum
 bounds.csv     one row a proven bound
-films.jsonl    one line a world, and one an entry's decisions in it
+films.jsonl    of validation: one line a world, and one an entry's decisions in it
 runs.jsonl     one line a time that something was ranked: command, commit, versions, machine, isolation
 """
 
@@ -93,7 +93,8 @@ class SeasonResults:
             append_rows(part, names, getattr(self, name))
             if part.exists():
                 part.replace(self.folder / f"{name}.csv")
-        (self.folder / "films.jsonl").write_text("".join(line(film) for film in self.films))
+        if self.films:
+            (self.folder / "films.jsonl").write_text("".join(line(film) for film in self.films))
 
 
 def line(told: Mapping[str, Any]) -> str:
