@@ -34,20 +34,28 @@ class Build:
 def main(settings: Build) -> None:
     """Build, or check."""
     try:
-        texts = built(settings.season or shown())
+        texts = stale(settings.season or shown())
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(str(error)) from None
-    stale = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if settings.check:
-        if stale:
-            told = " and ".join(str(path.relative_to(FOLDER.parent)) for path in stale)
+        if texts:
+            told = " and ".join(str(path.relative_to(FOLDER.parent)) for path in texts)
             raise SystemExit(f"stale: {told}: not what the stored rows give; run `python -m leaderboards build`")
         print("tables and page are what the stored rows give")
         return
-    for path in stale:
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(texts[path])
-        print(f"{path.relative_to(FOLDER.parent)}: {len(texts[path].encode()) / 1e6:.2f} MB")
+        path.write_text(text)
+        print(f"{path.relative_to(FOLDER.parent)}: {len(text.encode()) / 1e6:.2f} MB")
+
+
+def stale(name: str) -> dict[Path, str]:
+    """What should stand in the files that a season's rows give otherwise, by path.
+
+    Raises:
+        ResultsError: as `built`.
+    """
+    return {path: text for path, text in built(name).items() if not path.exists() or path.read_text() != text}
 
 
 def shown() -> str:

@@ -1,5 +1,7 @@
 """Runs a revealed season again, every episode and every proof, and compares each stored number to the last bit.
 
+Then tables and page with what the rows give.
+
 python -m leaderboards rederive
 python -m leaderboards rederive validation --tracks migration-balanced
 python -m leaderboards rederive --no-bounds
@@ -53,6 +55,8 @@ def main(settings: Rederive) -> None:
         stored = load(season)
         again = run_again(stored, settings.tracks, settings.bounds, settings.workers)
         found = differences(selected(stored, settings.tracks, settings.bounds), again)
+        if season.name == build.shown():
+            found += [f"{path}: is not what the rows give" for path in build.stale(season.name)]
     except (ValueError, OSError, ImportError, JobFailed) as error:
         raise SystemExit(str(error)) from None
     counts = ", ".join(f"{len(getattr(again, name))} {name}" for name in ("rows", "bounds", "films"))
