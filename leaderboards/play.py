@@ -179,7 +179,7 @@ def play(
                     failures.append(f"instance {index} of {cell.name}: {error.status}: {error}")
                     slots = env.scenario.value("num_slots")
                     rows.append({**about, **dict.fromkeys(MEANS), "slots": slots, "status": error.status})
-                if recorder is not None:
+                if recorder is not None and rows[-1]["status"] == "played":
                     films += [{"track": track.name, "world": recorder.world()}] if entry.name == track.reference else []
                     films.append({"track": track.name, "entry": entry.name, "film": recorder.film()})
                 tell(slots)

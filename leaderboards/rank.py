@@ -18,6 +18,7 @@ from typing import Any
 import tyro
 from tqdm import tqdm
 
+import dtenv
 from benchmarks.evaluate import manifest
 from benchmarks.results import ResultsError, append, append_rows
 from benchmarks.workers import JobFailed
@@ -53,18 +54,22 @@ def main(settings: Rank) -> None:
         season = open_eyed(settings.season, settings.secret)
         path = season.folder / "season.json"
         if path.exists():
-            same_tracks(path)
+            same_rules(path)
+            if seasons.read(season.name).secret is not None:
+                raise seasons.SeasonError(
+                    f"season {season.name!r} is over: its instances are known, and nobody is ranked on them any more"
+                )
         results = load(season)
         chosen = entries.every(settings.entries, settings.tracks)
         for refused in submissions(SUBMISSIONS)[1]:
             print(refused)
         unchanged(results, chosen)
         ranked = {(row["track"], row["entry"]) for row in results.entries}
-        names = {entry.track for entry in chosen}
-        due = [entry for entry in entries.every(tracks=[*names]) if entry in chosen or is_reference(entry)]
+        names = list(dict.fromkeys(entry.track for entry in chosen))
+        due = [entry for entry in entries.every(tracks=names) if entry in chosen or is_reference(entry)]
         due = [entry for entry in due if (entry.track, entry.name) not in ranked]
         known = {(row["env_id"], row["cell"], row["index"]) for row in results.bounds}
-        left = missing_proofs(season, [*names], known)
+        left = missing_proofs(season, names, known)
         season.folder.mkdir(parents=True, exist_ok=True)
         results.write()  # without what an interrupted run left
         layers = _rank(results, due, left, settings.workers)
@@ -94,13 +99,16 @@ def open_eyed(name: str, secret: Path | None) -> seasons.Season:
     return season.with_secret(read_secret(secret))
 
 
-def same_tracks(path: Path) -> None:
-    """See that the tracks are what they were when the season was begun.
+def same_rules(path: Path) -> None:
+    """See that dtenv and the tracks are what they were when the season was begun.
 
     Raises:
-        SeasonError: one is not.
+        SeasonError: they are not.
     """
-    for name, sha256 in seasons.about_season(path)["tracks"].items():
+    about = seasons.about_season(path)
+    if about["dtenv"] != dtenv.__version__:
+        raise seasons.SeasonError(f"{path}: the season is of dtenv {about['dtenv']}, and this is {dtenv.__version__}")
+    for name, sha256 in about["tracks"].items():
         now = TRACKS[name].sha256 if name in TRACKS else None
         if now != sha256:
             raise seasons.SeasonError(f"{path}: track {name!r} is no longer what it was when the season was begun")

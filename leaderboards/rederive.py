@@ -18,7 +18,7 @@ import tyro
 from benchmarks.evaluate import cores
 from benchmarks.workers import JobFailed
 from leaderboards import build, entries
-from leaderboards.rank import derive, missing_proofs, open_eyed, same_tracks, take
+from leaderboards.rank import derive, missing_proofs, open_eyed, same_rules, take
 from leaderboards.results import KEYS, SeasonResults, load
 from leaderboards.tracks import TRACKS
 
@@ -48,7 +48,7 @@ def main(settings: Rederive) -> None:
         season = open_eyed(settings.season or build.shown(), None)
         path = season.folder / "season.json"
         if path.exists():
-            same_tracks(path)
+            same_rules(path)
         for name in settings.tracks:
             if name not in TRACKS:
                 raise ValueError(f"tracks: must be of {', '.join(TRACKS)}, got {name!r}")

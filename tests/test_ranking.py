@@ -247,6 +247,26 @@ def test_an_interrupted_ranking_goes_on(place, monkeypatch, capsys):
     assert {name: rows(place, name) for name in expected} == expected
 
 
+def test_nobody_is_ranked_in_a_season_that_is_over(place):
+    ranked(place)
+    reveal.main(reveal.Reveal("2027.1", place / "secret"))
+    submit(place, "trained-on-it", choice(3))
+    with pytest.raises(SystemExit, match=r"season '2027.1' is over: its instances are known"):
+        ranked(place, "trained-on-it")
+
+
+def test_a_season_of_another_version_is_refused(place, monkeypatch):
+    monkeypatch.setattr(dtenv, "__version__", "0.0.0")
+    with pytest.raises(SystemExit, match=r"the season is of dtenv .*, and this is 0\.0\.0"):
+        ranked(place)
+
+
+def test_an_episode_that_failed_is_not_shown(place):
+    submit(place, "wrong", choice(10))
+    found = ranked(place, "wrong", season="validation")
+    assert [film["entry"] for film in found.films if "film" in film] == [*PLAYED]
+
+
 def test_films_are_of_public_instances_alone(place):
     assert not ranked(place).films
     films = ranked(place, season="validation").films
