@@ -33,15 +33,23 @@ PLAYED = ("never", "payback", "random")
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """Seasons, submissions and pages of nobody else, one small track."""
+def tracks():
+    """One small track in place of all, which come back in their order."""
+    every = dict(TRACKS)
+    TRACKS.clear()
+    TRACKS["tiny"] = TINY
+    yield TRACKS
+    TRACKS.clear()
+    TRACKS.update(every)
+
+
+@pytest.fixture
+def place(tmp_path, tracks, monkeypatch):
+    """Seasons, submissions and pages of nobody else."""
     monkeypatch.setattr(seasons, "SEASONS", tmp_path / "seasons")
     monkeypatch.setattr(submission, "SUBMISSIONS", tmp_path / "submissions")
     monkeypatch.setattr(entries, "SUBMISSIONS", tmp_path / "submissions")
     (tmp_path / "submissions").mkdir()
-    for name in list(TRACKS):
-        monkeypatch.delitem(TRACKS, name)
-    monkeypatch.setitem(TRACKS, "tiny", TINY)
     monkeypatch.setattr(build, "FOLDER", tmp_path)
     monkeypatch.setattr(build, "README", tmp_path / "README.md")
     monkeypatch.setattr(build, "PAGE", tmp_path / "site" / "index.html")
@@ -153,8 +161,8 @@ def test_an_exchanged_policy_is_refused(place):
         ranked(place, "changer")
 
 
-def test_a_track_that_changed_within_a_season_is_refused(place, monkeypatch):
-    monkeypatch.setitem(TRACKS, "tiny", dataclasses.replace(TINY, episodes=7))
+def test_a_track_that_changed_within_a_season_is_refused(place, tracks):
+    tracks["tiny"] = dataclasses.replace(TINY, episodes=7)
     with pytest.raises(SystemExit, match="track 'tiny' is no longer what it was"):
         ranked(place)
 
