@@ -24,12 +24,6 @@ class PlayEntry:
         """Of the job."""
         return f"{self.entry.track} {self.entry.name}"
 
-    @property
-    def steps(self) -> int:
-        """How much there is to do, in slots."""
-        track = find(self.entry.track)
-        return sum(track.episodes * cell.resolve().value("num_slots") for cell in track.cells)
-
     def run(self) -> Played:
         """Play."""
         return play(self.entry, self.season)
@@ -48,11 +42,6 @@ class Prove:
     def name(self) -> str:
         """Of the job."""
         return f"{self.track} bound of {self.index} of {self.cell}"
-
-    @property
-    def steps(self) -> int:
-        """How much there is to do, in slots."""
-        return self._cell.resolve().value("num_slots")
 
     @property
     def _cell(self) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,6 @@ def derive(
     due: Sequence[entries.Entry],
     left: Sequence[Prove],
     workers: int,
-    tell: Callable[[str], Any] = lambda text: None,
 ) -> Iterator[tuple[PlayEntry | Prove, Any]]:
     """Play and prove, references first: every job with what it gives."""
     first = [PlayEntry(entry, season) for entry in due if is_reference(entry)]
