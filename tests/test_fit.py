@@ -90,7 +90,8 @@ def test_fits_repeat():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("samples", 0.0), ("samples", math.inf), ("emd", -0.1), ("accuracy", math.nan), ("accuracy", 1.2)]
+    ("name", "value"),
+    [("samples", 0.0), ("samples", math.inf), ("emd", -0.1), ("accuracy", math.nan), ("accuracy", 1.2)],
 )
 def test_bad_points_are_refused(name, value):
     samples, emd = places()

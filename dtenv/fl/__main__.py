@@ -26,7 +26,9 @@ def main(arguments: list[str]) -> int:
         raise SystemExit(f"command must be one of {', '.join(COMMANDS)}, got {name!r}\n\n{usage}")
     module, settings, _ = COMMANDS[name]
     command = importlib.import_module(f"dtenv.fl.{module}")
-    return command.main(tyro.cli(getattr(command, settings), args=arguments[1:], prog=f"python -m dtenv.fl {name}")) or 0
+    return (
+        command.main(tyro.cli(getattr(command, settings), args=arguments[1:], prog=f"python -m dtenv.fl {name}")) or 0
+    )
 
 
 if __name__ == "__main__":

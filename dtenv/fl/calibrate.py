@@ -19,18 +19,17 @@ from tqdm import tqdm
 
 import dtenv
 from dtenv.fl.compression import FLOAT_BYTES
-from dtenv.fl.federation import Recipe
 from dtenv.fl.fit import Fit, curve, fit
 from dtenv.fl.grid import Grid, Row, train_grid
 from dtenv.fl.images import Images, load_images
 from dtenv.fl.metrics import METRICS
 from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
+from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import SKEWS
+from dtenv.fl.variants import DELTA, VARIANTS, recipe_of
 from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
-
-VARIANTS = {"fedavg": Recipe()}
 
 REFUSED = 2
 """Exit status where everything was measured, and the profile may not be published."""
@@ -51,7 +50,7 @@ class Calibrate:
     metric: str = "personalised-balanced"
     """whose accuracy: global, personalised-balanced, personalised-own; all are stored, this one is published"""
     variant: str = "fedavg"
-    """way of training"""
+    """way of training, a name of `dtenv.fl.variants.VARIANTS`"""
     sizes: tuple[int, ...] = (100, 200, 400, 700, 1200, 2000)
     """D, samples of every client"""
     emds: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
@@ -81,8 +80,7 @@ class Calibrate:
     @property
     def recipe(self) -> Recipe:
         """The variant's, with its rounds and steps set where that is asked for."""
-        recipe = VARIANTS[self.variant]
-        recipe = recipe if self.rounds is None else replace(recipe, rounds=self.rounds)
+        recipe = recipe_of(self.variant, self.rounds)
         return recipe if self.steps is None else replace(recipe, local=replace(recipe.local, steps=self.steps))
 
     def grid(self) -> Grid:
@@ -119,7 +117,7 @@ def main(settings: Calibrate) -> int:
         bar.update(len(rows) - trained)
     fits = {metric: fitted(rows, metric) for metric in METRICS}
     chosen = fits[settings.metric]
-    profile = None if isinstance(chosen, str) else profile_of(settings, images, chosen)
+    profile = None if isinstance(chosen, str) else profile_of(settings, images, rows, chosen)
     refused = chosen if profile is None else refusal(profile, rows)
     report = {
         "name": settings.out.stem,
@@ -131,7 +129,7 @@ def main(settings: Calibrate) -> int:
         "processes": settings.processes,
         "diverged": sum(row["diverged"] for row in rows),
         "fits": {metric: described_fit(found, rows, metric) for metric, found in fits.items()},
-        "provenance": provenance(settings, images),
+        "provenance": provenance(settings, images, rows),
     }
     settings.beside(".fit.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     picture(settings, images, rows, chosen)
@@ -159,9 +157,11 @@ def fitted(rows: list[Row], metric: str) -> Fit | str:
         return str(error)
 
 
-def profile_of(settings: Calibrate, images: Images, found: Fit) -> UtilityProfile:
-    """The profile of a fit, publishable or not."""
+def profile_of(settings: Calibrate, images: Images, rows: list[Row], found: Fit) -> UtilityProfile:
+    """The profile of a fit, publishable or not. Its ε is the largest of any cell's."""
     recipe, size = settings.recipe, Perceptron(inputs=images.pixels, classes=images.classes).size
+    whole = recipe.pruning is None and recipe.distillation is None  # else what clients are sent is not counted
+    epsilons = [row["epsilon"] for row in rows if row["epsilon"] is not None]
     return UtilityProfile(
         name=settings.out.stem,
         alpha=found.alpha,
@@ -172,12 +172,19 @@ def profile_of(settings: Calibrate, images: Images, found: Fit) -> UtilityProfil
         variant=settings.variant,
         samples=(min(settings.sizes), max(settings.sizes)),
         emd=(min(settings.emds), max(settings.emds)),
-        uplink_bytes=recipe.compression.upload_bytes(size),
-        downlink_bytes=float(FLOAT_BYTES * size),
+        uplink_bytes=_mean(rows, "upload_bytes"),
+        downlink_bytes=float(FLOAT_BYTES * size) if whole else None,
+        compute_factor=_mean(rows, "compute"),
+        epsilon=max(epsilons) if epsilons else None,
+        delta=DELTA if epsilons else None,
         rounds=recipe.rounds,
         fit=found.as_dict(),
-        provenance=provenance(settings, images),
+        provenance=provenance(settings, images, rows),
     )
+
+
+def _mean(rows: list[Row], name: str) -> float:
+    return float(np.mean([row[name] for row in rows if not row["diverged"]]))
 
 
 def refusal(profile: UtilityProfile, rows: list[Row]) -> str | None:
@@ -204,7 +211,9 @@ def described_fit(found: Fit | str, rows: list[Row], metric: str) -> dict[str, A
     beside: dict[str, Any] = {}
     if len(accuracy):
         most = samples.max()
-        means = {d: float(accuracy[(emd == d) & (samples == most)].mean()) for d in np.unique(emd[samples == most]).tolist()}
+        means = {
+            d: float(accuracy[(emd == d) & (samples == most)].mean()) for d in np.unique(emd[samples == most]).tolist()
+        }
         first = means[min(means)]
         beside = {
             "published_rmse": float(np.sqrt(np.mean((accuracy - published.utility(samples, emd)) ** 2))),
@@ -221,12 +230,14 @@ def described_fit(found: Fit | str, rows: list[Row], metric: str) -> dict[str, A
     return {"alpha": list(found.alpha), **found.as_dict(), **beside}
 
 
-def provenance(settings: Calibrate, images: Images) -> dict[str, Any]:
+def provenance(settings: Calibrate, images: Images, rows: list[Row]) -> dict[str, Any]:
     """What is needed to do it again: names, digests, recipe and versions, and never a path."""
+    protected = {row["protects"] for row in rows if row["protects"]}
     return {
         "command": settings.command(images),
         **settings.grid().settings(images),
         "seeds": list(settings.seeds),
+        **({"epsilon_protects": " and ".join(sorted(protected))} if protected else {}),
         "dtenv": dtenv.__version__,
         "commit": commit(),
         "python": platform.python_version(),
@@ -265,15 +276,19 @@ def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | s
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """A line a metric: error, held-out error, the rival's, the published curve's, and flags."""
-    lines = [f"{'metric':<22}{'RMSE':>8}{'R²':>8}{'held out':>10}{'rival':>8}{'published':>11}  flags"]
+    """A line a metric: error, spread of seeds, held-out error, the rival's, the published curve's, and flags."""
+    lines = [f"{'metric':<22}{'RMSE':>8}{'seeds':>8}{'R²':>8}{'held out':>10}{'rival':>8}{'published':>11}  flags"]
     for metric, found in report["fits"].items():
         if "failed" in found:
             lines.append(f"{metric:<22} no fit: {found['failed']}")
             continue
         rival = found["rival"]["rmse"]
         lines.append(
-            f"{metric:<22}{found['rmse']:>8.4f}{found['r2']:>8.3f}{found['held_out_rmse']:>10.4f}{rival:>8.4f}"
+            f"{metric:<22}{found['rmse']:>8.4f}{_or_dash(found['repeat_sd'])}{found['r2']:>8.3f}{found['held_out_rmse']:>10.4f}{rival:>8.4f}"
             f"{found['published_rmse']:>11.4f}  {' '.join(found['flags']) or 'none'}"
         )
     return lines
+
+
+def _or_dash(value: float | None) -> str:
+    return f"{'-':>8}" if value is None else f"{value:>8.4f}"

@@ -17,8 +17,8 @@ from dtenv.compiled import compiled
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
 
 NAMES = ("alpha1", "alpha2", "alpha3", "alpha4", "alpha5", "alpha6")
-LOWEST = np.array([1e-3, 1e-3, 1e-6, 0.05, -0.5, 0.05])
-HIGHEST = np.array([5.0, 100.0, 1.0, 0.9999, 0.5, 20.0])
+LOWEST = np.array([1e-3, 1e-3, 1e-6, 0.05, -1.0, 0.05])
+HIGHEST = np.array([5.0, 100.0, 1.0, 0.9999, 1.0, 20.0])
 """Where coefficients are looked for, with D in samples; α4 < 1 keeps ρ concave in D."""
 
 LOGARITHMIC = np.array([True, True, True, False, False, True])
@@ -54,6 +54,9 @@ class Fit:
     varies."""
     condition: float
     rmse: float
+    """Of single points; `repeat_sd` of it is there whatever the formula."""
+    repeat_sd: float | None
+    """Standard deviation of points of the same D and φ, pooled; None where no two are."""
     r2: float
     held_out_rmse: float
     """Of the points of the largest data size, predicted from the others."""
@@ -65,6 +68,7 @@ class Fit:
         """Everything but the coefficients, by name, for a profile's `fit`."""
         return {
             "rmse": self.rmse,
+            "repeat_sd": self.repeat_sd,
             "r2": self.r2,
             "held_out_rmse": self.held_out_rmse,
             "points": self.points,
@@ -121,6 +125,7 @@ def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
         scale=_scale(alpha, covariance, float(distances.mean())),
         condition=condition,
         rmse=_rms(residual),
+        repeat_sd=_repeat_sd(sizes, distances, measured),
         r2=float(1.0 - np.sum(residual**2) / max(float(np.sum((measured - measured.mean()) ** 2)), 1e-300)),
         held_out_rmse=held_out,
         rival_rmse=rival_rmse,
@@ -213,7 +218,9 @@ def _flags(
 ) -> tuple[str, ...]:
     low, high = _searched(LOWEST), _searched(HIGHEST)
     close = 1e-3 * (high - low)
-    flags = [f"at-bound:{n}" for n, near in zip(NAMES, (found - low < close) | (high - found < close), strict=True) if near]
+    flags = [
+        f"at-bound:{n}" for n, near in zip(NAMES, (found - low < close) | (high - found < close), strict=True) if near
+    ]
     flags += [f"unidentified:{n}" for n, error in zip(NAMES, relative, strict=True) if not error <= UNCERTAIN]
     if condition > ILL_CONDITIONED:
         flags.append("ill-conditioned")
@@ -235,6 +242,14 @@ def _falling(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray) -> 
             if mean > best:
                 best, error = mean, squared
     return ()
+
+
+def _repeat_sd(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray) -> float | None:
+    places, of = np.unique(np.stack([sizes, distances]), axis=1, return_inverse=True)
+    of = of.ravel()
+    means = np.bincount(of, weights=measured) / np.bincount(of)
+    freedom = len(measured) - places.shape[1]
+    return float(np.sqrt(np.sum((measured - means[of]) ** 2) / freedom)) if freedom else None
 
 
 def _scale(alpha: np.ndarray, covariance: np.ndarray, emd: float) -> tuple[float, float]:

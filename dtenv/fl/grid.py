@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -19,12 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from dtenv.fl.federation import Diverged, Recipe, draw_clients, federate
+from dtenv.fl.clients import draw_clients
+from dtenv.fl.federation import federate
 from dtenv.fl.images import Images, load_images
-from dtenv.fl.metrics import METRICS, fine_tune, measure
+from dtenv.fl.metrics import METRICS, assess, fine_tune
 from dtenv.fl.network import Perceptron
+from dtenv.fl.outcome import Diverged
+from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import SKEWS, client_counts
 from dtenv.fl.streams import Streams
+from dtenv.fl.variants import Costs, costs
 from dtenv.scenario.fields import count, numbers, one_of
 
 
@@ -53,7 +56,9 @@ class Grid:
         for name, low in (("sizes", 1), ("seeds", 0)):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values) or not all(v == int(v) >= low for v in values):
-                raise ValueError(f"{name} must be distinct whole numbers of at least {low}, and not none, got {values!r}")
+                raise ValueError(
+                    f"{name} must be distinct whole numbers of at least {low}, and not none, got {values!r}"
+                )
         if not self.emds or len(set(numbers("emds", self.emds))) < len(self.emds):
             raise ValueError(f"emds must be distinct numbers, and not none, got {self.emds!r}")
 
@@ -80,7 +85,7 @@ class Job(NamedTuple):
 
 
 Row = dict[str, Any]
-"""samples, emd, seed, diverged, and METRICS, which are None where it diverged."""
+"""samples, emd, seed, diverged, and METRICS and Costs, which are None where it diverged."""
 
 
 def described(value: Any) -> Any:
@@ -171,25 +176,29 @@ def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
         streams = Streams.of([job.seed] * len(left))
         clients = draw_clients(images, grid.skew, left, job.samples, grid.clients, streams)
         try:
-            weights = federate(network, images, clients, grid.recipe, streams, test_size=grid.test_size).weights
+            outcome = federate(network, images, clients, grid.recipe, streams, test_size=grid.test_size)
         except Diverged as error:
-            rows += [_row(job, emd, None) for emd, bad in zip(left, error.outcome.diverged, strict=True) if bad]
+            rows += [_row(job, emd) for emd, bad in zip(left, error.outcome.diverged, strict=True) if bad]
             left = [emd for emd, bad in zip(left, error.outcome.diverged, strict=True) if not bad]
             continue
-        personal = fine_tune(network, images, clients, weights, grid.recipe, streams)
-        accuracy = measure(network, images, clients, weights, personal, test_size=grid.test_size)
-        finite = torch.isfinite(personal).flatten(1).all(dim=1).tolist()
-        measured = {metric: accuracy.of(metric) for metric in METRICS}
+        if outcome.personal is None:
+            own = fine_tune(network, images, clients, outcome.weights, grid.recipe, streams, frozen=outcome.frozen)
+            outcome = outcome._replace(personal=own)
+        finite = torch.isfinite(outcome.personal).flatten(1).all(dim=1).tolist()
+        accuracy = assess(network, images, clients, outcome, grid.recipe, streams, test_size=grid.test_size)
+        measured = {metric: accuracy.of(metric).tolist() for metric in METRICS}
+        cost = costs(grid.recipe, network, outcome, clients.sizes)
         for i, emd in enumerate(left):
-            values = {metric: round(float(of[i]), 6) for metric, of in measured.items()}
-            rows.append(_row(job, emd, values if finite[i] and all(map(math.isfinite, values.values())) else None))
+            values = {metric: round(of[i], 6) for metric, of in measured.items()}
+            rows.append(_row(job, emd, values, cost) if finite[i] else _row(job, emd))
         break
     return rows
 
 
-def _row(job: Job, emd: float, values: dict[str, float] | None) -> Row:
+def _row(job: Job, emd: float, values: dict[str, float] | None = None, cost: Costs | None = None) -> Row:
     measured = dict.fromkeys(METRICS) if values is None else values
-    return {"samples": job.samples, "emd": emd, "seed": job.seed, "diverged": values is None, **measured}
+    spent = dict.fromkeys(Costs._fields) if cost is None else cost._asdict()
+    return {"samples": job.samples, "emd": emd, "seed": job.seed, "diverged": values is None, **measured, **spent}
 
 
 def _cell(row: Row) -> tuple[int, float, int]:
