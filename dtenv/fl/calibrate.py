@@ -27,7 +27,7 @@ from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import SKEWS
-from dtenv.fl.variants import DELTA, VARIANTS, recipe_of
+from dtenv.fl.variants import DELTA, recipe_of
 from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
 
@@ -68,10 +68,9 @@ class Calibrate:
 
     def __post_init__(self) -> None:
         one_of(self, "metric", list(METRICS))
-        one_of(self, "skew", list(SKEWS))
-        one_of(self, "variant", list(VARIANTS))
         if self.out.suffix != ".json":
             raise ValueError(f"out must end in .json, got {str(self.out)!r}")
+        self.grid()  # says what is wrong with the others
 
     def beside(self, suffix: str) -> Path:
         """A file of evidence."""
