@@ -197,3 +197,18 @@ def test_mnist_is_read_and_a_cell_of_it_trained(tmp_path):
     asked = grid.Grid(data=str(MNIST), sizes=(100,), emds=(0.0,), seeds=(0,))
     rows = grid.train_grid(asked, load_images(str(MNIST)), tmp_path / "rows.jsonl", processes=1)
     assert 0.7 < rows[0]["global"] < 0.9 and set(SKEWS) >= {asked.skew}
+
+
+def test_table_of_reports(calibrated, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.fit.json").write_bytes((calibrated / "digits-missing.fit.json").read_bytes())
+    failed = json.loads((calibrated / "digits-missing.fit.json").read_text()) | {"refused": "for a reason"}
+    failed["fits"] = {failed["metric"]: {"failed": "too few"}}
+    (tmp_path / "c.fit.json").write_text(json.dumps(failed))
+    main(["calibrations", str(tmp_path), "--out", str(tmp_path / "table.md")])
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert capsys.readouterr().out.splitlines() == lines and len(lines) == 2 + 3
+    assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+    assert "for a reason" in lines[-1] and lines[2].startswith("| digits-missing | 12 | 0.0")
+    with pytest.raises(SystemExit, match="no \\*"):
+        main(["calibrations", str(tmp_path / "none")])

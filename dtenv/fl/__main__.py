@@ -1,4 +1,4 @@
-"""python -m dtenv.fl calibrate …"""
+"""python -m dtenv.fl calibrate | calibrations …"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tyro
 
 COMMANDS = {
     "calibrate": ("calibrate", "Calibrate", "train a grid, fit the data utility to it, and write a utility profile"),
+    "calibrations": ("calibrations", "Calibrations", "print a table of calibrations from their reports"),
 }
 """Module, settings and what a command does, by its name."""
 
