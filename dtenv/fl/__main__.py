@@ -1,4 +1,4 @@
-"""python -m dtenv.fl calibrate | calibrations …"""
+"""python -m dtenv.fl calibrate | calibrations | variants …"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tyro
 COMMANDS = {
     "calibrate": ("calibrate", "Calibrate", "train a grid, fit the data utility to it, and write a utility profile"),
     "calibrations": ("calibrations", "Calibrations", "print a table of calibrations from their reports"),
+    "variants": ("variants_table", "VariantsTable", "variants of federated training side by side"),
 }
 """Module, settings and what a command does, by its name."""
 

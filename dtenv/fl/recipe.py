@@ -66,6 +66,8 @@ class Recipe:
             raise ValueError(f"participation must be 1 with dispersed aggregation, got {self.participation!r}")
         if self.record_privacy is not None and (self.local.proximal or self.local.steps is not None):
             raise ValueError(f"local must have neither proximal nor steps with record_privacy, got {self.local!r}")
+        if self.record_privacy is not None and self.pruning is not None:
+            raise ValueError(f"pruning must be None with record_privacy, got {self.pruning!r}")
         if self.distillation is not None:
             plain = Recipe(rounds=self.rounds, local=self.local, clock=self.clock)
             for name in ("participation", "compression", "aggregation", *ALONE):
