@@ -1,4 +1,4 @@
-"""Arms of benchmarks.profiles: whether and at what price models are charged. And what planners decide in the same slots."""
+"""Arms of benchmarks.profiles, whether and at what price models are charged; and what planners decide in a slot."""
 
 from __future__ import annotations
 
