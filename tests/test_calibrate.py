@@ -103,11 +103,13 @@ def test_picture_shows_points_and_curves(calibrated, tmp_path):
     assert (without != level).any() and (drawn(lambda sizes, _: np.full(np.shape(sizes), 0.9)) != level).any()
 
 
-def test_another_metric_needs_no_training(calibrated, monkeypatch):
+def test_another_metric_needs_no_training(calibrated, tmp_path, monkeypatch):
     monkeypatch.setattr(grid, "train_job", lambda *given: pytest.fail("trained again"))
-    run(calibrated / "digits-missing.json", "--metric", "global")
-    report = json.loads((calibrated / "digits-missing.fit.json").read_text())
-    assert report["metric"] == "global" and report["cells_trained_now"] == 0
+    run(tmp_path / "own.json", "--metric", "personalised-own", "--rows", str(calibrated / "digits-missing.rows.jsonl"))
+    report = json.loads((tmp_path / "own.fit.json").read_text())
+    first = json.loads((calibrated / "digits-missing.fit.json").read_text())
+    assert report["metric"] == "personalised-own" and report["cells_trained_now"] == 0
+    assert report["fits"] == first["fits"] and not (tmp_path / "own.rows.jsonl").exists()
 
 
 def made(folder: Path, accuracy, **changes) -> Path:

@@ -45,6 +45,8 @@ class Calibrate:
     """the profile, a .json; its rows, report and picture stand beside it"""
     evidence: Path | None = None
     """another folder for rows, report and picture"""
+    rows: Path | None = None
+    """rows of another calibration that are to be used and added to, for a further metric, say"""
     skew: str = "missing"
     """how clients' labels differ: missing, missing-same, major, major-same"""
     metric: str = "personalised-balanced"
@@ -111,7 +113,8 @@ def main(settings: Calibrate) -> int:
     images, grid = load_images(settings.data), settings.grid()
     started = time.perf_counter()
     with tqdm(total=len(grid.sizes) * len(grid.emds) * len(grid.seeds), desc=settings.out.stem, unit="cell") as bar:
-        rows = train_grid(grid, images, settings.beside(".rows.jsonl"), processes=settings.processes, tick=bar.update)
+        file = settings.rows or settings.beside(".rows.jsonl")
+        rows = train_grid(grid, images, file, processes=settings.processes, tick=bar.update)
         trained = int(bar.n)
         bar.update(len(rows) - trained)
     fits = {metric: fitted(rows, metric) for metric in METRICS}
