@@ -15,9 +15,11 @@ from dtenv.fl.fit import curve
 from dtenv.fl.images import load_images
 from dtenv.fl.picture import draw
 from dtenv.fl.skew import SKEWS
-from dtenv.utility_profile import load
+from dtenv.utility_profile import available, load
 
 COMMAND = "calibrate --data digits --skew missing --rounds 30 --sizes 30 60 120 --emds 0 0.6 --seeds 0 1 --processes 1"
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "calibration"
+OURS = sorted(name for name in available() if load(name).label == "calibrated")
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
 
 
@@ -214,3 +216,27 @@ def test_table_of_reports(calibrated, tmp_path, capsys):
     assert "for a reason" in lines[-1] and lines[2].startswith("| digits-missing | 12 | 0.0")
     with pytest.raises(SystemExit, match="no \\*"):
         main(["calibrations", str(tmp_path / "none")])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_shipped_profiles_are_what_their_rows_say(name):
+    """The rows are committed: error, settings and picture belong to the profile that is shipped."""
+    profile, report = load(name), json.loads((RESULTS / f"{name}.fit.json").read_text())
+    rows_of = RESULTS / f"{name}.rows.jsonl"
+    if not rows_of.exists():  # a further metric of the same training
+        rows_of = RESULTS / f"{profile.data}-{profile.skew}.rows.jsonl"
+    first, *rows = [json.loads(line) for line in rows_of.read_text().splitlines()]
+    assert report["refused"] is None and report["fits"][profile.metric]["alpha"] == list(profile.alpha)
+    assert {key: profile.provenance[key] for key in first} == first and not profile.provenance["commit"].endswith(
+        "dirty"
+    )
+    samples, emd, accuracy = (np.array([row[of] for row in rows]) for of in ("samples", "emd", profile.metric))
+    assert len(rows) == report["cells"] == profile.fit["points"]
+    rmse = float(np.sqrt(np.mean((accuracy - profile.utility(samples, emd)) ** 2)))
+    assert rmse == pytest.approx(profile.fit["rmse"], abs=1e-9) and rmse <= 0.02
+    assert profile.samples == (samples.min(), samples.max()) and profile.emd == (emd.min(), emd.max())
+    assert (RESULTS / f"{name}.png").exists()
+
+
+def test_there_are_shipped_profiles():
+    assert {"mnist-missing", "mnist-missing-same"} <= set(OURS)
