@@ -26,7 +26,6 @@ from dtenv.fl.metrics import METRICS
 from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
 from dtenv.fl.recipe import Recipe
-from dtenv.fl.skew import SKEWS
 from dtenv.fl.variants import DELTA, recipe_of
 from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
@@ -267,7 +266,7 @@ def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | s
     alpha = None if isinstance(found, str) else found.alpha
     draw(
         settings.beside(".png"),
-        f"{images.name}, {settings.variant}: {SKEWS[settings.skew]}",
+        f"{images.name}, {settings.skew}, {settings.variant}",
         samples,
         emd,
         accuracy,
