@@ -24,6 +24,7 @@ from dtenv.fl.pruning import Pruning
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.record_privacy import RecordPrivacy
 from dtenv.fl.reputation import Reputation
+from dtenv.fl.shared_values import SharedValues
 
 DELTA = 1e-5
 """δ of every ε that we state."""
@@ -111,6 +112,9 @@ def _variants() -> dict[str, Variant]:
         "4-bit": of("IV-A 2", "updates of 4 bits an entry", compression=Quantise(bits=4)),
         "2-bit": of("IV-A 2", "updates of 2 bits an entry", compression=Quantise(bits=2)),
     }
+    found["shared-4-bit"] = of(
+        "IV-D 2", "updates of sixteen values that entries share", "4-bit", compression=SharedValues(bits=4)
+    )
     for name, (rule, about) in DEFENCES.items():
         if name != "mean":
             found[name] = of("IV-B", f"{about}; nobody attacks", aggregation=rule)
