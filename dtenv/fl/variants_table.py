@@ -43,6 +43,10 @@ class VariantsTable:
     """the first of them"""
     rounds: int = 15
     """rounds of every variant"""
+    steps: int | None = None
+    """gradient steps of a round, in place of two epochs"""
+    learning_rate: float = 0.05
+    """of the clients"""
     test_size: int = 2000
     """balanced test images"""
 
@@ -62,7 +66,10 @@ class VariantsTable:
 def main(settings: VariantsTable) -> None:
     """Train what is missing, a variant at a time, and write table and picture of all there is."""
     names = settings.variants or tuple(VARIANTS)
-    recipes = {name: recipe_of(name, settings.rounds) for name in dict.fromkeys(("fedavg", *names))}
+    recipes = {
+        name: recipe_of(name, settings.rounds, steps=settings.steps, learning_rate=settings.learning_rate)
+        for name in dict.fromkeys(("fedavg", *names))
+    }
     if settings.seeds < 2:
         raise ValueError(f"seeds must be at least 2, got {settings.seeds!r}: one has no interval")
     images, setting = load_images(settings.data), settings.setting()
@@ -87,7 +94,7 @@ def main(settings: VariantsTable) -> None:
 
 def _manifest(settings: VariantsTable, name: str, sha256: str) -> dict[str, Any]:
     """What all rows of a folder have in common."""
-    fields = ("skew", "emd", "samples", "unequal", "clients", "hidden", "rounds", "test_size")
+    fields = ("skew", "emd", "samples", "unequal", "clients", "hidden", "rounds", "steps", "learning_rate", "test_size")
     values = {field: getattr(settings, field) for field in fields}
     return {"data": name, "sha256": sha256, **values, "hidden": list(settings.hidden)}
 
