@@ -280,6 +280,7 @@ def test_windows_by_hand():
     np.testing.assert_array_equal(seen.target, [[2], [3], [4], [7]])
     np.testing.assert_array_equal(seen.history.user, [0, 0, 0, 1])
     np.testing.assert_array_equal(seen.history.time_s[0], [0.0, 3600.0])
+    np.testing.assert_array_equal(seen.time_s, [[7200.0], [10800.0], [14400.0], [7200.0]])
     later = later_part(traces, 0.6)
     np.testing.assert_array_equal(later, [0, 0, 0, 1, 1, 0, 0, 1])
     np.testing.assert_array_equal(windows(traces, 2, 1, later).target, [[3], [4], [7]])

@@ -132,6 +132,7 @@ class Windows(NamedTuple):
 
     history: History
     target: np.ndarray  # (n, H) cells of the next H steps
+    time_s: np.ndarray  # (n, H) when these began, seconds as in the traces
 
 
 def later_part(traces: CellTraces, share: float = 0.8) -> np.ndarray:
@@ -165,4 +166,5 @@ def windows(traces: CellTraces, length: int, horizon: int, within: np.ndarray | 
     if not len(now):
         raise ValueError(f"no stretch of the traces holds length={length} steps and horizon={horizon} steps after them")
     past, ahead = now[:, None] + np.arange(1 - length, 1), now[:, None] + np.arange(1, horizon + 1)
-    return Windows(History(traces.cell[past], traces.user[now], traces.time_s[past]), traces.cell[ahead])
+    history = History(traces.cell[past], traces.user[now], traces.time_s[past])
+    return Windows(history, traces.cell[ahead], traces.time_s[ahead])
