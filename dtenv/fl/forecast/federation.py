@@ -111,6 +111,8 @@ class Federation:
             the global model teaches v anything, or whether any penalty would do.
     """
 
+    num_cells, num_users = 0, 0
+
     def __init__(self, shape: Shape, rounds: Rounds | None = None, seed: int = 0, *, garbage: bool = False):
         self.shape, self.seed, self.garbage = shape, seed, garbage
         self.rounds = Rounds() if rounds is None else rounds
@@ -205,7 +207,7 @@ class FederatedForecaster:
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
         """As `CellForecaster.predict_proba`."""
         f = self.federation
-        check_question(self, history, horizon, getattr(f, "num_cells", 0), getattr(f, "num_users", 0))
+        check_question(self, history, horizon, f.num_cells, f.num_users)
         check_horizon(horizon, f.shape)
         history = check_length(history, f.shape)
         x, past = f.channels.of_history(history)
