@@ -240,6 +240,14 @@ def test_noise_has_the_deviation_that_is_accounted_for():
     assert released.std().item() * 16 / 2.0 == pytest.approx(math.sqrt(13.0), rel=0.02)
 
 
+def test_noise_is_told_beside_the_clip(wandering):
+    federation = trained(wandering, dataclasses.replace(FEW, upload_noise=2.0, download_noise=1.0))
+    size = federation.stack.size
+    assert federation.noise_over_clip() == pytest.approx(math.sqrt(size * (3 * 4.0 + 1.0)) / 3)
+    released = federation._released(torch.zeros(3, size), np.random.default_rng(0))
+    assert released.norm().item() / FEW.clip == pytest.approx(federation.noise_over_clip(), rel=0.1)
+
+
 def test_privacy_costs_what_was_asked_for():
     upload, download = noise_for(8.0, 79, 150)
     cost = Rounds(rounds=79, upload_noise=upload, download_noise=download).cost(150)
@@ -325,7 +333,7 @@ def test_the_command_writes_a_table_and_goes_on(tmp_path, capsys):
     for row in first:
         assert len(row["accuracy"]) == 3 and row["windows"] == first[0]["windows"]
     assert first[0]["accuracy"][0] == pytest.approx(1.0 - first[0]["moved"][0])
-    assert first[-1]["epsilon_broadcasts"] == pytest.approx(8.0) and first[6]["epsilon_broadcasts"] is None
+    assert first[-1]["epsilon_broadcasts"] == pytest.approx(8.0) and "epsilon_broadcasts" not in first[6]
     text = path.read_text()
     path.write_text(text[:-40])  # cut off while the last row was written
     main(dataclasses.replace(settings, seeds=(1, 2)))
@@ -360,6 +368,8 @@ def test_recorded_walks_are_read(tmp_path):
         models=(),
         seeds=(0, 1, 2),
     )
+    with (tmp_path / "walks.csv").open("a") as file:
+        file.write("short,0,0,0\nshort,30,0,0\n")  # too short to learn from: left out
     main(settings)
     rows = read_rows(settings.out / "rows.jsonl")
     assert len(rows) == 18

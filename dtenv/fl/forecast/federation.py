@@ -111,7 +111,7 @@ class Federation:
             the global model teaches v anything, or whether any penalty would do.
     """
 
-    num_cells, num_users = 0, 0
+    num_cells, num_users, num_clients = 0, 0, 0
 
     def __init__(self, shape: Shape, rounds: Rounds | None = None, seed: int = 0, *, garbage: bool = False):
         self.shape, self.seed, self.garbage = shape, seed, garbage
@@ -160,6 +160,11 @@ class Federation:
         uploads = uploads + r.upload_noise * r.clip * _normal(noise, uploads.shape)
         total = uploads.sum(dim=0) + r.download_noise * r.clip * _normal(noise, uploads.shape[1:])
         return total / len(change)
+
+    def noise_over_clip(self) -> float:
+        """Expected norm of a round's noise on the average, √P of its deviation, over the clipping norm C."""
+        r, clients = self.rounds, self.num_clients
+        return math.sqrt(self.stack.size * (clients * r.upload_noise**2 + r.download_noise**2)) / clients
 
     def model(self, which: str) -> FederatedForecaster:
         """The forecaster "w", the global model for all users, or "v", each user's client's own."""

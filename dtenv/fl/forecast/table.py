@@ -70,7 +70,8 @@ def table(rows: Sequence[Row], title: str) -> str:
         "Accuracy: the likeliest cell is right. On moves: of steps in which another cell serves than now. Where to: "
         "the same steps, the cell now left out. Horizon h: the cell that serves h steps on; a move is then one against "
         "now. Log-loss: nats, of predictions of which a thousandth is spread over all cells. Models of a squared error "
-        "name one cell for certain. ε: of one client at the δ in manifest.json, all rounds together.",
+        "name one cell for certain. ε: of one client at the δ in manifest.json, all rounds together; after it the norm "
+        "of the noise on a round's average change, which without it is at most C.",
         "",
     ]
     return "\n".join(lines)
@@ -82,8 +83,10 @@ def _cell(rows: Sequence[Row], model: str, field: str, step: int) -> str:
 
 def _cost(rows: Sequence[Row], model: str) -> str:
     row = next(row for row in rows if row["model"] == model)
-    spent = [row["epsilon_broadcasts"], row["epsilon_uploads"]]
-    return "" if None in spent else " / ".join(f"{cost:.3g}" for cost in spent)
+    if "epsilon_broadcasts" not in row:
+        return ""
+    spent = (row[name] for name in ("epsilon_broadcasts", "epsilon_uploads"))
+    return " / ".join(f"{cost:.3g}" for cost in spent) + f"; noise {row['noise_over_clip']:.3g} C"
 
 
 def draw(path: Path, rows: Sequence[Row], title: str) -> None:
