@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.__main__ import dispatch
+from dtenv.commands import dispatch
 
 COMMANDS = {
     "tracks": ("tracks", "List", "list the tracks"),
