@@ -14,6 +14,7 @@ COMMANDS = {
     "figure": ("figure", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
     "search": ("search", "Search", "search a W&B sweep file without an account"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
+    "profiles": ("profiles", "Profiles", "policies of all utility profiles under all profiles"),
     "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }
 """Module, settings and what a command does, by its name."""
