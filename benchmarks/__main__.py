@@ -20,10 +20,10 @@ COMMANDS = {
 """Module, settings and what a command does, by its name."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of this package's."""
-    dispatch("benchmarks", COMMANDS, arguments)
+def main(arguments: list[str]) -> int:
+    """Run one of this package's; returns its exit status."""
+    return dispatch("benchmarks", COMMANDS, arguments)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -20,4 +20,4 @@ COMMANDS = {
 """Module, settings and what a command does, by its name."""
 
 if __name__ == "__main__":
-    dispatch("leaderboards", COMMANDS, sys.argv[1:])
+    sys.exit(dispatch("leaderboards", COMMANDS, sys.argv[1:]))

@@ -15,10 +15,10 @@ COMMANDS = {
 """Module, settings and what a command does, by its name."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of this package's."""
-    dispatch("dtenv.fl", COMMANDS, arguments)
+def main(arguments: list[str]) -> int:
+    """Run one of this package's; returns its exit status."""
+    return dispatch("dtenv.fl", COMMANDS, arguments)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
