@@ -1,0 +1,170 @@
+"""Federated averaging over clients of controlled size and skew; what varies is a part of the recipe.
+
+A round is: clients start from the server's weights, train, upload what changed (poisoned, clipped, compressed, as the
+recipe says), and the server aggregates. Replicates (seeds, or distances φ with as much data) run as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from dtenv.fl.aggregation import Uploads
+from dtenv.fl.asynchronous import federate_asynchronously
+from dtenv.fl.clients import Clients, draw_clients
+from dtenv.fl.compression import FLOAT_BYTES
+from dtenv.fl.federated_distillation import distil
+from dtenv.fl.images import Images
+from dtenv.fl.local_round import train_clients
+from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.outcome import Diverged, Outcome, Record, not_finite
+from dtenv.fl.recipe import Recipe
+from dtenv.fl.streams import Streams
+
+__all__ = ["Clients", "Diverged", "Outcome", "Recipe", "draw_clients", "federate"]
+
+
+def federate(
+    network: Perceptron,
+    images: Images,
+    clients: Clients,
+    recipe: Recipe,
+    streams: Streams,
+    *,
+    test_size: int = 2000,
+    tick: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """Train the global weights of every replicate.
+
+    Args:
+        network: the network's shape.
+        images: the data.
+        clients: of `draw_clients`.
+        recipe: how.
+        streams: of the replicates' seeds.
+        test_size: test images that every round is measured on.
+        tick: called after every round.
+
+    Raises:
+        Diverged: a loss is no longer finite; it carries the outcome up to the round before.
+        ValueError: parts of the recipe do not fit the number of clients.
+    """
+    if recipe.asynchrony is not None:
+        return federate_asynchronously(network, images, clients, recipe, streams, test_size=test_size, tick=tick)
+    if recipe.distillation is not None:
+        return distil(network, images, clients, recipe, streams, test_size=test_size, tick=tick)
+    replicates, population = clients.counts.shape[:2]
+    groups = 1 if recipe.dispersed is None else recipe.dispersed.groups
+    if population % groups:
+        raise ValueError(f"groups must divide the {population} clients, got {groups}")
+    test = images.balanced_test(test_size)
+    weights = torch.stack([network.initial(rng) for rng in streams.generators["weights"]])
+    edges = weights[:, None].expand(-1, groups, -1)  # (R, G, P) with the edge servers
+    speeds = recipe.clock.speeds(streams, population)
+    attackers = None if recipe.attack is None else recipe.attack.attackers(streams, population)
+    own = None  # (R, K, P) clients' own weights
+    if recipe.personalisation is not None:
+        own = weights[:, None].repeat(1, population, 1)
+    taking_part = max(1, round(recipe.participation * population))
+    kept_back: torch.Tensor | None = None  # of compression, (R, K, *)
+    remembered: torch.Tensor | None = None  # of the server
+    frozen: torch.Tensor | None = None  # (R, P)
+    unpruned: torch.Tensor | None = None  # (R, those that are left) their places
+    sent_bytes, compute = recipe.compression.upload_bytes(network.size), 1.0
+    record, rows = Record(replicates), torch.arange(replicates)[:, None]
+    sent_so_far: list[float] = []
+    for i in range(recipe.rounds):
+        chosen = _choose(streams, population, taking_part)
+        group = chosen * groups // population
+        before = None if own is None else own[rows, chosen]
+        trained = train_clients(
+            network,
+            images,
+            clients,
+            recipe,
+            streams,
+            edges[rows, group],
+            chosen,
+            attackers=attackers,
+            frozen=frozen,
+            personal=before,
+        )
+        memory = None if kept_back is None else kept_back[rows, chosen]
+        sent, memory = _compressed(recipe, trained.update, memory, unpruned)
+        if recipe.client_privacy is not None:
+            sent = recipe.client_privacy.received(sent)
+        sizes = torch.from_numpy(np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)).float()
+        by_server = sizes.view(replicates * groups, -1)
+        weight = by_server / by_server.sum(dim=1, keepdim=True)
+        uploads = Uploads(
+            sent.view(replicates * groups, taking_part // groups, -1),
+            weight,
+            trained.loss.reshape(replicates * groups, -1),
+            (chosen % (population // groups)).view(replicates * groups, -1),
+            population // groups,
+        )
+        step, new_memory = recipe.aggregation.combine(uploads, remembered)
+        step = step.view(replicates, groups, -1)
+        if recipe.client_privacy is not None:
+            step = recipe.client_privacy.at_server(step, weight.view(replicates, groups, -1), streams)
+        finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(step).flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            kept = record.outcome(
+                weights, sent_bytes, ~finite.numpy(), personal=own, frozen=frozen, attackers=attackers
+            )
+            raise not_finite(f"round {i}", streams.seeds, finite, kept)
+        remembered = new_memory
+        if memory is not None:
+            kept_back = torch.zeros(replicates, population, memory.shape[-1]) if kept_back is None else kept_back
+            kept_back[rows, chosen] = memory
+        if own is not None and trained.personal is not None:
+            own[rows, chosen] = trained.personal
+        edges = edges + step
+        held = by_server.view(replicates, groups, -1).sum(dim=2)
+        weights = torch.einsum("rg,rgp->rp", held / held.sum(dim=1, keepdim=True), edges)
+        ends_at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
+        if ends_at_cloud:
+            edges = weights[:, None].expand(-1, groups, -1)
+        took = recipe.clock.seconds(trained.samples * compute, speeds[rows, chosen], sent_bytes)
+        to_cloud = sent_bytes * taking_part if groups == 1 else FLOAT_BYTES * network.size * groups * ends_at_cloud
+        sent_so_far.append(sent_bytes)
+        record.add(
+            accuracy=class_accuracy(network, weights, *test).mean(dim=1),
+            loss=((sizes / sizes.sum(dim=1, keepdim=True)) * trained.loss).sum(dim=1),
+            seconds=took.amax(dim=1),
+            client_bytes=sent_bytes * taking_part,
+            cloud_bytes=to_cloud,
+            busy=took.amax(dim=1),
+            sending=recipe.clock.sending(sent_bytes),
+        )
+        if recipe.pruning is not None and i + 1 == recipe.pruning.after:
+            frozen = recipe.pruning.mask(network, weights)
+            unpruned = torch.nonzero(~frozen)[:, 1].view(replicates, -1)
+            weights = weights.masked_fill(frozen, 0.0)
+            edges = edges.masked_fill(frozen[:, None], 0.0)
+            own = None if own is None else own.masked_fill(frozen[:, None], 0.0)
+            kept_back = None  # what clients held back of other entries is not sent any more
+            sent_bytes, compute = recipe.compression.upload_bytes(unpruned.shape[1]), recipe.pruning.compute(network)
+        tick()
+    return record.outcome(weights, float(np.mean(sent_so_far)), personal=own, frozen=frozen, attackers=attackers)
+
+
+def _choose(streams: Streams, clients: int, taking_part: int) -> torch.Tensor:
+    """Clients that take part, (R, taking_part), in order."""
+    if taking_part == clients:
+        return torch.arange(clients).expand(len(streams.seeds), -1)
+    drawn = [np.sort(rng.permutation(clients)[:taking_part]) for rng in streams.generators["clients"]]
+    return torch.from_numpy(np.stack(drawn))
+
+
+def _compressed(
+    recipe: Recipe, update: torch.Tensor, memory: torch.Tensor | None, unpruned: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What the server decodes of updates (R, n, P); where networks are pruned, only what is left is sent."""
+    if unpruned is None:
+        return recipe.compression.compress(update, memory)
+    places = unpruned[:, None].expand(-1, update.shape[1], -1)
+    sent, memory = recipe.compression.compress(update.gather(2, places), memory)
+    return torch.zeros_like(update).scatter_(2, places, sent), memory
