@@ -53,7 +53,7 @@ class Profiles:
     model_transfer: Literal["uplink", "both"] = "uplink"
     """which models are charged"""
     optima: int = 0
-    """slots whose proven optimum under every profile is compared, too; about two seconds each and profile"""
+    """slots whose optimum under every profile is compared, too; a second to ten for each slot and profile"""
     learn: bool = False
     """fine-tune PPO's shipped policy under every profile, too"""
     learn_steps: int = 65_536

@@ -22,8 +22,8 @@ ENV_ID = "DTAssociation-v0"
 FREE = "not charged"
 """The arm in which models' energy is left out."""
 
-OPTIMUM_SECONDS = 30.0
-"""Limit of one optimum's search; what is left open then is in the rows."""
+OPTIMUM_SECONDS = 10.0
+"""Limit of the search of one optimum; what is left open then is in the rows."""
 
 OPTIMUM_AFTER = 10
 """Slots that the first profile's local search plays before the slot of which optima are compared."""

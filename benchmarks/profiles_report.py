@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import SymLogNorm
 
 from benchmarks.plots import INK, plt
 from benchmarks.statistics import Interval, mean_interval, two_way_interval
@@ -183,15 +184,16 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         profiles = names_of(rows, "profile", arm=arm)
         for agent in kinds:
             found[arm, agent] = [[loss(rows, arm, agent, native, played) for played in profiles] for native in profiles]
-    most = max(1e-9, *(abs(cell.mean) for cells in found.values() for line in cells for cell in line))
+    most = max(2e-3, *(abs(cell.mean) for cells in found.values() for line in cells for cell in line))
+    norm = SymLogNorm(1.0, vmin=-1e3 * most, vmax=1e3 * most)  # as losses are of several magnitudes
     for (arm, agent), axis in zip(found, axes.T.flat, strict=True):
         profiles, cells = names_of(rows, "profile", arm=arm), found[arm, agent]
         means = np.array([[cell.mean for cell in line] for line in cells])
-        image = axis.imshow(1e3 * means, cmap="RdBu_r", vmin=-1e3 * most, vmax=1e3 * most)
+        image = axis.imshow(1e3 * means, cmap="RdBu_r", norm=norm)
         for y, line in enumerate(cells):
             for x, cell in enumerate(line):
                 if x != y:
-                    pale = abs(cell.mean) < 0.6 * most
+                    pale = 0.15 < norm(1e3 * cell.mean) < 0.85
                     weight = "bold" if cell.low > 0.0 or cell.high < 0.0 else "normal"
                     text = f"{1e3 * cell.mean:.2f}"
                     axis.text(
@@ -205,7 +207,8 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         axis.spines[:].set_visible(False)
         axis.set_ylabel("policy of", fontsize=8, color=INK)
     figure.suptitle(
-        "Score lost to the played profile's own policy, thousandths; bold: beyond chance (95 %)", fontsize=9
+        "Score lost to the played profile's own policy, thousandths (logarithmic colours); bold: beyond chance (95 %)",
+        fontsize=9,
     )
     figure.colorbar(image, ax=axes, shrink=0.7, pad=0.01).ax.tick_params(labelsize=7)
     figure.savefig(path)
