@@ -172,7 +172,7 @@ def _least_squares(
                 warnings.simplefilter("ignore", OptimizeWarning)  # a singular covariance, which the flags tell of
                 values, covariance, info, *_ = curve_fit(
                     predicted,
-                    np.empty(len(measured)),
+                    sizes,
                     measured,
                     p0=start,
                     bounds=(low, high),
@@ -202,7 +202,7 @@ def _jacobian(
     for k in range(6):
         up, down = values.copy(), values.copy()
         up[k], down[k] = min(values[k] + 1e-5, high[k]), max(values[k] - 1e-5, low[k])
-        columns.append((predicted(np.empty(0), *up) - predicted(np.empty(0), *down)) / (up[k] - down[k]))
+        columns.append((predicted(values, *up) - predicted(values, *down)) / (up[k] - down[k]))
     return np.stack(columns, axis=1)
 
 
