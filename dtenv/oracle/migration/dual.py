@@ -122,7 +122,9 @@ def relax(
                 )
                 total += gain
             else:
-                total += sell_by_number(table[h, k], prices[h, k], numbers[k, : min(len(load), seats[k])], work, order, sold)
+                total += sell_by_number(
+                    table[h, k], prices[h, k], numbers[k, : min(len(load), seats[k])], work, order, sold
+                )
             for u in range(users):
                 sold[u] = -sold[u]
         for u in range(users):
