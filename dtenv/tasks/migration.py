@@ -261,7 +261,8 @@ class MigrationTask(Episodes):
 
     def _more(self) -> dict[str, np.ndarray]:
         """What options beyond the paper's model tell of all rows' last slots."""
-        told, rounds = {}, self.scenario.rounds
+        told: dict[str, np.ndarray] = {}
+        rounds = self.scenario.rounds
         if self.scenario.deployment.lives:
             told |= lives_of(self.terms.totals.T, whole)
         if rounds.consensus != "none":
