@@ -115,7 +115,7 @@ def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
     residual = measured - curve(sizes, distances, alpha)
     condition = _condition(jacobian)
     kept = sizes < sizes.max()
-    held_out = _held_out(sizes, distances, measured, kept, lambda *points: _predictor(*points, starts))
+    held_out = _held_out(sizes, distances, measured, kept, lambda d, phi, rho: _predictor(d, phi, rho, starts))
     rival_rmse = _rms(measured - _rival(sizes, distances, measured)(sizes, distances))
     rival_held_out = _held_out(sizes, distances, measured, kept, _rival)
     return Fit(
