@@ -69,7 +69,7 @@ def move_if_it_pays(c: Constants, slot: Slot, slots: float, hysteresis: float, s
         server[u], most = host, 0.0
         for k in range(slot.latency_s.shape[1]):
             gain = worth(c, slot.latency_s[u, k], deadline) - here
-            net = slots * gain - slot.price[u, k]
+            net = slots * gain - (slot.price[u, k] - slot.price[u, host])
             if slot.room[u, k] and gain > hysteresis and net > most:
                 server[u], most = k, net
 
@@ -113,7 +113,7 @@ def plan(
         utility: work array (horizon + 1, M).
         value: work array (2, M).
     """
-    stations = len(slot.station_xy)
+    stations, station_xy = len(slot.station_xy), slot.station_xy[: c.stations]  # the cloud has no radio
     xy, gain = np.zeros((1, 2)), np.zeros((1, stations))
     seen, shadowing = np.zeros((1, stations)), np.zeros((1, stations))
     access = np.zeros(1, np.int64)
@@ -122,7 +122,7 @@ def plan(
         # Gains without shadowing, so that what is seen above them is shadowing.
         xy[0] = slot.user_xy[u]
         shadowing[:] = 0.0
-        link_gains(c, xy, slot.station_xy, shadowing, gain)
+        link_gains(c, xy, station_xy, shadowing, gain)
         seen[0] = gain[0] - slot.gain_db[u]
         access[0] = slot.access[u]
         walked = np.hypot(slot.step_xy[u, 0], slot.step_xy[u, 1])
@@ -132,8 +132,8 @@ def plan(
             if h > 0:
                 kept = np.exp(-h * walked / decorrelation_m) if decorrelation_m > 0.0 else 0.0
                 shadowing[:] = kept * seen
-                link_gains(c, xy, slot.station_xy, shadowing, gain)
-                choose_access(c, xy, slot.station_xy, gain, access)
+                link_gains(c, xy, station_xy, shadowing, gain)
+                choose_access(c, xy, station_xy, gain, access)
             for k in range(stations):
                 now = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[slot.access[u], k])
                 then = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[access[0], k])
@@ -150,7 +150,7 @@ def plan(
                         most = max(most, utility[h, target] + value[1, target] - price)
                 value[0, k] = most
             value[1] = value[0]
-        server[u], most = host, utility[0, host] + value[1, host]
+        server[u], most = host, utility[0, host] + value[1, host] - slot.price[u, host]
         for k in range(stations):
             net = utility[0, k] + value[1, k] - slot.price[u, k]
             if slot.room[u, k] and net > most:
