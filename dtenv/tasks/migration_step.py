@@ -109,6 +109,7 @@ class Batch(NamedTuple):
     streams: np.ndarray  # (B, WORDS) what episodes are drawn with
     ranges: np.ndarray  # (1,) record of EdgeRanges
     expected: np.ndarray  # (B, T + 2, n, H, 2) positions that a forecaster gave; (B, 0, …) unless it is one's own
+    told: np.ndarray  # (B, T + 2, ·) float32, what observations end with where stations are forecast; else (B, 0, 0)
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, n, M) bool
     constants: np.ndarray  # (1,) record of Constants
@@ -154,6 +155,14 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
         for u in range(course.first.shape[1]):
             state.server[b, u] = state.previous[b, u] = course.first[b, u]
         enter(batch, b, 1)
+
+
+@kernel
+def look(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Observe the present slot of some rows, whose forecasts have changed."""
+    batch = named(arrays)
+    for b in rows:
+        observe(batch, b)
 
 
 @kernel
@@ -310,6 +319,10 @@ def observe(batch: Batch, b: int) -> None:
             row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
             row[i + 7] = 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
             i += 8
+    if batch.told.shape[1] > 0:
+        for j in range(batch.told.shape[2]):
+            row[i + j] = batch.told[b, t, j]
+        return
     for u in range(shown):
         for k in range(num_stations):
             for h in range(course.forecast.shape[3]):
