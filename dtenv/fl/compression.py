@@ -1,0 +1,86 @@
+"""Uploads made smaller: the largest entries alone, or fewer bits an entry (Liu 2020, Section IV-A)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from dtenv.scenario.fields import boolean, count, number
+
+FLOAT_BYTES = 4
+INDEX_BYTES = 4
+
+
+class Compression(Protocol):
+    """Makes updates smaller."""
+
+    def upload_bytes(self, size: int) -> float:
+        """Bytes of a compressed update of `size` numbers."""
+
+    def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the server decodes of updates (..., P), and what clients remember until their next upload."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense:
+    """Every entry as a 32-bit float."""
+
+    def upload_bytes(self, size: int) -> float:
+        """Bytes of an update."""
+        return float(FLOAT_BYTES * size)
+
+    def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The update itself."""
+        return update, None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK:
+    """The largest entries by magnitude, as value and index; the others wait in the client's memory, or are lost."""
+
+    share: float = 0.01
+    error_feedback: bool = True
+
+    def __post_init__(self) -> None:
+        boolean(self, "error_feedback")
+        if not 0.0 < number("share", self.share) <= 1.0:
+            raise ValueError(f"share must lie in (0, 1], got {self.share!r}")
+
+    def kept(self, size: int) -> int:
+        """k, entries kept of `size`."""
+        return max(1, round(self.share * size))
+
+    def upload_bytes(self, size: int) -> float:
+        """Bytes of an update: value and index of each entry kept."""
+        return float((FLOAT_BYTES + INDEX_BYTES) * self.kept(size))
+
+    def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The kept entries of the update plus, with error feedback, of what was kept back before."""
+        whole = update if memory is None else update + memory
+        kept = whole.abs().topk(self.kept(whole.shape[-1]), dim=-1).indices
+        sent = torch.zeros_like(whole).scatter_(-1, kept, whole.gather(-1, kept))
+        return sent, whole - sent if self.error_feedback else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantise:
+    """Entries rounded to the nearest of 2^bits - 1 even steps between plus and minus the update's largest."""
+
+    bits: int = 8
+
+    def __post_init__(self) -> None:
+        count(self, "bits")
+        if not 2 <= self.bits <= 16:
+            raise ValueError(f"bits must lie in [2, 16], got {self.bits!r}")
+
+    def upload_bytes(self, size: int) -> float:
+        """Bytes of an update: its entries, and the largest as a float."""
+        return self.bits * size / 8 + FLOAT_BYTES
+
+    def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The rounded update; the rounding is not made up for later."""
+        steps = 2 ** (self.bits - 1) - 1
+        scale = update.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(update.dtype).tiny) / steps
+        return torch.round(update / scale) * scale, None

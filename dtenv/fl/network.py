@@ -1,0 +1,70 @@
+"""Networks of which many copies are trained at once: their weights are rows of one tensor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perceptron:
+    """A multilayer perceptron with ReLU; without hidden layers it is multinomial logistic regression."""
+
+    inputs: int
+    classes: int
+    hidden: tuple[int, ...] = (64,)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the parameters, matrix and offset of every layer in turn."""
+        widths = (self.inputs, *self.hidden, self.classes)
+        return [shape for a, b in pairwise(widths) for shape in ((a, b), (b,))]
+
+    @property
+    def size(self) -> int:
+        """P, numbers in one network."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    def initial(self, rng: np.random.Generator) -> torch.Tensor:
+        """Weights (P,) after He, offsets zero."""
+        parts = [rng.normal(0.0, math.sqrt(2.0 / s[0]), s) if len(s) == 2 else np.zeros(s) for s in self.shapes]
+        return torch.from_numpy(np.concatenate([part.ravel() for part in parts]).astype(np.float32))
+
+    def parts(self, weights: torch.Tensor) -> list[torch.Tensor]:
+        """Views of weights (M, P), one a parameter: (M, *shape)."""
+        views, at = [], 0
+        for shape in self.shapes:
+            views.append(weights[:, at : at + math.prod(shape)].view(len(weights), *shape))
+            at += math.prod(shape)
+        return views
+
+    def layers(self, parts: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
+        """Every layer's input (M, B, width), the logits last, for x (M, B, inputs)."""
+        values, last = [x], len(parts) // 2 - 1
+        for i, (matrix, offset) in enumerate(zip(parts[::2], parts[1::2], strict=True)):
+            x = torch.baddbmm(offset[:, None], x, matrix)
+            values.append(x if i == last else torch.relu(x))
+            x = values[-1]
+        return values
+
+    def logits(self, parts: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        """Logits (M, B, classes) of M networks, each on its own x (M, B, inputs)."""
+        return self.layers(parts, x)[-1]
+
+
+@torch.no_grad()
+def class_accuracy(network: Perceptron, weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Share of every label's images that each of M networks gets right, (M, classes), on x (n, inputs), y (n,)."""
+    right = torch.zeros(len(weights), network.classes)
+    counts = torch.bincount(y, minlength=network.classes)
+    for rows in torch.arange(len(weights)).split(16):  # a block at a time, for memory's sake
+        parts = network.parts(weights[rows])
+        for image in torch.arange(len(y)).split(2000):
+            block = x[image].expand(len(rows), -1, -1)
+            hit = (network.logits(parts, block).argmax(dim=-1) == y[image]).float()
+            right[rows] = right[rows].index_add(1, y[image], hit)
+    return right / counts
