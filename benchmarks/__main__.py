@@ -16,6 +16,7 @@ COMMANDS = {
     "figure": ("figure", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
     "search": ("search", "Search", "search a W&B sweep file without an account"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
+    "forecast-value": ("forecast_value", "ForecastValue", "what a forecast is worth to DTMigration-v0, in return"),
     "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }
 """Module, settings and what a command does, by its name."""
