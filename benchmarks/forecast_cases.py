@@ -31,6 +31,8 @@ FITTED = 24
 """Episodes whose users' serving stations forecasters are fitted to; their seeds are none that anything is scored on."""
 GRID = 8
 """Places a side of the square, where stations stand elsewhere in every episode."""
+SPACING_M = 500.0
+"""Between the sites of users who explore and return, metres."""
 SHARE = 0.7
 """Of walkers, or of days, that forecasters and learners see; scores are of the others."""
 
@@ -141,11 +143,12 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56, seed: int
         seed: of their lives.
     """
     rng = np.random.default_rng(seed)
-    centred = hexagonal_sites(1500.0, 430.0)
-    area_m, site_xy = 1500.0, centred + 750.0
+    area_m = presets.resolve("balanced", ENV_ID).network.area_m
+    centred = hexagonal_sites(area_m, SPACING_M)
+    site_xy = centred + 0.5 * area_m
     stays = explore_and_return(rng, centred, users, days)
     # Where in its cell a user's place is, is the user's own.
-    offset = rng.uniform(-0.25, 0.25, (users, len(site_xy), 2)) * 430.0
+    offset = rng.uniform(-0.25, 0.25, (users, len(site_xy), 2)) * SPACING_M
     hour = np.arange(24 * days)
     places = []
     for user in range(users):

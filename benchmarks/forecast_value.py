@@ -29,6 +29,8 @@ from dtenv.scenario import MigrationScenario
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
 """Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
+RECORDED = 32
+"""Episodes that a learner records at once: half of its recipe's, for more gradient steps in the same time."""
 STEPS = (1, 5, 10, 20)
 """Slots ahead whose accuracy is kept."""
 
@@ -61,12 +63,12 @@ class ForecastValue:
     """trained forecasters that it gets too; none in "waypoint\""""
     clients: int | None = 24
     """of federations where users are strangers; elsewhere every user is one"""
-    learners: tuple[str, ...] = ("none", "constant velocity", "Markov", "oracle: station", "oracle: all")
+    learners: tuple[str, ...] = ("none", "constant velocity", "hour-Markov", "oracle: station", "oracle: all")
     """forecasters that learners observe, one after another; of NETWORKS those of the first seed"""
     seeds: int = 5
     """of learners, and of trained forecasters"""
-    steps: int = 153_600
-    """slots that a learner records"""
+    steps: int = 128_000
+    """slots that a learner records, of 32 episodes at once"""
     out: Path = Path("runs/forecast-value")
     """folder to write to, or to go on with"""
 
@@ -221,7 +223,7 @@ def learned(case: Case, made: Made, steps: int, seed: int, seeds: Sequence[int])
     assert isinstance(made.forecaster, Remembered)
     torch.set_num_threads(1)
     start, told = time.perf_counter(), made.forecaster.told()
-    args = Args(network="foreseeing", total_steps=steps, seed=seed, threads=1)
+    args = Args(network="foreseeing", total_steps=steps, num_envs=RECORDED, seed=seed, threads=1)
     policy = train(args, scenario=case.training.override(forecaster=told))
     found = run_episodes(policy, ENV_ID, case.scored.override(forecaster=told), seeds)
     row = {"case": case.name, "agent": "learner", "forecaster": made.name, "horizon": HORIZON, "seed": seed}
