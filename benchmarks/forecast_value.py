@@ -29,6 +29,8 @@ from dtenv.scenario import MigrationScenario
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
 """Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
+KEY = ("case", "agent", "forecaster", "horizon", "seed")
+"""What tells rows apart."""
 RECORDED = 32
 """Episodes that a learner records at once: half of its recipe's, for more gradient steps in the same time."""
 STEPS = (1, 5, 10, 20)
@@ -83,7 +85,7 @@ def main(settings: ForecastValue) -> None:
     check(settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / "rows.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = read(path)
     scenarios: list[MigrationScenario] = []
     for name in settings.cases:
         case = make(name, settings)
@@ -92,6 +94,7 @@ def main(settings: ForecastValue) -> None:
             rows.append(row)
             with path.open("a") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    rows = read(path)
     text = tables(rows)
     (settings.out / "table.md").write_text(text)
     draw(settings.out / "return-by-horizon.png", rows)
@@ -100,6 +103,15 @@ def main(settings: ForecastValue) -> None:
     (settings.out / "manifest.json").write_text(json.dumps(about, indent=1, default=str) + "\n")
     print(text)
     print(f"written to {settings.out}/")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, none if there is no such file; of rows that two runs made at once, the first."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in map(json.loads, lines):
+        found.setdefault(tuple(row[name] for name in KEY), row)
+    return sorted(found.values(), key=lambda row: CASES.index(row["case"]))
 
 
 def check(settings: ForecastValue) -> None:
