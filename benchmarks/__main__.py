@@ -15,6 +15,7 @@ COMMANDS = {
     "search": ("search", "Search", "search a W&B sweep file without an account"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
     "profiles": ("profiles", "Profiles", "policies of all utility profiles under all profiles"),
+    "forecast-value": ("forecast_value", "ForecastValue", "what a forecast is worth to DTMigration-v0, in return"),
     "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
 }
 """Module, settings and what a command does, by its name."""
