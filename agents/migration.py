@@ -122,7 +122,17 @@ def plan(
             for axis in range(2):
                 expected[h - 1, axis] = min(max(slot.user_xy[u, axis] + h * slot.step_xy[u, axis], 0.0), area_m)
             walked_m[h - 1] = h * walked
-        expect_access(c, slot.user_xy[u], slot.gain_db[u], now, station_xy, decorrelation_m, expected, walked_m, access)
+        expect_access(
+            c,
+            slot.user_xy[u],
+            slot.gain_db[u, : c.stations],
+            now,
+            station_xy,
+            decorrelation_m,
+            expected,
+            walked_m,
+            access,
+        )
         for h in range(horizon + 1):
             then = now if h == 0 else access[h - 1]
             for k in range(stations):
