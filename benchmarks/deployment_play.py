@@ -70,7 +70,7 @@ def play(
         seeds: of the episodes; the same in every mode have the same users, stations and channels.
         users: how many.
         outage: what fails for a minute in the middle: "station", that with most twins, "cloud", or the site of both
-            kinds with most twins, "host"; the means are then of that minute. With "nothing" they are of it without a failure.
+            kinds with most twins, "host"; means are then of that minute, and with "nothing" of it without a failure.
         seats: of all stations together, over users; by default SEATS.
         **settings: fields of the scenario.
     """

@@ -30,7 +30,7 @@ def draw(path: Path, rows: Rows, lines: Rows) -> None:
     _over(every[2], lines, "cloud_compute_hz", "slope", 1e-9)
     every[2].set(xscale="log", xlabel="cloud_compute_hz, GHz", ylabel="latency, ms for ten more users")
     _over(every[3], lines, "seats", "kept", 1.0)
-    every[3].set(xlabel="stations' seats over users", ylabel="service kept with the busiest down", ylim=(None, 1.0))
+    every[3].set(xlabel="stations' seats over users", ylabel="service kept with the busiest down")
     every[0].legend(frameon=False, fontsize=8)
     figure.savefig(path)
     plt.close(figure)
