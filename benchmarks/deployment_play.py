@@ -12,7 +12,6 @@ from dtenv.presets import resolve
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.migration_batch import DOWNTIME, ENERGY, LATE, PRICE, UPDATE, UTILITY
-from dtenv.tasks.migration_life import is_up
 from dtenv.tasks.migration_step import draw, start
 from dtenv.world.stream import load
 
@@ -114,11 +113,11 @@ def busiest(task: MigrationTask, t: int, kind: str) -> np.ndarray:
 def measured(task: MigrationTask, t: int, before: np.ndarray, slot_s: float) -> dict[str, np.ndarray]:
     """What the slot just played comes to, means (episodes,) over all users but the first."""
     rows, host = task.terms.users[:, 1:], task.state.server[:, 1:]
-    c, up = task.constants[0], task.tape.up
-    works = np.array([[is_up(c, up[b], t, k) for k in range(task.mask.shape[2])] for b in task.rows])
+    sites, up = np.arange(task.mask.shape[2]), task.tape.up
+    works = up[:, t] if up.shape[1] > 0 else np.ones((len(host), len(sites)), np.bool_)
     served = np.take_along_axis(works, host, axis=1)
     stopped_s = np.minimum(rows[:, :, DOWNTIME], slot_s)
-    share = np.array([np.bincount(row, minlength=task.mask.shape[2]) for row in host]) / host.shape[1]
+    share = (host[:, :, None] == sites).mean(axis=1)
     return {
         "latency_served": (rows[:, :, UPDATE] * served).mean(axis=1),
         "served": served.mean(axis=1),
