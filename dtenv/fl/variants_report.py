@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,15 @@ def table(rows: Rows, settings: Mapping[str, Any]) -> str:
     whole, own = differences(rows, others, "global"), differences(rows, others, "personalised-own")
     seeds = sorted({row["seed"] for row in rows})
     told = ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, "", ()))
+    introduction = INTRODUCTION.format(
+        target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
+    )
     lines = [
         "# Variants of federated training",
         "",
         f"Written by `python -m dtenv.fl variants`: {told}; {len(seeds)} seeds.",
         "",
-        INTRODUCTION.format(
-            target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
-        ),
+        textwrap.fill(introduction, 120, break_on_hyphens=False),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|---" * len(COLUMNS) + "|",
