@@ -16,6 +16,8 @@ TARGET = 0.97
 """Accuracy to reach, as a share of what plain averaging has at the end."""
 
 PLAIN = "fedavg"
+EVEN = "q-ffl-0"
+"""Where every client counts the same: what weighing by loss has to beat."""
 Rows = Sequence[Mapping[str, Any]]
 
 COLUMNS = (
@@ -113,22 +115,28 @@ def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
         return []
     pairs = [(name, PLAIN) for name in fair if name != PLAIN]
     worst, spread = (differences(rows, pairs, column) for column in ("worst", "variance"))
+    even = differences(rows, [(name, EVEN) for name in fair if name not in (PLAIN, EVEN)], "worst")
     lines = [
         "## How unequal clients are",
         "",
         "Of the global network, as it is, on each client's own mix of labels: the worst 10 % of clients, and the "
         "variance over clients in squared points.",
         "",
-        "| variant | worst 10 % | to fedavg | variance | distinct |",
-        "|---|---|---|---|---|",
+        f"| variant | worst 10 % | to {PLAIN} | to {EVEN} | variance | distinct |",
+        "|---|---|---|---|---|---|",
     ]
     for name in fair:
         variance = 1e4 * mean_of(rows, name, "variance").mean
-        against, changed = worst.get((name, PLAIN)), spread.get((name, PLAIN))
-        lines.append(
-            f"| `{name}` | {mean_of(rows, name, 'worst')} | {'–' if against is None else against} | {variance:.1f} | "
-            f"{'–' if changed is None else 'yes' if changed.distinct else 'no'} |"
+        changed = spread.get((name, PLAIN))
+        cells = (
+            f"`{name}`",
+            mean_of(rows, name, "worst"),
+            worst.get((name, PLAIN), "–"),
+            even.get((name, EVEN), "–"),
+            f"{variance:.1f}",
+            "–" if changed is None else "yes" if changed.distinct else "no",
         )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return [*lines, ""]
 
 
