@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.fl.comparison import Difference, differences, mean_of, reached
+from dtenv.fl.metrics import METRICS
 from dtenv.fl.variants import DELTA, VARIANTS
 
 TARGET = 0.97
@@ -104,9 +105,18 @@ def _references(rows: Rows, names: Sequence[str]) -> list[str]:
     pairs = [pair for pair in pairs if pair[1] != PLAIN]
     if not pairs:
         return []
-    columns = [differences(rows, pairs, metric) for metric in ("global", "personalised-own")]
-    lines = ["## Against what they are meant to mend", "", "| variant | against | global | own |", "|---|---|---|---|"]
-    return [*lines, *(f"| `{a}` | `{b}` | {columns[0][a, b]} | {columns[1][a, b]} |" for a, b in pairs), ""]
+    columns = [differences(rows, pairs, metric) for metric in METRICS]
+    lines = [
+        "## Against what they are meant to mend",
+        "",
+        "Where a variant has no global network of its own (`distillation`), compare users' own networks.",
+        "",
+        "| variant | against | " + " | ".join(METRICS) + " |",
+        "|---|---|" + "---|" * len(METRICS),
+    ]
+    for a, b in pairs:
+        lines.append(f"| `{a}` | `{b}` | " + " | ".join(str(column[a, b]) for column in columns) + " |")
+    return [*lines, ""]
 
 
 def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
@@ -163,6 +173,7 @@ def picture(rows: Rows, path: Path, title: str) -> None:
             axes.plot([100 * value.low, 100 * value.high], [y, y], color=colour, linewidth=1.5)
             axes.plot(100 * value.mean, y, "o", color=colour, markersize=4)
         axes.axvline(0.0, color="#22303c", linewidth=0.8)
+        axes.margins(y=0.02)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xlabel(f"points of accuracy to fedavg: {label}", fontsize=8)
         axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=7)
