@@ -264,9 +264,12 @@ def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | s
     if not len(accuracy):
         return
     alpha = None if isinstance(found, str) else found.alpha
+    parts = [images.name, settings.skew, settings.variant]
+    for name in ("rounds", "steps"):
+        parts += [] if getattr(settings, name) is None else [f"{name} {getattr(settings, name)}"]
     draw(
         settings.beside(".png"),
-        f"{images.name}, {settings.skew}, {settings.variant}",
+        ", ".join(parts),
         samples,
         emd,
         accuracy,
