@@ -139,9 +139,11 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56, seed: int
         price: of a migration, as `price_of` takes it. As many seconds as in the preset are next to nothing beside an
             hour, and as many slots are more than a stay of a few hours repays.
         users: who live at once.
-        days: that are lived.
+        days: that are lived, six weeks at least: two are left to score.
         seed: of their lives.
     """
+    if days < 42:
+        raise ValueError(f"days must be at least 42, got {days!r}")
     rng = np.random.default_rng(seed)
     area_m = presets.resolve("balanced", ENV_ID).network.area_m
     centred = hexagonal_sites(area_m, SPACING_M)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from dtenv.compiled import as_record
-from dtenv.forecast import GIVEN, Forecaster, kind_of
+from dtenv.forecast import Forecaster
 from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.episodes import Episodes, whole
@@ -130,7 +130,8 @@ class MigrationTask(Episodes):
         self.joint = episode.control == "joint"
         own = users if self.joint else 1
         self._foresight = as_foresight(episode.forecaster)
-        self._forecaster = cast(Forecaster, episode.forecaster) if kind_of(episode.forecaster) == GIVEN else None
+        of_positions = self._foresight is None and isinstance(episode.forecaster, Forecaster)
+        self._forecaster: Any = episode.forecaster if of_positions else None
         more = (CLOUD_ENTRY,) * scenario.deployment.has_cloud + (UP_ENTRY,) * scenario.deployment.fails
         self.layout = Layout(
             (
