@@ -36,7 +36,8 @@ def rows_of(**columns) -> list[dict]:
 
 def test_every_variant_says_what_it_is_and_stands_against_another():
     for name, variant in VARIANTS.items():
-        assert variant.about and variant.against in VARIANTS and isinstance(recipe_of(name), Recipe)
+        assert variant.about and variant.against in VARIANTS and (variant.against != name or name == "fedavg")
+        assert isinstance(recipe_of(name), Recipe)
     assert recipe_of("fedavg", 3).rounds == 3
 
 

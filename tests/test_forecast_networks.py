@@ -378,6 +378,26 @@ def test_recorded_walks_are_read(tmp_path):
     assert about["settings"]["data"] == "walks.csv" and len(about["sha256"]["data"]) == 64
 
 
+def test_sessions_are_read_at_their_own_stations(tmp_path):
+    rng = np.random.default_rng(0)
+    head = "month,date,start time,end time,latitude,longitude,user id\n"
+    rows = [
+        f"201406,{day},2014-06-0{day} {hour}:00:00,2014-06-0{day} {hour}:10:00,31.{rng.integers(1, 5)},121.4,{user}\n"
+        for user in "abc"
+        for day in range(1, 9)
+        for hour in range(10, 20)
+    ]
+    (tmp_path / "shanghai.csv").write_text(head + "".join(rows))
+    settings = settings_of(
+        tmp_path, data=str(tmp_path / "shanghai.csv"), sites="own", slots="sessions", models=("lstm-class",), seeds=(1,)
+    )
+    main(settings)
+    rows = read_rows(settings.out / "rows.jsonl")
+    # 80 records of 3 users, 16 of each to predict, 3 at a time: 14 windows each.
+    assert [row["windows"] for row in rows] == [42] * 7
+    assert "the sessions' own" in (settings.out / "table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -121,7 +121,11 @@ def _variants() -> dict[str, Variant]:
     for attack, part in ATTACKS.items():
         for name, (rule, about) in {**DEFENCES, **(WRONG if attack == "scaled" else {})}.items():
             found[f"{attack}-{name}"] = of(
-                "IV-B", f"{attack} by 20 %; {about}", f"{attack}-mean", attack=part, aggregation=rule
+                "IV-B",
+                f"{attack} by 20 %; {about}",
+                "fedavg" if name == "mean" else f"{attack}-mean",
+                attack=part,
+                aggregation=rule,
             )
     found |= {
         "clip": of("IV-C 1", "updates clipped, no noise", client_privacy=ClientPrivacy(clip=2.0, noise_multiplier=0.0)),

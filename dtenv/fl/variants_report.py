@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from dtenv.fl.comparison import Difference, differences, mean_of, reached
+from dtenv.fl.metrics import METRICS
 from dtenv.fl.variants import DELTA, VARIANTS
 
 TARGET = 0.97
 """Accuracy to reach, as a share of what plain averaging has at the end."""
 
 PLAIN = "fedavg"
+EVEN = "q-ffl-0"
+"""Where every client counts the same: what weighing by loss has to beat."""
 Rows = Sequence[Mapping[str, Any]]
 
 COLUMNS = (
@@ -39,14 +43,15 @@ def table(rows: Rows, settings: Mapping[str, Any]) -> str:
     whole, own = differences(rows, others, "global"), differences(rows, others, "personalised-own")
     seeds = sorted({row["seed"] for row in rows})
     told = ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, "", ()))
+    introduction = INTRODUCTION.format(
+        target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
+    )
     lines = [
         "# Variants of federated training",
         "",
         f"Written by `python -m dtenv.fl variants`: {told}; {len(seeds)} seeds.",
         "",
-        INTRODUCTION.format(
-            target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
-        ),
+        textwrap.fill(introduction, 120, break_on_hyphens=False),
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|---" * len(COLUMNS) + "|",
@@ -100,9 +105,18 @@ def _references(rows: Rows, names: Sequence[str]) -> list[str]:
     pairs = [pair for pair in pairs if pair[1] != PLAIN]
     if not pairs:
         return []
-    columns = [differences(rows, pairs, metric) for metric in ("global", "personalised-own")]
-    lines = ["## Against what they are meant to mend", "", "| variant | against | global | own |", "|---|---|---|---|"]
-    return [*lines, *(f"| `{a}` | `{b}` | {columns[0][a, b]} | {columns[1][a, b]} |" for a, b in pairs), ""]
+    columns = [differences(rows, pairs, metric) for metric in METRICS]
+    lines = [
+        "## Against what they are meant to mend",
+        "",
+        "Where a variant has no global network of its own (`distillation`), compare users' own networks.",
+        "",
+        "| variant | against | " + " | ".join(METRICS) + " |",
+        "|---|---|" + "---|" * len(METRICS),
+    ]
+    for a, b in pairs:
+        lines.append(f"| `{a}` | `{b}` | " + " | ".join(str(column[a, b]) for column in columns) + " |")
+    return [*lines, ""]
 
 
 def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
@@ -111,22 +125,28 @@ def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
         return []
     pairs = [(name, PLAIN) for name in fair if name != PLAIN]
     worst, spread = (differences(rows, pairs, column) for column in ("worst", "variance"))
+    even = differences(rows, [(name, EVEN) for name in fair if name not in (PLAIN, EVEN)], "worst")
     lines = [
         "## How unequal clients are",
         "",
         "Of the global network, as it is, on each client's own mix of labels: the worst 10 % of clients, and the "
         "variance over clients in squared points.",
         "",
-        "| variant | worst 10 % | to fedavg | variance | distinct |",
-        "|---|---|---|---|---|",
+        f"| variant | worst 10 % | to {PLAIN} | to {EVEN} | variance | distinct |",
+        "|---|---|---|---|---|---|",
     ]
     for name in fair:
         variance = 1e4 * mean_of(rows, name, "variance").mean
-        against, changed = worst.get((name, PLAIN)), spread.get((name, PLAIN))
-        lines.append(
-            f"| `{name}` | {mean_of(rows, name, 'worst')} | {'–' if against is None else against} | {variance:.1f} | "
-            f"{'–' if changed is None else 'yes' if changed.distinct else 'no'} |"
+        changed = spread.get((name, PLAIN))
+        cells = (
+            f"`{name}`",
+            mean_of(rows, name, "worst"),
+            worst.get((name, PLAIN), "–"),
+            even.get((name, EVEN), "–"),
+            f"{variance:.1f}",
+            "–" if changed is None else "yes" if changed.distinct else "no",
         )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return [*lines, ""]
 
 
@@ -153,6 +173,7 @@ def picture(rows: Rows, path: Path, title: str) -> None:
             axes.plot([100 * value.low, 100 * value.high], [y, y], color=colour, linewidth=1.5)
             axes.plot(100 * value.mean, y, "o", color=colour, markersize=4)
         axes.axvline(0.0, color="#22303c", linewidth=0.8)
+        axes.margins(y=0.02)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xlabel(f"points of accuracy to fedavg: {label}", fontsize=8)
         axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=7)

@@ -39,7 +39,7 @@ class Forecast:
     """networks (trs-pre, lstm, …; with -class those that classify), local, federated, garbage, private"""
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     """each with users, weights and batches of its own"""
-    users: int = 60
+    users: int = 30
     """of a file with more, each seed draws as many"""
     days: int = 28
     """of users who explore and return"""

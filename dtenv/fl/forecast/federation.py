@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 class Rounds:
     """How a federation trains."""
 
-    rounds: int = 15
+    rounds: int = 30
     """T"""
     steps: int = 5
     """of w, and of v, in a round"""
-    batch: int = 16
+    batch: int = 8
     """a client's samples in a step, drawn with replacement"""
     learning_rate: float = 1e-2
-    penalty: float = 1e-2
+    penalty: float = 0.1
     """λ"""
     clients: int | None = None
     """groups of users; None: every user is a client, and what is protected is a user"""
-    clip: float = 1.0
+    clip: float = 2.5
     """C, norm that a client's change of w is clipped to where there is noise"""
     upload_noise: float = 0.0
     """standard deviation of what each client adds to its change, over C"""
