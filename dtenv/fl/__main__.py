@@ -1,4 +1,4 @@
-"""python -m dtenv.fl theorem | variants | calibrate | forecast …"""
+"""python -m dtenv.fl theorem | variants | calibrate | calibrations | forecast …"""
 
 from __future__ import annotations
 
