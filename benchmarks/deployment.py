@@ -31,7 +31,7 @@ STILL, DRIVING = {"speed_mps": (0.0, 0.0)}, {"speed_mps": (15.0, 15.0)}
 VARIATIONS: dict[str, dict[str, Any]] = {
     "as measured": {},
     "cloud at 5 ms, no metres": {"cloud_latency_s": 0.005, "cloud_distance_m": 0.0},
-    "cloud at 80 ms more": {"cloud_latency_s": 0.1},
+    "cloud 80 ms further": {"cloud_latency_s": 0.1},
     "cloud of 80 GHz": {"cloud_compute_hz": (80e9, 80e9)},
     "cloud of 1280 GHz": {"cloud_compute_hz": (1280e9, 1280e9)},
     "edge-cloud with seats for all": {"seats": {"edge-cloud": 1.0}},

@@ -86,7 +86,7 @@ CLAIMS = (
         "Robustness",
         ("Highest", "Medium", "Lowest"),
         "kept",
-        "share of the time with service that is left in the minute in which the one server with most twins is down",
+        "time with service in the minute in which the one server with most twins is down, over the same without that",
         False,
         digits=3,
     ),

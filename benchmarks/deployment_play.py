@@ -116,18 +116,18 @@ def measured(task: MigrationTask, t: int, before: np.ndarray, slot_s: float) -> 
     sites, up = np.arange(task.mask.shape[2]), task.tape.up
     works = up[:, t] if up.shape[1] > 0 else np.ones((len(host), len(sites)), np.bool_)
     served = np.take_along_axis(works, host, axis=1)
-    stopped_s = np.minimum(rows[:, :, DOWNTIME], slot_s)
+    interrupted = np.where(served, rows[:, :, DOWNTIME] / slot_s, 1.0).mean(axis=1)
     share = (host[:, :, None] == sites).mean(axis=1)
     return {
         "latency_served": (rows[:, :, UPDATE] * served).mean(axis=1),
         "served": served.mean(axis=1),
-        "service": (served * (1.0 - stopped_s / slot_s)).mean(axis=1),
+        "service": 1.0 - interrupted,
         "utility": rows[:, :, UTILITY].mean(axis=1),
         "objective": (rows[:, :, UTILITY] - rows[:, :, PRICE]).mean(axis=1),
         "late": rows[:, :, LATE].mean(axis=1),
         "energy": rows[:, :, ENERGY].mean(axis=1),
         "moves_per_minute": (host != before[:, 1:]).mean(axis=1) * 60.0 / slot_s,
-        "interrupted_s_per_minute": (np.where(served, rows[:, :, DOWNTIME], slot_s)).mean(axis=1) * 60.0 / slot_s,
+        "interrupted_s_per_minute": 60.0 * interrupted,
         "hosts": 1.0 / (share**2).sum(axis=1),
         "in_cloud": (host == task.scenario.num_sites).mean(axis=1),
     }
