@@ -89,7 +89,7 @@ def scenario_from_traces(
     site_xy = sites.metres(place)
     site_xy = site_xy[_inside(site_xy, side)]
     overlaid = sites.geographic != walks.geographic or not _inside(walks.metres(place), side).any()
-    walks_place = _fullest(walks, side) if overlaid else place
+    walks_place = fullest(walks, side) if overlaid else place
     walk_xy, segment_start, count = _segments(walks, walks_place, side, base)
     apart = f"sites and walkers come from different places: walks from {walks.source} are laid over the window of "
     provenance = {
@@ -165,7 +165,7 @@ def _densest_site(sites: Sites, wanted: int) -> np.ndarray:
     return sites.coordinates[order[best]]
 
 
-def _fullest(walks: Walks, side: float) -> np.ndarray:
+def fullest(walks: Walks, side: float) -> np.ndarray:
     """Median of the walks' places in the window around the fullest cell of a grid of windows."""
     cell = np.floor(walks.metres(np.median(walks.coordinates, axis=0)) / side).astype(np.int64)
     _, cell, places = np.unique(cell[:, 0] * 2**32 + cell[:, 1], return_inverse=True, return_counts=True)
@@ -178,7 +178,7 @@ def _segments(walks: Walks, centre: np.ndarray, side: float, base: Any) -> tuple
     """Places (points, 2) every slot, metres from the centre; where segments start; how many walks have one."""
     num_slots, slot_seconds = base.episode.num_slots, base.mobility.slot_seconds
     points, stride = num_slots + 2, max(1, num_slots // 4)  # overlapping segments: diversity from few walks
-    xy, walk, stretch = _resample(walks, walks.metres(centre), slot_seconds, points)
+    xy, walk, stretch, _ = resample(walks, walks.metres(centre), slot_seconds, points)
     run = np.where(_inside(xy, side), stretch, -1)
     first = np.flatnonzero(np.append(True, np.diff(run) != 0))
     first, end = first[run[first] >= 0], np.append(first[1:], len(run))[run[first] >= 0]
@@ -195,8 +195,11 @@ def _segments(walks: Walks, centre: np.ndarray, side: float, base: Any) -> tuple
     return xy[kept], np.searchsorted(kept, start), len(np.unique(walk[kept]))
 
 
-def _resample(walks: Walks, xy: np.ndarray, slot_seconds: float, points: int) -> tuple[np.ndarray, ...]:
-    """Places (ticks, 2) a slot apart, and the walk and the unbroken stretch (ticks,) that each belongs to."""
+def resample(walks: Walks, xy: np.ndarray, slot_seconds: float, points: int) -> tuple[np.ndarray, ...]:
+    """Places (ticks, 2) a slot apart; the walk, the unbroken stretch and the second (ticks,) of each.
+
+    Who stands still is there for `points` slots.
+    """
     gap = GAP * np.fmax(slot_seconds, walks.interval_s)
     time, until = walks.time_s, walks.until_s
     breaks = np.append(True, (np.diff(walks.walk) != 0) | (time[1:] - until[:-1] > gap))
@@ -213,4 +216,4 @@ def _resample(walks: Walks, xy: np.ndarray, slot_seconds: float, points: int) ->
         places = xy[np.searchsorted(clock, now, side="right") - 1]
     else:
         places = np.column_stack([np.interp(now, clock, xy[:, axis]) for axis in (0, 1)])
-    return places, walks.walk[first][stretch], stretch
+    return places, walks.walk[first][stretch], stretch, now - origin[stretch] + time[first][stretch]

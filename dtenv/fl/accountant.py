@@ -1,7 +1,7 @@
 """What Gaussian noise over rounds costs in differential privacy: exact, by Gaussian differential privacy.
 
 A round that adds noise of standard deviation zC to a sum that one client (or record) changes by at most C in norm is
-1/z-GDP; T rounds together are √T/z-GDP, and nothing is lost in the composition (Dong et al. 2022, cor. 2). Every client
+1/z-GDP; T rounds together are √T/z-GDP, and nothing is lost in the composition (Dong et al. 2022). Every client
 takes part in every round: no amplification by sampling is counted. A client is added or removed; where one is replaced
 by another the sum changes by up to 2C, and z counts half.
 """
@@ -65,7 +65,7 @@ def _check(rounds: int, delta: float) -> None:
 
 
 def _log_delta(epsilon: float, mu: float) -> float:
-    """ln δ(ε) of μ-GDP, δ = Φ(-ε/μ + μ/2) - e^ε Φ(-ε/μ - μ/2) (Dong et al. 2022, cor. 1); -inf below all floats."""
+    """ln δ(ε) of μ-GDP, δ = Φ(-ε/μ + μ/2) - e^ε Φ(-ε/μ - μ/2) (Dong et al. 2022); -inf below all floats."""
     first = float(log_ndtr(-epsilon / mu + 0.5 * mu))
     second = epsilon + float(log_ndtr(-epsilon / mu - 0.5 * mu))
     return first + math.log1p(-math.exp(second - first)) if second < first else -math.inf

@@ -1,0 +1,83 @@
+"""The rows of a table of forecasters: appended as they come, read again, and put together over seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+Row = dict[str, Any]
+"""seed, model, windows, `Score`'s fields as lists by horizon, train_seconds; where something is noised, also
+epsilon_broadcasts, epsilon_uploads and noise_over_clip."""
+
+
+class Interval(NamedTuple):
+    """A mean over seeds, and half of its 95 % interval (Student's t); nan with one seed."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, values: Sequence[float] | np.ndarray) -> Interval:
+        """Of independent values, those that are nan left out."""
+        sample = np.asarray(values, dtype=np.float64)
+        sample = sample[~np.isnan(sample)]
+        if len(sample) < 2:
+            return cls(float(sample.mean()) if len(sample) else math.nan, math.nan)
+        reach = stats.t.ppf(0.5 + CONFIDENCE / 2, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample))
+        return cls(float(sample.mean()), float(reach))
+
+    def __format__(self, spec: str) -> str:
+        """Such as .685 ± .012."""
+        spec = spec or ".3f"
+        return f"{self.mean:{spec}}" + ("" if math.isnan(self.half) else f" ± {self.half:{spec.lstrip('+')}}")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Rows that `append_rows` wrote; a last line that was cut off is taken out of the file.
+
+    Raises:
+        ValueError: another line is none of ours.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    rows = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            row["seed"], row["model"], row["accuracy"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{path}:{number}: is no row of a forecaster: {line[:60]!r}") from None
+        rows.append(row)
+    return rows
+
+
+def append_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows after those that are there."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def values_of(rows: Sequence[Row], model: str, field: str) -> tuple[list[int], np.ndarray]:
+    """Seeds, and a field of a model (seeds, H), in the order of seeds."""
+    own = sorted((row for row in rows if row["model"] == model), key=lambda row: row["seed"])
+    return [row["seed"] for row in own], np.array([row[field] for row in own], dtype=np.float64)
+
+
+def difference(rows: Sequence[Row], model: str, reference: str, field: str, step: int) -> Interval:
+    """Mean difference of two models on the same seeds, at horizon `step` + 1."""
+    (ours, a), (theirs, b) = values_of(rows, model, field), values_of(rows, reference, field)
+    shared = [seed for seed in ours if seed in theirs]
+    picked = [(ours.index(seed), theirs.index(seed)) for seed in shared]
+    return Interval.of([a[i, step] - b[j, step] for i, j in picked])

@@ -1,0 +1,102 @@
+"""Where the command's traces come from: users who explore and return, or a file of recorded ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dtenv.mobility_prediction import CellTraces, cells_of_walks, hexagonal_sites, later_part, windows
+from dtenv.trace_files import Sites, read_sites, read_trace
+from dtenv.world.epr import HOUR_S, explore_and_return, records_of_stays, slots_of_stays
+
+EPR, GRID, OWN = "epr", "grid", "own"
+
+
+class Source:
+    """Traces by seed.
+
+    Args:
+        data: "epr", or a file for `read_trace`.
+        sites: "grid", a hexagonal one; a file for `read_sites`; or "own", the stations that sessions name.
+        slots: "hourly", "sessions", or seconds.
+        users: how many; of a file, each seed draws as many of its users, where it has more.
+        days: of users who explore and return.
+        side_m: of the square that holds the grid.
+        spacing_m: of the grid.
+        train_share: of every recorded user's steps; who has no window in these is left out.
+        length: steps of a window's history.
+        horizon: steps of a window after it.
+
+    Raises:
+        ValueError, FileNotFoundError: a setting that is none of these, or a file that is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: str,
+        sites: str,
+        slots: str,
+        users: int,
+        days: int,
+        side_m: float,
+        spacing_m: float,
+        train_share: float,
+        length: int,
+        horizon: int,
+    ):
+        for name, value in (("users", users), ("days", days)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value!r}")
+        self.slot_seconds = slot_length(slots)
+        self.users, self.days = users, days
+        if data == EPR and sites == OWN:
+            raise ValueError(f"sites must be {GRID!r} or a file where data is {EPR!r}, got {sites!r}")
+        self.digests: dict[str, str] = {}
+        """SHA-256 of the files that were read"""
+        read: Sites | np.ndarray | None = None if sites == OWN else hexagonal_sites(side_m, spacing_m)
+        if sites not in (GRID, OWN):
+            read = read_sites(Path(sites))
+            self.digests["sites"] = read.sha256
+        self.recorded = None
+        if data != EPR:
+            walks = read_trace(Path(data))
+            self.digests["data"] = walks.sha256
+            found = cells_of_walks(walks, read, self.slot_seconds)
+            learnt = windows(found.part(~later_part(found, train_share)), length, horizon).history.user
+            self.recorded = found.of_users(learnt)
+        if isinstance(read, Sites):
+            middle = 0.5 * (read.coordinates.min(axis=0) + read.coordinates.max(axis=0))
+            self.site_xy = read.metres(middle)
+        elif read is not None:
+            self.site_xy = read
+
+    def traces(self, seed: int) -> CellTraces:
+        """The traces of a seed: other users for each, or other ones of the file's."""
+        rng = np.random.default_rng(seed)
+        if self.recorded is not None:
+            if self.users >= self.recorded.num_users:
+                return self.recorded
+            return self.recorded.of_users(rng.choice(self.recorded.num_users, size=self.users, replace=False))
+        stays = explore_and_return(rng, self.site_xy, self.users, self.days)
+        if self.slot_seconds is None:
+            return records_of_stays(rng, stays, self.site_xy)
+        return slots_of_stays(rng, stays, self.site_xy, self.slot_seconds)
+
+
+def slot_length(slots: str) -> float | None:
+    """Seconds of a slot, or None for records of sessions.
+
+    Raises:
+        ValueError: neither "hourly" nor "sessions" nor a positive number.
+    """
+    if slots == "sessions":
+        return None
+    try:
+        seconds = HOUR_S if slots == "hourly" else float(slots)
+    except ValueError:
+        seconds = float("nan")
+    if not 0.0 < seconds < float("inf"):
+        raise ValueError(f"slots must be 'hourly', 'sessions' or a positive number of seconds, got {slots!r}")
+    return seconds
