@@ -13,6 +13,7 @@ from dtenv.fl.clock import Clock
 from dtenv.fl.compression import Quantise, TopK
 from dtenv.fl.dispersed import Dispersed
 from dtenv.fl.distillation import Distillation
+from dtenv.fl.fairness import FairMean
 from dtenv.fl.federation import Diverged, Recipe, draw_clients, federate
 from dtenv.fl.images import load_images
 from dtenv.fl.local_round import own_loss
@@ -314,6 +315,7 @@ def test_recipes_refuse_parts_that_do_not_go_together():
         ({"rounds": 0}, "rounds must be"),
         ({"participation": 0.0}, "participation must lie"),
         ({"client_privacy": ClientPrivacy(), "aggregation": CoordinateMedian()}, "aggregation must be Mean"),
+        ({"record_privacy": RecordPrivacy(), "aggregation": FairMean()}, "must not ask for losses"),
         ({"dispersed": Dispersed(), "participation": 0.5}, "participation must be 1 with dispersed"),
         ({"record_privacy": RecordPrivacy(), "local": LocalTraining(steps=3)}, "neither proximal nor steps"),
         ({"record_privacy": RecordPrivacy(), "pruning": Pruning()}, "pruning must be None with record_privacy"),

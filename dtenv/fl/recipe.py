@@ -62,6 +62,9 @@ class Recipe:
         at_server = self.client_privacy is not None and self.client_privacy.where == "server"
         if at_server and not isinstance(self.aggregation, Mean):
             raise ValueError(f"aggregation must be Mean where the server adds noise to it, got {self.aggregation!r}")
+        private = self.client_privacy is not None or self.record_privacy is not None
+        if private and self.aggregation.wants_start_loss:
+            raise ValueError(f"aggregation must not ask for losses, which no noise covers, got {self.aggregation!r}")
         if self.dispersed is not None and self.participation != 1.0:
             raise ValueError(f"participation must be 1 with dispersed aggregation, got {self.participation!r}")
         if self.record_privacy is not None and (self.local.proximal or self.local.steps is not None):
