@@ -12,8 +12,8 @@ from dtenv.compiled import compiled
 from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.migration import MigrationScenario
+from dtenv.tasks.migration_coverage import expect_access
 from dtenv.tasks.migration_slot import Constants, Slot, migration_price
-from dtenv.tasks.uplink import choose_access, link_gains
 
 
 @compiled
@@ -114,44 +114,62 @@ def plan(
         value: work array (2, M).
     """
     stations, station_xy = len(slot.station_xy), slot.station_xy[: c.stations]  # the cloud has no radio
-    xy, gain = np.zeros((1, 2)), np.zeros((1, stations))
-    seen, shadowing = np.zeros((1, stations)), np.zeros((1, stations))
-    access = np.zeros(1, np.int64)
+    expected, walked_m, access = np.zeros((horizon, 2)), np.zeros(horizon), np.zeros(horizon, np.int64)
     for u in range(len(server)):
-        deadline, bits, host = slot.deadline_s[u], slot.update_bits[u], slot.server[u]
-        # Gains without shadowing, so that what is seen above them is shadowing.
-        xy[0] = slot.user_xy[u]
-        shadowing[:] = 0.0
-        link_gains(c, xy, station_xy, shadowing, gain)
-        seen[0] = gain[0] - slot.gain_db[u]
-        access[0] = slot.access[u]
+        deadline, bits, now = slot.deadline_s[u], slot.update_bits[u], slot.access[u]
         walked = np.hypot(slot.step_xy[u, 0], slot.step_xy[u, 1])
-        for h in range(horizon + 1):
+        for h in range(1, horizon + 1):
             for axis in range(2):
-                xy[0, axis] = min(max(slot.user_xy[u, axis] + h * slot.step_xy[u, axis], 0.0), area_m)
-            if h > 0:
-                kept = np.exp(-h * walked / decorrelation_m) if decorrelation_m > 0.0 else 0.0
-                shadowing[:] = kept * seen
-                link_gains(c, xy, station_xy, shadowing, gain)
-                choose_access(c, xy, station_xy, gain, access)
+                expected[h - 1, axis] = min(max(slot.user_xy[u, axis] + h * slot.step_xy[u, axis], 0.0), area_m)
+            walked_m[h - 1] = h * walked
+        expect_access(
+            c,
+            slot.user_xy[u],
+            slot.gain_db[u, : c.stations],
+            now,
+            station_xy,
+            decorrelation_m,
+            expected,
+            walked_m,
+            access,
+        )
+        for h in range(horizon + 1):
+            then = now if h == 0 else access[h - 1]
             for k in range(stations):
-                now = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[slot.access[u], k])
-                then = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[access[0], k])
-                utility[h, k] = worth(c, slot.latency_s[u, k] - now + then, deadline)
-        value[:] = 0.0
-        for h in range(horizon, 0, -1):
-            for k in range(stations):  # the best that follows from being at k before slot h
-                most = -np.inf
-                for target in range(stations):
-                    price = 0.0
-                    if target != k:
-                        price = migration_price(c, slot.data_bits[u], slot.wired_m[k, target])
-                    if target == k or slot.room[u, target]:
-                        most = max(most, utility[h, target] + value[1, target] - price)
-                value[0, k] = most
-            value[1] = value[0]
-        server[u], most = host, utility[0, host] + value[1, host] - slot.price[u, host]
-        for k in range(stations):
-            net = utility[0, k] + value[1, k] - slot.price[u, k]
-            if slot.room[u, k] and net > most:
-                server[u], most = k, net
+                wired = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[now, k])
+                moved = wired_latency(c.wired_s_per_bit_m, bits, slot.wired_m[then, k])
+                utility[h, k] = worth(c, slot.latency_s[u, k] - wired + moved, deadline)
+        server[u] = first_move(c, slot, u, utility, value)
+
+
+@compiled
+def first_move(c: Constants, slot: Slot, u: int, utility: np.ndarray, value: np.ndarray) -> int:
+    """Where the best plan over (slot, station) sends user u's twin now; ties stay.
+
+    Args:
+        c: the scenario's constants.
+        slot: what is known of the slot; room is held as it is.
+        u: the user.
+        utility: (H + 1, M) of the present slot and the next ones on each station, without the prices of moving.
+        value: work array (2, M).
+    """
+    stations = utility.shape[1]
+    value[:] = 0.0
+    for h in range(len(utility) - 1, 0, -1):
+        for k in range(stations):  # the best that follows from being at k before slot h
+            most = -np.inf
+            for target in range(stations):
+                price = 0.0
+                if target != k:
+                    price = migration_price(c, slot.data_bits[u], slot.wired_m[k, target])
+                if target == k or slot.room[u, target]:
+                    most = max(most, utility[h, target] + value[1, target] - price)
+            value[0, k] = most
+        value[1] = value[0]
+    host = slot.server[u]
+    best, most = host, utility[0, host] + value[1, host] - slot.price[u, host]
+    for k in range(stations):
+        net = utility[0, k] + value[1, k] - slot.price[u, k]
+        if slot.room[u, k] and net > most:
+            best, most = k, net
+    return best

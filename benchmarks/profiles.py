@@ -13,30 +13,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from tqdm import tqdm
 
 import agents
 from agents.policy import Policy
 from benchmarks.evaluate import manifest, run_episodes, write_rows
-from benchmarks.profiles_report import NATIVE, RULES, write_report
+from benchmarks.profiles_arms import ENV_ID, Arm, arms_of, decisions, optima
+from benchmarks.profiles_report import NATIVE, OPTIMUM, RULES, write_report
 from benchmarks.suite import HELD_OUT
 from dtenv import presets, utility_profile
-from dtenv.oracle.association.problem import Problem
 from dtenv.scenario import AssociationScenario
 from dtenv.utility_profile import UtilityProfile
-
-ENV_ID = "DTAssociation-v0"
-
-FREE = "not charged"
-"""The arm in which models' energy is left out."""
 
 
 @dataclass
@@ -59,6 +52,8 @@ class Profiles:
     """energies of a bit between a server and the cloud, a matrix each beside that without; .012 is n_mig over a side"""
     model_transfer: Literal["uplink", "both"] = "uplink"
     """which models are charged"""
+    optima: int = 0
+    """slots whose optimum under every profile is compared, too; a second to ten for each slot and profile"""
     learn: bool = False
     """fine-tune PPO's shipped policy under every profile, too"""
     learn_steps: int = 65_536
@@ -69,40 +64,6 @@ class Profiles:
     """fine-tunings of every profile"""
     out: Path = Path("runs/profiles")
     """where to write; what is there is gone on with"""
-
-
-class Arm(NamedTuple):
-    """One matrix: whether and at what price models are charged, and the profiles that say enough for it."""
-
-    name: str
-    overrides: dict[str, Any]
-    profiles: list[UtilityProfile]
-
-    def scenario(self, settings: Profiles, profile: UtilityProfile) -> AssociationScenario:
-        """What is played under a profile."""
-        preset = presets.resolve(settings.scenario, ENV_ID, num_slots=settings.num_slots)
-        emd = tuple(np.resize(settings.emd, preset.network.num_users).tolist())
-        samples = {} if settings.samples is None else {"samples": settings.samples}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told once a profile, by `main`
-            return preset.override(emd=emd, utility=profile, **samples, **self.overrides)
-
-
-def arms_of(settings: Profiles, profiles: Sequence[UtilityProfile]) -> list[Arm]:
-    """Without transfer, and with it at every price; there without the profiles that do not state their bytes."""
-    arms = [Arm(FREE, {}, list(profiles))]
-    stated = []
-    for profile in profiles:
-        try:
-            profile.model_bits(settings.model_transfer)
-        except ValueError:
-            continue
-        stated.append(profile)
-    if stated:
-        for price in settings.n_agg:
-            overrides = {"model_transfer": settings.model_transfer, "n_agg": price}
-            arms.append(Arm(f"{settings.model_transfer} at {price:g} a bit", overrides, stated))
-    return arms
 
 
 def load_profiles(settings: Profiles) -> list[UtilityProfile]:
@@ -116,6 +77,13 @@ def load_profiles(settings: Profiles) -> list[UtilityProfile]:
     if len(profiles) < 2 or len(set(names)) < len(names):
         raise ValueError(f"profiles must be two or more of different names, got {', '.join(names)}")
     return profiles
+
+
+def scenario_of(settings: Profiles) -> AssociationScenario:
+    """What is played, before any profile."""
+    preset = presets.resolve(settings.scenario, ENV_ID, num_slots=settings.num_slots)
+    emd = tuple(np.resize(settings.emd, preset.network.num_users).tolist())
+    return preset.override(emd=emd, **({} if settings.samples is None else {"samples": settings.samples}))
 
 
 class Store:
@@ -168,7 +136,7 @@ class Native(NamedTuple):
 def natives(settings: Profiles, arm: Arm, bar: Any) -> Iterator[Native]:
     """All policies of an arm, the learned ones trained where they are not there yet."""
     for profile in arm.profiles:
-        yield Native(agents.load(NATIVE, ENV_ID, scenario=arm.scenario(settings, profile)), profile)
+        yield Native(agents.load(NATIVE, ENV_ID, scenario=arm.scenario(profile)), profile)
     if settings.learn:
         for profile in arm.profiles:
             for seed in range(1, settings.learn_seeds + 1):
@@ -183,7 +151,7 @@ def fine_tuned(settings: Profiles, arm: Arm, profile: UtilityProfile, seed: int)
     from agents import ppo
 
     torch.set_num_threads(1)
-    scenario = arm.scenario(settings, profile)
+    scenario = arm.scenario(profile)
     name = f"{arm.name.replace(' ', '-')}-{profile.name}-{profile.digest}-{seed}.safetensors"
     path = settings.out / "policies" / name
     if path.exists():
@@ -200,44 +168,6 @@ def fine_tuned(settings: Profiles, arm: Arm, profile: UtilityProfile, seed: int)
     return ppo.train(args, scenario=scenario, network=shipped.network.train())
 
 
-def decisions(settings: Profiles, arm: Arm, played: UtilityProfile, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """What every profile's local search would do in the slots that the played profile's own visits.
-
-    Returns:
-        One row an episode and profile: the share of twins that it would place otherwise, what that costs in the score
-        of the slot alone, and how many servers it would use.
-    """
-    scenario = arm.scenario(settings, played)
-    envs: Any = gym.make_vec(
-        ENV_ID,
-        num_envs=len(seeds),
-        vectorization_mode="vector_entry_point",
-        scenario=scenario,
-        autoreset_mode="disabled",
-    )
-    policies = {p.name: agents.load(NATIVE, ENV_ID, scenario=arm.scenario(settings, p)) for p in arm.profiles}
-    obs, _ = envs.reset(seed=list(seeds))
-    sums = {name: np.zeros((len(seeds), 3)) for name in policies}
-    for _ in range(settings.num_slots):
-        chosen = {name: policy.act(obs) for name, policy in policies.items()}
-        for b in range(len(seeds)):
-            problem = Problem(envs.task.constants[0], envs.task.slot(b), penalised=True)
-            own = problem.value(chosen[played.name][b])
-            for name, servers in chosen.items():
-                moved = np.mean(servers[b] != chosen[played.name][b])
-                sums[name][b] += moved, own - problem.value(servers[b]), len(np.unique(servers[b]))
-        obs, *_ = envs.step(chosen[played.name])
-    envs.close()
-    digests = {profile.name: profile.digest for profile in arm.profiles}
-    return [
-        {"arm": arm.name, "native": name, "native_digest": digests[name]}
-        | {"profile": played.name, "profile_digest": played.digest, "seed": int(seed)}
-        | dict(zip(("otherwise", "slot_loss", "servers"), (row / settings.num_slots).tolist(), strict=True))
-        for name, rows in sums.items()
-        for seed, row in zip(seeds, rows, strict=True)
-    ]
-
-
 def main(settings: Profiles) -> None:
     """Play everything, and write rows, decisions, manifest, a page of matrices and their picture.
 
@@ -246,18 +176,26 @@ def main(settings: Profiles) -> None:
     """
     profiles = load_profiles(settings)
     seeds = list(HELD_OUT[: settings.episodes])
-    arms = arms_of(settings, profiles)
+    preset = scenario_of(settings)
+    arms = arms_of(preset, profiles, settings.model_transfer, settings.n_agg)
     for profile in profiles:  # those beyond whose range it plays say so
-        preset = presets.resolve(settings.scenario, ENV_ID)
-        samples = {} if settings.samples is None else {"samples": settings.samples}
-        preset.override(utility=profile, emd=tuple(np.resize(settings.emd, preset.network.num_users)), **samples)
-    free = {"out", "profiles", "n_agg", "model_transfer", "learn", "learn_seeds"}  # told apart by the parts' keys
+        preset.override(utility=profile)
+    free = {
+        "out",
+        "profiles",
+        "n_agg",
+        "model_transfer",
+        "optima",
+        "learn",
+        "learn_seeds",
+    }  # told apart by the parts' keys
     fixed = {name: value for name, value in dataclasses.asdict(settings).items() if name not in free}
     store = Store(settings.out, fixed)
     rows: list[dict[str, Any]] = []
-    decided: list[dict[str, Any]] = []
+    choices: list[dict[str, Any]] = []
     ppo = 1 + settings.learn_seeds if settings.learn else 1
     total = sum(len(arm.profiles) * (len(arm.profiles) * ppo + len(RULES) + settings.learn + 1) for arm in arms)
+    total += settings.optima * len(arms)
     with tqdm(total=total, desc="profiles", unit="cell") as bar:
         for arm in arms:
             for native in natives(settings, arm, bar):
@@ -265,21 +203,26 @@ def main(settings: Profiles) -> None:
                     rows += played_rows(settings, store, arm, native, played, seeds)
                     bar.update()
             for played in arm.profiles:
-                scenario = arm.scenario(settings, played)
+                scenario = arm.scenario(played)
                 for name in (*RULES, *(["ppo"] if settings.learn else [])):
                     rule = Native(agents.load(name, ENV_ID, scenario=scenario), None)
                     rows += played_rows(settings, store, arm, rule, played, seeds)
                     bar.update()
                 bar.set_postfix_str(f"decisions under {played.name}")
                 key = ("decisions", arm.name, played.digest, *sorted(p.digest for p in arm.profiles))
-                decided += store.part(key, lambda arm=arm, played=played: decisions(settings, arm, played, seeds))
+                choices += store.part(key, lambda arm=arm, played=played: decisions(arm, played, seeds))
+                bar.update()
+            for seed in HELD_OUT[: settings.optima]:
+                bar.set_postfix_str(f"optima of slot {seed}")
+                key = (OPTIMUM, arm.name, *(p.digest for p in arm.profiles), seed)
+                choices += store.part(key, lambda arm=arm, seed=seed: optima(arm, seed))
                 bar.update()
     write_rows(settings.out / "rows.csv", rows)
-    write_rows(settings.out / "decisions.csv", decided)
-    scenarios = [arm.scenario(settings, profile) for arm in arms for profile in arm.profiles]
+    write_rows(settings.out / "decisions.csv", choices)
+    scenarios = [arm.scenario(profile) for arm in arms for profile in arm.profiles]
     record = manifest(*scenarios, profiles=[profile.as_dict() for profile in profiles], settings=fixed)
     (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    print(write_report(settings.out, rows, decided, record["command"]))
+    print(write_report(settings.out, rows, choices, record["command"]))
     print(f"written to {settings.out}/")
 
 
@@ -297,5 +240,5 @@ def played_rows(
         "profile_digest": played.digest,
     }
     key = ("rows", arm.name, native.policy.name, told["native_digest"], native.training_seed, played.digest)
-    scenario = arm.scenario(settings, played)
+    scenario = arm.scenario(played)
     return store.part(key, lambda: [told | row for row in run_episodes(native.policy, ENV_ID, scenario, seeds)])

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import SymLogNorm
 
 from benchmarks.plots import INK, plt
 from benchmarks.statistics import Interval, mean_interval, two_way_interval
 
 NATIVE = "local-search"
 """The heuristic that plans with a profile."""
+
+OPTIMUM = "optimum"
+"""The proven best of one slot."""
 
 RULES = ("nearest", "stay", "hysteresis")
 """Heuristics that know of no profile."""
@@ -79,8 +83,7 @@ def arm_page(arm: str, rows: Sequence[Row], decided: Sequence[Row]) -> list[str]
     for profile in profiles:
         gain = natives[profile][0] - scores(rows, arm, BASELINE, "", profile)[0]
         means = [float(scores(rows, arm, NATIVE, profile, profile, name).mean()) for name in ("utility", "energy")]
-        own = [row for row in decided if (row["arm"], row["native"], row["profile"]) == (arm, profile, profile)]
-        servers = np.mean([row["servers"] for row in own])
+        servers = np.mean([row["servers"] for row in choices(decided, NATIVE, arm, profile, profile)])
         table[profile] = [
             f"{mean_interval(natives[profile][0]):.4f}",
             f"{mean_interval(gain):.4f}",
@@ -91,17 +94,23 @@ def arm_page(arm: str, rows: Sequence[Row], decided: Sequence[Row]) -> list[str]
     lines += matrix("profile", table, ["score", f"gain over {BASELINE}", "utility", "energy", "servers used"])
     for agent in [name for name in names_of(rows, "agent", arm=arm) if name not in RULES]:
         lines += losses(arm, agent, rows, profiles)
-    lines += [
-        "Twins that another profile's local search would place otherwise, in the slots that the own one visits, and "
-        "what its decision would lose in the slot's score:",
-        "",
-    ]
-    cells = {}
-    for native in profiles:
-        cells[f"of {native}"] = [
-            "–" if native == profile else disagreement(decided, arm, native, profile) for profile in profiles
-        ]
-    return [*lines, *matrix("decisions", cells, [f"under {profile}" for profile in profiles])]
+    heads = {
+        NATIVE: "Twins that another profile's local search would place otherwise, in the slots that the own one "
+        "visits, and what its decision would lose in the slot's score:",
+        OPTIMUM: "The same of optima, in {slots} slots that all profiles are shown; proven to {gap:.1e}:",
+    }
+    for planner in names_of(decided, "planner", arm=arm):
+        own = [row for row in decided if (row["planner"], row["arm"]) == (planner, arm)]
+        slots, gap = len({row["seed"] for row in own}), max(row["gap"] for row in own)
+        cells = {}
+        for native in profiles:
+            cells[f"of {native}"] = [
+                "–" if native == profile else disagreement(decided, planner, arm, native, profile)
+                for profile in profiles
+            ]
+        lines += [heads[planner].format(slots=slots, gap=gap), ""]
+        lines += matrix("decisions", cells, [f"under {profile}" for profile in profiles])
+    return lines
 
 
 def losses(arm: str, agent: str, rows: Sequence[Row], profiles: Sequence[str]) -> list[str]:
@@ -125,9 +134,15 @@ def losses(arm: str, agent: str, rows: Sequence[Row], profiles: Sequence[str]) -
     return [*lines, *matrix("policy", cells, [f"under {profile}" for profile in profiles])]
 
 
-def disagreement(decided: Sequence[Row], arm: str, native: str, profile: str) -> str:
+def choices(decided: Sequence[Row], planner: str, arm: str, native: str, profile: str) -> list[Row]:
+    """Rows of decisions of one cell."""
+    wanted = (planner, arm, native, profile)
+    return [row for row in decided if (row["planner"], row["arm"], row["native"], row["profile"]) == wanted]
+
+
+def disagreement(decided: Sequence[Row], planner: str, arm: str, native: str, profile: str) -> str:
     """Share of twins placed otherwise, and the slot's loss."""
-    own = [row for row in decided if (row["arm"], row["native"], row["profile"]) == (arm, native, profile)]
+    own = choices(decided, planner, arm, native, profile)
     share, cost = (mean_interval([row[name] for row in own]) for name in ("otherwise", "slot_loss"))
     return f"{100 * share.mean:.1f} %, {cost.mean:.5f}"
 
@@ -146,7 +161,9 @@ def answer(arm: str, rows: Sequence[Row], decided: Sequence[Row]) -> str:
     worst = found[native, profile]
     gain = own[profile] - float(scores(rows, arm, BASELINE, "", profile).mean())
     share = f", {100 * worst.mean / gain:.1f} % of what the own one gains over `{BASELINE}`" if gain > 0 else ""
-    otherwise = [row["otherwise"] for row in decided if row["arm"] == arm and row["native"] != row["profile"]]
+    wanted = (NATIVE, arm)
+    own_rows = [row for row in decided if (row["planner"], row["arm"]) == wanted and row["native"] != row["profile"]]
+    otherwise = [row["otherwise"] for row in own_rows]
     apart = sum(interval.low > 0.0 for interval in found.values())
     return (
         f"{text} Local search that plans with another profile loses most with {native} under {profile}: "
@@ -167,15 +184,16 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         profiles = names_of(rows, "profile", arm=arm)
         for agent in kinds:
             found[arm, agent] = [[loss(rows, arm, agent, native, played) for played in profiles] for native in profiles]
-    most = max(1e-9, *(abs(cell.mean) for cells in found.values() for line in cells for cell in line))
+    most = max(2e-3, *(abs(cell.mean) for cells in found.values() for line in cells for cell in line))
+    norm = SymLogNorm(1.0, vmin=-1e3 * most, vmax=1e3 * most)  # as losses are of several magnitudes
     for (arm, agent), axis in zip(found, axes.T.flat, strict=True):
         profiles, cells = names_of(rows, "profile", arm=arm), found[arm, agent]
         means = np.array([[cell.mean for cell in line] for line in cells])
-        image = axis.imshow(1e3 * means, cmap="RdBu_r", vmin=-1e3 * most, vmax=1e3 * most)
+        image = axis.imshow(1e3 * means, cmap="RdBu_r", norm=norm)
         for y, line in enumerate(cells):
             for x, cell in enumerate(line):
                 if x != y:
-                    pale = abs(cell.mean) < 0.6 * most
+                    pale = 0.15 < norm(1e3 * cell.mean) < 0.85
                     weight = "bold" if cell.low > 0.0 or cell.high < 0.0 else "normal"
                     text = f"{1e3 * cell.mean:.2f}"
                     axis.text(
@@ -189,7 +207,8 @@ def draw(path: Path, rows: Sequence[Row]) -> None:
         axis.spines[:].set_visible(False)
         axis.set_ylabel("policy of", fontsize=8, color=INK)
     figure.suptitle(
-        "Score lost to the played profile's own policy, thousandths; bold: beyond chance (95 %)", fontsize=9
+        "Score lost to the played profile's own policy, thousandths (logarithmic colours); bold: beyond chance (95 %)",
+        fontsize=9,
     )
     figure.colorbar(image, ax=axes, shrink=0.7, pad=0.01).ax.tick_params(labelsize=7)
     figure.savefig(path)

@@ -7,8 +7,6 @@ import math
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="federated training needs torch")
-pytest.importorskip("scipy", reason="fits need SciPy")
 from dtenv.fl.fit import HIGHEST, LOWEST, curve, fit
 
 PUBLISHED = (0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366)

@@ -277,6 +277,13 @@ def test_a_learning_rate_too_large_keeps_the_rounds_before(digits):
     assert torch.isfinite(kept.weights).all() and len(kept.accuracy) == len(kept.loss) == len(kept.seconds)
 
 
+def test_own_models_that_are_not_finite_stop_it_too(digits):
+    recipe = Recipe(rounds=30, personalisation=Personalisation(penalty=1e6))
+    with pytest.raises(Diverged, match="no longer finite") as error:
+        run(digits, recipe, (0,))
+    assert torch.isfinite(error.value.outcome.personal).all()
+
+
 def test_metrics_by_hand(digits):
     outcome, drawn, streams = run(digits, Recipe(rounds=3, fine_tune_epochs=0))
     personal = fine_tune(NETWORK, digits, drawn, outcome.weights, Recipe(fine_tune_epochs=0), streams)

@@ -12,6 +12,7 @@ from dtenv.fl.dispersed import Dispersed
 from dtenv.fl.distillation import Distillation, teachers
 from dtenv.fl.network import Perceptron
 from dtenv.fl.pruning import Pruning, is_matrix
+from dtenv.fl.shared_values import SharedValues
 from dtenv.fl.streams import Streams
 
 
@@ -66,6 +67,23 @@ def test_quantising_is_on_a_grid_and_off_by_half_a_step(seed, bits):
     assert len(torch.unique((sent[0] / step[0]).round())) <= 2**bits - 1
 
 
+def test_shared_values_are_few_and_nearer_than_an_even_grid():
+    given_ = update(3, 4, 2000) ** 3  # heavy tails: an even grid wastes its levels on them
+    sent, memory = SharedValues(bits=3).compress(given_, None)
+    assert memory is None and all(len(torch.unique(row)) <= 8 for row in sent)
+    even, _ = Quantise(bits=3).compress(given_, None)
+    assert ((sent - given_).norm(dim=1) < 0.7 * (even - given_).norm(dim=1)).all()
+    assert SharedValues(bits=3).upload_bytes(1000) == 375 + 32
+
+
+def test_a_shared_value_is_the_mean_of_its_entries():
+    given_ = torch.tensor([[0.0, 0.1, 0.2, 9.0, 9.2, 0.1]])
+    sent, _ = SharedValues(bits=1).compress(given_, None)
+    np.testing.assert_allclose(sent, [[0.1, 0.1, 0.1, 9.1, 9.1, 0.1]], rtol=1e-6)
+    same, _ = SharedValues(bits=2).compress(torch.full((1, 3), 0.5), None)
+    assert same.tolist() == [[0.5, 0.5, 0.5]]
+
+
 def test_nothing_changes_when_nothing_is_left_out():
     given_ = update(0, 2, 2, 9)
     torch.testing.assert_close(TopK(share=1.0).compress(given_, None)[0], given_)
@@ -84,6 +102,7 @@ def test_parts_refuse_values_by_name():
     for part, field, value in (
         (TopK, "share", 0.0),
         (Quantise, "bits", 1),
+        (SharedValues, "bits", 9),
         (Attack, "share", 1.5),
         (Attack, "scale", float("nan")),
         (Pruning, "share", 1.0),

@@ -109,7 +109,10 @@ def test_a_run_of_the_app_trains_what_federate_trains(tmp_path):
     settings = {"FLWR_HOME": str(tmp_path), "FLWR_TELEMETRY_ENABLED": "0", "PATH": path, "PYTHONPATH": str(ROOT)}
     out = tmp_path / "weights.npy"
     command = ["flwr", "run", "docs/flower", "--stream", "--run-config", f"clients=4 rounds=2 samples=50 out='{out}'"]
-    subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True, timeout=300, capture_output=True)
+    try:
+        subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True, timeout=300, capture_output=True)
+    finally:  # the SuperLink that Flower starts for a simulation goes on by itself; its database is in FLWR_HOME
+        subprocess.run(["pkill", "-f", str(tmp_path)], check=False)
     images, streams = load_images("digits"), Streams.of([CONFIG["seed"]])
     network = Perceptron(inputs=images.pixels, classes=images.classes, hidden=(CONFIG["hidden"],))
     clients = draw_clients(images, CONFIG["skew"], [CONFIG["emd"]], 50, 4, streams)

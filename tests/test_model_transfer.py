@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import math
@@ -9,13 +10,14 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
-from reference import instance_of, terms
+from reference import instance_of, random_instance, terms
 from test_env import COMPRESSED
 from test_oracle_association import all_associations, best_of_all
 
 from agents.local_search import local_search
 from dtenv import presets
 from dtenv.allocation import work_arrays
+from dtenv.instance import optimum, score
 from dtenv.oracle.association import slot as slot_module
 from dtenv.oracle.association import solve_episode, solve_slot
 from dtenv.oracle.association.columns import Pricing
@@ -161,9 +163,10 @@ def test_an_empty_server_is_worth_nothing():
     assert worth[0] == 0.0 and worth[1] != 0.0
 
 
-def test_the_optimum_of_a_slot_against_all_associations(monkeypatch):
+@pytest.mark.parametrize("seeds", [range(24), pytest.param(range(1000, 1200), marks=pytest.mark.slow)], ids=str)
+def test_the_optimum_of_a_slot_against_all_associations(seeds, monkeypatch):
     hosts = set()
-    for seed in range(24):
+    for seed in seeds:
         task = sending_task(seed)
         best = best_of_all(task)
         for constraints, value in best.items():
@@ -199,6 +202,17 @@ def test_prices_bound_every_set_and_no_set_above_is_missed(penalised):
                 wanted = set(np.flatnonzero(reduced >= least + 1e-12)) - {0}
                 assert wanted <= set(sets[:count])
             assert bound >= best_of_all(task)["penalised" if penalised else "hard"] - 1e-12
+
+
+def test_the_optimum_of_an_instance_counts_it():
+    instance = random_instance(np.random.default_rng(4), 5, 3, n_agg=1e-3, model_bits=2e5, n_syn=3.0)
+    found = optimum(instance)
+    report = score(instance | {"action": found.action})
+    assert report["objective"] == pytest.approx(found.value, abs=1e-12)
+    assert sum(report["energy"]["transfer"]) == pytest.approx(200.0 * len(set(found.action["server"])), rel=1e-12)
+    free = copy.deepcopy(instance)
+    free["params"]["model_bits"] = 0.0
+    assert optimum(free).value > found.value
 
 
 def test_an_episodes_bound_holds_for_every_plan():
@@ -250,3 +264,21 @@ def test_compression_changes_the_best_association_where_models_are_charged_and_n
             found[factor] = solve_slot(task.constants[0], task.slot()).action.tolist()
     assert plain[1.0] == plain[1000.0] == hosts[1000.0]
     assert len(set(hosts[1.0])) < len(set(hosts[1000.0]))
+
+
+def test_the_network_sees_what_a_server_costs_once_it_hosts_anybody():
+    """Deciding and judging agree, and the price of a model changes the scores."""
+    torch = pytest.importorskip("torch")
+    from agents.networks import build
+
+    obs = torch.as_tensor(gym.make("DTAssociation-v0", scenario=sending()).reset(seed=0)[0])[None]
+    found = []
+    for n_agg in (0.0, 0.05):
+        torch.manual_seed(0)
+        network = build("DTAssociation-v0", "equivariant", sending(n_agg=n_agg))
+        torch.manual_seed(1)
+        decided = network(obs)
+        judged = network(obs, decided.action)
+        torch.testing.assert_close(decided.log_prob, judged.log_prob, rtol=0.0, atol=1e-5)
+        found.append(network(obs, torch.arange(20)[None] % 15).log_prob)
+    assert (found[0] - found[1]).abs().max() > 1e-4

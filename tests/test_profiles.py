@@ -11,8 +11,9 @@ import pytest
 from test_env import COMPRESSED
 
 from benchmarks import profiles as command
-from benchmarks.profiles import FREE, Profiles, Store, arms_of, load_profiles
-from benchmarks.profiles_report import NATIVE, RULES, loss, scores
+from benchmarks.profiles import Profiles, Store, load_profiles, scenario_of
+from benchmarks.profiles_arms import FREE, arms_of
+from benchmarks.profiles_report import NATIVE, OPTIMUM, RULES, loss, scores
 from dtenv import utility_profile
 
 DEAR = dataclasses.replace(COMPRESSED, name="dear", uplink_bytes=1e6, alpha=(0.6, 3.0, 0.002, 0.9, 0.1, 2.0))
@@ -27,8 +28,8 @@ def files(tmp_path_factory):
 
 
 def settings_of(files, out, **changes) -> Profiles:
-    given = {"profiles": ("zhou-2025", *files), "episodes": 3, "num_slots": 2, "n_agg": (1e-5,), "out": out}
-    return Profiles(**given | changes)
+    given = {"profiles": ("zhou-2025", *files), "episodes": 3, "num_slots": 2, "n_agg": (1e-5,), "optima": 1}
+    return Profiles(out=out, **given | changes)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,9 @@ def test_rows_hold_what_was_played_and_whose_it_was(run, files):
     assert [p["name"] for p in about["profiles"]] == ["zhou-2025", "compressed", "dear"]
     assert "no bytes or rounds are stated" in (run / "table.md").read_text()
     assert (run / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert len(decided) == 3 * (9 + 4) + 9 + 4
+    optima = [row for row in decided if row["planner"] == OPTIMUM]
+    assert len(optima) == 9 + 4 and all(row["slot_loss"] >= -row["gap"] - 1e-9 for row in optima)
     own = [row for row in decided if row["native"] == row["profile"]]
     assert all(row["otherwise"] == row["slot_loss"] == 0.0 and row["servers"] >= 1 for row in own)
     assert any(row["otherwise"] > 0.0 for row in decided)
@@ -110,14 +114,15 @@ def test_what_is_refused(files, tmp_path):
 
 
 def test_only_profiles_that_state_their_bytes_are_charged(files, tmp_path):
-    settings = settings_of(files, tmp_path, n_agg=(1e-5, 1e-3))
+    settings = settings_of(files, tmp_path)
     profiles = load_profiles(settings)
-    free, *charged = arms_of(settings, profiles)
+    base = scenario_of(settings)
+    free, *charged = arms_of(base, profiles, "uplink", (1e-5, 1e-3))
     assert [p.name for p in free.profiles] == ["zhou-2025", "compressed", "dear"]
     assert [[p.name for p in arm.profiles] for arm in charged] == [["compressed", "dear"]] * 2
-    assert charged[1].scenario(settings, profiles[1]).n_agg == 1e-3
-    assert [arm.name for arm in arms_of(settings, profiles[:1])] == [FREE]
-    assert free.scenario(settings, profiles[0]).data.emd == (0.0, 0.2, 0.4, 0.6) * 5
+    assert charged[1].scenario(profiles[1]).n_agg == 1e-3
+    assert [arm.name for arm in arms_of(base, profiles[:1], "uplink", (1e-5,))] == [FREE]
+    assert free.scenario(profiles[0]).data.emd == (0.0, 0.2, 0.4, 0.6) * 5
 
 
 @pytest.mark.slow

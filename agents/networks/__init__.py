@@ -9,6 +9,7 @@ from torch import nn
 
 from agents.networks import association, deterministic, migration, placement
 from agents.networks.decision import Decision, orthogonal
+from agents.networks.foreseeing import foreseeing
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
 from agents.policy import TASKS
@@ -39,7 +40,12 @@ NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
         "own": placement.Own,
         "deterministic": deterministic.Deterministic,
     },
-    "DTMigration-v0": {"equivariant": migration.Equivariant, "perceptron": _perceptron, **RELAXED},
+    "DTMigration-v0": {
+        "equivariant": migration.Equivariant,
+        "foreseeing": foreseeing,
+        "perceptron": _perceptron,
+        **RELAXED,
+    },
 }
 """The first of an environment is its default."""
 

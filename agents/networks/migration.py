@@ -26,18 +26,25 @@ class Equivariant(nn.Module):
         pair: width of the pair layer.
         stay: initial logit of staying.
         values: what the critic estimates: of rewards, or with 2 of rewards and of costs.
+        reader: what it sees of observations.
     """
 
     def __init__(
-        self, scenario: MigrationScenario, width: int = 48, pair: int = 24, stay: float = 3.0, values: int = 1
+        self,
+        scenario: MigrationScenario,
+        width: int = 48,
+        pair: int = 24,
+        stay: float = 3.0,
+        values: int = 1,
+        reader: type[Reader] = Reader,
     ):
         super().__init__()
-        self.read = Reader(scenario)
+        self.read = reader(scenario)
         self.scalar = scenario.episode.control == "focal"
-        self.encoder = orthogonal(nn.Linear(Reader.FEATURES, width))
+        self.encoder = orthogonal(nn.Linear(reader.FEATURES, width))
         self.mix_own, self.mix_best = orthogonal(nn.Linear(width, width)), orthogonal(nn.Linear(width, width))
         self.target, self.source = orthogonal(nn.Linear(width, pair)), orthogonal(nn.Linear(width, pair))
-        self.move = orthogonal(nn.Linear(Reader.PAIR_FEATURES, pair))
+        self.move = orthogonal(nn.Linear(reader.PAIR_FEATURES, pair))
         self.score = orthogonal(nn.Linear(pair, 1), 0.01)
         self.stay = nn.Parameter(torch.tensor(stay))
         first, second = orthogonal(nn.Linear(3 * width, width)), orthogonal(nn.Linear(width, width))

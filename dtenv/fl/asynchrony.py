@@ -17,7 +17,7 @@ class Asynchrony:
     """
 
     buffer: int = 1
-    mixing: float = 0.5
+    mixing: float = 0.25
     """What the mean of a buffer is multiplied by."""
     staleness_power: float = 0.5
     """a of (1 + τ)^-a, what an update counts that started τ versions ago."""

@@ -26,8 +26,7 @@ from dtenv.fl.metrics import METRICS
 from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
 from dtenv.fl.recipe import Recipe
-from dtenv.fl.skew import SKEWS
-from dtenv.fl.variants import DELTA, VARIANTS, recipe_of
+from dtenv.fl.variants import DELTA, recipe_of
 from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
 
@@ -45,6 +44,8 @@ class Calibrate:
     """the profile, a .json; its rows, report and picture stand beside it"""
     evidence: Path | None = None
     """another folder for rows, report and picture"""
+    rows: Path | None = None
+    """rows of another calibration that are to be used and added to, for a further metric, say"""
     skew: str = "missing"
     """how clients' labels differ: missing, missing-same, major, major-same"""
     metric: str = "personalised-balanced"
@@ -68,10 +69,9 @@ class Calibrate:
 
     def __post_init__(self) -> None:
         one_of(self, "metric", list(METRICS))
-        one_of(self, "skew", list(SKEWS))
-        one_of(self, "variant", list(VARIANTS))
         if self.out.suffix != ".json":
             raise ValueError(f"out must end in .json, got {str(self.out)!r}")
+        self.grid()  # says what is wrong with the others
 
     def beside(self, suffix: str) -> Path:
         """A file of evidence."""
@@ -112,7 +112,8 @@ def main(settings: Calibrate) -> int:
     images, grid = load_images(settings.data), settings.grid()
     started = time.perf_counter()
     with tqdm(total=len(grid.sizes) * len(grid.emds) * len(grid.seeds), desc=settings.out.stem, unit="cell") as bar:
-        rows = train_grid(grid, images, settings.beside(".rows.jsonl"), processes=settings.processes, tick=bar.update)
+        file = settings.rows or settings.beside(".rows.jsonl")
+        rows = train_grid(grid, images, file, processes=settings.processes, tick=bar.update)
         trained = int(bar.n)
         bar.update(len(rows) - trained)
     fits = {metric: fitted(rows, metric) for metric in METRICS}
@@ -263,9 +264,12 @@ def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | s
     if not len(accuracy):
         return
     alpha = None if isinstance(found, str) else found.alpha
+    parts = [images.name, settings.skew, settings.variant]
+    for name in ("rounds", "steps"):
+        parts += [] if getattr(settings, name) is None else [f"{name} {getattr(settings, name)}"]
     draw(
         settings.beside(".png"),
-        f"{images.name}, {settings.variant}: {SKEWS[settings.skew]}",
+        ", ".join(parts),
         samples,
         emd,
         accuracy,

@@ -110,6 +110,8 @@ def federate(
         if recipe.client_privacy is not None:
             step = recipe.client_privacy.at_server(step, weight.view(replicates, groups, -1), streams)
         finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(step).flatten(1).all(dim=1)
+        if trained.personal is not None:
+            finite &= torch.isfinite(trained.personal).flatten(1).all(dim=1)
         if not bool(finite.all()):
             kept = record.outcome(
                 weights, sent_bytes, ~finite.numpy(), personal=own, frozen=frozen, attackers=attackers

@@ -115,7 +115,7 @@ def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
     residual = measured - curve(sizes, distances, alpha)
     condition = _condition(jacobian)
     kept = sizes < sizes.max()
-    held_out = _held_out(sizes, distances, measured, kept, lambda *points: _predictor(*points, starts))
+    held_out = _held_out(sizes, distances, measured, kept, lambda d, phi, rho: _predictor(d, phi, rho, starts))
     rival_rmse = _rms(measured - _rival(sizes, distances, measured)(sizes, distances))
     rival_held_out = _held_out(sizes, distances, measured, kept, _rival)
     return Fit(
@@ -172,7 +172,7 @@ def _least_squares(
                 warnings.simplefilter("ignore", OptimizeWarning)  # a singular covariance, which the flags tell of
                 values, covariance, info, *_ = curve_fit(
                     predicted,
-                    np.empty(len(measured)),
+                    sizes,
                     measured,
                     p0=start,
                     bounds=(low, high),
@@ -202,7 +202,7 @@ def _jacobian(
     for k in range(6):
         up, down = values.copy(), values.copy()
         up[k], down[k] = min(values[k] + 1e-5, high[k]), max(values[k] - 1e-5, low[k])
-        columns.append((predicted(np.empty(0), *up) - predicted(np.empty(0), *down)) / (up[k] - down[k]))
+        columns.append((predicted(values, *up) - predicted(values, *down)) / (up[k] - down[k]))
     return np.stack(columns, axis=1)
 
 

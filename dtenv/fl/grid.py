@@ -181,10 +181,11 @@ def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
             rows += [_row(job, emd) for emd, bad in zip(left, error.outcome.diverged, strict=True) if bad]
             left = [emd for emd, bad in zip(left, error.outcome.diverged, strict=True) if not bad]
             continue
-        if outcome.personal is None:
+        own = outcome.personal
+        if own is None:
             own = fine_tune(network, images, clients, outcome.weights, grid.recipe, streams, frozen=outcome.frozen)
             outcome = outcome._replace(personal=own)
-        finite = torch.isfinite(outcome.personal).flatten(1).all(dim=1).tolist()
+        finite = torch.isfinite(own).flatten(1).all(dim=1).tolist()
         accuracy = assess(network, images, clients, outcome, grid.recipe, streams, test_size=grid.test_size)
         measured = {metric: accuracy.of(metric).tolist() for metric in METRICS}
         cost = costs(grid.recipe, network, outcome, clients.sizes)

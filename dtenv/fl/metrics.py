@@ -66,6 +66,20 @@ def assess(
     return of_users._replace(whole=of_users.balanced.mean(axis=1))
 
 
+def on_own_labels(
+    network: Perceptron, images: Images, clients: Clients, outcome: Outcome, *, test_size: int = 2000
+) -> np.ndarray:
+    """Accuracy (R, K) of the global network, as it is, with labels weighted as in each user's data.
+
+    Where there is no global network it is that of the user's own.
+    """
+    if outcome.weights.shape[1] == 0:
+        assert outcome.personal is not None
+        return measure(network, images, clients, outcome.personal[:, 0], outcome.personal, test_size=test_size).own
+    by_label = class_accuracy(network, outcome.weights, *images.balanced_test(test_size)).numpy()
+    return (by_label[:, None] * clients.counts / clients.sizes[..., None]).sum(axis=-1)
+
+
 def fine_tune(
     network: Perceptron,
     images: Images,

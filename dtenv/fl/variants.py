@@ -24,6 +24,7 @@ from dtenv.fl.pruning import Pruning
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.record_privacy import RecordPrivacy
 from dtenv.fl.reputation import Reputation
+from dtenv.fl.shared_values import SharedValues
 
 DELTA = 1e-5
 """δ of every ε that we state."""
@@ -75,7 +76,7 @@ def _variants() -> dict[str, Variant]:
         "half": of("", "half of the clients take part in a round", participation=0.5),
         "async": of("IV-A 1", "nobody waits, late updates count less", asynchrony=Asynchrony()),
         "async-buffered": of(
-            "IV-A 1", "nobody waits, five updates at a time", asynchrony=Asynchrony(buffer=5, mixing=1.0)
+            "IV-A 1", "nobody waits, five updates at a time", asynchrony=Asynchrony(buffer=5, mixing=0.5)
         ),
         "slow": of("", "federated averaging, slow clients of speeds far apart", clock=SLOW),
         "slow-async": of(
@@ -86,7 +87,7 @@ def _variants() -> dict[str, Variant]:
             "nobody waits, five at a time, slow clients",
             "slow",
             clock=SLOW,
-            asynchrony=Asynchrony(buffer=5, mixing=1.0),
+            asynchrony=Asynchrony(buffer=5, mixing=0.5),
         ),
         "two-level": of(
             "IV-A 1", "two edge servers, every fifth round at the cloud", dispersed=Dispersed(groups=2, edge_rounds=5)
@@ -105,19 +106,26 @@ def _variants() -> dict[str, Variant]:
             "IV-A 2",
             "a 300th of the bytes, with momentum of what waits",
             "top-k-300",
-            compression=TopK(share=1 / 600, momentum=0.5),
+            compression=TopK(share=1 / 600, momentum=0.3),
         ),
         "8-bit": of("IV-A 2", "updates of 8 bits an entry", compression=Quantise(bits=8)),
         "4-bit": of("IV-A 2", "updates of 4 bits an entry", compression=Quantise(bits=4)),
         "2-bit": of("IV-A 2", "updates of 2 bits an entry", compression=Quantise(bits=2)),
     }
+    found["shared-4-bit"] = of(
+        "IV-D 2", "updates of sixteen values that entries share", "4-bit", compression=SharedValues(bits=4)
+    )
     for name, (rule, about) in DEFENCES.items():
         if name != "mean":
             found[name] = of("IV-B", f"{about}; nobody attacks", aggregation=rule)
     for attack, part in ATTACKS.items():
         for name, (rule, about) in {**DEFENCES, **(WRONG if attack == "scaled" else {})}.items():
             found[f"{attack}-{name}"] = of(
-                "IV-B", f"{attack} by 20 %; {about}", f"{attack}-mean", attack=part, aggregation=rule
+                "IV-B",
+                f"{attack} by 20 %; {about}",
+                "fedavg" if name == "mean" else f"{attack}-mean",
+                attack=part,
+                aggregation=rule,
             )
     found |= {
         "clip": of("IV-C 1", "updates clipped, no noise", client_privacy=ClientPrivacy(clip=2.0, noise_multiplier=0.0)),
@@ -170,8 +178,10 @@ VARIANTS = _variants()
 """By name."""
 
 
-def recipe_of(name: str, rounds: int | None = None) -> Recipe:
-    """A variant's recipe, for so many rounds.
+def recipe_of(
+    name: str, rounds: int | None = None, *, steps: int | None = None, learning_rate: float | None = None
+) -> Recipe:
+    """A variant's recipe, with other rounds, gradient steps a round in place of epochs, or learning rate.
 
     Raises:
         ValueError: no such variant.
@@ -179,7 +189,9 @@ def recipe_of(name: str, rounds: int | None = None) -> Recipe:
     if name not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {name!r}")
     recipe = VARIANTS[name].recipe
-    return recipe if rounds is None else replace(recipe, rounds=rounds)
+    local = recipe.local if steps is None else replace(recipe.local, steps=steps)
+    local = local if learning_rate is None else replace(local, learning_rate=learning_rate)
+    return replace(recipe, rounds=recipe.rounds if rounds is None else rounds, local=local)
 
 
 class Costs(NamedTuple):

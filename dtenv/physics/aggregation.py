@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+SHORTEST_S = 1e-9
+"""Updates that take no time count as taking this."""
+
 
 class Round(NamedTuple):
     """A round, for each leading index of the twins' times."""
@@ -42,8 +45,9 @@ def asynchronous_round(ready_s: np.ndarray, deadline_s: float) -> Round:
         deadline_s: a twin that takes longer takes no part; nor do n updates take longer to be told.
     """
     n, takes_part = ready_s.shape[-1], ready_s <= deadline_s
-    pace = np.where(takes_part, 1.0 / np.maximum(ready_s, np.finfo(np.float64).tiny), 0.0)
+    own_s = np.where(takes_part, np.maximum(ready_s, SHORTEST_S), 1.0)
+    pace = takes_part / own_s
     total, count = pace.sum(axis=-1), takes_part.sum(axis=-1)
-    seconds = np.where(count > 0, np.minimum(n / np.maximum(total, np.finfo(np.float64).tiny), deadline_s), deadline_s)
-    others = np.where(takes_part, np.where(takes_part, ready_s, 0.0) * (total[..., None] - pace), 0.0)
+    seconds = np.where(count > 0, np.minimum(n / np.where(count > 0, total, 1.0), deadline_s), deadline_s)
+    others = takes_part * own_s * (total[..., None] - pace)
     return Round(seconds, count / n, others.sum(axis=-1) / np.maximum(count, 1))

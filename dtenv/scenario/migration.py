@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dtenv.forecast import FORECASTERS, Forecaster
+from dtenv.forecast import Forecaster, Foresight, StationForecaster, check_forecaster
 from dtenv.scenario import edge, mobility
 from dtenv.scenario.deployment import CLOUD, Deployment, Rounds
 from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
@@ -92,8 +92,9 @@ class Episode:
     """"focal": the agent moves user 0's twin among background users; "joint": all twins."""
     background: str = "payback"
     """How the others' twins move beside a focal user: "payback", "best-latency" or "never"."""
-    forecaster: str | Forecaster = "constant-velocity"
-    """What predicts users' next positions in the observation: "none", "constant-velocity", "oracle", or an object."""
+    forecaster: str | Forecaster | StationForecaster = "constant-velocity"
+    """What predicts users' next positions, or the stations that serve them, in the observation: "none",
+    "constant-velocity", "oracle", or an object of dtenv.forecast's kinds."""
     horizon: int = 10
     """H, slots that are predicted."""
 
@@ -101,11 +102,9 @@ class Episode:
         count(self, "num_slots", "horizon")
         one_of(self, "control", CONTROLS)
         one_of(self, "background", BACKGROUNDS)
-        if isinstance(self.forecaster, str):
-            one_of(self, "forecaster", tuple(FORECASTERS))
-        elif not isinstance(self.forecaster, Forecaster):
-            known = ", ".join(FORECASTERS)
-            raise ValueError(f"forecaster must be one of {known} or a Forecaster, got {self.forecaster!r}")
+        check_forecaster("forecaster", self.forecaster)
+        if self.control == "joint" and isinstance(self.forecaster, Foresight) and self.forecaster.load:
+            raise ValueError("forecaster's load must be False with control='joint', where it depends on the agent")
 
 
 @dataclass(frozen=True, kw_only=True)

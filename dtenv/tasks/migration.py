@@ -40,10 +40,11 @@ from dtenv.tasks.migration_batch import (
     Terms,
 )
 from dtenv.tasks.migration_episode import Course, Work
+from dtenv.tasks.migration_foresight import as_foresight, blocks_of, foretell
 from dtenv.tasks.migration_life import price_of_being
 from dtenv.tasks.migration_rounds import consensus_of, round_of
 from dtenv.tasks.migration_slot import Constants, Slot
-from dtenv.tasks.migration_step import advance, draw, offered_latency, start
+from dtenv.tasks.migration_step import advance, draw, look, offered_latency, start
 from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.edge import EdgeRanges
 from dtenv.world.migration import empty_migration_tape
@@ -128,18 +129,16 @@ class MigrationTask(Episodes):
         users, stations = scenario.network.num_users, scenario.network.num_stations
         self.joint = episode.control == "joint"
         own = users if self.joint else 1
-        self._forecaster = None if isinstance(episode.forecaster, str) else episode.forecaster
-        ahead = tuple(
-            (f"ahead_{h}", f"1 where it is nearest to where the user is expected {h} slots on, else 0")
-            for h in range(1, episode.horizon + 1)
-        )
+        self._foresight = as_foresight(episode.forecaster)
+        of_positions = self._foresight is None and isinstance(episode.forecaster, Forecaster)
+        self._forecaster: Any = episode.forecaster if of_positions else None
         more = (CLOUD_ENTRY,) * scenario.deployment.has_cloud + (UP_ENTRY,) * scenario.deployment.fails
         self.layout = Layout(
             (
                 Block("users", (own,), USERS),
                 Block("stations", (stations,), STATIONS + more),
                 Block("links", (own, stations), LINKS),
-                Block("forecast", (own, stations), ahead, low=0.0),
+                *blocks_of(self._foresight, own, stations, episode.horizon),
             )
         )
         slots = episode.num_slots + 2
@@ -181,8 +180,11 @@ class MigrationTask(Episodes):
             np.zeros((batch, users)),
             np.zeros((batch, users)),
         )
-        given = 0 if self._forecaster is None else slots
-        self._expected = np.zeros((batch, given, own, episode.horizon, 2))
+        asked = 0 if self._forecaster is None else slots
+        self._expected = np.zeros((batch, asked, own, episode.horizon, 2))
+        foretold = sum(block.size for block in self.layout.blocks[3:])
+        told_shape = (batch, 0, 0) if self._foresight is None else (batch, slots, foretold)
+        self._told = np.zeros(told_shape, np.float32)
         self.batch = Batch(
             self.tape,
             self.course,
@@ -194,6 +196,7 @@ class MigrationTask(Episodes):
             self.streams,
             EdgeRanges.record(scenario, scenario.objective.update_deadline_s, Servers.of(scenario)),
             self._expected,
+            self._told,
             self.obs,
             self.mask,
             self.constants,
@@ -211,13 +214,18 @@ class MigrationTask(Episodes):
         """Draw the next episode of some rows from their streams, and observe its first slot.
 
         Raises:
-            ValueError: the scenario's forecaster gives something else than finite positions of the right shape.
+            ValueError: the scenario's forecaster gives something else than finite positions, or chances of stations,
+                of the right shape.
         """
         draw(self._arrays, rows)
         if self._forecaster is not None:
             for b in rows:
                 self._ask(self._forecaster, b)
         start(self._arrays, rows)
+        if self._foresight is not None:
+            for b in rows:
+                foretell(self.batch, b, self._foresight)
+            look(self._arrays, rows)
 
     def _ask(self, forecaster: Forecaster, b: int) -> None:
         horizon, area_m = self.scenario.episode.horizon, self.scenario.network.area_m
@@ -261,7 +269,8 @@ class MigrationTask(Episodes):
 
     def _more(self) -> dict[str, np.ndarray]:
         """What options beyond the paper's model tell of all rows' last slots."""
-        told, rounds = {}, self.scenario.rounds
+        told: dict[str, np.ndarray] = {}
+        rounds = self.scenario.rounds
         if self.scenario.deployment.lives:
             told |= lives_of(self.terms.totals.T, whole)
         if rounds.consensus != "none":

@@ -110,6 +110,7 @@ class Batch(NamedTuple):
     streams: np.ndarray  # (B, WORDS) what episodes are drawn with
     ranges: np.ndarray  # (1,) record of EdgeRanges
     expected: np.ndarray  # (B, T + 2, n, H, 2) positions that a forecaster gave; (B, 0, …) unless it is one's own
+    told: np.ndarray  # (B, T + 2, ·) float32, what observations end with where stations are forecast; else (B, 0, 0)
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, n, M) bool
     constants: np.ndarray  # (1,) record of Constants

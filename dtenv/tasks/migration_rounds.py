@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dtenv.physics.aggregation import asynchronous_round, synchronous_round
@@ -37,8 +39,8 @@ def round_of(
     """
     rows, rounds = np.arange(len(host)), scenario.rounds
     aggregator = aggregator_of(scenario, wired_m)
-    metres = wired_m[rows[:, None], host, aggregator[:, None]]
-    sent_s = wired_latency.py_func(scenario.twins.wired_s_per_bit_m, rounds.model_bits, metres)
+    metres: Any = wired_m[rows[:, None], host, aggregator[:, None]]
+    sent_s = wired_latency(float(scenario.twins.wired_s_per_bit_m), float(rounds.model_bits), metres)
     if scenario.deployment.has_cloud:
         sent_s = sent_s + scenario.deployment.cloud_latency_s * (host != aggregator[:, None])
     reached = up[rows[:, None], host] & up[rows, aggregator][:, None]

@@ -72,6 +72,14 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 
 @kernel
+def look(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+    """Observe the present slot of some rows, whose forecasts have changed."""
+    batch = named(arrays)
+    for b in rows:
+        observe(batch, b)
+
+
+@kernel
 def enter(batch: Batch, b: int, t: int) -> None:
     """Come to slot t: background twins move, then the agent sees."""
     state, course = batch.state, batch.course
@@ -265,6 +273,10 @@ def observe(batch: Batch, b: int) -> None:
             else:
                 row[i + 7] = 0.0
             i += 8
+    if batch.told.shape[1] > 0:
+        for j in range(batch.told.shape[2]):
+            row[i + j] = batch.told[b, t, j]
+        return
     for u in range(shown):
         for k in range(num_stations):
             for h in range(course.forecast.shape[3]):

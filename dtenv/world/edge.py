@@ -36,4 +36,5 @@ class EdgeRanges(NamedTuple):
             *(float(seconds) for seconds in deadline_s),
             *(float(cycles) for cycles in network.compute_hz),
         )
-        return as_record(Walk.of(scenario.mobility, network.area_m), Shadowing.of(scenario.radio), ranges, *more)
+        # First, as Numba wonders about a record whose fields begin with all of another one's.
+        return as_record(*more, Walk.of(scenario.mobility, network.area_m), Shadowing.of(scenario.radio), ranges)
