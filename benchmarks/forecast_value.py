@@ -86,10 +86,9 @@ def main(settings: ForecastValue) -> None:
     settings.out.mkdir(parents=True, exist_ok=True)
     path = settings.out / "rows.jsonl"
     rows = read(path)
-    scenarios: list[MigrationScenario] = []
-    for name in settings.cases:
-        case = make(name, settings)
-        scenarios.append(case.scored)
+    cases = [make(name, settings) for name in settings.cases]
+    note(settings, [case.scored for case in cases])
+    for case in cases:
         for row in measure(case, settings, rows):
             rows.append(row)
             with path.open("a") as file:
@@ -98,11 +97,19 @@ def main(settings: ForecastValue) -> None:
     text = tables(rows)
     (settings.out / "table.md").write_text(text)
     draw(settings.out / "return-by-horizon.png", rows)
-    told = dataclasses.asdict(settings) | {"data": settings.data.name, "out": settings.out.name}
-    about = manifest(*scenarios, command="python -m benchmarks forecast-value", settings=told)
-    (settings.out / "manifest.json").write_text(json.dumps(about, indent=1, default=str) + "\n")
     print(text)
     print(f"written to {settings.out}/")
+
+
+def note(settings: ForecastValue, scenarios: Sequence[MigrationScenario]) -> None:
+    """Enter a run into the folder's manifest, beside those before it that had other settings."""
+    path = settings.out / "manifest.json"
+    told = dataclasses.asdict(settings) | {"data": settings.data.name, "out": settings.out.name}
+    told = json.loads(json.dumps(told))
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    if all(run["settings"] != told for run in runs):
+        about = manifest(*scenarios, command="python -m benchmarks forecast-value", settings=told)
+        path.write_text(json.dumps({"runs": [*runs, about]}, indent=1, default=str) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,19 @@ Rows = Sequence[Mapping[str, Any]]
 
 COMPARED = 15
 """Horizon at which planners are compared: the one that benchmarks/tune.py found best for constant velocity."""
+
+REFERENCES = ("none", "constant velocity")
+"""Forecasters that all others are compared with."""
+
+CONTRASTS = (
+    ("federated v", "local only"),
+    ("federated v, ε = 8", "federated v"),
+    ("federated w, ε = 8", "federated w"),
+    ("federated v, ε = 8", "none"),
+    ("federated v, ε = 8", "hour-Markov"),
+    ("federated w", "Markov"),
+)
+"""Forecasters whose planners are compared at every horizon."""
 
 DRAWN = {
     "none": ("#8a96a3", "-"),
@@ -90,7 +104,7 @@ def head(scores: Scores) -> list[str]:
         if len(found := scores.of(agent)):
             told.append(f"{agent} {scores.share(found):.3f} of the way")
     episodes = scores.never.shape[1]
-    resampled = f"{scores.clusters} walks" if scores.clusters < episodes else "episodes"
+    resampled = f"{scores.clusters} walks or users" if scores.clusters < episodes else "episodes"
     return [f"{episodes} held-out episodes, intervals 95 % over {resampled}. Score a slot: {', '.join(told)}."]
 
 
@@ -102,14 +116,14 @@ def planner_lines(scores: Scores) -> list[str]:
         return []
     compared = COMPARED if COMPARED in horizons else horizons[-1]
     heads = ["planner's forecast", "right 1, 10, 20 slots on", "of moves", *(f"H = {h}" for h in horizons)]
-    heads += [f"H = {compared} [95 %]", "score, minus constant velocity's [95 %]"]
+    heads += [f"H = {compared} [95 %]", *(f"score, minus {name}'s [95 %]" for name in REFERENCES)]
     lines = [
         f"Share of the way from never to the bound, by slots H that are forecast; differences at H = {compared}.",
         "",
         f"| {' | '.join(heads)} |",
-        f"|{'|'.join(['---', '---', '---', *['---:'] * len(horizons), '---', '---'])}|",
+        f"|{'|'.join(['---'] * 3 + ['---:'] * len(horizons) + ['---'] * (1 + len(REFERENCES)))}|",
     ]
-    reference = scores.of("planner", "constant velocity", compared)
+    references = {name: scores.of("planner", name, compared) for name in REFERENCES}
     for name in dict.fromkeys(row["forecaster"] for row in own):
         mine = [row for row in own if row["forecaster"] == name]
         trainings = len({row["seed"] for row in mine})
@@ -119,10 +133,25 @@ def planner_lines(scores: Scores) -> list[str]:
         cells += [f"{scores.share(f).mean:.3f}" if len(f) else "" for f in found.values()]
         here = found[compared]
         cells.append(f"{scores.share(here):.3f}" if len(here) else "")
-        other = len(here) and len(reference) and name != "constant velocity"
-        cells.append(f"{scores.mean(here - reference):+.4f}" if other else "")
+        for reference, theirs in references.items():
+            other = len(here) and len(theirs) and name != reference
+            cells.append(f"{scores.mean(here - theirs):+.4f}" if other else "")
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", *privacy(own)]
+    return [*lines, "", *contrasts(scores, horizons), *privacy(own)]
+
+
+def contrasts(scores: Scores, horizons: Sequence[int]) -> list[str]:
+    """In pairs, what federated forecasters are worth beside what they are to be better than."""
+    lines = []
+    for ours, theirs in CONTRASTS:
+        told = []
+        for h in horizons:
+            one, other = (scores.of("planner", name, h) for name in (ours, theirs))
+            if len(one) and len(other):
+                told.append(f"{scores.mean(one - other):+.4f} at H = {h}")
+        if told:
+            lines.append(f"- {ours} minus {theirs}: {', '.join(told)}")
+    return ["Scores in pairs [95 %]:", "", *lines, ""] if lines else []
 
 
 def steps(rows: Rows, column: str) -> str:
@@ -192,7 +221,7 @@ def draw(path: Path, rows: Rows) -> None:
                 reach = [[share.mean - share.low], [share.high - share.mean]]
                 axes.errorbar([at], [share.mean], yerr=reach, color=colour, marker="D", markersize=4.5, capsize=2)
         axes.axhline(1.0, color=INK, linewidth=0.8)
-        axes.set_title(own[0]["title"].replace(", ", ",\n"), loc="left", fontsize=9, color=INK)
+        axes.set_title("\n".join(wrap(own[0]["title"], 48)), loc="left", fontsize=9, color=INK)
         axes.set(xlabel="slots forecast, H (diamonds: learners)", ylim=(-0.25, 1.06), xticks=horizons)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, length=0)

@@ -156,7 +156,7 @@ def test_rows_are_those_of_the_episodes_and_a_second_run_adds_none(tmp_path, cap
         assert (np.array(row["scores"]) <= np.array(bounds) + 2e-5).all()
     main(settings)
     assert (tmp_path / "rows.jsonl").read_text() == before
-    about = json.loads((tmp_path / "manifest.json").read_text())
+    (about,) = json.loads((tmp_path / "manifest.json").read_text())["runs"]
     assert about["settings"]["data"] == "data" and about["command"] == "python -m benchmarks forecast-value"
     assert "| oracle: all |" in (tmp_path / "table.md").read_text() and "| none |" in capsys.readouterr().out
 
@@ -223,10 +223,16 @@ def test_shares_and_differences_by_hand():
 
 def test_tables_name_what_was_measured(tmp_path):
     text = tables(MADE)
-    assert "4 held-out episodes, intervals 95 % over 3 walks." in text
+    assert "4 held-out episodes, intervals 95 % over 3 walks or users." in text
     assert "| trs-pre (2 trainings) | 0.50, 0.50, 0.50 | -, -, - | 0.100 |" in text
     assert "broadcasts ε = 8, uploads against the server ε = 696" in text
     assert "| oracle: all | 2 | 0.2875" in text
+    assert "Scores in pairs" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.count("|") == lines[0].count("|") for line in lines[:5])
+    more = [*MADE, row("planner", [0.1, 0.3, 0.5, 0.2], "federated v", 15, 1, **TOLD)]
+    more.append(row("planner", [0.0, 0.2, 0.4, 0.2], "local only", 15, 1, **TOLD))
+    assert "- federated v minus local only: +0.0750" in tables(more)
     draw(tmp_path / "p.png", MADE)
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
