@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from benchmarks.deployment_claims import AGREES, CLAIMS, CONTRADICTS, MODES, OPE
 from benchmarks.deployment_page import crossing
 from benchmarks.deployment_play import begun, busiest, play, scenario_of
 
+ROOT = Path(__file__).parents[1]
 SEEDS = range(3)
 
 
@@ -111,3 +114,34 @@ def test_one_command_writes_page_rows_and_picture(tmp_path, monkeypatch, capsys)
     assert {row["mode"] for row in rows} == set(MODES) and {row["group"] for row in rows} == {"0", "1"}
     assert (tmp_path / "deployment.png").stat().st_size > 10_000
     assert len(json.loads((tmp_path / "manifest.json").read_text())["scenario"]) == 3
+
+
+def test_the_page_runs_and_tells_what_the_committed_table_tells():
+    page = (ROOT / "docs/deployment.md").read_text()
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "docs/deployment.md", "exec"), {})
+    with (ROOT / "docs/results/deployment/rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    def mean(mode, name, **where):
+        own = [float(row[name]) for row in rows if row["mode"] == mode and all(row[k] == v for k, v in where.items())]
+        assert len(own) == 50
+        return np.mean(own)
+
+    usual = {"users": "50", "outage": "", "speed": ""}
+    latency = ", ".join(f"{1e3 * mean(mode, 'latency', **usual):.1f}" for mode in MODES)
+    assert f"| {latency} ms |" in page
+    driving = (mean(mode, "objective", outage="", speed="15.0") for mode in MODES)
+    assert "utility of a driver " + ", ".join(f"{value:.3f}".lstrip("0") for value in driving) in page
+    slopes = [
+        1e4
+        * np.polyfit(
+            deployment.USERS,
+            [mean(mode, "latency", users=str(n), outage="", speed="") for n in deployment.USERS],
+            1,
+        )[0]
+        for mode in MODES
+    ]
+    assert f"cost {', '.join(f'{slope:.2f}' for slope in slopes)} ms" in page
+    for link in re.findall(r"\]\((results/.*?)\)", page):
+        assert (ROOT / "docs" / link).exists()

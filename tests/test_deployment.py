@@ -20,6 +20,7 @@ from dtenv.oracle.solution import tolerance
 from dtenv.presets import resolve
 from dtenv.scenario.deployment import DEPLOYMENTS
 from dtenv.tasks.migration import MigrationTask
+from dtenv.traces import scenario_from_traces
 
 ID = "DTMigration-v0"
 SMALL = {"num_users": 12, "num_stations": 5, "num_slots": 12, "area_m": 900.0, "slot_seconds": 5.0}
@@ -416,6 +417,21 @@ def test_what_cannot_be_is_told_by_name():
         with pytest.raises(ValueError, match=message):
             scenario.override(**settings)
     scenario.override(deployment="edge-cloud", cloud_capacity=50, twin_capacity=1)  # the cloud takes them
+
+
+def test_recorded_sites_are_the_stations_and_the_cloud_stands_on_none(tmp_path):
+    (tmp_path / "sites.csv").write_text("x_m,y_m\n0,0\n400,0\n0,400\n400,400\n")
+    walks = (f"{w},{20 * t},{10 * w + 5 * t},{(13 * w + 3 * t) % 400}\n" for w in range(6) for t in range(60))
+    (tmp_path / "users.csv").write_text("trace,time_s,x_m,y_m\n" + "".join(walks))
+    files, settings = (tmp_path / "sites.csv", tmp_path / "users.csv"), {"num_users": 4, "num_slots": 6}
+    with pytest.raises(ValueError, match="num_stations needs 5"):
+        scenario_from_traces(*files, env_id=ID, num_stations=5, **settings)
+    made = scenario_from_traces(*files, env_id=ID, num_stations=5, deployment="edge-cloud", **settings)
+    task = MigrationTask(made)
+    task.begin(0, np.random.default_rng(0))
+    assert {tuple(xy) for xy in task.tape.station_xy[0, :4]} == {(0, 0), (400, 0), (0, 400), (400, 400)}
+    assert task.tape.station_xy[0, 4].tolist() == [200.0, 200.0]
+    assert (task.course.access < 4).all() and (task.course.wired_m[0, :4, 4] == 1500.0).all()
 
 
 def test_a_gpu_refuses_what_it_never_ran():

@@ -48,7 +48,8 @@ class Constants(NamedTuple):
     stations: int  # sites with a radio, which come first
     cloud_latency_s: float
     cloud_distance_m: float
-    consensus_s: float
+    station_fixed_s: float  # of an update to a station, however small: the consensus
+    cloud_fixed_s: float  # to the cloud
     fails: bool  # whether servers may fail
     lives: bool  # whether twins are created and isolated
     creation_s: float
@@ -70,7 +71,7 @@ class Constants(NamedTuple):
     def of(cls, scenario: MigrationScenario) -> Constants:
         """The constants of a scenario."""
         radio, twins, objective, worth = scenario.radio, scenario.twins, scenario.objective, scenario.utility
-        site, seats = scenario.deployment, scenario.seats
+        site, seats, consensus_s = scenario.deployment, scenario.seats, consensus_seconds(scenario.rounds)
         return cls(
             *Uplink.of(radio),
             transmit_power_w=float(radio.transmit_power_w),
@@ -82,7 +83,8 @@ class Constants(NamedTuple):
             stations=scenario.num_sites,
             cloud_latency_s=float(site.cloud_latency_s),
             cloud_distance_m=float(site.cloud_distance_m),
-            consensus_s=consensus_seconds(scenario.rounds),
+            station_fixed_s=consensus_s,
+            cloud_fixed_s=consensus_s + float(site.cloud_latency_s),
             fails=site.fails,
             lives=site.lives,
             creation_s=float(site.creation_s),
@@ -140,7 +142,7 @@ def seats_of(c: Constants, k: int) -> int:
 @compiled
 def fixed_latency(c: Constants, k: int) -> float:
     """What an update to a twin on site k takes however small it is, seconds."""
-    return c.consensus_s + (c.cloud_latency_s if k == c.cloud else 0.0)
+    return c.cloud_fixed_s if k == c.cloud else c.station_fixed_s
 
 
 @compiled

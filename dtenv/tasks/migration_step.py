@@ -33,8 +33,9 @@ from dtenv.tasks.migration_batch import (
 )
 from dtenv.tasks.migration_episode import unfold
 from dtenv.tasks.migration_forecast import foresee
-from dtenv.tasks.migration_life import CREATED, ISOLATED, MOVED, fate, is_up, price_of_being, stopped_seconds
+from dtenv.tasks.migration_life import CREATED, ISOLATED, KEPT, MOVED, fate, is_up, price_of_being, stopped_seconds
 from dtenv.tasks.migration_slot import (
+    Constants,
     add_loads,
     computing_latency,
     fixed_latency,
@@ -197,8 +198,10 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
             row[ENERGY] = update_energy(c, bits, rate)
             row[UTILITY] = utility(c, bits, rate, latency, deadline)
             row[LATE] = 1.0 if is_violated(latency, deadline) else 0.0
-            row[DOWNTIME] = stopped_seconds(batch, b, t, u, before, k)
-            row[PRICE] = stop_price(c, row[DOWNTIME])
+            row[DOWNTIME] = row[PRICE] = 0.0
+            if what != KEPT:
+                row[DOWNTIME] = stopped_seconds(batch, b, t, u, before, k)
+                row[PRICE] = stop_price(c, row[DOWNTIME])
             if what == MOVED:
                 totals[MIGRATIONS] += 1.0
             elif what == CREATED:
@@ -223,8 +226,8 @@ def observe(batch: Batch, b: int) -> None:
     tape, course, state = batch.tape, batch.course, batch.state
     c, scale, mask, row = batch.constants[0], batch.scale[0], batch.mask, batch.obs[b]
     t, loads, wired_m = state.slot[b], state.loads[b], course.wired_m[b]
-    special = c.lives or c.cloud >= 0
     shown, num_stations = mask.shape[1], mask.shape[2]
+    width = station_entries(c)
     i = 0
     for u in range(shown):
         x, y = tape.user_xy[b, t, u, 0], tape.user_xy[b, t, u, 1]
@@ -242,22 +245,13 @@ def observe(batch: Batch, b: int) -> None:
         row[i] = 2.0 * tape.station_xy[b, k, 0] / scale.area_m - 1.0
         row[i + 1] = 2.0 * tape.station_xy[b, k, 1] / scale.area_m - 1.0
         row[i + 2] = tape.compute_hz[b, k] / scale.compute_hz
-        seats = seats_of(c, k)
-        row[i + 3] = min(loads[1, k] / seats, 1.0) if seats > 0 else 1.0
-        i += 4
-        if c.cloud >= 0:
-            row[i] = 1.0 if k == c.cloud else 0.0
-            i += 1
-        if c.fails:
-            row[i] = 1.0 if is_up(c, tape.up[b], t, k) else 0.0
-            i += 1
+        row[i + 3] = min(loads[1, k] / c.capacity, 1.0)
+        i += width
     for u in range(shown):
         host, access, deadline = state.server[b, u], course.access[b, t, u], tape.deadline_s[b, u]
         for k in range(num_stations):
-            latency = offered_latency(batch, b, t, u, k) if special else latency_at(batch, b, t, u, k)
-            room = k == host or loads[1, k] < seats_of(c, k)
-            if special and not is_up(c, tape.up[b], t, k):
-                room = k == host
+            latency = latency_at(batch, b, t, u, k)
+            room = k == host or loads[1, k] < c.capacity
             mask[b, u, k] = room
             row[i] = scaled_gain(course.gain_db[b, t, u, k], scale.least_gain_db, scale.most_gain_db)
             row[i + 1] = 1.0 if k == access else 0.0
@@ -266,12 +260,7 @@ def observe(batch: Batch, b: int) -> None:
             row[i + 4] = wired_m[access, k] / scale.wire_m
             row[i + 5] = min(0.5 * latency / deadline, 1.0)
             row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
-            if special:
-                row[i + 7] = min(price_of_being(batch, b, t, u, host, k) / scale.price, 1.0)
-            elif k != host:
-                row[i + 7] = migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
-            else:
-                row[i + 7] = 0.0
+            row[i + 7] = 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
             i += 8
     if batch.told.shape[1] > 0:
         for j in range(batch.told.shape[2]):
@@ -282,3 +271,43 @@ def observe(batch: Batch, b: int) -> None:
             for h in range(course.forecast.shape[3]):
                 row[i] = 1.0 if course.forecast[b, t, u, h] == k else 0.0
                 i += 1
+    if c.lives or c.cloud >= 0:
+        amend(batch, b)
+
+
+@compiled
+def station_entries(c: Constants) -> int:
+    """Entries of a station in an observation."""
+    return 4 + (1 if c.cloud >= 0 else 0) + (1 if c.fails else 0)
+
+
+@kernel
+def amend(batch: Batch, b: int) -> None:
+    """What a cloud, failures and lives change in an observation and a mask that were written as if there were none.
+
+    Apart from `observe`, as most scenarios have none of them and need not pay for looking.
+    """
+    tape, state, mask, row = batch.tape, batch.state, batch.mask, batch.obs[b]
+    c, scale, up = batch.constants[0], batch.scale[0], batch.tape.up[b]
+    t, loads = state.slot[b], state.loads[b]
+    shown, num_stations = mask.shape[1], mask.shape[2]
+    width, i = station_entries(c), 8 * shown
+    for k in range(num_stations):
+        seats = seats_of(c, k)
+        row[i + 3] = min(loads[1, k] / seats, 1.0) if seats > 0 else 1.0
+        if c.cloud >= 0:
+            row[i + 4] = 1.0 if k == c.cloud else 0.0
+        if c.fails:
+            row[i + width - 1] = 1.0 if is_up(c, up, t, k) else 0.0
+        i += width
+    for u in range(shown):
+        host, deadline = state.server[b, u], tape.deadline_s[b, u]
+        for k in range(num_stations):
+            latency = offered_latency(batch, b, t, u, k)
+            room = k == host or (loads[1, k] < seats_of(c, k) and is_up(c, up, t, k))
+            mask[b, u, k] = room
+            row[i + 3] = 1.0 if room else 0.0
+            row[i + 5] = min(0.5 * latency / deadline, 1.0)
+            row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
+            row[i + 7] = min(price_of_being(batch, b, t, u, host, k) / scale.price, 1.0)
+            i += 8
