@@ -69,7 +69,7 @@ def move_if_it_pays(c: Constants, slot: Slot, slots: float, hysteresis: float, s
         server[u], most = host, 0.0
         for k in range(slot.latency_s.shape[1]):
             gain = worth(c, slot.latency_s[u, k], deadline) - here
-            net = slots * gain - slot.price[u, k]
+            net = slots * gain - (slot.price[u, k] - slot.price[u, host])
             if slot.room[u, k] and gain > hysteresis and net > most:
                 server[u], most = k, net
 
@@ -113,7 +113,7 @@ def plan(
         utility: work array (horizon + 1, M).
         value: work array (2, M).
     """
-    stations = len(slot.station_xy)
+    stations, station_xy = len(slot.station_xy), slot.station_xy[: c.stations]  # the cloud has no radio
     expected, walked_m, access = np.zeros((horizon, 2)), np.zeros(horizon), np.zeros(horizon, np.int64)
     for u in range(len(server)):
         deadline, bits, now = slot.deadline_s[u], slot.update_bits[u], slot.access[u]
@@ -123,7 +123,15 @@ def plan(
                 expected[h - 1, axis] = min(max(slot.user_xy[u, axis] + h * slot.step_xy[u, axis], 0.0), area_m)
             walked_m[h - 1] = h * walked
         expect_access(
-            c, slot.user_xy[u], slot.gain_db[u], now, slot.station_xy, decorrelation_m, expected, walked_m, access
+            c,
+            slot.user_xy[u],
+            slot.gain_db[u, : c.stations],
+            now,
+            station_xy,
+            decorrelation_m,
+            expected,
+            walked_m,
+            access,
         )
         for h in range(horizon + 1):
             then = now if h == 0 else access[h - 1]
@@ -159,7 +167,7 @@ def first_move(c: Constants, slot: Slot, u: int, utility: np.ndarray, value: np.
             value[0, k] = most
         value[1] = value[0]
     host = slot.server[u]
-    best, most = host, utility[0, host] + value[1, host]
+    best, most = host, utility[0, host] + value[1, host] - slot.price[u, host]
     for k in range(stations):
         net = utility[0, k] + value[1, k] - slot.price[u, k]
         if slot.room[u, k] and net > most:

@@ -59,6 +59,7 @@ class CvxpyAllocation:
             fresh[s] += fresh_load(record, slot, u, s)
             base[s] += fresh_load(record, slot, u, s) + link_energy(record, slot, u, s)
             base[s] += migration_energy(c.n_mig, distance, moved)
+        base[np.unique(server)] += c.transfer
         self._fresh.value, self._past.value = slot.samples, slot.previous_samples
         self._load.value, self._room.value = load, np.maximum(slot.compute_capacity - fresh, 0.0)
         gamma = np.full(users, start)

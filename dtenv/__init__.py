@@ -17,6 +17,7 @@ from dtenv.recording import Recording
 from dtenv.relaxation import RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario
 from dtenv.traces import scenario_from_traces
+from dtenv.utility_profile import UtilityProfile
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "RelaxedAction",
     "RelaxedVectorAction",
     "StructuredObservation",
+    "UtilityProfile",
     "earth_movers_distance",
     "parallel_env",
     "parallel_vector_env",

@@ -87,7 +87,8 @@ def _describe(options: argparse.Namespace) -> None:
         print(f"observation  {_short(stations.observation_space('station_0'))}\n")
         _print_layout(stations.layouts["station_0"])
     print("\nsettings")
-    for name, value in scenario.as_dict().items():
+    every = {name: scenario.value(name) for name in scenario.fields()}
+    for name, value in ({"name": scenario.name} | every | scenario.as_dict()).items():
         print(f"  {name:<26} {value}")
 
 

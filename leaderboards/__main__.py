@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.__main__ import dispatch
+from dtenv.commands import dispatch
 
 COMMANDS = {
     "tracks": ("tracks", "List", "list the tracks"),
@@ -20,4 +20,4 @@ COMMANDS = {
 """Module, settings and what a command does, by its name."""
 
 if __name__ == "__main__":
-    dispatch("leaderboards", COMMANDS, sys.argv[1:])
+    sys.exit(dispatch("leaderboards", COMMANDS, sys.argv[1:]))

@@ -80,8 +80,11 @@ def terms(instance: dict[str, Any], history) -> dict[str, Any]:
         upload_s = users["samples"][u] * p["bits_per_sample"] / rate(p)
         synchronisation[s] += p["n_syn"] * upload_s * manhattan(users["xy_m"][u], servers["xy_m"][s])
         cycles = servers["cycles_per_bit"][s] * total * p["bits_per_sample"]
+        cycles *= p.get("compute_factor", 1.0)
         computation[s] += p["n_cmp"] * cycles * (p["epochs_local"] + p["epochs_fine_tune"])
-    energy = [sum(parts) for parts in zip(migration, synchronisation, computation, strict=True)]
+    model = p.get("n_agg", 0.0) * p.get("model_bits", 0.0)
+    transfer = [model if s in kappa else 0.0 for s in range(count)]
+    energy = [sum(parts) for parts in zip(migration, synchronisation, computation, transfer, strict=True)]
     normalised = [norm(c, p["f0"]) for c in energy]
     objective = p["beta1"] / len(kappa) * sum(rho) - p["beta2"] / count * sum(normalised)
     q, pp, f = servers["compute_capacity"], servers["sync_capacity"], p["barrier_curve"]
@@ -89,7 +92,12 @@ def terms(instance: dict[str, Any], history) -> dict[str, Any]:
     return {
         "total_samples": total_samples,
         "utility": rho,
-        "energy": {"migration": migration, "synchronisation": synchronisation, "computation": computation},
+        "energy": {
+            "migration": migration,
+            "synchronisation": synchronisation,
+            "computation": computation,
+            "transfer": transfer,
+        },
         "normalised_energy": normalised,
         "objective": objective,
         "barrier": walls,
@@ -167,6 +175,8 @@ def instance_of(slot: Any, scenario: Any, server=None) -> dict[str, Any]:
     """An environment's slot, in physical units, as an instance; `server` is κ, by default what was before."""
     groups = (scenario.learning, scenario.radio, scenario.energy, scenario.objective, scenario.data)
     params = {name: getattr(group, name) for name in TABLE_II for group in groups if hasattr(group, name)}
+    params |= {"compute_factor": scenario.learning.compute_factor}
+    params |= {"n_agg": scenario.n_agg, "model_bits": scenario.model_bits}
     users = ("samples", "previous_samples", "twin_bits", "emd", "previous_server")
     servers = ("cycles_per_bit", "compute_capacity", "sync_capacity")
     return {
@@ -184,7 +194,8 @@ def fits(instance: dict[str, Any], together: list[int], s: int) -> bool:
     load = synchronisation = 0.0
     for u in together:
         bits = users["samples"][u] * p["bits_per_sample"]
-        load += p["n_cmp"] * servers["cycles_per_bit"][s] * bits * (p["epochs_local"] + p["epochs_fine_tune"])
+        epochs = (p["epochs_local"] + p["epochs_fine_tune"]) * p.get("compute_factor", 1.0)
+        load += p["n_cmp"] * servers["cycles_per_bit"][s] * bits * epochs
         synchronisation += p["n_syn"] * bits / rate(p) * manhattan(users["xy_m"][u], servers["xy_m"][s])
     limits = servers["compute_capacity"][s], servers["sync_capacity"][s]
     return load <= limits[0] * (1 + 1e-9) and synchronisation <= limits[1] * (1 + 1e-9)

@@ -77,7 +77,7 @@ def test_the_kernels_terms_are_the_sums_of_its_servers(history):
         slot = type(slot)(*map(np.copy, slot))  # `advance` moves the twins
         server, work = rng.integers(0, 15, 20), allocation.work_arrays(20)
         gamma, utility = np.zeros(20), np.zeros(20)
-        parts = [serve(task.constants[0], slot, server, s, *work, gamma, utility)[:3] for s in range(15)]
+        parts = [serve(task.constants[0], slot, server, s, *work, gamma, utility)[:4] for s in range(15)]
         task.advance(server[None])
         assert task.terms.energy[0].tolist() == [list(part) for part in parts]
         assert task.terms.history[0].tolist() == gamma.tolist()

@@ -18,13 +18,28 @@ import numba
 import numpy as np
 import pytest
 
-import dtenv  # noqa: F401
+import dtenv
 
 FEW = {"num_users": 3, "num_servers": 2, "num_slots": 2}
+SENDING = {
+    "utility": dtenv.UtilityProfile(
+        **dict.fromkeys(("name", "label", "data", "skew", "metric", "variant"), "test"),
+        alpha=(0.2136, 3.603, 0.0013, 0.95, 0.7238, 1.806),
+        samples=(50, 2000),
+        emd=(0.0, 0.6),
+        uplink_bytes=1e3,
+        downlink_bytes=None,
+        rounds=3,
+        compute_factor=1.3,
+    ),
+    "model_transfer": "uplink",
+    "n_agg": 1e-3,
+}
 STATIONS = {"num_users": 4, "num_stations": 2, "num_slots": 2}
 CASES = {
     "association": ("DTAssociation-v0", FEW, "next_step"),
     "association history": ("DTAssociation-v0", FEW | {"history": "action"}, "same_step"),
+    "association sending": ("DTAssociation-v0", FEW | SENDING, "same_step"),
     "association random": ("DTAssociation-v0", FEW | {"history": "random", "reward": "literal"}, "next_step"),
     "placement bid": ("DTPlacementMA-v0", STATIONS, "next_step"),
     "placement binary": ("DTPlacementMA-v0", STATIONS | {"action": "binary"}, "same_step"),

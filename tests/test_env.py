@@ -27,8 +27,26 @@ ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("balanced", "paper", "sequential")
 SETTINGS = [{"scenario": p, "reward": r} for p in PRESETS for r in REWARDS] + [{"history": h} for h in HISTORIES[1:]]
 INFO = {"score", "objective", "utility", "energy", "energy_migration", "energy_synchronisation", "energy_computation"}
+INFO |= {"energy_transfer"}
 INFO |= {"latency", "cost", "violations", "feasible", "migrations", "history", "action_mask"}
 CROWDED = {"n_syn": 30.0, "compute_capacity": (40.0, 120.0), "num_slots": 30}  # C2 and C3 often break
+
+COMPRESSED = dtenv.UtilityProfile(
+    name="compressed",
+    alpha=(0.2136, 3.603, 0.0013, 0.95, 0.7238, 1.806),
+    label="test",
+    data="none",
+    skew="none",
+    metric="none",
+    variant="none",
+    samples=(50, 2000),
+    emd=(0.0, 0.6),
+    uplink_bytes=1e3,
+    downlink_bytes=4e3,
+    rounds=3,
+    compute_factor=1.3,
+)
+SENDING = {"utility": COMPRESSED, "model_transfer": "both", "n_agg": 1e-3}
 
 
 def make(**settings):
@@ -331,7 +349,9 @@ def test_ten_thousand_steps_of_malice_stay_finite(preset, reward):
                 assert ((info["history"] >= 0) & (info["history"] <= 1)).all()
 
 
-@pytest.mark.parametrize("settings", [*({"scenario": p} for p in PRESETS), CROWDED], ids=[*PRESETS, "crowded"])
+@pytest.mark.parametrize(
+    "settings", [*({"scenario": p} for p in PRESETS), CROWDED, SENDING], ids=[*PRESETS, "crowded", "sending"]
+)
 @pytest.mark.parametrize("history", HISTORIES)
 def test_info_is_the_reference_models(settings, history):
     env = make(history=history, **settings)
@@ -347,7 +367,7 @@ def test_info_is_the_reference_models(settings, history):
             given = {"server": action, "history": rng.random(20)} if history == "action" else action
             _, _, _, _, info = env.step(given)
             expected = terms(instance, info["history"])
-            parts = {name: sum(expected["energy"][name]) for name in ("migration", "synchronisation", "computation")}
+            parts = {name: sum(expected["energy"][name]) for name in expected["energy"]}
             found = {name: info[f"energy_{name}"] for name in parts}
             assert found == pytest.approx(parts, rel=1e-9)
             assert info["energy"] == pytest.approx(sum(parts.values()), rel=1e-9)

@@ -84,6 +84,28 @@ MIGRATING = CHOSEN | {
     "background": "payback",
     "forecaster": "constant-velocity",
     "horizon": 10,
+    "deployment": "edge",
+    "cloud_capacity": None,
+    "cloud_compute_hz": (320e9, 320e9),
+    "cloud_distance_m": 1500.0,
+    "cloud_latency_s": 0.02,
+    "failure_rate_per_s": 0.0,
+    "cloud_failure_rate_per_s": 0.0,
+    "repair_s": 60.0,
+    "creation_s": 0.0,
+    "isolation_price": 0.5,
+    "aggregation": "none",
+    "model_bits": 1e5,
+    "round_deadline_s": 0.5,
+    "consensus": "none",
+    "num_miners": 4,
+    "block_bits": 1e5,
+    "vote_bits": 1e3,
+    "miner_rate_bps": 1e9,
+    "miner_hop_s": 1e-3,
+    "verify_s": 1e-4,
+    "miner_j_per_bit": 1e-8,
+    "verify_j": 1e-3,
 }
 PRINTED = {"bandwidth_sharing": "full", "rate_logarithm": "ln", "cycles_per_bit": 1.0}
 PRINTED |= {"utility_time_s": 1.0, "utility_energy_j": 1.0}
@@ -196,6 +218,17 @@ MIGRATION_ALONE = [
     ("horizon", 0, "0"),
     ("access", "direct", "'direct'"),
     ("twin_capacity", 5, "got 5 "),  # room for all, but not beside a free seat a station
+    ("deployment", "fog", "'fog'"),
+    ("cloud_compute_hz", (3.0, 2.0), "(3.0, 2.0)"),
+    *((field, value, str(value)) for field in ("cloud_capacity", "num_miners") for value in (0, 2.5)),
+    *((field, -1.0, "-1.0") for field in ("cloud_distance_m", "cloud_latency_s", "creation_s", "isolation_price")),
+    *((field, -0.1, "-0.1") for field in ("failure_rate_per_s", "cloud_failure_rate_per_s", "model_bits")),
+    *((field, -0.1, "-0.1") for field in ("block_bits", "vote_bits", "miner_hop_s", "verify_s", "verify_j")),
+    *((field, 0.0, "0.0") for field in ("repair_s", "round_deadline_s", "miner_rate_bps")),
+    ("miner_j_per_bit", math.nan, "nan"),
+    ("aggregation", "late", "'late'"),
+    ("aggregation", "synchronous", "'synchronous'"),  # of twins that are not the agent's
+    ("consensus", "raft", "'raft'"),
 ]
 BAD = [(env_id, *case) for env_id in (P, G) for case in BOTH]
 BAD += [(P, *case) for case in PLACEMENT_ALONE] + [(G, *case) for case in MIGRATION_ALONE]

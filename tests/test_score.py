@@ -66,6 +66,8 @@ CASES = {
     "one user": {"users": 1, "servers": 3},
     "one server": {"users": 4, "servers": 1},
     "current data stay": {"users": 6, "servers": 3, "migrate_current_data": False},
+    "models are sent": {"users": 5, "servers": 4, "n_agg": 1e-3, "model_bits": 2e5, "f0": 100.0},
+    "dear computation": {"users": 6, "servers": 3, "compute_factor": 1.7, "room": (0.5,)},
 }
 
 
@@ -178,6 +180,8 @@ BAD_VALUES = [  # path to a field, a bad value, what the message must hold
     (("params", "epochs_local"), 1.5, ["params.epochs_local", "1.5"]),
     (("params", "epochs_local"), None, ["params.epochs_local", "None"]),
     (("params", "migrate_current_data"), 1, ["params.migrate_current_data", "1"]),
+    (("params", "compute_factor"), 0.0, ["params.compute_factor", "0.0"]),
+    (("params", "model_bits"), 1.0, ["n_agg", "model_bits"]),
     (("params", "alpha"), [1.0] * 5, ["params.alpha", "6", "5"]),
     (("params", "alpha", 2), NAN, ["params.alpha[2]", "nan"]),
     (("params", "alpha", 3), 1.5, ["params.alpha[3]", "1.5"]),

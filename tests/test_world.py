@@ -253,7 +253,7 @@ def test_migration_draws_lie_in_their_ranges_and_hold_for_the_episode():
 def test_a_seed_repeats_an_episode_and_another_gives_another():
     for draw in (placement, migration):
         for a, b, c in zip(*((*tape, shadowing_db) for tape, shadowing_db in map(draw, (1, 1, 2))), strict=True):
-            assert np.array_equal(a, b) and not np.array_equal(a, c)
+            assert np.array_equal(a, b) and (a.size == 0 or not np.array_equal(a, c))
 
 
 @pytest.mark.parametrize("walk", WALKS)

@@ -53,6 +53,7 @@ class Equivariant(nn.Module):
         super().__init__()
         task = AssociationTask(scenario)
         self.layout, self.scale, self.constants = task.layout, Scale.of(scenario), Constants.of(scenario)
+        self.transfer = self.constants.transfer / (4.0 * self.constants.f0)
         users, servers, links = (len(block.entries) for block in task.layout.blocks)
         n, p = self.nodes, self.pairs
         self.user_in, self.server_in = orthogonal(nn.Linear(users, n)), orthogonal(nn.Linear(servers, n))
@@ -118,7 +119,10 @@ class Equivariant(nn.Module):
         after = load + own
         excess = after[:2] - 1.0
         breaks = (settled + own[:2] > 1.0 - MARGIN).any(0)
-        norms = torch.stack([load[2], after[2]]).tanh()  # energy's cost by (22), before and after
+        before, then = load[2], after[2]
+        if self.transfer > 0.0:  # of a server's model, once it hosts anybody
+            before, then = before + self.transfer * (load[3] > 0.5 * own[3]), then + self.transfer
+        norms = torch.stack([before, then]).tanh()  # energy's cost by (22), before and after
         violated = (excess > 0.0).float()  # with how far: the two parts of a violation's price
         entries = torch.cat([load.clamp(max=3.0), violated, excess.clamp(0.0, 3.0), norms])
         pair = self.pair_load.weight @ entries.flatten(1)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from dtenv.scenario import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_slot import Constants
-from dtenv.tasks.migration_step import Scale
+from dtenv.tasks.migration_batch import Scale
+from dtenv.tasks.migration_slot import Constants, seats_of
 
 AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
 """How far ahead stations are judged, had the user gone on as it does."""
@@ -50,6 +50,7 @@ class Reader:
         radio = scenario.radio
         self.layout = MigrationTask(scenario).layout
         self.scale, self.constants = Scale.of(scenario), Constants.of(scenario)
+        self.seats = torch.tensor([max(seats_of(self.constants, k), 1) for k in range(scenario.network.num_stations)])
         self.decorrelation_m = float(radio.shadowing_decorrelation_m)
         # Differences of Gumbel variates of this scale deviate as differences of two links' shadowing do.
         self.shadowing_db = (
@@ -66,12 +67,15 @@ class Reader:
         xy, station_xy = 0.5 * area_m * users[..., None, :2], 0.5 * area_m * stations[:, None, :, :2]  # from the centre
         step = users[..., None, 2:4] * self.scale.step_m
         wired_m = (station_xy - station_xy.transpose(1, 2)).norm(dim=-1)[:, None]  # (B, 1, M, M)
+        if c.cloud >= 0:
+            wired_m[..., c.cloud, : c.cloud] = wired_m[..., : c.cloud, c.cloud] = c.cloud_distance_m
         deadline_s = (users[..., 6] * self.scale.deadline_s)[..., None]
         time_s = torch.full_like(deadline_s, c.utility_time_s) if c.utility_time_s > 0.0 else deadline_s
         most = c.utility_beta * torch.exp(deadline_s / time_s)
         latency_s = -time_s * links[..., 6].clamp(min=torch.finfo(torch.float32).tiny).log()
         wired_s_per_m = c.wired_s_per_bit_m * self.scale.update_bits * users[..., 5:6]
-        unwired_s = latency_s - wired_s_per_m * math.sqrt(2.0) * area_m * links[..., 4]
+        side_m = area_m if c.cloud < 0 else self.scale.wire_m / math.sqrt(2.0)
+        unwired_s = latency_s - wired_s_per_m * math.sqrt(2.0) * side_m * links[..., 4]
         now = most * links[..., 6] - c.deadline_penalty * (latency_s > deadline_s)
 
         # The stations ahead
@@ -87,6 +91,7 @@ class Reader:
             kept = torch.exp(-slots * walked_m / self.decorrelation_m) if self.decorrelation_m > 0.0 else 0.0 * walked_m
             expected_db = kept * shadowing_db - self.loss_db(then_m) + c.handover_margin_db * links[..., 1]
             temperature_db = 1.0 + self.shadowing_db * (1.0 - kept * kept).clamp(min=0.0).sqrt()
+            expected_db[..., c.stations :] = -torch.inf  # the cloud has no radio
             chance = torch.softmax(expected_db / temperature_db, -1)  # of being the access station
             then_s = unwired_s + wired_s_per_m * (chance[..., None, :] @ wired_m).squeeze(-2)
             late = torch.sigmoid(20.0 * (then_s / deadline_s - 1.0))
@@ -96,7 +101,7 @@ class Reader:
 
         towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / STEP_M
         computing = unwired_s / deadline_s - users[..., 7:8]
-        others = stations[:, None, :, 3] - host / c.capacity  # twins there beside this one
+        others = stations[:, None, :, 3] - host / self.seats  # twins there beside this one
         own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
         parts = [
             *users[..., None, (0, 1, 4, 5, 6, 7)].unbind(-1),

@@ -57,6 +57,8 @@ class AssociationEnv(TaskEnv):
     ## Arguments
     `scenario`: a preset's name ("balanced", "paper", "sequential") or an AssociationScenario; any of its fields
     by name (`num_users`, `num_servers`, `emd`, `label_counts`, `reward`, `history`, …) override single values.
+    `utility` is what data are worth and training costs: a dtenv.UtilityProfile, a shipped one's name such as
+    "zhou-2025", or a file. `model_transfer` charges the models that servers exchange with the cloud ("uplink", "both").
 
     ```python
     >>> import gymnasium as gym, dtenv
@@ -68,9 +70,9 @@ class AssociationEnv(TaskEnv):
 
     ## Info
     `score`, `objective`, `utility` (mean ρ), `energy` and its parts `energy_migration`, `energy_synchronisation`,
-    `energy_computation` (sums over servers, unshaped), `latency` (mean upload time, s), `cost` (sum of relative
-    excess over violated constraints), `violations`, `feasible`, `migrations`, `history` (γ), `action_mask`.
-    Reset gives `action_mask` and `server` (κ^0).
+    `energy_computation`, `energy_transfer` (sums over servers, unshaped), `latency` (mean upload time, s), `cost`
+    (sum of relative excess over violated constraints), `violations`, `feasible`, `migrations`, `history` (γ),
+    `action_mask`. Reset gives `action_mask` and `server` (κ^0).
 
     ## How good it could be
     `env.unwrapped.optimum()` solves the slot to be decided, `optimum(horizon=None)` and `dtenv.oracle.episode_bound`

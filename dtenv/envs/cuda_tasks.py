@@ -12,7 +12,7 @@ from dtenv.envs import cuda_kernels as kernels
 from dtenv.envs.actions import read_server_and_history
 from dtenv.envs.cuda_episodes import Choice, CudaEpisodes, Kind
 from dtenv.scenario import MigrationScenario
-from dtenv.tasks import association, migration, migration_step, placement, placement_slot
+from dtenv.tasks import association, migration, migration_batch, placement, placement_slot
 from dtenv.tasks.association_terms import REWARD
 from dtenv.tasks.placement_step import ASSOCIATION, BINARY
 
@@ -100,16 +100,18 @@ class CudaMigration(CudaEpisodes):
     """DTMigration.
 
     Raises:
-        ValueError: the scenario's forecaster is an object of one's own, which only Python can ask.
+        ValueError: the scenario's forecaster is an object of one's own, which only Python can ask; or the scenario has
+            a cloud, failures, twins' creation, rounds or a consensus.
     """
 
-    task, reward = migration.MigrationTask, migration_step.REWARD
+    task, reward = migration.MigrationTask, migration_batch.REWARD
     begin_kernel, advance_kernel = kernels.begin_migration, kernels.advance_migration
 
     def __init__(self, scenario: MigrationScenario, batch: int):
         forecaster = scenario.episode.forecaster
         if not isinstance(forecaster, str):
             raise ValueError(f'forecaster must be one of dtenv\'s own with device="cuda", got {forecaster!r}')
+        refuse_deployments(scenario)
         super().__init__(scenario, batch)
 
     def masks(self) -> Any:
@@ -138,3 +140,17 @@ class CudaMigration(CudaEpisodes):
     def _prepare(self) -> None:
         server = self.of(self.one.state.server)
         self._server = server if self.one.joint else cuda.to_device(np.zeros(len(self.rows), np.int64))
+
+
+def refuse_deployments(scenario: MigrationScenario) -> None:
+    """Raise ValueError where a scenario has options that were never run on a device."""
+    site, rounds = scenario.deployment, scenario.rounds
+    wrong = [f"deployment must be edge, got {site.deployment!r}"] if site.has_cloud else []
+    for name in ("failure_rate_per_s", "creation_s"):
+        if getattr(site, name) > 0.0:
+            wrong.append(f"{name} must be 0, got {getattr(site, name)!r}")
+    for name in ("aggregation", "consensus"):
+        if getattr(rounds, name) != "none":
+            wrong.append(f"{name} must be none, got {getattr(rounds, name)!r}")
+    if wrong:
+        raise ValueError(f'with device="cuda" {"; ".join(wrong)}')

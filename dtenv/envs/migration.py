@@ -49,6 +49,16 @@ class MigrationEnv(TaskEnv):
     future, in blocks of their own after it: `channel` (users x `horizon`), exp(-wireless latency / τ), and `load`
     (users x stations x `horizon`), exp(-computing latency / τ).
 
+    ## Deployments
+    `deployment="edge"` (default) has twins on stations. With "cloud" and "edge-cloud" the last of the `num_stations`
+    sites is the cloud: it has no radio, every update to it takes `cloud_latency_s` and `cloud_distance_m` of wire, and
+    it computes and holds twins as `cloud_compute_hz` and `cloud_capacity` say; with "cloud" nobody else does. Servers
+    fail at `failure_rate_per_s` and are repaired after `repair_s` on average, as drawn at reset. A twin on one that is
+    down is isolated: no utility, late, `isolation_price`. It is created anew, from data uploaded again, once it is
+    elsewhere or the server is repaired. Observations say which site is the cloud and, if any fails, which work.
+    `aggregation` and `consensus` add what a federated round over the twins takes, and miners' latency. The repository's
+    docs/deployment.md has all of it, and what Table I of (Khan 2022) comes to.
+
     ## Rewards
     - `reward="score"` (default): the mean over the agent's users of utility less price, less `deadline_penalty`
       (default .1) times the share of users whose T_upd is past the deadline (21c). What tables rank by.
@@ -82,7 +92,8 @@ class MigrationEnv(TaskEnv):
     (T_upd, seconds) and its parts `latency_wireless`, `latency_wired`, `latency_compute`, `downtime` (T_mig, seconds),
     `cost` (share of users past their deadline), all means over the agent's users; `violations`, `feasible`,
     `migrations`, `refused`, `handovers` (changes of access station), `server`, `action_mask`. Reset gives `action_mask`
-    and `server`.
+    and `server`. Where twins have lives also `creations`, `isolations` and `releases`; with a consensus
+    `latency_consensus` and `consensus_energy`; with an aggregation `round` (seconds), `round_share` and `staleness`.
 
     ## How good it could be
     `env.unwrapped.optimum(horizon=None)` and `dtenv.oracle.episode_bound` give the best that a focal user could have

@@ -1,32 +1,25 @@
-"""python -m dtenv.fl forecast …"""
+"""python -m dtenv.fl theorem | variants | calibrate | calibrations | forecast …"""
 
 from __future__ import annotations
 
-import importlib
 import sys
 
-import tyro
+from dtenv.commands import dispatch
 
 COMMANDS = {
+    "variants": ("variants_table", "VariantsTable", "what every variant of federated training changes (Liu 2020)"),
+    "calibrate": ("calibrate", "Calibrate", "train the grid of Fig. 3 of (Zhou 2025) and fit a utility profile"),
+    "calibrations": ("calibrations", "Calibrations", "print a table of calibrations from their reports"),
+    "theorem": ("theorem", "Theorem", "Theorem 1 of (Zhou 2025): its bounds beside measured losses"),
     "forecast": ("forecast.command", "Forecast", "tables of forecasters of the serving cell (Li 2025)"),
 }
 """Module, settings and what a command does, by its name."""
 
 
-def main(arguments: list[str]) -> None:
-    """Run the command that the first argument names."""
-    name = arguments[0] if arguments else "--help"
-    told = "\n".join(f"  {command:<10} {about}" for command, (_, _, about) in COMMANDS.items())
-    usage = f"usage: python -m dtenv.fl COMMAND …\n\n{told}\n\n`python -m dtenv.fl COMMAND --help` tells more."
-    if name in ("-h", "--help"):
-        print(usage)
-        return
-    if name not in COMMANDS:
-        raise SystemExit(f"command must be one of {', '.join(COMMANDS)}, got {name!r}\n\n{usage}")
-    module, settings, _ = COMMANDS[name]
-    command = importlib.import_module(f"dtenv.fl.{module}")
-    command.main(tyro.cli(getattr(command, settings), args=arguments[1:], prog=f"python -m dtenv.fl {name}"))
+def main(arguments: list[str]) -> int:
+    """Run one of this package's; returns its exit status."""
+    return dispatch("dtenv.fl", COMMANDS, arguments)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

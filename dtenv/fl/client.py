@@ -74,6 +74,7 @@ def draw_batches(
     return drawn.clamp(min=0), drawn >= 0
 
 
+@torch.no_grad()
 def train(
     network: Perceptron,
     weights: torch.Tensor,
@@ -105,31 +106,39 @@ def train(
         Trained weights (M, P), and the mean loss (M,) over all steps.
     """
     places, counted = batches
-    weights = weights.clone()
-    anchor = weights.clone() if anchor is None and training.proximal > 0.0 else anchor
-    velocity = torch.zeros_like(weights)
-    gradient = torch.empty_like(weights)
+    parts = [part.clone() for part in network.parts(weights)]
+    velocity = [torch.zeros_like(part) for part in parts]
+    kept = None if frozen is None else [~part for part in network.parts(frozen)]
+    near: list[torch.Tensor] | None = None
+    if anchor is not None or training.proximal > 0.0:
+        near = [part.clone() for part in network.parts(weights if anchor is None else anchor)]
     clients = torch.arange(len(weights))[:, None]
+    batch = torch.empty(places.shape[0] * places.shape[2], x.shape[1], dtype=x.dtype)  # fresh memory is dear
     total, seen = torch.zeros(len(weights), dtype=weights.dtype), counted.flatten(1).sum(dim=1)
     for step in range(places.shape[1]):
         place, counts = places[:, step], counted[:, step].to(weights.dtype)
-        parts = [part.detach().requires_grad_() for part in network.parts(weights)]
-        losses = loss(network.logits(parts, x[index[clients, place]]), targets[clients, place]) * counts
         size = counts.sum(dim=1)
-        for part, given in zip(
-            network.parts(gradient),
-            torch.autograd.grad((losses.sum(dim=1) / size.clamp(min=1.0)).sum(), parts),
-            strict=True,
-        ):
-            part.copy_(given)
-        total += losses.detach().sum(dim=1)
-        if anchor is not None:
-            gradient.add_(weights - anchor, alpha=training.proximal)
-        if frozen is not None:
-            gradient.masked_fill_(frozen, 0.0)
-        velocity.mul_(training.momentum).add_(gradient)
-        if bool((size > 0).all()):
-            weights.sub_(velocity, alpha=training.learning_rate)
-        else:  # whoever has taken all its steps waits for the others
-            weights.sub_(velocity * (size > 0)[:, None], alpha=training.learning_rate)
-    return weights, total / seen
+        torch.index_select(x, 0, index[clients, place].flatten(), out=batch)
+        values = network.layers(parts, batch.view(*place.shape, -1))
+        losses, delta = loss_and_slope(loss, values[-1], targets[clients, place])
+        total += (losses * counts).sum(dim=1)
+        deltas = network.deltas(parts, values, delta * (counts / size.clamp(min=1.0)[:, None])[..., None])
+        network.add_gradient(velocity, values, deltas, training.momentum)
+        takes = None if bool((size > 0).all()) else size > 0  # whoever has taken all its steps waits for the others
+        for i, (part, speed) in enumerate(zip(parts, velocity, strict=True)):
+            if near is not None:
+                speed.add_(part - near[i], alpha=training.proximal)
+            if kept is not None:
+                speed.mul_(kept[i])
+            step_by = speed if takes is None else speed * takes.view(-1, *[1] * (speed.dim() - 1))
+            part.sub_(step_by, alpha=training.learning_rate)
+    return network.joined(parts), total / seen
+
+
+def loss_and_slope(loss: Loss, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses (M, B), and their derivatives (M, B, classes) by the logits."""
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        losses = loss(leaf, targets)
+        (slope,) = torch.autograd.grad(losses.sum(), leaf)
+    return losses.detach(), slope

@@ -30,4 +30,8 @@ class Clock:
 
     def seconds(self, samples: torch.Tensor, speeds: torch.Tensor, upload_bytes: float) -> torch.Tensor:
         """Time of a client's round: training on so many samples, epochs counted in, then sending."""
-        return samples / speeds + 8.0 * upload_bytes / self.uplink_bps
+        return samples / speeds + self.sending(upload_bytes)
+
+    def sending(self, upload_bytes: float) -> float:
+        """Seconds that an upload takes."""
+        return 8.0 * upload_bytes / self.uplink_bps

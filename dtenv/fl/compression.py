@@ -42,9 +42,14 @@ class TopK:
 
     share: float = 0.01
     error_feedback: bool = True
+    momentum: float = 0.0
+    """Of a client's updates over rounds, kept for what waits and dropped for what is sent (momentum correction and
+    factor masking; Lin et al. 2018). It takes error feedback."""
 
     def __post_init__(self) -> None:
         boolean(self, "error_feedback")
+        if not 0.0 <= number("momentum", self.momentum) < 1.0 or (self.momentum and not self.error_feedback):
+            raise ValueError(f"momentum must lie in [0, 1), and be 0 without error_feedback, got {self.momentum!r}")
         if not 0.0 < number("share", self.share) <= 1.0:
             raise ValueError(f"share must lie in (0, 1], got {self.share!r}")
 
@@ -58,9 +63,15 @@ class TopK:
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The kept entries of the update plus, with error feedback, of what was kept back before."""
-        whole = update if memory is None else update + memory
+        velocity = update
+        if self.momentum:  # memory is what waits, and after it the velocity
+            memory, before = (None, 0.0) if memory is None else memory.chunk(2, dim=-1)
+            velocity = update + self.momentum * before
+        whole = velocity if memory is None else velocity + memory
         kept = whole.abs().topk(self.kept(whole.shape[-1]), dim=-1).indices
         sent = torch.zeros_like(whole).scatter_(-1, kept, whole.gather(-1, kept))
+        if self.momentum:
+            return sent, torch.cat((whole - sent, velocity.scatter(-1, kept, 0.0)), dim=-1)
         return sent, whole - sent if self.error_feedback else None
 
 

@@ -6,93 +6,24 @@ recipe says), and the server aggregates. Replicates (seeds, or distances φ with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from dtenv.fl.aggregation import Aggregation, Mean, Uploads
-from dtenv.fl.client import LocalTraining, draw_batches, train
-from dtenv.fl.clock import Clock
-from dtenv.fl.compression import Compression, Dense
+from dtenv.fl.aggregation import Uploads
+from dtenv.fl.asynchronous import federate_asynchronously
+from dtenv.fl.clients import Clients, draw_clients
+from dtenv.fl.compression import FLOAT_BYTES
+from dtenv.fl.federated_distillation import distil
 from dtenv.fl.images import Images
+from dtenv.fl.local_round import train_clients
 from dtenv.fl.network import Perceptron, class_accuracy
-from dtenv.fl.skew import client_counts, deal
+from dtenv.fl.outcome import Diverged, Outcome, Record, not_finite
+from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import count, number
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a federation trains."""
-
-    rounds: int = 15
-    local: LocalTraining = field(default_factory=LocalTraining)
-    fine_tune_epochs: int = 3
-    """Epochs of each user's own model after the last round (Zhou 2025, step 6)."""
-    participation: float = 1.0
-    """Share of the clients that take part in a round."""
-    compression: Compression = field(default_factory=Dense)
-    aggregation: Aggregation = field(default_factory=Mean)
-    clock: Clock = field(default_factory=Clock)
-
-    def __post_init__(self) -> None:
-        count(self, "rounds")
-        if self.fine_tune_epochs != 0:
-            count(self, "fine_tune_epochs")
-        if not 0.0 < number("participation", self.participation) <= 1.0:
-            raise ValueError(f"participation must lie in (0, 1], got {self.participation!r}")
-
-
-@dataclass(frozen=True)
-class Clients:
-    """Who holds what: R replicates of K clients with at most D samples."""
-
-    counts: np.ndarray  # (R, K, classes) samples of every label
-    index: torch.Tensor  # (R, K, D) into the training images, padded with 0
-    targets: torch.Tensor  # (R, K, D) labels
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Samples (R, K)."""
-        return self.counts.sum(axis=-1)
-
-
-class Outcome(NamedTuple):
-    """What a federation came to."""
-
-    weights: torch.Tensor  # (R, P) global
-    accuracy: np.ndarray  # (rounds, R) of the global network after every round, on the balanced test
-    loss: np.ndarray  # (rounds, R) mean training loss of clients
-    seconds: np.ndarray  # (rounds, R) simulated wall time at the end of every round
-    upload_bytes: float  # a client and round
-    diverged: np.ndarray  # (R,) replicates whose loss stopped being finite
-
-
-class Diverged(FloatingPointError):
-    """A loss stopped being finite; `outcome` holds the weights of the last round that was."""
-
-    def __init__(self, message: str, outcome: Outcome) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-
-
-def draw_clients(
-    images: Images, skew: str, emds: Sequence[float], samples: int | Sequence[int], clients: int, streams: Streams
-) -> Clients:
-    """Clients of every replicate: replicate r has distance emds[r] by the construction `skew`.
-
-    Raises:
-        ValueError: as `dtenv.fl.skew.label_counts` and `deal`.
-    """
-    if len(emds) != len(streams.seeds):
-        raise ValueError(f"emds must be one a seed, got {len(emds)} for {len(streams.seeds)} seeds")
-    counts = np.stack([client_counts(skew, emd, samples, images.classes, clients) for emd in emds])
-    dealt = [deal(images, row, rng) for row, rng in zip(counts, streams.generators["data"], strict=True)]
-    index = torch.from_numpy(np.stack(dealt)).clamp(min=0)
-    return Clients(counts, index, images.y[index])
+__all__ = ["Clients", "Diverged", "Outcome", "Recipe", "draw_clients", "federate"]
 
 
 def federate(
@@ -118,50 +49,108 @@ def federate(
 
     Raises:
         Diverged: a loss is no longer finite; it carries the outcome up to the round before.
+        ValueError: parts of the recipe do not fit the number of clients.
     """
-    replicates, number_of_clients = clients.counts.shape[:2]
+    if recipe.asynchrony is not None:
+        return federate_asynchronously(network, images, clients, recipe, streams, test_size=test_size, tick=tick)
+    if recipe.distillation is not None:
+        return distil(network, images, clients, recipe, streams, test_size=test_size, tick=tick)
+    replicates, population = clients.counts.shape[:2]
+    groups = 1 if recipe.dispersed is None else recipe.dispersed.groups
+    if population % groups:
+        raise ValueError(f"groups must divide the {population} clients, got {groups}")
     test = images.balanced_test(test_size)
     weights = torch.stack([network.initial(rng) for rng in streams.generators["weights"]])
-    speeds = recipe.clock.speeds(streams, number_of_clients)
-    taking_part = max(1, round(recipe.participation * number_of_clients))
-    upload_bytes = recipe.compression.upload_bytes(network.size)
-    kept_back: torch.Tensor | None = None  # of compression, (R, K, P)
+    edges = weights[:, None].expand(-1, groups, -1)  # (R, G, P) with the edge servers
+    speeds = recipe.clock.speeds(streams, population)
+    attackers = None if recipe.attack is None else recipe.attack.attackers(streams, population)
+    own = None  # (R, K, P) clients' own weights
+    if recipe.personalisation is not None:
+        own = weights[:, None].repeat(1, population, 1)
+    taking_part = max(1, round(recipe.participation * population))
+    kept_back: torch.Tensor | None = None  # of compression, (R, K, *)
     remembered: torch.Tensor | None = None  # of the server
-    accuracy: list[np.ndarray] = []
-    losses: list[np.ndarray] = []
-    seconds: list[np.ndarray] = []
-    rows = torch.arange(replicates)[:, None]
+    frozen: torch.Tensor | None = None  # (R, P)
+    unpruned: torch.Tensor | None = None  # (R, those that are left) their places
+    sent_bytes, compute = recipe.compression.upload_bytes(network.size), 1.0
+    record, rows = Record(replicates), torch.arange(replicates)[:, None]
+    sent_so_far: list[float] = []
     for i in range(recipe.rounds):
-        chosen = _choose(streams, number_of_clients, taking_part)
-        sizes = np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)
-        batches = draw_batches(streams.generators["batches"], sizes, recipe.local)
-        start = weights[:, None].expand(-1, taking_part, -1).flatten(0, 1)
-        targets = clients.targets[rows, chosen].flatten(0, 1)
-        trained, loss = train(
-            network, start, images.x, targets, clients.index[rows, chosen].flatten(0, 1), batches, recipe.local
+        chosen = _choose(streams, population, taking_part)
+        group = chosen * groups // population
+        before = None if own is None else own[rows, chosen]
+        trained = train_clients(
+            network,
+            images,
+            clients,
+            recipe,
+            streams,
+            edges[rows, group],
+            chosen,
+            attackers=attackers,
+            frozen=frozen,
+            personal=before,
         )
-        loss = loss.view(replicates, taking_part)
-        update = (trained - start).view(replicates, taking_part, -1)
-        finite = torch.isfinite(loss).all(dim=1) & torch.isfinite(update).flatten(1).all(dim=1)
-        if not bool(finite.all()):
-            outcome = _outcome(weights, accuracy, losses, seconds, upload_bytes, ~finite.numpy())
-            seeds = [seed for seed, good in zip(streams.seeds, finite.tolist(), strict=True) if not good]
-            raise Diverged(f"loss is no longer finite in round {i} of seeds {seeds}; lower learning_rate", outcome)
         memory = None if kept_back is None else kept_back[rows, chosen]
-        sent, memory = recipe.compression.compress(update, memory)
+        sent, memory = _compressed(recipe, trained.update, memory, unpruned)
+        if recipe.client_privacy is not None:
+            sent = recipe.client_privacy.received(sent)
+        sizes = torch.from_numpy(np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)).float()
+        by_server = sizes.view(replicates * groups, -1)
+        weight = by_server / by_server.sum(dim=1, keepdim=True)
+        uploads = Uploads(
+            sent.view(replicates * groups, taking_part // groups, -1),
+            weight,
+            trained.loss.reshape(replicates * groups, -1),
+            (chosen % (population // groups)).view(replicates * groups, -1),
+            population // groups,
+        )
+        step, new_memory = recipe.aggregation.combine(uploads, remembered)
+        step = step.view(replicates, groups, -1)
+        if recipe.client_privacy is not None:
+            step = recipe.client_privacy.at_server(step, weight.view(replicates, groups, -1), streams)
+        finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(step).flatten(1).all(dim=1)
+        if trained.personal is not None:
+            finite &= torch.isfinite(trained.personal).flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            kept = record.outcome(
+                weights, sent_bytes, ~finite.numpy(), personal=own, frozen=frozen, attackers=attackers
+            )
+            raise not_finite(f"round {i}", streams.seeds, finite, kept)
+        remembered = new_memory
         if memory is not None:
-            kept_back = torch.zeros(replicates, number_of_clients, network.size) if kept_back is None else kept_back
+            kept_back = torch.zeros(replicates, population, memory.shape[-1]) if kept_back is None else kept_back
             kept_back[rows, chosen] = memory
-        held = torch.from_numpy(sizes / sizes.sum(axis=1, keepdims=True)).float()
-        step, remembered = recipe.aggregation.combine(Uploads(sent, held, loss, chosen), remembered)
-        weights = weights + step
-        trained_on = batches[1].flatten(1).sum(dim=1).view(replicates, taking_part)
-        took = recipe.clock.seconds(trained_on, speeds[rows, chosen], upload_bytes).amax(dim=1).numpy()
-        seconds.append(took + (seconds[-1] if seconds else 0.0))
-        accuracy.append(class_accuracy(network, weights, *test).mean(dim=1).numpy())
-        losses.append((held * loss).sum(dim=1).numpy())
+        if own is not None and trained.personal is not None:
+            own[rows, chosen] = trained.personal
+        edges = edges + step
+        held = by_server.view(replicates, groups, -1).sum(dim=2)
+        weights = torch.einsum("rg,rgp->rp", held / held.sum(dim=1, keepdim=True), edges)
+        ends_at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
+        if ends_at_cloud:
+            edges = weights[:, None].expand(-1, groups, -1)
+        took = recipe.clock.seconds(trained.samples * compute, speeds[rows, chosen], sent_bytes)
+        to_cloud = sent_bytes * taking_part if groups == 1 else FLOAT_BYTES * network.size * groups * ends_at_cloud
+        sent_so_far.append(sent_bytes)
+        record.add(
+            accuracy=class_accuracy(network, weights, *test).mean(dim=1),
+            loss=((sizes / sizes.sum(dim=1, keepdim=True)) * trained.loss).sum(dim=1),
+            seconds=took.amax(dim=1),
+            client_bytes=sent_bytes * taking_part,
+            cloud_bytes=to_cloud,
+            busy=took.amax(dim=1),
+            sending=recipe.clock.sending(sent_bytes),
+        )
+        if recipe.pruning is not None and i + 1 == recipe.pruning.after:
+            frozen = recipe.pruning.mask(network, weights)
+            unpruned = torch.nonzero(~frozen)[:, 1].view(replicates, -1)
+            weights = weights.masked_fill(frozen, 0.0)
+            edges = edges.masked_fill(frozen[:, None], 0.0)
+            own = None if own is None else own.masked_fill(frozen[:, None], 0.0)
+            kept_back = None  # what clients held back of other entries is not sent any more
+            sent_bytes, compute = recipe.compression.upload_bytes(unpruned.shape[1]), recipe.pruning.compute(network)
         tick()
-    return _outcome(weights, accuracy, losses, seconds, upload_bytes, np.zeros(replicates, dtype=bool))
+    return record.outcome(weights, float(np.mean(sent_so_far)), personal=own, frozen=frozen, attackers=attackers)
 
 
 def _choose(streams: Streams, clients: int, taking_part: int) -> torch.Tensor:
@@ -172,15 +161,12 @@ def _choose(streams: Streams, clients: int, taking_part: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(drawn))
 
 
-def _outcome(
-    weights: torch.Tensor,
-    accuracy: list[np.ndarray],
-    losses: list[np.ndarray],
-    seconds: list[np.ndarray],
-    upload_bytes: float,
-    diverged: np.ndarray,
-) -> Outcome:
-    def stacked(rows: list[np.ndarray]) -> np.ndarray:
-        return np.reshape(rows, (len(rows), len(weights)))
-
-    return Outcome(weights, stacked(accuracy), stacked(losses), stacked(seconds), upload_bytes, diverged)
+def _compressed(
+    recipe: Recipe, update: torch.Tensor, memory: torch.Tensor | None, unpruned: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What the server decodes of updates (R, n, P); where networks are pruned, only what is left is sent."""
+    if unpruned is None:
+        return recipe.compression.compress(update, memory)
+    places = unpruned[:, None].expand(-1, update.shape[1], -1)
+    sent, memory = recipe.compression.compress(update.gather(2, places), memory)
+    return torch.zeros_like(update).scatter_(2, places, sent), memory

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-IDX_TYPES = {0x08: np.uint8, 0x09: np.int8, 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PARTS = {"x": "train-images", "y": "train-labels", "test_x": "t10k-images", "test_y": "t10k-labels"}
 DIGITS_TEST = 500
 """Digits kept for the test, the last ones of the file: other people wrote them."""

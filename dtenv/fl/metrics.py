@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from dtenv.fl.client import draw_batches, train
-from dtenv.fl.federation import Clients, Recipe
+from dtenv.fl.clients import Clients
 from dtenv.fl.images import Images
 from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.outcome import Outcome
+from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
 
 METRICS = {
@@ -40,8 +42,53 @@ class Accuracy(NamedTuple):
         )
 
 
+def assess(
+    network: Perceptron,
+    images: Images,
+    clients: Clients,
+    outcome: Outcome,
+    recipe: Recipe,
+    streams: Streams,
+    *,
+    test_size: int = 2000,
+) -> Accuracy:
+    """Accuracies of what a federation came to.
+
+    Users' own networks are those that they have had all along, where the recipe gives them any, and else the global
+    one fine-tuned. Where there is no global network, the mean of the users' stands for it.
+    """
+    personal = outcome.personal
+    if personal is None:
+        personal = fine_tune(network, images, clients, outcome.weights, recipe, streams, frozen=outcome.frozen)
+    if outcome.weights.shape[1] > 0:
+        return measure(network, images, clients, outcome.weights, personal, test_size=test_size)
+    of_users = measure(network, images, clients, personal[:, 0], personal, test_size=test_size)
+    return of_users._replace(whole=of_users.balanced.mean(axis=1))
+
+
+def on_own_labels(
+    network: Perceptron, images: Images, clients: Clients, outcome: Outcome, *, test_size: int = 2000
+) -> np.ndarray:
+    """Accuracy (R, K) of the global network, as it is, with labels weighted as in each user's data.
+
+    Where there is no global network it is that of the user's own.
+    """
+    if outcome.weights.shape[1] == 0:
+        assert outcome.personal is not None
+        return measure(network, images, clients, outcome.personal[:, 0], outcome.personal, test_size=test_size).own
+    by_label = class_accuracy(network, outcome.weights, *images.balanced_test(test_size)).numpy()
+    return (by_label[:, None] * clients.counts / clients.sizes[..., None]).sum(axis=-1)
+
+
 def fine_tune(
-    network: Perceptron, images: Images, clients: Clients, weights: torch.Tensor, recipe: Recipe, streams: Streams
+    network: Perceptron,
+    images: Images,
+    clients: Clients,
+    weights: torch.Tensor,
+    recipe: Recipe,
+    streams: Streams,
+    *,
+    frozen: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Every user's own weights (R, K, P): the global ones (R, P) trained on the user's data (Zhou 2025, step 6)."""
     replicates, number = clients.counts.shape[:2]
@@ -51,7 +98,8 @@ def fine_tune(
     training = replace(recipe.local, epochs=recipe.fine_tune_epochs, steps=None)
     batches = draw_batches(streams.generators["batches"], clients.sizes, training)
     index, targets = clients.index.flatten(0, 1), clients.targets.flatten(0, 1)
-    trained, _ = train(network, start.flatten(0, 1), images.x, targets, index, batches, training)
+    pruned = None if frozen is None else frozen[:, None].expand(-1, number, -1).flatten(0, 1)
+    trained, _ = train(network, start.flatten(0, 1), images.x, targets, index, batches, training, frozen=pruned)
     return trained.view(replicates, number, -1)
 
 

@@ -55,6 +55,29 @@ class Perceptron:
         """Logits (M, B, classes) of M networks, each on its own x (M, B, inputs)."""
         return self.layers(parts, x)[-1]
 
+    def joined(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """Weights (M, P) of parameters, the inverse of `parts`."""
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def deltas(self, parts: list[torch.Tensor], values: list[torch.Tensor], last: torch.Tensor) -> list[torch.Tensor]:
+        """Derivatives of a loss by every layer's output before its ReLU, (M, B, width), from those by the logits.
+
+        Backward propagation written out: autograd would write every gradient once more, and it is as large as the
+        network, while `add_gradient` adds it to the velocity in the same pass.
+        """
+        found = [last]
+        for matrix, value in zip(parts[-2:0:-2], values[-2:0:-1], strict=True):
+            found.append(torch.bmm(found[-1], matrix.transpose(1, 2)) * (value > 0))
+        return found[::-1]
+
+    def add_gradient(
+        self, onto: list[torch.Tensor], values: list[torch.Tensor], deltas: list[torch.Tensor], keep: float
+    ) -> None:
+        """Set `onto`, one tensor a parameter, to keep x onto + gradient."""
+        for matrix, offset, value, delta in zip(onto[::2], onto[1::2], values, deltas, strict=False):
+            matrix.baddbmm_(value.transpose(1, 2), delta, beta=keep)
+            offset.mul_(keep).add_(delta.sum(dim=1))
+
 
 @torch.no_grad()
 def class_accuracy(network: Perceptron, weights: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -52,7 +52,7 @@ def label_counts(skew: str, emd: float, samples: int, classes: int, client: int)
             counts[label] -= taken
             moved -= taken
         below = counts < samples / classes - 1e-9
-        counts[~below] += emd * samples / 2.0 / max(1, np.count_nonzero(~below))
+        counts[~below] += emd * samples / 2.0 / max(1, int(np.count_nonzero(~below)))
     else:
         counts[order[0]] += moved
         counts[order[1:]] -= moved / (classes - 1)
@@ -70,7 +70,7 @@ def _whole(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Counts made whole with their sum kept, the largest remainders rounded up, equal ones in this order."""
     down = np.floor(counts + 1e-9).astype(np.int64)
     left = round(counts.sum()) - int(down.sum())
-    by_remainder = sorted(order, key=lambda label: -round(float(counts[label] - down[label]), 9))
+    by_remainder = sorted(order.tolist(), key=lambda label: -round(float(counts[label] - down[label]), 9))
     down[by_remainder[:left]] += 1
     return down
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-PURPOSES = ("data", "weights", "batches", "upload", "clients", "clock")
+PURPOSES = ("data", "weights", "batches", "upload", "clients", "clock", "attack", "privacy", "personal")
 """What is drawn apart from each other, so that a variant draws the same data and batches as plain averaging."""
 
 
@@ -30,6 +30,11 @@ class Streams:
             for k, purpose in enumerate(PURPOSES)
         }
         return cls(tuple(int(seed) for seed in seeds), made)
+
+    def only(self, rows: Sequence[int]) -> Streams:
+        """The streams of some of the replicates; draws go on in both."""
+        kept = {purpose: [made[row] for row in rows] for purpose, made in self.generators.items()}
+        return Streams(tuple(self.seeds[row] for row in rows), kept)
 
     def normal(self, purpose: str, *shape: int) -> torch.Tensor:
         """Standard normal variates (replicates, *shape), float32."""

@@ -22,7 +22,7 @@ from dtenv.oracle.association import solve_slot
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.solution import Solution
 from dtenv.physics.barrier import is_violated, literal_barrier
-from dtenv.physics.energy import normalised_energy
+from dtenv.physics.energy import model_transfer_energy, normalised_energy
 from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
 from dtenv.tasks.association_slot import GIVEN, MODES, Constants, Slot
 from dtenv.tasks.association_terms import CERTIFIED_BOUND, CERTIFIED_VALUE, OBJECTIVE, evaluate, new_terms, new_work
@@ -35,6 +35,8 @@ PARAMS = (
     *("f0", "beta1", "beta2", "barrier_curve"),
 )
 USERS = ("xy_m", "samples", "previous_samples", "twin_bits", "emd", "previous_server")
+LATER_PARAMS = {"compute_factor": 1.0, "n_agg": 0.0, "model_bits": 0.0}
+"""What may be left out, and what it then is."""
 SERVERS = ("xy_m", "cycles_per_bit", "compute_capacity", "sync_capacity")
 
 
@@ -80,7 +82,7 @@ def optimum(instance: dict[str, Any], **settings: Any) -> Solution:
 
 
 def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
-    migration, synchronisation, computation = terms.energy[0].T
+    migration, synchronisation, computation, transfer = terms.energy[0].T
     history, totals = terms.history[0], terms.totals[0]
     barrier = sum(
         literal_barrier(x, q, c.barrier_curve) for x, q in zip(computation, slot.compute_capacity, strict=True)
@@ -96,6 +98,7 @@ def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
             "migration": migration.tolist(),
             "synchronisation": synchronisation.tolist(),
             "computation": computation.tolist(),
+            "transfer": transfer.tolist(),
         },
         "normalised_energy": [normalised_energy(x, c.f0) for x in terms.energy[0].sum(axis=1).tolist()],
         "objective": float(totals[OBJECTIVE]),
@@ -113,15 +116,22 @@ def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
 
 
 def _constants(params: Any) -> Constants:
-    fields("params", params, PARAMS)
+    if isinstance(params, dict):
+        if ("n_agg" in params) != ("model_bits" in params):
+            lacking = "n_agg" if "model_bits" in params else "model_bits"
+            raise InstanceError(f"params has n_agg and model_bits together or neither, and lacks the field {lacking!r}")
+        params = {**LATER_PARAMS, **params}
+    fields("params", params, (*PARAMS, *LATER_PARAMS))
     values = dict(params)
-    for name in PARAMS:
+    for name in (*PARAMS, *LATER_PARAMS):
         if name == "alpha":
             numbers("params.alpha", params["alpha"], 6)
             values["alpha"] = [parameter(f"params.alpha[{i}]", a) for i, a in enumerate(params["alpha"])]
         elif name == "migrate_current_data":
             if not isinstance(params[name], bool):
                 raise InstanceError(f"params.{name} must be true or false, got {params[name]!r}")
+        elif name in LATER_PARAMS:
+            number(f"params.{name}", params[name], low=ABOVE_ZERO if name == "compute_factor" else 0.0)
         elif name in ("epochs_local", "epochs_fine_tune"):  # counts stay whole numbers, however large
             number(f"params.{name}", params[name])
         else:
@@ -134,7 +144,9 @@ def _constants(params: Any) -> Constants:
         data = Data(bits_per_sample=values["bits_per_sample"])
     except ValueError as error:
         raise InstanceError(f"params.{error}") from None
-    return Constants.of_groups(learning, radio, energy, objective, data, mode=GIVEN)
+    transfer = model_transfer_energy(float(values["n_agg"]), float(values["model_bits"]))
+    factor = float(values["compute_factor"])
+    return Constants.of_groups(learning, radio, energy, objective, data, GIVEN, factor, transfer)
 
 
 def _slot(users: Any, servers: Any) -> Slot:

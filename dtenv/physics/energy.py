@@ -1,4 +1,4 @@
-"""Energy of migrating, synchronising and training a twin (Zhou 2025, eqs 13-15, 22; Lu 2021, eq. 19); data in bits."""
+"""Energy of moving, synchronising and training twins (Zhou 2025, eqs 13-15, 22; Lu 2021, eq. 19); data in bits."""
 
 import math
 
@@ -27,6 +27,15 @@ def synchronisation_energy(n_syn: float, bits: float, rate_bps: float, distance_
 def computation_energy(n_cmp: float, cycles_per_bit: float, bits: float, epochs: float) -> float:
     """Energy of local training and fine-tuning on one user's data (Zhou 2025, eq. 15)."""
     return n_cmp * cycles_per_bit * bits * epochs
+
+
+@compiled
+def model_transfer_energy(n_agg: float, bits: float) -> float:
+    """Energy of the model that a server with twins exchanges with the cloud in one slot, `bits` in all its rounds.
+
+    The aggregation (Zhou 2025, eq. 4) takes it; the paper counts it as negligible, and (21) has no such term.
+    """
+    return n_agg * bits
 
 
 @compiled

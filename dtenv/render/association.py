@@ -51,7 +51,7 @@ class AssociationCanvas(Canvas):
             pen.line((walk[-1], signs[s]), 1, mix(GROUND, hues[s], 0.6))
         draw_moves(pen, signs, before, server)
         for s, sign in enumerate(signs):
-            _, sync, compute = task.terms.energy[0, s].tolist() if slot else (0.0, 0.0, 0.0)
+            _, sync, compute, _ = task.terms.energy[0, s].tolist() if slot else (0.0, 0.0, 0.0, 0.0)
             loads = ((compute, tape.compute_capacity[0, s]), (sync, tape.sync_capacity[0, s]))
             draw_server(pen, sign, str(s), hues[s] if s in server else None, loads)
         for walk, s in zip(walks, server, strict=True):

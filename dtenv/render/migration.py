@@ -54,7 +54,7 @@ class MigrationCanvas(Canvas):
         sites, places = on_map(tape.station_xy[0], area_m), on_map(tape.user_xy[0, now], area_m)
         signs = spread(sites)
         draw_anchors(pen, sites, signs)
-        capacity = np.full(len(sites), float(self._scenario.network.capacity))
+        capacity = np.maximum(np.array(self._scenario.seats, float), 1.0)
         if task.joint:
             draw_links(pen, places, signs, access, server, capacity)
             draw_moves(pen, signs, before.tolist(), server.tolist())
@@ -89,11 +89,16 @@ class MigrationCanvas(Canvas):
                 draw_mark(pen, walk[t], hue_of(hosts[t]), 3.4, False, True)
 
     def _draw_stations(self, task: MigrationTask, now: int, signs: np.ndarray, filled: np.ndarray) -> None:
-        """Signs over twins and computing speed, tagged where the agent was told that the user will be nearest."""
+        """Signs over twins and computing speed, tagged where the agent was told that the user will be nearest.
+
+        The cloud's is C, and those that are down are grey.
+        """
+        cloud, up = self._scenario.num_sites, task.tape.up[0]
         speed, ahead = task.tape.compute_hz[0], task.course.forecast[0, now, 0].tolist()
         for k, sign in enumerate(signs):
             bars = ((float(filled[k]), INK), (float(speed[k] / speed.max()), SOFT))
-            draw_sign(self._pen, sign, str(k), hue_of(k), bars)
+            hue = hue_of(k) if len(up) == 0 or up[now, k] else SOFT
+            draw_sign(self._pen, sign, "C" if k == cloud else str(k), hue, bars)
             if not task.joint and k in ahead:
                 draw_tag(self._pen, sign, f"+{ahead.index(k) + 1}")
 

@@ -6,8 +6,12 @@ Table II says "our choice". Derived quantities are properties, so that no group 
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,8 +19,13 @@ from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import earth_movers_distance
 from dtenv.scenario.fields import Range, Scenario, at_least, boolean, count, number, numbers, one_of, pair, positive
 from dtenv.scenario.mobility import Mobility
+from dtenv.utility_profile import UtilityProfile, coefficients, load
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 REWARDS = ("barrier", "literal", "objective", "score")
+MODEL_TRANSFERS = ("none", "uplink", "both")
 HISTORIES = ("optimal", "optimal-barrier", "random", "none", "action")
 
 
@@ -96,12 +105,18 @@ class Data:
         return emd
 
 
+TABLE_II_ALPHA = (0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Learning:
     """Data utility (11)-(12) and the epochs of (15)."""
 
-    alpha: tuple[float, ...] = (0.8862, 6.8382, 0.0006, 0.9172, -0.0231, 0.8366)
-    """Fitting coefficients α1 … α6; α5 is negative although (12) says otherwise."""
+    utility: UtilityProfile | None = None
+    """What data are worth and training costs: a profile, a shipped one's name, or its file (dtenv.utility_profile)."""
+    alpha: tuple[float, ...] = ()
+    """Fitting coefficients α1 … α6: by default those of `utility`, without which they are Table II's, whose α5 is
+    negative although (12) says otherwise."""
     epochs_local: int = 50
     """E_s."""
     epochs_fine_tune: int = 10
@@ -109,20 +124,39 @@ class Learning:
 
     def __post_init__(self) -> None:
         count(self, "epochs_local", "epochs_fine_tune")
-        alpha = numbers("alpha", self.alpha)
+        object.__setattr__(self, "utility", _profile(self.utility))
+        default = TABLE_II_ALPHA if self.utility is None else self.utility.alpha
+        alpha = default if isinstance(self.alpha, tuple) and not self.alpha else coefficients("alpha", self.alpha)
         object.__setattr__(self, "alpha", alpha)
-        if len(alpha) != 6:
-            raise ValueError(f"alpha must be six numbers, got {self.alpha!r}")
-        for k in (1, 2, 3, 4, 6):
-            if alpha[k - 1] <= 0:
-                raise ValueError(f"alpha[{k - 1}] (α{k}) must be positive, got {alpha[k - 1]!r}")
-        if alpha[3] > 0.9999:  # v(φ) < 1 makes the utility concave in the data; the solver divides by 1 - v
-            raise ValueError(f"alpha[3] (α4) must be at most 0.9999, got {alpha[3]!r}")
+        if self.utility is not None and alpha != self.utility.alpha:
+            raise ValueError(
+                f"alpha must be left out beside utility {self.utility.name!r}, or equal its {self.utility.alpha!r}, "
+                f"got {alpha!r}"
+            )
 
     @property
     def epochs(self) -> float:
         """E_s + E_{u,s}."""
         return float(self.epochs_local + self.epochs_fine_tune)
+
+    @property
+    def compute_factor(self) -> float:
+        """What (15) is multiplied by: the profile's cycles relative to plain federated averaging, or 1."""
+        return 1.0 if self.utility is None else self.utility.compute_factor
+
+
+def _profile(given: Any) -> UtilityProfile | None:
+    """The profile that `utility` asks for: None, one, a name or file, or a name and digest as manifests have them."""
+    if given is None or isinstance(given, UtilityProfile):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return load(given)
+    if isinstance(given, Mapping) and set(given) == {"name", "digest"}:
+        profile = load(given["name"])
+        if profile.digest != given["digest"]:
+            raise ValueError(f"utility {profile.name!r} has the digest {profile.digest}, got {given['digest']!r}")
+        return profile
+    raise ValueError(f"utility must be a UtilityProfile, the name of a shipped one or its file, got {given!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +194,20 @@ class Energy:
     """Computation, energy a CPU cycle."""
     migrate_current_data: bool = True
     """True charges D_t for migration as (13) is written; False charges history and twin alone."""
+    model_transfer: str = "none"
+    """Models whose way between a server with twins and the cloud is charged, which the paper neglects: "none";
+    "uplink", those aggregated by (4); or "both", those broadcast as well. Needs a `utility` that states their bytes."""
+    n_agg: float | None = None
+    """Energy of a bit between a server and the cloud, however far; by default n_mig over the side of the square (our
+    choice: the paper does not say where the cloud is)."""
 
     def __post_init__(self) -> None:
         at_least(self, 0.0, "n_mig", "n_syn")
         positive(self, "n_cmp")
         boolean(self, "migrate_current_data")
+        one_of(self, "model_transfer", MODEL_TRANSFERS)
+        if self.n_agg is not None:
+            at_least(self, 0.0, "n_agg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +250,8 @@ class AssociationScenario(Scenario):
 
     SITES: ClassVar[str] = "num_servers"
     COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("n_mig", "n_syn")
+    LATER: ClassVar[tuple[str, ...]] = ("utility", "model_transfer", "n_agg")
+    """Fields younger than published digests of `as_dict`, which has them only where they are not at their defaults."""
 
     name: str = "custom"
     network: Network = field(default_factory=Network)
@@ -219,5 +264,53 @@ class AssociationScenario(Scenario):
     episode: Episode = field(default_factory=Episode)
 
     def __post_init__(self) -> None:
-        self.data.user_emd(self.network.num_users)
+        emd = self.data.user_emd(self.network.num_users)
         self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
+        if self.energy.model_transfer != "none" and self.learning.utility is None:
+            raise ValueError(
+                f"model_transfer needs a utility profile that states the bytes, got {self.energy.model_transfer!r} "
+                "without utility"
+            )
+        self.model_bits  # noqa: B018 - refuses profiles that do not state them
+        if self.learning.utility is not None:
+            low, high = self.data.samples  # a slot's own, and up to all of the last one's
+            _warn_outside(self.learning.utility, "samples", (low, 2.0 * high))
+            _warn_outside(self.learning.utility, "emd", (float(emd.min()), float(emd.max())))
+
+    def override(self, **changes: Any) -> Self:
+        """A copy with fields replaced by name, as `Scenario.override`; another `utility` brings its own `alpha`."""
+        if "utility" in changes and (changes["utility"] is not None or self.learning.utility is not None):
+            changes.setdefault("alpha", ())
+        return super().override(**changes)
+
+    @property
+    def model_bits(self) -> float:
+        """Bits of models that every server with twins exchanges with the cloud in a slot; 0 where none are charged."""
+        if self.learning.utility is None or self.energy.model_transfer == "none":
+            return 0.0
+        return self.learning.utility.model_bits(self.energy.model_transfer)
+
+    @property
+    def n_agg(self) -> float:
+        """Energy of a bit between a server and the cloud."""
+        given = self.energy.n_agg
+        return float(self.energy.n_mig * self.network.area_m if given is None else given)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Scenario.as_dict`; a utility profile stands as its name and digest, and see LATER."""
+        values = super().as_dict()
+        utility = self.learning.utility
+        values["utility"] = None if utility is None else {"name": utility.name, "digest": utility.digest}
+        defaults = {f.name: f.default for group in (Learning, Energy) for f in dataclasses.fields(group)}
+        return {name: v for name, v in values.items() if name not in self.LATER or v != defaults[name]}
+
+
+def _warn_outside(profile: UtilityProfile, field: str, span: Range) -> None:
+    """Say that a scenario asks a profile for what it was not calibrated for."""
+    low, high = getattr(profile, field)
+    if span[0] < low or span[1] > high:
+        warnings.warn(
+            f"{field} of the scenario span {span[0]:g} … {span[1]:g}, beyond the {low:g} … {high:g} that utility "
+            f"{profile.name!r} was calibrated for: there its curve is an extrapolation",
+            stacklevel=2,
+        )

@@ -49,16 +49,20 @@ class Network:
         pair(self, 1.0, "compute_hz")
         if self.twin_capacity is not None:
             count(self, "twin_capacity")
-            if self.twin_capacity * self.num_stations < self.num_users:
-                raise ValueError(
-                    f"twin_capacity must hold all twins, got {self.twin_capacity} for num_users {self.num_users} "
-                    f"on num_stations {self.num_stations}"
-                )
+            self.check_room(self.twin_capacity * self.num_stations)
         crowd = self.num_stations * math.pi * (0.5 * self.separation_m) ** 2 / (self.area_m + self.separation_m) ** 2
         if self.num_stations > 1 and crowd > DENSEST:
             raise ValueError(
                 f"separation_m must leave room for num_stations {self.num_stations} in a square of {self.area_m:g} m, "
                 f"got {self.separation_m!r}"
+            )
+
+    def check_room(self, seats: int) -> None:
+        """Refuse so few seats in all that twins are left over."""
+        if seats < self.num_users:
+            raise ValueError(
+                f"twin_capacity must hold all twins, got {self.twin_capacity} for num_users {self.num_users} "
+                f"on num_stations {self.num_stations}"
             )
 
     @property

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from dtenv.forecast import Forecaster, Foresight, StationForecaster, check_forecaster
 from dtenv.scenario import edge, mobility
+from dtenv.scenario.deployment import CLOUD, Deployment, Rounds
 from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
 
 CONTROLS = ("focal", "joint")
@@ -19,6 +20,9 @@ class Network(edge.Network):
     """Users and stations; the users are fewer than in placement (our choice)."""
 
     num_users: int = 50
+
+    def check_room(self, seats: int) -> None:
+        """Left to the scenario, which knows whether there is a cloud."""
 
     @property
     def capacity(self) -> int:
@@ -118,6 +122,8 @@ class MigrationScenario(Scenario):
     objective: Objective = field(default_factory=Objective)
     utility: Utility = field(default_factory=Utility)
     episode: Episode = field(default_factory=Episode)
+    deployment: Deployment = field(default_factory=Deployment)
+    rounds: Rounds = field(default_factory=Rounds)
 
     def __post_init__(self) -> None:
         self.radio.check(self.network.area_m)
@@ -125,13 +131,49 @@ class MigrationScenario(Scenario):
         self.mobility.check(self.SITES, self.num_sites, self.episode.num_slots, self.network.area_m)
         if self.radio.access == "direct":
             raise ValueError("access must be strongest or nearest in DTMigration-v0, got 'direct'")
-        seats = self.network.capacity - 1  # one a station is kept free for the focal user
-        others = self.network.num_users - 1
-        if self.episode.control == "focal" and seats * self.network.num_stations < others:
+        if self.deployment.has_cloud and self.network.num_stations < 2:
             raise ValueError(
-                f"twin_capacity must hold {others} background twins beside one free seat a station, got "
-                f"{self.network.capacity} on num_stations {self.network.num_stations}"
+                f"num_stations must be at least 2 with deployment {self.deployment.deployment}: a station and the "
+                f"cloud, got {self.network.num_stations}"
             )
+        if self.rounds.aggregation != "none" and self.episode.control == "focal":
+            raise ValueError(
+                f'aggregation must be none unless control="joint", whose twins take part, '
+                f"got {self.rounds.aggregation!r}"
+            )
+        self._check_seats()
+
+    def _check_seats(self) -> None:
+        network, others = self.network, self.network.num_users - 1
+        if self.deployment.has_cloud and sum(self.seats) < network.num_users:
+            raise ValueError(
+                f"cloud_capacity must hold all twins beside those on stations, got {self.deployment.cloud_capacity} "
+                f"for num_users {network.num_users} and twin_capacity {network.capacity}"
+            )
+        edge.Network.check_room(network, sum(self.seats))
+        beside = sum(max(seats - 1, 0) for seats in self.seats)  # one a site is kept free for the focal user
+        if self.episode.control == "focal" and beside < others:
+            name = "cloud_capacity" if self.deployment.has_cloud else "twin_capacity"
+            got = self.deployment.cloud_capacity if self.deployment.has_cloud else network.capacity
+            raise ValueError(
+                f"{name} must hold {others} background twins beside one free seat a station, got "
+                f"{got} on num_stations {network.num_stations}"
+            )
+
+    @property
+    def num_sites(self) -> int:
+        """How many stations there are; the cloud, where it is one of num_stations, stands on no site."""
+        return self.network.num_stations - self.deployment.has_cloud
+
+    @property
+    def seats(self) -> tuple[int, ...]:
+        """Twins that every site may host, stations first, then the cloud."""
+        network, deployment = self.network, self.deployment
+        if not deployment.has_cloud:
+            return (network.capacity,) * network.num_stations
+        on_station = 0 if deployment.deployment == CLOUD else network.capacity
+        in_cloud = network.num_users if deployment.cloud_capacity is None else deployment.cloud_capacity
+        return (*(on_station,) * (network.num_stations - 1), in_cloud)
 
     def as_dict(self) -> dict[str, Any]:
         """As `Scenario.as_dict`; a forecaster of one's own stands as its class's name."""

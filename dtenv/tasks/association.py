@@ -23,6 +23,7 @@ from dtenv.tasks.association_terms import (
     REWARD,
     SCORE,
     SYNCHRONISATION,
+    TRANSFER,
     UTILITY,
     VIOLATIONS,
     new_terms,
@@ -63,14 +64,16 @@ LINKS = (
 def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
     """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
     migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
+    transfer = totals[TRANSFER]
     return {
         "score": totals[SCORE],
         "objective": totals[OBJECTIVE],
         "utility": totals[UTILITY],
-        "energy": migration + synchronisation + computation,
+        "energy": migration + synchronisation + computation + transfer,
         "energy_migration": migration,
         "energy_synchronisation": synchronisation,
         "energy_computation": computation,
+        "energy_transfer": transfer,
         "latency": totals[LATENCY],
         "cost": totals[EXCESS],
         "violations": count(totals[VIOLATIONS]),

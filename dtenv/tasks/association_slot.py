@@ -29,6 +29,7 @@ from dtenv.physics.barrier import violation_penalty
 from dtenv.physics.energy import (
     computation_energy,
     migration_energy,
+    model_transfer_energy,
     normalised_energy,
     synchronisation_energy,
 )
@@ -53,13 +54,14 @@ class Constants(NamedTuple):
     alpha4: float
     alpha5: float
     alpha6: float
-    epochs: float
+    epochs: float  # E_s + E_{u,s}, times the compute factor, as (15) is proportional to both
     bits_per_sample: float
     rate_bps: float
     n_mig: float
     n_syn: float
     n_cmp: float
     migrate_current_data: bool
+    transfer: float  # energy of models, of each server with twins
     f0: float
     beta1: float
     beta2: float
@@ -78,22 +80,33 @@ class Constants(NamedTuple):
             scenario.objective,
             scenario.data,
             mode=MODES[scenario.episode.history],
+            compute_factor=scenario.learning.compute_factor,
+            transfer=model_transfer_energy(scenario.n_agg, scenario.model_bits),
         )
 
     @classmethod
     def of_groups(
-        cls, learning: Learning, radio: Radio, energy: Energy, objective: Objective, data: Data, mode: int
+        cls,
+        learning: Learning,
+        radio: Radio,
+        energy: Energy,
+        objective: Objective,
+        data: Data,
+        mode: int,
+        compute_factor: float = 1.0,
+        transfer: float = 0.0,
     ) -> Constants:
         """The constants of the groups that a slot's worth depends on."""
         return cls(
             **{f"alpha{k}": a for k, a in enumerate(learning.alpha, 1)},
-            epochs=learning.epochs,
+            epochs=learning.epochs * compute_factor,
             bits_per_sample=float(data.bits_per_sample),
             rate_bps=radio.rate_bps,
             n_mig=float(energy.n_mig),
             n_syn=float(energy.n_syn),
             n_cmp=float(energy.n_cmp),
             migrate_current_data=bool(energy.migrate_current_data),
+            transfer=float(transfer),
             f0=float(objective.f0),
             beta1=float(objective.beta1),
             beta2=float(objective.beta2),
@@ -231,7 +244,7 @@ def serve(
     slopes: np.ndarray,
     history: np.ndarray,
     utility: np.ndarray,
-) -> tuple[float, float, float, float]:
+) -> tuple[float, float, float, float, float]:
     """Host on server s the users u with server[u] == s: allocate γ (by c.mode) and add up the terms.
 
     Args:
@@ -245,7 +258,8 @@ def serve(
         utility: ρ (U,), written for the users served.
 
     Returns:
-        Energy of migration (13), synchronisation (14) and computation (15), and the allocation's proven gap.
+        Energy of migration (13), synchronisation (14), computation (15) and the model's transfer, and the allocation's
+        proven gap.
     """
     n = list_users(server, s, users)
     return host(c, slot, s, n, users, slopes, history, utility)
@@ -261,12 +275,13 @@ def host(
     slopes: np.ndarray,
     history: np.ndarray,
     utility: np.ndarray,
-) -> tuple[float, float, float, float]:
+) -> tuple[float, float, float, float, float]:
     """`serve` the first n users in users[USER]."""
     given = c.mode == GIVEN
     alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
     migration = synchronisation = load = gap = 0.0
+    transfer = c.transfer if n > 0 else 0.0  # a server without twins has no model to send
     for i in range(n):
         moving, sending, training = enlist(c, slot, int(users[USER, i]), s, unit_load, users, i)
         migration += moving
@@ -274,7 +289,7 @@ def host(
         load += training
     if n > 0 and not given:
         num_users, num_servers = len(history), len(slot.compute_capacity)
-        energy = migration + synchronisation + load
+        energy = migration + synchronisation + load + transfer
         program = program_of(c, num_users, num_servers, energy, load, unit_load, slot.compute_capacity[s])
         prepare(users, n, program)
         value, bound = allocate(users, slopes, n, program, 0.5 * c.certificate / num_servers)
@@ -296,7 +311,7 @@ def host(
             utility[u] = data_utility(data_power(users[FRESH, i] + taken, v, alpha3), v, alpha1, alpha2)
         migration += (users[COST, i] - unit_load) * taken
         load += unit_load * taken
-    return migration, synchronisation, load, gap
+    return migration, synchronisation, load, transfer, gap
 
 
 @kernel
@@ -311,12 +326,12 @@ def server_score(
     utility: np.ndarray,
 ) -> float:
     """Server s's part of the slot's score: over all servers these add up to what `evaluate` gives."""
-    migration, synchronisation, load, _ = serve(c, slot, server, s, users, slopes, history, utility)
+    migration, synchronisation, load, transfer, _ = serve(c, slot, server, s, users, slopes, history, utility)
     worth = 0.0
     for u in range(len(server)):
         if server[u] == s:
             worth += utility[u]
-    energy = normalised_energy(migration + synchronisation + load, c.f0)
+    energy = normalised_energy(migration + synchronisation + load + transfer, c.f0)
     penalty = violation_penalty(load, slot.compute_capacity[s]) + violation_penalty(
         synchronisation, slot.sync_capacity[s]
     )

@@ -27,7 +27,7 @@ class Terms(NamedTuple):
 
     history: np.ndarray  # (B, U) γ
     utility: np.ndarray  # (B, U) ρ
-    energy: np.ndarray  # (B, S, 3) migration, synchronisation, computation
+    energy: np.ndarray  # (B, S, 4) migration, synchronisation, computation, transfer
     totals: np.ndarray  # (B, TOTALS)
 
 
@@ -45,7 +45,8 @@ VIOLATIONS = 9  # how many are violated
 MIGRATIONS = 10  # twins moved
 CERTIFIED_VALUE = 11  # what the allocation's program attains
 CERTIFIED_BOUND = 12  # and what is proven to be its upper bound
-TOTALS = 13
+TRANSFER = 13  # energy of models, which the paper neglects
+TOTALS = 14
 
 
 class Work(NamedTuple):
@@ -60,7 +61,7 @@ def new_terms(batch: int, num_users: int, num_servers: int) -> Terms:
     return Terms(
         np.zeros((batch, num_users)),
         np.zeros((batch, num_users)),
-        np.zeros((batch, num_servers, 3)),
+        np.zeros((batch, num_servers, 4)),
         np.zeros((batch, TOTALS)),
     )
 
@@ -77,20 +78,24 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
     num_users, num_servers = len(server), len(slot.compute_capacity)
     history, utility, totals = terms.history[b], terms.utility[b], terms.totals[b]
     f0, curve, reward, barrier_program = c.f0, c.barrier_curve, c.reward, c.mode == OPTIMAL_BARRIER
-    moved = sent = computed = spent = penalty = barrier = program_barrier = gap = violations = excess = 0.0
+    moved = sent = computed = transferred = spent = penalty = barrier = program_barrier = gap = violations = excess = (
+        0.0
+    )
     chain_users(server, terms.energy[b, :, 0], users)  # which is written anew below
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
         n = list_chain(int(terms.energy[b, s, 0]), users)
-        migration, synchronisation, load, server_gap = host(c, slot, s, n, users, slopes, history, utility)
+        migration, synchronisation, load, transfer, server_gap = host(c, slot, s, n, users, slopes, history, utility)
         terms.energy[b, s, 0] = migration
         terms.energy[b, s, 1] = synchronisation
         terms.energy[b, s, 2] = load
+        terms.energy[b, s, 3] = transfer
         if n > 0:  # an idle server adds nothing
             moved += migration
             sent += synchronisation
             computed += load
-            spent += normalised_energy(migration + synchronisation + load, f0)
+            transferred += transfer
+            spent += normalised_energy(migration + synchronisation + load + transfer, f0)
             gap += server_gap
             penalty += violation_penalty(load, q) + violation_penalty(synchronisation, p)
             if is_violated(load, q):
@@ -120,6 +125,7 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
     totals[MIGRATION] = moved
     totals[SYNCHRONISATION] = sent
     totals[COMPUTATION] = computed
+    totals[TRANSFER] = transferred
     totals[LATENCY] = latency
     totals[EXCESS] = excess
     totals[VIOLATIONS] = violations

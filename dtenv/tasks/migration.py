@@ -14,18 +14,18 @@ from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.episodes import Episodes, whole
 from dtenv.tasks.migration_background import Looks
-from dtenv.tasks.migration_episode import Course, Work
-from dtenv.tasks.migration_foresight import as_foresight, blocks_of, foretell
-from dtenv.tasks.migration_slot import Constants, Slot, migration_price
-from dtenv.tasks.migration_step import (
+from dtenv.tasks.migration_batch import (
     COMPUTE,
+    CREATIONS,
     DOWNTIME,
     ENERGY,
     HANDOVERS,
+    ISOLATIONS,
     LATE,
     MIGRATIONS,
     PRICE,
     REFUSED,
+    RELEASES,
     REWARD,
     SCORE,
     TOTALS,
@@ -38,15 +38,17 @@ from dtenv.tasks.migration_step import (
     Scale,
     State,
     Terms,
-    advance,
-    draw,
-    latency_at,
-    look,
-    start,
 )
+from dtenv.tasks.migration_episode import Course, Work
+from dtenv.tasks.migration_foresight import as_foresight, blocks_of, foretell
+from dtenv.tasks.migration_life import price_of_being
+from dtenv.tasks.migration_rounds import consensus_of, round_of
+from dtenv.tasks.migration_slot import Constants, Slot
+from dtenv.tasks.migration_step import advance, draw, look, offered_latency, start
 from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.edge import EdgeRanges
 from dtenv.world.migration import empty_migration_tape
+from dtenv.world.servers import Servers
 from dtenv.world.walks import Recorded
 
 USERS = (
@@ -65,6 +67,8 @@ STATIONS = (
     ("compute_hz", "F, over the largest possible"),
     ("twins", "twins hosted, over N_k, at most 1"),
 )
+CLOUD_ENTRY = ("cloud", "1 where it is the cloud, else 0")
+UP_ENTRY = ("up", "1 where its server works, else 0")
 LINKS = (
     ("gain", "channel gain in dB, -1 … 1 over what the square and six deviations of shadowing give, clipped"),
     ("access", "1 where it is the user's access station, else 0"),
@@ -102,6 +106,15 @@ def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict
     }
 
 
+def lives_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+    """What is told beside `entries_of` where twins have lives."""
+    return {
+        "creations": count(totals[CREATIONS]),
+        "isolations": count(totals[ISOLATIONS]),
+        "releases": count(totals[RELEASES]),
+    }
+
+
 class MigrationTask(Episodes):
     """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
 
@@ -119,10 +132,11 @@ class MigrationTask(Episodes):
         self._foresight = as_foresight(episode.forecaster)
         of_positions = self._foresight is None and isinstance(episode.forecaster, Forecaster)
         self._forecaster: Any = episode.forecaster if of_positions else None
+        more = (CLOUD_ENTRY,) * scenario.deployment.has_cloud + (UP_ENTRY,) * scenario.deployment.fails
         self.layout = Layout(
             (
                 Block("users", (own,), USERS),
-                Block("stations", (stations,), STATIONS),
+                Block("stations", (stations,), STATIONS + more),
                 Block("links", (own, stations), LINKS),
                 *blocks_of(self._foresight, own, stations, episode.horizon),
             )
@@ -166,8 +180,8 @@ class MigrationTask(Episodes):
             np.zeros((batch, users)),
             np.zeros((batch, users)),
         )
-        given = 0 if self._forecaster is None else slots
-        self._expected = np.zeros((batch, given, own, episode.horizon, 2))
+        asked = 0 if self._forecaster is None else slots
+        self._expected = np.zeros((batch, asked, own, episode.horizon, 2))
         foretold = sum(block.size for block in self.layout.blocks[3:])
         told_shape = (batch, 0, 0) if self._foresight is None else (batch, slots, foretold)
         self._told = np.zeros(told_shape, np.float32)
@@ -180,7 +194,7 @@ class MigrationTask(Episodes):
             looks,
             Recorded.of(scenario.mobility.recording),
             self.streams,
-            EdgeRanges.record(scenario, scenario.objective.update_deadline_s),
+            EdgeRanges.record(scenario, scenario.objective.update_deadline_s, Servers.of(scenario)),
             self._expected,
             self._told,
             self.obs,
@@ -242,6 +256,7 @@ class MigrationTask(Episodes):
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
         told = entries_of(self.terms.totals[b].tolist(), self.mask.shape[1], int)
+        told |= {name: value[b].item() for name, value in self._more().items()}
         return told | {"server": self.server(b), "action_mask": self.masks()[b].copy()}
 
     def masks(self) -> np.ndarray:
@@ -250,7 +265,23 @@ class MigrationTask(Episodes):
 
     def entries(self) -> dict[str, np.ndarray]:
         """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
-        return entries_of(self.terms.totals.T, self.mask.shape[1], whole) | self.begun()
+        return entries_of(self.terms.totals.T, self.mask.shape[1], whole) | self._more() | self.begun()
+
+    def _more(self) -> dict[str, np.ndarray]:
+        """What options beyond the paper's model tell of all rows' last slots."""
+        told: dict[str, np.ndarray] = {}
+        rounds = self.scenario.rounds
+        if self.scenario.deployment.lives:
+            told |= lives_of(self.terms.totals.T, whole)
+        if rounds.consensus != "none":
+            told |= consensus_of(self.scenario, len(self.rows))
+        if rounds.aggregation != "none":
+            up = np.ones(self.state.loads[:, 0].shape, np.bool_)
+            if self.scenario.deployment.fails:
+                up = self.tape.up[self.rows, np.maximum(self.state.slot - 1, 0)]
+            update_s = self.terms.users[:, :, UPDATE]
+            told |= round_of(self.scenario, update_s, self.state.server, up, self.course.wired_m)
+        return told
 
     def begun(self) -> dict[str, np.ndarray]:
         """`info` of all rows' resets, likewise."""
@@ -264,14 +295,11 @@ class MigrationTask(Episodes):
     def slot(self, b: int = 0) -> Slot:
         """The slot that row b decides next, in physical units."""
         t, own = int(self.state.slot[b]), self.mask.shape[1]
-        tape, course, c = self.tape, self.course, self.constants[0]
+        tape, course = self.tape, self.course
         server, wired_m, rate = self.state.server[b, :own], course.wired_m[b], course.rate[b, t, :own]
         places = [(u, k) for u in range(own) for k in range(self.mask.shape[2])]
-        latency_s = [latency_at(self.batch, b, t, u, k) for u, k in places]
-        price = [
-            migration_price(c, tape.data_bits[b, u], wired_m[server[u], k]) if k != server[u] else 0.0
-            for u, k in places
-        ]
+        latency_s = [offered_latency(self.batch, b, t, u, k) for u, k in places]
+        price = [price_of_being(self.batch, b, t, u, server[u], k) for u, k in places]
         return Slot(
             user_xy=tape.user_xy[b, t, :own],
             step_xy=tape.user_xy[b, t, :own] - tape.user_xy[b, t - 1, :own],
@@ -296,7 +324,10 @@ class MigrationTask(Episodes):
         """
         view = self.layout.split(np.asarray(obs, dtype=np.float64))
         users, stations, links, scale = view["users"], view["stations"], view["links"], Scale.of(self.scenario)
-        xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
+        xy, c = 0.5 * (stations[..., :2] + 1.0) * scale.area_m, self.constants[0]
+        wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
+        if c["cloud"] >= 0:
+            wired_m[:, c["cloud"], : c["cloud"]] = wired_m[:, : c["cloud"], c["cloud"]] = c["cloud_distance_m"]
         deadline_s = users[..., 6] * scale.deadline_s
         time_s = self.scenario.utility.utility_time_s
         time_s = deadline_s if time_s is None else np.full_like(deadline_s, time_s)
@@ -315,5 +346,5 @@ class MigrationTask(Episodes):
             latency_s=-time_s[..., None] * np.log(worth),
             price=links[..., 7] * scale.price,
             station_xy=xy,
-            wired_m=np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1)),
+            wired_m=wired_m,
         )

@@ -1,7 +1,8 @@
 """The twins that are not the agent's in DTMigration's focal mode: where they go, slot by slot, whatever the agent does.
 
 A twin moves to the station of least latency that has a seat beside the one kept for the focal user: at once, or with
-"payback" once the move pays for itself in BACKGROUND_PAYBACK_SLOTS. Users decide one after another.
+"payback" once the move pays for itself in BACKGROUND_PAYBACK_SLOTS. Users decide one after another. Whose host is down
+goes there at once, but with "never", which waits for the repair.
 
 Which station is best does not depend on the user's rate. So what a user found out holds until its access station
 changes or twins join and leave stations in a way that matters: most users need no look in most slots. A move that
@@ -19,10 +20,13 @@ from dtenv.compiled import compiled, kernel
 from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import utility_time
 from dtenv.scenario.migration import BACKGROUNDS
+from dtenv.tasks.migration_life import is_up
 from dtenv.tasks.migration_slot import (
     Constants,
     computing_latency,
+    fixed_latency,
     migration_price,
+    seats_of,
     total_weight,
     update_latency,
     utility,
@@ -54,16 +58,17 @@ class Looks(NamedTuple):
 
 @compiled
 def standing_latency(
-    c: Constants, bits: float, weight: float, compute_hz: float, distance_m: float, others_weight: float
+    c: Constants, k: int, bits: float, weight: float, compute_hz: float, distance_m: float, others_weight: float
 ) -> float:
-    """What of T_upd depends on the station: wired and computing time beside the other twins there."""
-    wired = wired_latency(c.wired_s_per_bit_m, bits, distance_m)
-    return wired + computing_latency(c, bits, compute_hz, weight, others_weight)
+    """What of T_upd depends on the site k: wired and computing time beside the other twins there."""
+    wired = wired_latency(c.wired_s_per_bit_m, bits, distance_m) + fixed_latency(c, k)
+    return wired + computing_latency(c, k, bits, compute_hz, weight, others_weight)
 
 
 @compiled
 def is_slower(
     c: Constants,
+    k: int,
     bits: float,
     weight: float,
     compute_hz: float,
@@ -72,8 +77,8 @@ def is_slower(
     seconds: float,
 ) -> bool:
     """Whether `standing_latency` surely is more than `seconds`, told without a division; where not, it decides."""
-    left = seconds - wired_latency(c.wired_s_per_bit_m, bits, distance_m)
-    cycles = c.cycles_per_bit * bits * total_weight(c, weight, others_weight)
+    left = seconds - wired_latency(c.wired_s_per_bit_m, bits, distance_m) - fixed_latency(c, k)
+    cycles = c.cycles_per_bit * bits * total_weight(c, k, weight, others_weight)
     return left * compute_hz * weight < cycles * (1.0 - _ROUNDING)
 
 
@@ -87,8 +92,10 @@ def best_elsewhere(
     access: int,
     loads: np.ndarray,
     host: int,
+    up: np.ndarray,
+    t: int,
 ) -> tuple[int, float]:
-    """The station of least latency with a seat other than the host, the first of equals, and the seconds there.
+    """The site of least latency with a seat other than the host, the first of equals, and the seconds there.
 
     Args:
         c: the scenario's.
@@ -99,15 +106,16 @@ def best_elsewhere(
         access: the user's access station.
         loads: (2, M) of the stations.
         host: its twin's station.
+        up: (slots, M) whether servers work.
+        t: the slot.
     """
     target, least = -1, np.inf
-    seats = c.capacity - 1
     for k in range(len(compute_hz)):
-        if k == host or loads[1, k] >= seats:
+        if k == host or loads[1, k] >= seats_of(c, k) - 1 or not is_up(c, up, t, k):
             continue
-        if is_slower(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k], least):
+        if is_slower(c, k, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k], least):
             continue
-        seconds = standing_latency(c, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k])
+        seconds = standing_latency(c, k, bits, weight, compute_hz[k], wired_m[access, k], loads[0, k])
         if seconds < least:
             target, least = k, seconds
     return target, least
@@ -195,7 +203,7 @@ def look_again(
         # One branch, that is seldom taken.
         hurt = (host == joined) | ((target[v] == joined) & (not stays))
         waits = (host == left) & (not stays) & (within[v] >= 0.0)
-        alike = (host == left) | is_slower(c, bits, w, hz, metres, load, least[v])
+        alike = (host == left) | is_slower(c, left, bits, w, hz, metres, load, least[v])
         if stale[v] | (alike & (not hurt) & (not waits)):
             continue
         if waits or (hurt and not stays):
@@ -203,8 +211,8 @@ def look_again(
             continue
         if host == joined:
             metres_here = wired_m[joined, access[v]]
-            here[v] = standing_latency(c, bits, w, compute_hz[joined], metres_here, loads[0, joined] - w)
-        there = standing_latency(c, bits, w, hz, metres, load)
+            here[v] = standing_latency(c, joined, bits, w, compute_hz[joined], metres_here, loads[0, joined] - w)
+        there = standing_latency(c, left, bits, w, hz, metres, load)
         better = there <= least[v]
         least[v] = min(there, least[v])
         stale[v] = here[v] >= least[v] + spare[v] if stays else better

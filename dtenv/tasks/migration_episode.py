@@ -9,6 +9,7 @@ import numpy as np
 from dtenv.compiled import compiled, kernel
 from dtenv.physics.geometry import euclidean
 from dtenv.physics.radio import path_loss_db
+from dtenv.scenario.edge import FARTHEST_DB
 from dtenv.tasks.handover import rough_access, rough_losses, slack_db, surely_keeps
 from dtenv.tasks.migration_background import (
     BACKGROUND_PAYBACK_SLOTS,
@@ -23,7 +24,15 @@ from dtenv.tasks.migration_background import (
     steepest_gain,
     worth_of_moving,
 )
-from dtenv.tasks.migration_slot import Constants, add_loads, computing_weight, migration_price, update_latency
+from dtenv.tasks.migration_life import is_up
+from dtenv.tasks.migration_slot import (
+    Constants,
+    add_loads,
+    computing_weight,
+    migration_price,
+    seats_of,
+    update_latency,
+)
 from dtenv.tasks.uplink import NEAREST, choose_access, link_gains, link_rate, wired_distances
 from dtenv.world.channel import Fading, shadow_links
 from dtenv.world.migration import MigrationTape
@@ -58,9 +67,13 @@ def unfold(
     c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
 ) -> None:
     """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
-    user_xy, shadowing_db, path = tape.user_xy[b], work.shadowing_db[b], course.background[b]
-    fading = Fading(work.user[b, 0], work.user[b, 1], work.user[b, 2], work.variate[b])
+    n, path = c.stations, course.background[b]
+    user_xy, shadowing_db = tape.user_xy[b], work.shadowing_db[b, :n]
+    fading = Fading(work.user[b, 0], work.user[b, 1], work.user[b, 2], work.variate[b, :n])
     wired_distances(tape.station_xy[b], course.wired_m[b])
+    for k in range(n, course.wired_m.shape[1]):
+        for j in range(n):
+            course.wired_m[b, j, k] = course.wired_m[b, k, j] = c.cloud_distance_m
     for j in range(course.wired_m.shape[1]):
         work.nearest_m[b, j] = np.inf
         for k in range(course.wired_m.shape[1]):
@@ -86,13 +99,14 @@ def unfold(
 @kernel
 def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
     """Access stations of slot t, and gains and rates of the agent's users."""
-    now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b]
+    n = c.stations
+    now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b, :n]
     shadowing_db, gain_db, transmitting = work.shadowing_db[b].T, course.gain_db[b, t], work.transmitting[b]
-    loss_db, least_db, margin_db, slack = work.variate[b], work.user[b, 3], c.handover_margin_db, slack_db(c)
+    loss_db, least_db, margin_db, slack = work.variate[b, :n], work.user[b, 3], c.handover_margin_db, slack_db(c)
     users, own = len(now), len(gain_db)
     rough = t > 0 and own < users and c.access != NEAREST
     if rough:
-        rough_losses(c, user_xy, station_xy, work.shadowing_db[b], loss_db, least_db)
+        rough_losses(c, user_xy, station_xy, work.shadowing_db[b, :n], loss_db, least_db)
     if t == 0:
         transmitting[:] = 0.0
     for u in range(users):
@@ -117,24 +131,27 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: L
                 transmitting[before] -= 1.0
     for u in range(own):
         course.rate[b, t, u] = link_rate(c, c.transmit_power_w, gain_db[u, now[u]], transmitting[now[u]])
+        for k in range(n, gain_db.shape[1]):
+            gain_db[u, k] = -FARTHEST_DB
 
 
 @kernel
 def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> None:
-    """Slot 0: every twin at its user's access station, or the station nearest to that with room.
+    """Slot 0: every twin at its user's access station, or the site nearest to that with room.
 
-    One seat a station is left to the focal user, wherever it goes, as long as all others find room without it.
+    One seat a site is left to the focal user, wherever it goes, as long as all others find room without it.
     """
     first, access, wired_m = course.first[b], course.access[b, 0], course.wired_m[b]
-    seats = c.capacity - 1
-    if seats * len(wired_m) < len(first) - 1:
-        seats = c.capacity
+    beside = 0
+    for k in range(len(wired_m)):
+        beside += max(seats_of(c, k) - 1, 0)
+    kept = 1 if beside >= len(first) - 1 else 0
     loads[:] = 0.0
     for i in range(len(first)):
         u = (i + 1) % len(first)  # user 0 last
-        room = c.capacity if u == 0 else seats
         best = -1
         for k in range(len(wired_m)):
+            room = seats_of(c, k) if u == 0 else seats_of(c, k) - kept
             if loads[1, k] < room and (best < 0 or wired_m[access[u], k] < wired_m[access[u], best]):
                 best = k
         first[u] = best
@@ -149,19 +166,28 @@ def play_background(
     path, access, weight, wired_m = course.background[b, t], course.access[b, t], course.weight[b], course.wired_m[b]
     data_bits, update_bits, deadline_s = tape.data_bits[b], tape.update_bits[b], tape.deadline_s[b]
     compute_hz, station_xy, user_xy = tape.compute_hz[b], tape.station_xy[b], tape.user_xy[b, t]
-    nearest_m = work.nearest_m[b]
+    nearest_m, up = work.nearest_m[b], tape.up[b]
     stale, targets, within = looks.stale[b], looks.target[b], looks.within[b]
     for u in range(1, len(path)):
         path[u] = course.background[b, t - 1, u]
     if c.background == NEVER:
         return
+    if c.fails:
+        for k in range(len(compute_hz)):
+            if up[t, k] != up[t - 1, k]:
+                stale[:] = True
     for u in range(1, len(path)):
-        if not stale[u] and within[u] < 0.0:
+        flees = not is_up(c, up, t, path[u])
+        if not flees and not stale[u] and within[u] < 0.0:
             continue
         host, bits, w, deadline = path[u], update_bits[u], weight[u], deadline_s[u]
-        if stale[u]:
-            here = standing_latency(c, bits, w, compute_hz[host], wired_m[access[u], host], loads[0, host] - w)
-            target, least = best_elsewhere(c, bits, w, compute_hz, wired_m, access[u], loads, host)
+        if flees:
+            targets[u], _ = best_elsewhere(c, bits, w, compute_hz, wired_m, access[u], loads, host, up, t)
+            if targets[u] < 0:
+                continue
+        elif stale[u]:
+            here = standing_latency(c, host, bits, w, compute_hz[host], wired_m[access[u], host], loads[0, host] - w)
+            target, least = best_elsewhere(c, bits, w, compute_hz, wired_m, access[u], loads, host, up, t)
             looks.here[b, u], looks.least[b, u], targets[u], stale[u] = here, least, target, False
             within[u] = -1.0
             spare = spare_seconds(c, data_bits[u], looks.steepest[b, u], nearest_m[host])
@@ -174,7 +200,7 @@ def play_background(
             if within[u] < 0.0:
                 continue
         target = targets[u]
-        if c.background == PAYBACK:
+        if c.background == PAYBACK and not flees:
             k = access[u]
             x, y, shadowing = user_xy[u, 0], user_xy[u, 1], work.shadowing_db[b, k, u]
             gain = link_gain(c, x, y, station_xy[k, 0], station_xy[k, 1], shadowing)

@@ -22,19 +22,28 @@ def nearest_station(x: float, y: float, station_xy: np.ndarray) -> int:
 
 
 @kernel
-def foresee(kind: int, area_m: float, tape: MigrationTape, expected: np.ndarray, station: np.ndarray, b: int) -> None:
+def foresee(
+    kind: int,
+    area_m: float,
+    tape: MigrationTape,
+    station_xy: np.ndarray,
+    expected: np.ndarray,
+    station: np.ndarray,
+    b: int,
+) -> None:
     """The station nearest to where each user is expected, into station (T + 2, n, H); -1 with NONE.
 
     Args:
         kind: NONE, CONSTANT_VELOCITY, ORACLE (as `dtenv.forecast` has them) or GIVEN.
         area_m: side of the square.
         tape: its walks.
+        station_xy: (M, 2) metres, of the row.
         expected: positions (T + 2, n, H, 2), metres; with GIVEN.
         station: written.
         b: the row.
     """
     slots, users, horizon = station.shape
-    walks, station_xy = tape.user_xy[b], tape.station_xy[b]
+    walks = tape.user_xy[b]
     for t in range(slots):
         for u in range(users):
             x, y = walks[t, u, 0], walks[t, u, 1]

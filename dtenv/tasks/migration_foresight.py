@@ -13,7 +13,7 @@ from dtenv.physics.utility import utility_time
 from dtenv.tasks.migration_slot import Constants, computing_latency, update_latency
 
 if TYPE_CHECKING:
-    from dtenv.tasks.migration_step import Batch
+    from dtenv.tasks.migration_batch import Batch
 
 ROUNDING = 1e-6
 """By how much a forecaster's chances may add up to more than 1."""
@@ -62,7 +62,9 @@ def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
     course, tape, c = batch.course, batch.tape, batch.constants[0]
     slots, own, horizon = course.forecast.shape[1:]
     stations = tape.station_xy.shape[1]
-    chance = chances(foresight, unfolded_of(batch, b), horizon)
+    served = chances(foresight, unfolded_of(batch, b), horizon)
+    chance = np.zeros((*served.shape[:3], stations))
+    chance[..., : served.shape[3]] = served  # the cloud serves nobody
     course.forecast[b] = np.where(chance.any(axis=-1), chance.argmax(axis=-1), -1)
     parts = [chance.transpose(0, 1, 3, 2)]
     ahead = slots_ahead(slots, horizon)
@@ -79,14 +81,14 @@ def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
 
 
 def unfolded_of(batch: Batch, b: int) -> Unfolded:
-    """Row b's episode as forecasters see it; copies."""
-    course, tape = batch.course, batch.tape
+    """Row b's episode as forecasters see it, without a cloud; copies."""
+    course, tape, stations = batch.course, batch.tape, int(batch.constants["stations"][0])
     own = course.gain_db.shape[2]
     return Unfolded(
         user_xy=tape.user_xy[b, :, :own].copy(),
         access=course.access[b, :, :own].astype(np.int64),
-        gain_db=course.gain_db[b].copy(),
-        station_xy=tape.station_xy[b].copy(),
+        gain_db=course.gain_db[b, ..., :stations].copy(),
+        station_xy=tape.station_xy[b, :stations].copy(),
         area_m=float(batch.scale["area_m"][0]),
     )
 
@@ -139,5 +141,5 @@ def tell_load(
         for u in range(1, len(weight)):
             others[background[t, u]] += weight[u]
         for k in range(stations):
-            computing = computing_latency(c, bits, compute_hz[k], weight[0], others[k])
+            computing = computing_latency(c, k, bits, compute_hz[k], weight[0], others[k])
             load[t, k] = np.exp(-computing / time_s)

@@ -11,6 +11,7 @@ import numpy as np
 
 from dtenv.compiled import compiled, kernel
 from dtenv.forecast import kind_of
+from dtenv.physics.consensus import dpos_latency, pbft_latency
 from dtenv.physics.energy import transmission_energy
 from dtenv.physics.latency import (
     compute_latency,
@@ -20,6 +21,7 @@ from dtenv.physics.latency import (
     wireless_latency,
 )
 from dtenv.physics.utility import interaction_utility, utility_time
+from dtenv.scenario.deployment import CLOUD, Rounds
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT
 from dtenv.scenario.migration import BACKGROUNDS, MigrationScenario
 from dtenv.tasks.uplink import Uplink
@@ -40,7 +42,17 @@ class Constants(NamedTuple):
     transmit_power_w: float
     cycles_per_bit: float
     compute_sharing: int  # SQRT, EQUAL or SLICE of dtenv.scenario.edge
-    capacity: int  # N_k
+    capacity: int  # N_k of a station
+    cloud: int  # its site, or -1
+    cloud_capacity: int
+    stations: int  # sites with a radio, which come first
+    cloud_latency_s: float
+    cloud_distance_m: float
+    consensus_s: float
+    fails: bool  # whether servers may fail
+    lives: bool  # whether twins are created and isolated
+    creation_s: float
+    isolation_price: float
     wired_s_per_bit_m: float
     sync_weight: float  # η / Δt
     kappa: float
@@ -58,12 +70,23 @@ class Constants(NamedTuple):
     def of(cls, scenario: MigrationScenario) -> Constants:
         """The constants of a scenario."""
         radio, twins, objective, worth = scenario.radio, scenario.twins, scenario.objective, scenario.utility
+        site, seats = scenario.deployment, scenario.seats
         return cls(
             *Uplink.of(radio),
             transmit_power_w=float(radio.transmit_power_w),
             cycles_per_bit=float(twins.cycles_per_bit),
             compute_sharing=COMPUTE_SHARINGS.index(twins.compute_sharing),
-            capacity=scenario.network.capacity,
+            capacity=0 if site.deployment == CLOUD else scenario.network.capacity,
+            cloud=len(seats) - 1 if site.has_cloud else -1,
+            cloud_capacity=seats[-1],
+            stations=scenario.num_sites,
+            cloud_latency_s=float(site.cloud_latency_s),
+            cloud_distance_m=float(site.cloud_distance_m),
+            consensus_s=consensus_seconds(scenario.rounds),
+            fails=site.fails,
+            lives=site.lives,
+            creation_s=float(site.creation_s),
+            isolation_price=float(site.isolation_price),
             wired_s_per_bit_m=float(twins.wired_s_per_bit_m),
             sync_weight=float(twins.eta_s) / float(twins.sync_interval_s),
             kappa=float(objective.kappa),
@@ -98,6 +121,28 @@ class Slot(NamedTuple):
     wired_m: np.ndarray  # (M, M) between stations
 
 
+def consensus_seconds(rounds: Rounds) -> float:
+    """What every update waits for at the miners."""
+    links = float(rounds.miner_rate_bps), float(rounds.miner_hop_s), float(rounds.verify_s)
+    if rounds.consensus == "pbft":
+        return pbft_latency(rounds.num_miners, float(rounds.block_bits), float(rounds.vote_bits), *links)
+    if rounds.consensus == "dpos":
+        return dpos_latency(rounds.num_miners, float(rounds.block_bits), *links)
+    return 0.0
+
+
+@compiled
+def seats_of(c: Constants, k: int) -> int:
+    """Twins that site k may host."""
+    return c.cloud_capacity if k == c.cloud else c.capacity
+
+
+@compiled
+def fixed_latency(c: Constants, k: int) -> float:
+    """What an update to a twin on site k takes however small it is, seconds."""
+    return c.consensus_s + (c.cloud_latency_s if k == c.cloud else 0.0)
+
+
 @compiled
 def computing_weight(c: Constants, data_bits: float, update_bits: float) -> float:
     """Weight of a twin when its station's computing is shared."""
@@ -116,23 +161,23 @@ def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.nd
 
 
 @compiled
-def total_weight(c: Constants, weight: float, others_weight: float) -> float:
-    """What a twin's weight is divided by where it shares a station with twins of `others_weight` in all."""
-    return float(c.capacity) if c.compute_sharing == SLICE else others_weight + weight
+def total_weight(c: Constants, k: int, weight: float, others_weight: float) -> float:
+    """What a twin's weight is divided by where it shares site k with twins of `others_weight` in all."""
+    return float(seats_of(c, k)) if c.compute_sharing == SLICE else others_weight + weight
 
 
 @compiled
 def computing_latency(
-    c: Constants, update_bits: float, compute_hz: float, weight: float, others_weight: float
+    c: Constants, k: int, update_bits: float, compute_hz: float, weight: float, others_weight: float
 ) -> float:
-    """Seconds that an update computes on a station beside twins of `others_weight` in all."""
-    total = total_weight(c, weight, others_weight)
+    """Seconds that an update computes on site k beside twins of `others_weight` in all."""
+    total = total_weight(c, k, weight, others_weight)
     return compute_latency(c.cycles_per_bit, update_bits, compute_share(compute_hz, weight, total))
 
 
 @compiled
 def update_latency(c: Constants, update_bits: float, rate: float, distance_m: float, computing_s: float) -> float:
-    """T_upd (11), seconds, over a wired distance from access station to twin."""
+    """T_upd (11), seconds, over a wired distance from access station to twin; but for `fixed_latency`."""
     wired = wired_latency(c.wired_s_per_bit_m, update_bits, distance_m)
     return wireless_latency(update_bits, rate) + wired + computing_s
 
@@ -163,6 +208,19 @@ def migration_seconds(c: Constants, data_bits: float, distance_m: float) -> floa
 
 
 @compiled
+def creation_seconds(c: Constants, data_bits: float, rate: float, distance_m: float) -> float:
+    """Seconds until a twin is created: the data uploaded (4), sent on by wire (5), and the twin set up from it."""
+    uploaded = wireless_latency(data_bits, rate) + wired_latency(c.wired_s_per_bit_m, data_bits, distance_m)
+    return c.creation_s + uploaded
+
+
+@compiled
+def stop_price(c: Constants, seconds: float) -> float:
+    """What it costs in utility that a twin is stopped: κ for each slot."""
+    return c.kappa * seconds / c.slot_seconds
+
+
+@compiled
 def migration_price(c: Constants, data_bits: float, distance_m: float) -> float:
     """What a migration costs in utility: κ for each slot of T_mig."""
-    return c.kappa * migration_seconds(c, data_bits, distance_m) / c.slot_seconds
+    return stop_price(c, migration_seconds(c, data_bits, distance_m))

@@ -70,7 +70,7 @@ def unscaled_gain(scaled: np.ndarray, least_db: float, most_db: float) -> np.nda
 def link_gains(
     up: Any, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
 ) -> None:
-    """Channel gains of one slot into gain_db (N, M), dB; shadowing is a loss."""
+    """Channel gains of one slot into gain_db (N, at least M), dB, of station_xy (M, 2); shadowing is a loss."""
     # Locals, as writing to gain_db could change the record for all that the compiler knows.
     nearest, at_km, decade = up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db
     # Two passes, as a loop that calls the logarithm keeps nothing in registers.
@@ -80,7 +80,7 @@ def link_gains(
             row[s] = squared_distance(x, y, station_xy[s, 0], station_xy[s, 1])
     for u in range(len(user_xy)):
         row, shadowing = gain_db[u], shadowing_db[u]
-        for s in range(len(row)):
+        for s in range(len(station_xy)):
             row[s] = -path_loss_db(math.sqrt(row[s]), nearest, at_km, decade) - shadowing[s]
 
 

@@ -26,8 +26,8 @@ class EdgeRanges(NamedTuple):
     most_compute: float
 
     @classmethod
-    def record(cls, scenario: Any, deadline_s: Range) -> np.ndarray:
-        """The numbers of a scenario, of its walks and of its channel, as kernels take them."""
+    def record(cls, scenario: Any, deadline_s: Range, *more: Any) -> np.ndarray:
+        """The numbers of a scenario, of its walks and of its channel, and `more` groups, as kernels take them."""
         network, twins = scenario.network, scenario.twins
         ranges = cls(
             float(network.separation_m),
@@ -36,4 +36,5 @@ class EdgeRanges(NamedTuple):
             *(float(seconds) for seconds in deadline_s),
             *(float(cycles) for cycles in network.compute_hz),
         )
-        return as_record(Walk.of(scenario.mobility, network.area_m), Shadowing.of(scenario.radio), ranges)
+        # First, as Numba wonders about a record whose fields begin with all of another one's.
+        return as_record(*more, Walk.of(scenario.mobility, network.area_m), Shadowing.of(scenario.radio), ranges)

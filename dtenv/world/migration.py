@@ -8,8 +8,9 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.scenario.migration import MigrationScenario
+from dtenv.world.servers import draw_outages
 from dtenv.world.sites import draw_sites
-from dtenv.world.stream import fill_uniform, next_word
+from dtenv.world.stream import fill_uniform, next_word, uniform
 from dtenv.world.walks import Recorded, draw_walks
 
 
@@ -17,7 +18,8 @@ class MigrationTape(NamedTuple):
     """Everything that is drawn for a batch of episodes (B). Of shadowing it holds the key: whoever needs a slot's
     calls `shadow_slot` slot by slot.
 
-    Slot 0 lies before the first decision, slot T + 1 after the last, for the last observation.
+    Slot 0 lies before the first decision, slot T + 1 after the last, for the last observation. Where there is a cloud
+    it is the last of the M sites, and its place, the middle of the square, means nothing.
     """
 
     user_xy: np.ndarray  # (B, T + 2, N, 2) metres
@@ -27,6 +29,7 @@ class MigrationTape(NamedTuple):
     station_xy: np.ndarray  # (B, M, 2) metres
     compute_hz: np.ndarray  # (B, M) F_k
     shadowing_key: np.ndarray  # (B,) of its normal variates
+    up: np.ndarray  # (B, T + 2, M) bool, whether a site's server works; (B, 0, M) where none ever fails
 
 
 def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTape:
@@ -40,16 +43,25 @@ def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTa
         station_xy=np.empty((batch, stations, 2)),
         compute_hz=np.empty((batch, stations)),
         shadowing_key=np.empty(batch, np.uint64),
+        up=np.ones((batch, slots if scenario.deployment.fails else 0, stations), np.bool_),
     )
 
 
 @compiled
 def draw_migration(stream: np.ndarray, r: Any, recorded: Recorded, tape: MigrationTape, b: int) -> None:
-    """Draw one episode into row b of the tape; r is of `EdgeRanges.record`."""
+    """Draw one episode into row b of the tape; r is of `EdgeRanges.record` with `Servers`.
+
+    What there is in the cloud is drawn last, so that a seed means the same walks, stations and channels without one.
+    """
+    n = r.stations
     draw_walks(stream, r, recorded, tape.user_xy[b])
     fill_uniform(stream, r.least_data, r.most_data, tape.data_bits[b])
     fill_uniform(stream, r.least_update, r.most_update, tape.update_bits[b])
     fill_uniform(stream, r.least_deadline, r.most_deadline, tape.deadline_s[b])
-    draw_sites(stream, recorded, r.area_m, r.separation_m, tape.station_xy[b])
-    fill_uniform(stream, r.least_compute, r.most_compute, tape.compute_hz[b])
+    draw_sites(stream, recorded, r.area_m, r.separation_m, tape.station_xy[b, :n])
+    fill_uniform(stream, r.least_compute, r.most_compute, tape.compute_hz[b, :n])
     tape.shadowing_key[b] = next_word(stream)
+    draw_outages(stream, r, tape.up[b])
+    for k in range(n, tape.compute_hz.shape[1]):
+        tape.station_xy[b, k, 0] = tape.station_xy[b, k, 1] = 0.5 * r.area_m
+        tape.compute_hz[b, k] = uniform(stream, r.least_cloud, r.most_cloud)

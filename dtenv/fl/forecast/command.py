@@ -39,7 +39,7 @@ class Forecast:
     """networks (trs-pre, lstm, …; with -class those that classify), local, federated, garbage, private"""
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     """each with users, weights and batches of its own"""
-    users: int = 60
+    users: int = 30
     """of a file with more, each seed draws as many"""
     days: int = 28
     """of users who explore and return"""
@@ -138,7 +138,7 @@ def recipe_of(settings: Forecast) -> Recipe:
 
 def source_of(settings: Forecast) -> Source:
     """Where traces come from; raises as `Source` does."""
-    names = ("data", "sites", "slots", "users", "days", "side_m", "spacing_m")
+    names = ("data", "sites", "slots", "users", "days", "side_m", "spacing_m", "train_share", "length", "horizon")
     return Source(**{name: getattr(settings, name) for name in names})
 
 
@@ -157,9 +157,12 @@ def rows_of(recipe: Recipe, model: str, train: CellTraces, seen: Any, seed: int)
         for name, of in found._asdict().items():
             row[name] = [None if math.isnan(value) else round(value, 6) for value in of.tolist()]
         row |= {"windows": len(seen.target), "train_seconds": round(seconds, 3)}
-        for name in ("epsilon_broadcasts", "epsilon_uploads"):
-            cost = getattr(trained, name)
-            row[name] = round(cost, 6) if math.isfinite(cost) else None
+        if trained.privacy is not None:
+            row |= {
+                f"epsilon_{whom}": round(getattr(trained.privacy, f"of_{whom}"), 6)
+                for whom in ("broadcasts", "uploads")
+            }
+            row["noise_over_clip"] = round(trained.noise_over_clip, 6)
         made.append(row)
         started = time.perf_counter()
     return made

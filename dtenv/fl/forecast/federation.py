@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 class Rounds:
     """How a federation trains."""
 
-    rounds: int = 15
+    rounds: int = 30
     """T"""
     steps: int = 5
     """of w, and of v, in a round"""
-    batch: int = 16
+    batch: int = 8
     """a client's samples in a step, drawn with replacement"""
     learning_rate: float = 1e-2
-    penalty: float = 1e-2
+    penalty: float = 0.1
     """λ"""
     clients: int | None = None
     """groups of users; None: every user is a client, and what is protected is a user"""
-    clip: float = 1.0
+    clip: float = 2.5
     """C, norm that a client's change of w is clipped to where there is noise"""
     upload_noise: float = 0.0
     """standard deviation of what each client adds to its change, over C"""
@@ -111,6 +111,8 @@ class Federation:
             the global model teaches v anything, or whether any penalty would do.
     """
 
+    num_cells, num_users, num_clients = 0, 0, 0
+
     def __init__(self, shape: Shape, rounds: Rounds | None = None, seed: int = 0, *, garbage: bool = False):
         self.shape, self.seed, self.garbage = shape, seed, garbage
         self.rounds = Rounds() if rounds is None else rounds
@@ -159,6 +161,11 @@ class Federation:
         total = uploads.sum(dim=0) + r.download_noise * r.clip * _normal(noise, uploads.shape[1:])
         return total / len(change)
 
+    def noise_over_clip(self) -> float:
+        """Expected norm of a round's noise on the average, √P of its deviation, over the clipping norm C."""
+        r, clients = self.rounds, self.num_clients
+        return math.sqrt(self.stack.size * (clients * r.upload_noise**2 + r.download_noise**2)) / clients
+
     def model(self, which: str) -> FederatedForecaster:
         """The forecaster "w", the global model for all users, or "v", each user's client's own."""
         if which not in ("w", "v"):
@@ -205,7 +212,7 @@ class FederatedForecaster:
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
         """As `CellForecaster.predict_proba`."""
         f = self.federation
-        check_question(self, history, horizon, getattr(f, "num_cells", 0), getattr(f, "num_users", 0))
+        check_question(self, history, horizon, f.num_cells, f.num_users)
         check_horizon(horizon, f.shape)
         history = check_length(history, f.shape)
         x, past = f.channels.of_history(history)

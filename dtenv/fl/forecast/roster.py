@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dtenv.fl.forecast.central import NetworkForecaster
-from dtenv.fl.forecast.federation import Federation, Rounds, noise_for
+from dtenv.fl.forecast.federation import Federation, Privacy, Rounds, noise_for
 from dtenv.fl.forecast.networks import Shape
 from dtenv.fl.forecast.training import Optimisation
 from dtenv.fl.forecast.trunks import TRUNKS
@@ -30,12 +30,13 @@ DEFAULT = (*TRUNKS, "trs-pre-class", "lstm-class", *FEDERATED)
 
 
 class Trained(NamedTuple):
-    """A forecaster that has been trained, and what its privacy costs; infinite where nothing is noised."""
+    """A forecaster that has been trained; where something is noised, what that guarantees, and how loud it is."""
 
     name: str
     forecaster: CellForecaster
-    epsilon_broadcasts: float
-    epsilon_uploads: float
+    privacy: Privacy | None = None
+    noise_over_clip: float = 0.0
+    """expected norm of a round's noise on the average, over the norm C that a change is clipped to"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +66,12 @@ class Recipe:
         Raises:
             ValueError, FloatingPointError: as the forecasters' fit.
         """
-        nothing = float("inf"), float("inf")
         name, *others = self.rows_of(model)
         if model in FREE:
-            yield Trained(name, FREE[model]().fit(traces), *nothing)
+            yield Trained(name, FREE[model]().fit(traces))
         elif model in CENTRAL:
             shape = self._shape(model.removesuffix("-class"), model.endswith("-class"))
-            yield Trained(name, NetworkForecaster(shape, self.central, seed).fit(traces), *nothing)
+            yield Trained(name, NetworkForecaster(shape, self.central, seed).fit(traces))
         elif model == "private":
             names = iter([name, *others])
             users = traces.num_users if self.rounds.clients is None else self.rounds.clients
@@ -80,15 +80,15 @@ class Recipe:
                 rounds = replace(self.rounds, upload_noise=upload, download_noise=download)
                 cost, trained = rounds.cost(users, self.delta), self._federation(seed, rounds).fit(traces)
                 for which in "wv":
-                    yield Trained(next(names), trained.model(which), cost.of_broadcasts, cost.of_uploads)
+                    yield Trained(next(names), trained.model(which), cost, trained.noise_over_clip())
         elif model == "federated":
             trained = self._federation(seed, self.rounds).fit(traces)
             for which, own in zip("wv", (name, *others), strict=True):
-                yield Trained(own, trained.model(which), *nothing)
+                yield Trained(own, trained.model(which))
         else:
             rounds = replace(self.rounds, penalty=0.0) if model == "local" else self.rounds
             trained = self._federation(seed, rounds, garbage=model == "garbage").fit(traces, shared=False)
-            yield Trained(name, trained.model("v"), *nothing)
+            yield Trained(name, trained.model("v"))
 
     def _shape(self, trunk: str, classify: bool) -> Shape:
         return Shape(trunk=trunk, classify=classify, length=self.length, horizon=self.horizon, width=self.width)

@@ -14,7 +14,8 @@ from scipy import stats
 CONFIDENCE = 0.95
 
 Row = dict[str, Any]
-"""seed, model, windows, `Score`'s fields as lists by horizon, train_seconds, epsilon_broadcasts and _uploads."""
+"""seed, model, windows, `Score`'s fields as lists by horizon, train_seconds; where something is noised, also
+epsilon_broadcasts, epsilon_uploads and noise_over_clip."""
 
 
 class Interval(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dtenv.mobility_prediction import CellTraces, cells_of_walks, hexagonal_sites
+from dtenv.mobility_prediction import CellTraces, cells_of_walks, hexagonal_sites, later_part, windows
 from dtenv.trace_files import Sites, read_sites, read_trace
 from dtenv.world.epr import HOUR_S, explore_and_return, records_of_stays, slots_of_stays
 
@@ -24,12 +24,28 @@ class Source:
         days: of users who explore and return.
         side_m: of the square that holds the grid.
         spacing_m: of the grid.
+        train_share: of every recorded user's steps; who has no window in these is left out.
+        length: steps of a window's history.
+        horizon: steps of a window after it.
 
     Raises:
         ValueError, FileNotFoundError: a setting that is none of these, or a file that is none.
     """
 
-    def __init__(self, *, data: str, sites: str, slots: str, users: int, days: int, side_m: float, spacing_m: float):
+    def __init__(
+        self,
+        *,
+        data: str,
+        sites: str,
+        slots: str,
+        users: int,
+        days: int,
+        side_m: float,
+        spacing_m: float,
+        train_share: float,
+        length: int,
+        horizon: int,
+    ):
         for name, value in (("users", users), ("days", days)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value!r}")
@@ -47,7 +63,9 @@ class Source:
         if data != EPR:
             walks = read_trace(Path(data))
             self.digests["data"] = walks.sha256
-            self.recorded = cells_of_walks(walks, read, self.slot_seconds)
+            found = cells_of_walks(walks, read, self.slot_seconds)
+            learnt = windows(found.part(~later_part(found, train_share)), length, horizon).history.user
+            self.recorded = found.of_users(learnt)
         if isinstance(read, Sites):
             middle = 0.5 * (read.coordinates.min(axis=0) + read.coordinates.max(axis=0))
             self.site_xy = read.metres(middle)

@@ -57,7 +57,8 @@ def table(rows: Sequence[Row], title: str) -> str:
         lines += ["", f"## {head}, by horizon", "", "| model | " + " | ".join(f"{h}" for h in steps) + " |"]
         lines.append("|---|" + "---|" * len(steps))
         lines += [f"| {m} | " + " | ".join(_cell(rows, m, field, h - 1) for h in steps) + " |" for m in models]
-    pairs = [pair for pair in PAIRS if set(pair) <= set(models)]
+    noised = [model for model in models if model.startswith("federated v, ε")]
+    pairs = [pair for pair in (*PAIRS, *((model, "local only") for model in noised)) if set(pair) <= set(models)]
     if pairs and len(seeds) > 1:
         lines += ["", "## Differences on the same seeds", "", "| | accuracy, 1 | on moves, 1 | log-loss, 1 "]
         lines[-1] += f"| accuracy, {horizon} | on moves, {horizon} |"
@@ -70,7 +71,8 @@ def table(rows: Sequence[Row], title: str) -> str:
         "Accuracy: the likeliest cell is right. On moves: of steps in which another cell serves than now. Where to: "
         "the same steps, the cell now left out. Horizon h: the cell that serves h steps on; a move is then one against "
         "now. Log-loss: nats, of predictions of which a thousandth is spread over all cells. Models of a squared error "
-        "name one cell for certain. ε: of one client at the δ in manifest.json, all rounds together.",
+        "name one cell for certain. ε: of one client at the δ in manifest.json, all rounds together; after it the norm "
+        "of the noise on a round's average change, which without it is at most C. Seconds of w hold those of v.",
         "",
     ]
     return "\n".join(lines)
@@ -82,8 +84,10 @@ def _cell(rows: Sequence[Row], model: str, field: str, step: int) -> str:
 
 def _cost(rows: Sequence[Row], model: str) -> str:
     row = next(row for row in rows if row["model"] == model)
-    spent = [row["epsilon_broadcasts"], row["epsilon_uploads"]]
-    return "" if None in spent else " / ".join(f"{cost:.3g}" for cost in spent)
+    if "epsilon_broadcasts" not in row:
+        return ""
+    spent = (row[name] for name in ("epsilon_broadcasts", "epsilon_uploads"))
+    return " / ".join(f"{cost:.3g}" for cost in spent) + f"; noise {row['noise_over_clip']:.3g} C"
 
 
 def draw(path: Path, rows: Sequence[Row], title: str) -> None:
@@ -107,6 +111,7 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=INK, length=0)
         axes.set(xlabel="horizon, steps", ylabel=head, ylim=(0.0, None))
+        axes.set_xticks([h for h in HORIZONS if h <= len(rows[0]["accuracy"])])
         axes.grid(axis="y", color=GRID)
     panels[0].set_title(title, loc="left", fontsize=10, color=INK)
     panels[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

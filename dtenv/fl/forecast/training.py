@@ -18,11 +18,11 @@ from dtenv.scenario.fields import count, positive
 class Optimisation:
     """Steps of Adam on batches drawn with replacement."""
 
-    steps: int = 200
+    steps: int = 250
     """of a centralised network"""
     batch: int = 128
     """samples a step of a centralised network"""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     """falls to nothing, as a cosine, in centralised training; of clients, stays"""
 
     def __post_init__(self) -> None:

@@ -2,9 +2,10 @@
 
 A server hosting the users A is worth
 
-    V(A) = max over x of  Σ_A a ρ_u(D_u + x_u) - b tanh(z / 4 f0) - penalties,     z = Σ_A (E_u + c_u x_u),
+    V(A) = max over x of  Σ_A a ρ_u(D_u + x_u) - b tanh(z / 4 f0) - penalties,     z = M + Σ_A (E_u + c_u x_u),
 
-under C2, Σ_A (L_u + k x_u) <= q, and C3, Σ_A P_u <= p. Its users couple through z, C2 and C3 alone:
+with M for the model's transfer, under C2, Σ_A (L_u + k x_u) <= q, and C3, Σ_A P_u <= p. Its users couple through z, C2
+and C3 alone:
 
 * -b tanh is convex, so within an interval of z it lies below its chord, which is linear: each user adds to it apart;
 * C2 gets a multiplier μ, and with a μ and a chord's slope β each user's data x_u has a closed form;
@@ -58,7 +59,7 @@ class Prices(NamedTuple):
     worth: np.ndarray  # (S, K, J, U) for a chord and a multiplier of C2
     room: np.ndarray  # (S, J) what the multiplier adds, μ q
     charged: np.ndarray  # (S,) of how many multipliers, the smallest, none exceeds what breaking C2 costs
-    intercept: np.ndarray  # (K,) of b tanh
+    intercept: np.ndarray  # (K,) of b tanh, at z = M: what a server costs by hosting anybody
     sync: np.ndarray  # (S, U) P
     sync_room: np.ndarray  # (S,) p
     penalised: bool  # whether C2 and C3 may be broken at a price
@@ -109,7 +110,7 @@ def fill_prices(
     num_servers, intervals, multipliers, num_users = prices.worth.shape
     b = c.beta2 / num_servers
     for i in range(intervals):
-        prices.intercept[i] = b * intercept[i]
+        prices.intercept[i] = b * (intercept[i] + slope[i] * c.transfer)
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
         prices.sync_room[s] = p * MARGIN

@@ -43,7 +43,7 @@ def worth_of_sets(
             server[u] = s if members[n, u] else -1
         worth[n] = server_score(c, slot, server, s, users, slopes, history, utility)
         if not penalised:
-            _, synchronisation, load, _ = serve(c, slot, server, s, users, slopes, history, utility)
+            _, synchronisation, load, _, _ = serve(c, slot, server, s, users, slopes, history, utility)
             if is_violated(load, slot.compute_capacity[s]) or is_violated(synchronisation, slot.sync_capacity[s]):
                 worth[n] = -np.inf
     return worth

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtenv.oracle.migration.focal import best_path, tabulate_focal
 from dtenv.oracle.migration.joint import JointSearch, load_kernels
-from dtenv.oracle.migration.row import alone, play
+from dtenv.oracle.migration.row import alone, play, price_rows
 from dtenv.oracle.replay import slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution, check_bound
@@ -75,10 +75,11 @@ def solve_episode(
             joint.run()
             return Solution(joint.plan, joint.value, joint.bound, joint.proof, search.seconds)
         stations = task.scenario.network.num_stations
-        table, moving = np.empty((slots, stations)), np.empty((stations, stations, 1))
-        tabulate_focal(alone(task, b).flat(), table, moving)
+        batch = alone(task, b)
+        table, moving = np.empty((slots, stations)), np.empty((price_rows(batch, slots), stations, stations, 1))
+        tabulate_focal(batch.flat(), table, moving)
         path = np.empty(slots, np.int64)
-        total = best_path(table, moving[:, :, 0], task.server(b), np.empty((slots, stations), np.int64), path)
+        total = best_path(table, moving[..., 0], task.server(b), np.empty((slots, stations), np.int64), path)
         value = float(play(task, b, path[:, None]).mean())
         check_bound(value, total / slots, "a focal plan")
         return Solution(path, value, max(value, total / slots), "dynamic programming", search.seconds)

@@ -24,11 +24,11 @@ from dtenv.scenario.edge import SQRT
 def plan_paths(
     prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray
 ) -> float:
-    """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (M, M, N) a move.
+    """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (P, M, M, N) a move.
 
     Args:
         prices: what a user gets for a seat, λ.
-        moving: what it pays to move from a station to another.
+        moving: what it pays to move from a station to another, or to stay; of one slot or of each.
         server: stations (N,) to begin from.
         choice: work array (H, M, N) of integers.
         path: stations (H, N), written.
@@ -39,13 +39,14 @@ def plan_paths(
         for k in range(stations):
             for u in range(users):
                 ahead[k, u] = prices[h, k, u] + value[k, u]
+        costs = moving[min(h, len(moving) - 1)]
         for k in range(stations):
             for u in range(users):
-                value[k, u] = ahead[k, u]
+                value[k, u] = ahead[k, u] - costs[k, k, u]
                 choice[h, k, u] = k
             for s in range(stations):
                 for u in range(users):
-                    net = ahead[s, u] - moving[k, s, u]
+                    net = ahead[s, u] - costs[k, s, u]
                     better = net > value[k, u]
                     value[k, u] = net if better else value[k, u]
                     choice[h, k, u] = s if better else choice[h, k, u]
@@ -63,7 +64,7 @@ def plan_paths(
 def relax(
     sharing: int,
     penalty: float,
-    seats: int,
+    seats: np.ndarray,
     table: np.ndarray,
     load: np.ndarray,
     weight: np.ndarray,
@@ -81,11 +82,11 @@ def relax(
     Args:
         sharing: SQRT, EQUAL or SLICE.
         penalty: what a late slot costs its user.
-        seats: N_k.
+        seats: N_k (M,).
         table: worth (H, M, J, N) under every load.
         load: of a station (J,).
         weight: of twins (N,).
-        moving: prices of moves (M, M, N).
+        moving: prices of moves (P, M, M, N).
         server: stations (N,) to begin from.
         prices: λ (H, M, N).
         finest: parts of ranges of load that are not told apart, a power of two.
@@ -97,17 +98,20 @@ def relax(
     slots, stations, users = prices.shape
     work, order = np.empty((4, users)), np.empty(users, np.int64)
     ranges = np.empty((64, 2), np.int64)
+    numbers = np.minimum(load.reshape(1, -1), seats.reshape(-1, 1))  # of twins, in other sharings than SQRT
     total = plan_paths(prices, moving, server, choice, path)
     for h in range(slots):
         for k in range(stations):
             sold = slope[h, k]
-            if sharing == SQRT:
+            if seats[k] == 0:
+                sold[:] = 0.0
+            elif sharing == SQRT:
                 gain, likely[h, k] = sell_by_load(
                     table[h, k],
                     prices[h, k],
                     load,
                     weight,
-                    seats,
+                    seats[k],
                     penalty,
                     finest,
                     likely[h, k],
@@ -118,7 +122,9 @@ def relax(
                 )
                 total += gain
             else:
-                total += sell_by_number(table[h, k], prices[h, k], load, work, order, sold)
+                total += sell_by_number(
+                    table[h, k], prices[h, k], numbers[k, : min(len(load), seats[k])], work, order, sold
+                )
             for u in range(users):
                 sold[u] = -sold[u]
         for u in range(users):

@@ -6,8 +6,9 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import fill_prices
+from dtenv.tasks.migration_batch import PRICE, SCORE, named
 from dtenv.tasks.migration_slot import add_loads
-from dtenv.tasks.migration_step import SCORE, evaluate, named
+from dtenv.tasks.migration_step import evaluate
 
 
 @compiled
@@ -17,7 +18,7 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
     Args:
         arrays: a flat batch of one; state and terms are overwritten.
         table: scores (H, M) on each station without the price of moving there, written.
-        moving: prices (M, M, 1) of moves from a station to another, written.
+        moving: prices (P, M, M, 1) of `fill_prices`, written.
     """
     batch = named(arrays)
     first, server, loads = batch.state.slot[0], batch.state.server[0], batch.state.loads[0]
@@ -27,8 +28,8 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
             server[0] = batch.state.previous[0, 0] = k
             add_loads(batch.constants[0], server, batch.course.weight[0], loads)
             evaluate(batch, 0, first + h)
-            table[h, k] = batch.terms.totals[0, SCORE]
-    fill_prices(batch, moving)
+            table[h, k] = batch.terms.totals[0, SCORE] + batch.terms.totals[0, PRICE]
+    fill_prices(batch, first, moving)
 
 
 @compiled
@@ -37,7 +38,7 @@ def best_path(table: np.ndarray, moving: np.ndarray, server: int, choice: np.nda
 
     Args:
         table: what a station is worth in each slot.
-        moving: prices of moves.
+        moving: prices (P, M, M) of moves; of one slot or of each.
         server: station before the first slot.
         choice: work array (H, M) of integers.
         path: stations (H,), written.
@@ -47,10 +48,11 @@ def best_path(table: np.ndarray, moving: np.ndarray, server: int, choice: np.nda
     for h in range(slots - 1, -1, -1):
         for k in range(stations):
             ahead[k] = table[h, k] + value[k]
+        prices = moving[min(h, len(moving) - 1)]
         for k in range(stations):
-            value[k], choice[h, k] = ahead[k], k
+            value[k], choice[h, k] = ahead[k] - prices[k, k], k
             for s in range(stations):
-                net = ahead[s] - moving[k, s]
+                net = ahead[s] - prices[k, s]
                 if net > value[k]:
                     value[k], choice[h, k] = net, s
     k = server

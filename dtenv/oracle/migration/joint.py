@@ -10,14 +10,14 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.dual import relax
 from dtenv.oracle.migration.plan import grant, marginal_worth, replan
-from dtenv.oracle.migration.row import alone, fill_prices, play
+from dtenv.oracle.migration.row import alone, fill_prices, play, price_rows
 from dtenv.oracle.migration.seats import PARTS, load_levels, tabulate
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import check_bound, tolerance
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_step import named
+from dtenv.tasks.migration_batch import named
 
 MOMENTUM = 0.85
 """Share of the last step's direction that the next one keeps."""
@@ -45,11 +45,14 @@ class JointSearch:
         self._task, self._b, self._search, self._arrays = task, b, search, batch.flat()
         self._first = int(batch.state.slot[0])
         self._server, self._weight = batch.state.server[0].copy(), batch.course.weight[0]
-        self._seats = int(constants["capacity"])
+        self._seats = np.array(task.scenario.seats, np.int64)
+        self._up = np.ones((slots, stations), np.bool_)
+        if constants["fails"]:
+            self._up = batch.tape.up[0, self._first : self._first + slots].copy()
         self._sharing, self._penalty = int(constants["compute_sharing"]), float(constants["deadline_penalty"])
-        self._load = load_levels(self._sharing, self._weight, self._seats)
+        self._load = load_levels(self._sharing, self._weight, int(self._seats.max()))
         self._table = np.empty((slots, stations, len(self._load), users))
-        self._moving = np.empty((stations, stations, users))
+        self._moving = np.empty((price_rows(batch, slots), stations, stations, users))
         prepare(self._arrays, self._first, self._load, self._table, self._moving)
         self._prices, self._slope = np.empty((2, slots, stations, users))
         self._finest = PARTS
@@ -65,9 +68,9 @@ class JointSearch:
         self.value = float(play(task, b, self.plan).mean())
         """What it achieves, mean score a slot."""
         self.proof = "Lagrangian relaxation"
-        if self._sharing == SLICE and self._seats >= users:
+        if self._sharing == SLICE and ((self._seats == 0) | (self._seats >= users)).all():
             self.proof = "dynamic programming"  # nothing couples users: the first bound is each one's best, summed
-        if self._seats * stations <= users:
+        if self._seats.sum() <= users:
             self.bound, self.proof = self.value, "enumeration"  # every seat is taken, so that no twin ever moves
 
     @property
@@ -137,7 +140,7 @@ class JointSearch:
     def _shake(self) -> None:
         """Disturb the best plan a little, time and again, and replan."""
         rng, (slots, users) = np.random.default_rng(0), self.plan.shape
-        stations = len(self._moving)
+        stations = len(self._seats)
         for _ in range(SHAKES if users > 1 else 0):
             if self.closed or self._search.over:
                 return
@@ -151,7 +154,7 @@ class JointSearch:
 
     def _granted(self, requests: np.ndarray) -> np.ndarray:
         plan = np.empty_like(requests)
-        grant(requests, self._server, self._seats, plan)
+        grant(requests, self._server, self._seats, self._up, plan)
         return plan
 
     def _replan(self, plan: np.ndarray, order: np.ndarray) -> None:
@@ -193,7 +196,7 @@ def load_kernels() -> None:
 def prepare(
     arrays: tuple[np.ndarray, ...], first: int, load: np.ndarray, table: np.ndarray, moving: np.ndarray
 ) -> None:
-    """Worth (H, M, J, N) and prices of moves (M, M, N) of a flat batch of one."""
+    """Worth (H, M, J, N) and prices of moves (P, M, M, N) of a flat batch of one."""
     batch = named(arrays)
     tabulate(batch, first, load, table)
-    fill_prices(batch, moving)
+    fill_prices(batch, first, moving)

@@ -7,24 +7,27 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import worth
 from dtenv.scenario.edge import SLICE
-from dtenv.tasks.migration_step import named
+from dtenv.tasks.migration_batch import named
+from dtenv.tasks.migration_slot import seats_of
 
 LEAST_RISE = 1e-12
 """Gain of a summed score below which a user's plan is left as it is: rounding must not make the ascent circle."""
 
 
 @compiled
-def grant(requests: np.ndarray, server: np.ndarray, seats: int, plan: np.ndarray) -> None:
-    """Stations (H, N) that come of requests (H, N), met in the users' order as in the environment."""
-    stations = 1 + max(requests.max(), server.max())
-    twins = np.zeros(stations, np.int64)
+def grant(requests: np.ndarray, server: np.ndarray, seats: np.ndarray, up: np.ndarray, plan: np.ndarray) -> None:
+    """Stations (H, N) that come of requests (H, N), met in the users' order as in the environment.
+
+    Stations have seats (M,), and those that are not up (H, M) are closed.
+    """
+    twins = np.zeros(len(seats), np.int64)
     for k in server:
         twins[k] += 1
     for h in range(len(requests)):
         for u in range(len(server)):
             before = server[u] if h == 0 else plan[h - 1, u]
             k = requests[h, u]
-            if k != before and twins[k] >= seats:
+            if k != before and (twins[k] >= seats[k] or not up[h, k]):
                 k = before
             twins[before] -= 1
             twins[k] += 1
@@ -33,7 +36,7 @@ def grant(requests: np.ndarray, server: np.ndarray, seats: int, plan: np.ndarray
 
 @compiled
 def find_room(
-    plan: np.ndarray, server: np.ndarray, user: int, seats: int, enters: np.ndarray, stays: np.ndarray
+    plan: np.ndarray, server: np.ndarray, user: int, seats: np.ndarray, enters: np.ndarray, stays: np.ndarray
 ) -> None:
     """Where one user may be without any request being refused, the others' plans (H, N) being kept.
 
@@ -41,8 +44,8 @@ def find_room(
         plan: stations (H, N) under which no request is refused.
         server: stations (N,) before.
         user: whose row of the plan does not count.
-        seats: N_k.
-        enters: (H, M) whether the user may move to the station in the slot, written.
+        seats: N_k (M,).
+        enters: (H, M) whether the user finds a seat at the station in the slot, written.
         stays: (H, M) whether it may be there after the slot, written.
     """
     slots, users = plan.shape
@@ -56,12 +59,12 @@ def find_room(
         for u in range(users):
             if u == user:
                 for k in range(len(twins)):
-                    enters[h, k] = twins[k] < seats
+                    enters[h, k] = twins[k] < seats[k]
                 continue
             before, k = server[u] if h == 0 else plan[h - 1, u], plan[h, u]
             if k == before:
                 continue
-            if twins[k] >= seats - 1:  # the last seat: the user must be elsewhere at this moment
+            if twins[k] >= seats[k] - 1:  # the last seat: the user must be elsewhere at this moment
                 if u > user:
                     stays[h, k] = False
                 elif h > 0:
@@ -88,7 +91,7 @@ def replan(
     Args:
         arrays: a flat batch of one.
         first: slot of the plan's first row.
-        moving: prices (M, M, N) of moves.
+        moving: prices (P, M, M, N) of moves, infinite to where the environment would refuse them.
         user: who replans.
         plan: stations (H, N) under which no request is refused; the user's are changed.
         server: stations (N,) before.
@@ -98,8 +101,11 @@ def replan(
     slots, users = plan.shape
     stations = gain.shape[1]
     weight, c = batch.course.weight[0], batch.constants[0]
-    find_room(plan, server, user, c.capacity, enters, stays)
-    w, load = weight[user], np.empty(stations)
+    seats = np.empty(stations, np.int64)
+    for k in range(stations):
+        seats[k] = seats_of(c, k)
+    find_room(plan, server, user, seats, enters, stays)
+    w, load, last = weight[user], np.empty(stations), len(moving) - 1
     for h in range(slots):
         load[:] = 0.0
         for u in range(users):
@@ -117,16 +123,17 @@ def replan(
     now, before = 0.0, server[user]
     for h in range(slots):
         k = plan[h, user]
-        now += gain[h, k] - moving[before, k, user]
+        now += gain[h, k] - moving[min(h, last), before, k, user]
         before = k
     for h in range(slots - 1, -1, -1):
         for k in range(stations):
             ahead[k] = gain[h, k] + value[k] if stays[h, k] else -np.inf
         for k in range(stations):
-            value[k], choice[h, k] = ahead[k], k
+            value[k], choice[h, k] = ahead[k] - moving[min(h, last), k, k, user], k
             for s in range(stations):
-                if enters[h, s] and ahead[s] - moving[k, s, user] > value[k]:
-                    value[k], choice[h, k] = ahead[s] - moving[k, s, user], s
+                net = ahead[s] - moving[min(h, last), k, s, user]
+                if enters[h, s] and net > value[k]:
+                    value[k], choice[h, k] = net, s
     rise = value[server[user]] - now
     if rise <= LEAST_RISE:
         return 0.0

@@ -9,9 +9,18 @@ import numpy as np
 from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration_batch import SCORE, Batch, State, Terms
 from dtenv.tasks.migration_episode import Course
-from dtenv.tasks.migration_slot import Constants, computing_latency, migration_price, update_latency, utility
-from dtenv.tasks.migration_step import SCORE, Batch, State, Terms, advance
+from dtenv.tasks.migration_life import is_up, price_of_being
+from dtenv.tasks.migration_slot import (
+    Constants,
+    computing_latency,
+    fixed_latency,
+    seats_of,
+    update_latency,
+    utility,
+)
+from dtenv.tasks.migration_step import advance
 from dtenv.world.migration import MigrationTape
 
 
@@ -38,8 +47,8 @@ def play(task: MigrationTask, b: int, actions: np.ndarray) -> np.ndarray:
 
 @compiled
 def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndarray) -> None:
-    """Play slots one after another; totals are the 21st of a flat `Batch`."""
-    totals, row = arrays[20], np.zeros(1, np.int64)
+    """Play slots one after another; totals are the 22nd of a flat `Batch`."""
+    totals, row = arrays[21], np.zeros(1, np.int64)
     for h in range(len(actions)):
         advance(arrays, row, actions[h : h + 1])
         scores[h] = totals[0, SCORE]
@@ -49,18 +58,31 @@ def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndar
 def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
     """Score of user u's slot t on station k beside twins of that weight in all, without the price of moving there."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
+    if not is_up(c, tape.up[0], t, k):
+        return -c.isolation_price - c.deadline_penalty
     bits, rate, deadline = tape.update_bits[0, u], course.rate[0, t, u], tape.deadline_s[0, u]
-    computing = computing_latency(c, bits, tape.compute_hz[0, k], course.weight[0, u], others_weight)
-    latency = update_latency(c, bits, rate, course.wired_m[0, course.access[0, t, u], k], computing)
+    computing = computing_latency(c, k, bits, tape.compute_hz[0, k], course.weight[0, u], others_weight)
+    standing = computing + fixed_latency(c, k)
+    latency = update_latency(c, bits, rate, course.wired_m[0, course.access[0, t, u], k], standing)
     late = 1.0 if is_violated(latency, deadline) else 0.0
     return utility(c, bits, rate, latency, deadline) - c.deadline_penalty * late
 
 
+def price_rows(batch: Batch, slots: int) -> int:
+    """Slots whose prices of moves have to be told apart: where twins have no lives, one stands for all."""
+    return slots if bool(batch.constants[0]["lives"]) else 1
+
+
 @compiled
-def fill_prices(batch: Any, moving: np.ndarray) -> None:
-    """Prices (M, M, n) of the agent's users' moves from a station to another."""
-    tape, course, c = batch.tape, batch.course, batch.constants[0]
-    for k in range(moving.shape[0]):
-        for s in range(moving.shape[0]):
-            for u in range(moving.shape[2]):
-                moving[k, s, u] = migration_price(c, tape.data_bits[0, u], course.wired_m[0, k, s]) if s != k else 0.0
+def fill_prices(batch: Any, first: int, moving: np.ndarray) -> None:
+    """Prices (P, M, M, n) of the agent's users' being on a site after another, from slot `first` on.
+
+    Where a site has no seat or is down, so that a twin may at best stay there, entering it costs infinitely much.
+    """
+    c, up = batch.constants[0], batch.tape.up[0]
+    for h in range(moving.shape[0]):
+        for k in range(moving.shape[1]):
+            for s in range(moving.shape[1]):
+                closed = s != k and (seats_of(c, s) == 0 or not is_up(c, up, first + h, s))
+                for u in range(moving.shape[3]):
+                    moving[h, k, s, u] = np.inf if closed else price_of_being(batch, 0, first + h, u, k, s)

@@ -26,7 +26,10 @@ ROUNDING = 1e-12
 
 
 def load_levels(sharing: int, weight: np.ndarray, capacity: int) -> np.ndarray:
-    """Loads (J,) of a station at which worth is tabulated: numbers of twins, or ends of ranges of weight (N,)."""
+    """Loads (J,) of a station at which worth is tabulated: numbers of twins, or ends of ranges of weight (N,).
+
+    Stations of fewer seats look at fewer of them.
+    """
     most = min(capacity, len(weight))
     if sharing == SLICE:
         return np.full(1, float(most))

@@ -1,0 +1,129 @@
+"""One recipe on several seeds: the rows that tables are made of. Seeds that diverge lose nothing of the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dtenv.fl.clients import Clients, draw_clients
+from dtenv.fl.fairness import spread
+from dtenv.fl.federation import federate
+from dtenv.fl.images import Images
+from dtenv.fl.metrics import METRICS, assess, on_own_labels
+from dtenv.fl.network import Perceptron
+from dtenv.fl.outcome import Diverged, Outcome
+from dtenv.fl.recipe import Recipe
+from dtenv.fl.skew import client_counts
+from dtenv.fl.streams import Streams
+from dtenv.fl.variants import costs
+from dtenv.scenario.fields import at_least, count, number
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Who holds what, and the network."""
+
+    skew: str = "missing"
+    emd: float = 0.6
+    samples: int = 600
+    """D, of a client, on average."""
+    unequal: float = 1.0
+    """Samples of the largest client over those of the smallest; between them they grow geometrically."""
+    clients: int = 10
+    hidden: tuple[int, ...] = (64,)
+    test_size: int = 2000
+
+    def __post_init__(self) -> None:
+        count(self, "samples", "clients", "test_size")
+        number("emd", self.emd)
+        at_least(self, 1.0, "unequal")
+
+    def sizes(self, classes: int) -> list[int]:
+        """Samples of every client; where they differ, multiples of the classes, so that distances can be exact."""
+        if self.unequal == 1.0:
+            return [self.samples] * self.clients
+        grown = np.geomspace(1.0, self.unequal, self.clients)
+        return [max(1, round(size / classes)) * classes for size in grown / grown.mean() * self.samples]
+
+    def check(self, images: Images) -> None:
+        """Raise the ValueError of data that no client could be dealt, before anything is trained."""
+        sizes = self.sizes(images.classes)
+        wanted = client_counts(self.skew, self.emd, sizes, images.classes, self.clients).sum(axis=0)
+        held = np.bincount(images.y.numpy(), minlength=images.classes)
+        if (wanted > held).any():
+            label = int(np.argmax(wanted - held))
+            raise ValueError(
+                f"samples {self.samples!r} of {self.clients} clients need {wanted[label]} images of label {label}, "
+                f"{images.name} has {held[label]}"
+            )
+
+    def network(self, images: Images) -> Perceptron:
+        """The network for these images."""
+        return Perceptron(inputs=images.pixels, classes=images.classes, hidden=self.hidden)
+
+    def draw(self, images: Images, streams: Streams) -> Clients:
+        """Clients of every replicate."""
+        emds = [self.emd] * len(streams.seeds)
+        return draw_clients(images, self.skew, emds, self.sizes(images.classes), self.clients, streams)
+
+
+def run_seeds(
+    images: Images,
+    setting: Setting,
+    recipe: Recipe,
+    seeds: tuple[int, ...],
+    *,
+    tick: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """One row a seed: accuracies and costs. A seed that diverges has a row with its last good state, and "diverged"."""
+    network, rows, left = setting.network(images), [], tuple(seeds)
+    while left:
+        streams, began = Streams.of(left), time.perf_counter()
+        clients, lost = setting.draw(images, streams), np.zeros(len(left), dtype=bool)
+        try:
+            outcome = federate(network, images, clients, recipe, streams, test_size=setting.test_size, tick=tick)
+        except Diverged as error:
+            outcome, lost = error.outcome, error.outcome.diverged
+        made = _rows(images, setting, network, clients, outcome, recipe, streams)
+        for row, gone in zip(made, lost, strict=True):
+            row |= {"diverged": bool(gone), "wall_s": (time.perf_counter() - began) / len(left)}
+        rows += [row for row, gone in zip(made, lost, strict=True) if gone or not lost.any()]
+        left = tuple(seed for seed, gone in zip(left, lost, strict=True) if lost.any() and not gone)
+    return sorted(rows, key=lambda row: seeds.index(row["seed"]))
+
+
+def _rows(
+    images: Images,
+    setting: Setting,
+    network: Perceptron,
+    clients: Clients,
+    outcome: Outcome,
+    recipe: Recipe,
+    streams: Streams,
+) -> list[Row]:
+    found = assess(network, images, clients, outcome, recipe, streams, test_size=setting.test_size)
+    own = on_own_labels(network, images, clients, outcome, test_size=setting.test_size)
+    unequal, cost = spread(own), costs(recipe, network, outcome, clients.sizes)
+    rounds = len(outcome.accuracy)
+    assert outcome.client_bytes is not None and outcome.cloud_bytes is not None and outcome.communication is not None
+    return [
+        {
+            "seed": seed,
+            **{metric: float(found.of(metric)[r]) for metric in METRICS},
+            "worst": float(unequal.worst[r]),
+            "variance": float(unequal.variance[r]),
+            "accuracy": [round(float(value), 5) for value in outcome.accuracy[:, r]],
+            "seconds": [round(float(value), 4) for value in outcome.seconds[:, r]],
+            "client_bytes": float(outcome.client_bytes[-1, r]) if rounds else 0.0,
+            "cloud_bytes": float(outcome.cloud_bytes[-1, r]) if rounds else 0.0,
+            "communication": float(outcome.communication[r]),
+            **cost._asdict(),
+        }
+        for r, seed in enumerate(streams.seeds)
+    ]

@@ -1,0 +1,99 @@
+"""Rounds of federated distillation: networks stay with the clients, logits travel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn.functional import log_softmax, one_hot
+
+from dtenv.fl.client import draw_batches, train
+from dtenv.fl.clients import Clients
+from dtenv.fl.compression import FLOAT_BYTES
+from dtenv.fl.distillation import teachers
+from dtenv.fl.images import Images
+from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.outcome import Outcome, Record, not_finite
+from dtenv.fl.recipe import Recipe
+from dtenv.fl.streams import Streams
+
+
+def soft_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy (M, B) of logits (M, B, classes) to weights of the labels (M, B, classes)."""
+    return -(targets * log_softmax(logits, dim=-1)).sum(dim=-1)
+
+
+def distil(
+    network: Perceptron,
+    images: Images,
+    clients: Clients,
+    recipe: Recipe,
+    streams: Streams,
+    *,
+    test_size: int = 2000,
+    tick: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """As `dtenv.fl.federation.federate`; there is no global network, and accuracy is the mean of the clients'.
+
+    Raises:
+        Diverged: as `federate`.
+    """
+    assert recipe.distillation is not None
+    replicates, population = clients.counts.shape[:2]
+    test = images.balanced_test(test_size)
+    initial = torch.stack([network.initial(rng) for rng in streams.generators["weights"]])
+    own = initial[:, None].repeat(1, population, 1)
+    counts = torch.from_numpy(clients.counts)
+    labels = one_hot(clients.targets, images.classes).float()
+    targets = labels
+    speeds = recipe.clock.speeds(streams, population)
+    sent = (FLOAT_BYTES * images.classes * (counts > 0).sum(dim=2)).double()  # (R, K)
+    index = clients.index.flatten(0, 1)
+    record, nowhere = Record(replicates), torch.empty(replicates, 0)
+    for i in range(recipe.rounds):
+        batches = draw_batches(streams.generators["batches"], clients.sizes, recipe.local)
+        trained, loss = train(
+            network,
+            own.flatten(0, 1),
+            images.x,
+            targets.flatten(0, 1),
+            index,
+            batches,
+            recipe.local,
+            loss=soft_loss,
+        )
+        loss = loss.view(replicates, population)
+        finite = torch.isfinite(loss).all(dim=1) & torch.isfinite(trained).view(replicates, -1).all(dim=1)
+        if not bool(finite.all()):
+            kept = record.outcome(nowhere, float(sent.mean()), ~finite.numpy(), personal=own)
+            raise not_finite(f"round {i}", streams.seeds, finite, kept)
+        own = trained.view(replicates, population, -1)
+        logits = label_logits(network, images, clients, own)
+        targets = recipe.distillation.targets(clients.targets, *teachers(logits, counts))
+        samples = batches[1].flatten(1).sum(dim=1).view(replicates, population)
+        sending = 8.0 * sent / recipe.clock.uplink_bps
+        took = samples / speeds + sending
+        record.add(
+            accuracy=class_accuracy(network, trained, *test).mean(dim=1).view(replicates, population).mean(dim=1),
+            loss=loss.mean(dim=1),
+            seconds=took.amax(dim=1),
+            client_bytes=sent.sum(dim=1),
+            cloud_bytes=sent.sum(dim=1),
+            busy=took.amax(dim=1),
+            sending=sending.mean(dim=1),
+        )
+        tick()
+    return record.outcome(nowhere, float(np.mean(sent.numpy())), personal=own)
+
+
+@torch.no_grad()
+def label_logits(network: Perceptron, images: Images, clients: Clients, own: torch.Tensor) -> torch.Tensor:
+    """Mean logits (R, K, classes, classes) of clients' own networks (R, K, P) over their samples of every label."""
+    found = []
+    for weights, index, labels, sizes in zip(own, clients.index, clients.targets, clients.sizes, strict=True):
+        given = torch.arange(index.shape[1]) < torch.from_numpy(sizes)[:, None]
+        logits = network.logits(network.parts(weights), images.x[index])
+        member = (one_hot(labels, images.classes) * given[..., None]).to(logits.dtype)
+        found.append(member.transpose(1, 2) @ logits / member.sum(dim=1).clamp(min=1.0)[..., None])
+    return torch.stack(found)

@@ -1,0 +1,82 @@
+"""How a federation trains: a recipe of parts, each of which can be left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dtenv.fl.aggregation import Aggregation, Mean
+from dtenv.fl.asynchrony import Asynchrony
+from dtenv.fl.attack import Attack
+from dtenv.fl.client import LocalTraining
+from dtenv.fl.clock import Clock
+from dtenv.fl.compression import Compression, Dense
+from dtenv.fl.dispersed import Dispersed
+from dtenv.fl.distillation import Distillation
+from dtenv.fl.personalisation import Personalisation
+from dtenv.fl.privacy import ClientPrivacy
+from dtenv.fl.pruning import Pruning
+from dtenv.fl.record_privacy import RecordPrivacy
+from dtenv.scenario.fields import count, number
+
+ALONE = (
+    "attack",
+    "client_privacy",
+    "record_privacy",
+    "pruning",
+    "dispersed",
+    "personalisation",
+    "asynchrony",
+    "distillation",
+)
+"""Parts that a recipe may lack."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a federation trains."""
+
+    rounds: int = 15
+    local: LocalTraining = field(default_factory=LocalTraining)
+    fine_tune_epochs: int = 3
+    """Epochs of each user's own model after the last round (Zhou 2025, step 6)."""
+    participation: float = 1.0
+    """Share of the clients that take part in a round."""
+    compression: Compression = field(default_factory=Dense)
+    aggregation: Aggregation = field(default_factory=Mean)
+    clock: Clock = field(default_factory=Clock)
+    attack: Attack | None = None
+    client_privacy: ClientPrivacy | None = None
+    record_privacy: RecordPrivacy | None = None
+    pruning: Pruning | None = None
+    dispersed: Dispersed | None = None
+    personalisation: Personalisation | None = None
+    asynchrony: Asynchrony | None = None
+    distillation: Distillation | None = None
+
+    def __post_init__(self) -> None:
+        count(self, "rounds")
+        if self.fine_tune_epochs != 0:
+            count(self, "fine_tune_epochs")
+        if not 0.0 < number("participation", self.participation) <= 1.0:
+            raise ValueError(f"participation must lie in (0, 1], got {self.participation!r}")
+        at_server = self.client_privacy is not None and self.client_privacy.where == "server"
+        if at_server and not isinstance(self.aggregation, Mean):
+            raise ValueError(f"aggregation must be Mean where the server adds noise to it, got {self.aggregation!r}")
+        if self.dispersed is not None and self.participation != 1.0:
+            raise ValueError(f"participation must be 1 with dispersed aggregation, got {self.participation!r}")
+        if self.record_privacy is not None and (self.local.proximal or self.local.steps is not None):
+            raise ValueError(f"local must have neither proximal nor steps with record_privacy, got {self.local!r}")
+        if self.record_privacy is not None and self.pruning is not None:
+            raise ValueError(f"pruning must be None with record_privacy, got {self.pruning!r}")
+        if self.distillation is not None:
+            plain = Recipe(rounds=self.rounds, local=self.local, clock=self.clock)
+            for name in ("participation", "compression", "aggregation", *ALONE):
+                if name != "distillation" and getattr(self, name) != getattr(plain, name):
+                    raise ValueError(f"{name} must be left as it is with distillation, got {getattr(self, name)!r}")
+        if self.asynchrony is not None:
+            without = ("pruning", "dispersed", "personalisation")
+            given = [name for name in without if getattr(self, name) is not None]
+            if given:
+                raise ValueError(f"{given[0]} must be None with asynchrony, got {getattr(self, given[0])!r}")
+            if at_server or not isinstance(self.aggregation, Mean) or self.participation != 1.0:
+                raise ValueError("asynchrony needs aggregation Mean, participation 1 and no noise at the server")

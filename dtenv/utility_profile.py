@@ -1,0 +1,286 @@
+"""Utility profiles: coefficients of the data utility (Zhou 2025, eqs 11-12), and what the training behind them costs.
+
+A profile says what a sample is worth under one data set, skew, metric and variant of federated training. It holds
+numbers alone, never data, and is a JSON file of the fields below; those that are shipped stand in `dtenv/profiles`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dtenv.physics.utility import data_power, data_utility, utility_ceiling
+from dtenv.scenario.fields import Range, at_least, count, number, numbers, pair, positive
+
+SHIPPED = Path(__file__).parent / "profiles"
+
+WORST_RMSE = 0.02
+"""Root mean square error of a fit, in accuracy, up to which it may be published."""
+
+LARGEST_CEILING = 0.9999
+"""v(φ) < 1 makes the utility concave in the data; the allocation divides by 1 - v."""
+
+FURTHEST_EMD = 2.0
+"""The L1 distance of two distributions is at most this."""
+
+CURVE_POINTS = 33
+"""Data sizes, and earth mover's distances, at which a curve is looked at."""
+
+
+def coefficients(name: str, values: Any) -> tuple[float, ...]:
+    """The six coefficients α1 … α6 of (Zhou 2025, eqs 11-12) as floats.
+
+    Raises:
+        ValueError: not six finite numbers, one is not positive (α5 alone need not be, the published one is not), or
+            v(φ) reaches 1 for some φ in [0, 2].
+    """
+    alpha = numbers(name, values)
+    if len(alpha) != 6:
+        raise ValueError(f"{name} must be six numbers, got {values!r}")
+    for k in (1, 2, 3, 4, 6):
+        if alpha[k - 1] <= 0:
+            raise ValueError(f"{name}[{k - 1}] (α{k}) must be positive, got {alpha[k - 1]!r}")
+    peak = min(max(-alpha[4], 0.0), FURTHEST_EMD)
+    if utility_ceiling(peak, *alpha[3:]) > LARGEST_CEILING:
+        raise ValueError(
+            f"{name}[3] (α4) must keep v(φ) at most {LARGEST_CEILING}, got {alpha[3]!r}: "
+            f"v({peak:g}) = {utility_ceiling(peak, *alpha[3:]):g}"
+        )
+    return alpha
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtilityProfile:
+    """What data are worth to one way of federated training, and what a round of it sends and computes.
+
+    Raises:
+        ValueError: a field is out of its range; the message names field and value.
+    """
+
+    name: str
+    alpha: tuple[float, ...]
+    """α1 … α6 of (Zhou 2025, eqs 11-12), with D in samples."""
+    label: str
+    """Where the coefficients come from: "calibrated", "published, not reproduced by us", …"""
+    data: str
+    """The data set trained on."""
+    skew: str
+    """How clients' labels are made to differ at a given φ, which is not told by φ alone."""
+    metric: str
+    """Whose accuracy ρ is, and on which test set."""
+    variant: str
+    """The way of training: "fedavg", "top-k 1 %", …"""
+    samples: Range
+    """Data sizes D that were calibrated, samples."""
+    emd: Range
+    """Earth mover's distances φ that were calibrated."""
+    uplink_bytes: float | None
+    """Bytes that a client sends in a round; None where they are not stated."""
+    downlink_bytes: float | None
+    """Bytes that a client is sent in a round; None where they are not stated."""
+    rounds: int | None
+    """Rounds of aggregation in one training, which takes place within one slot; None where they are not stated."""
+    compute_factor: float = 1.0
+    """CPU cycles a bit and epoch, relative to plain federated averaging."""
+    epsilon: float | None = None
+    """ε of differential privacy; None where none is claimed."""
+    delta: float | None = None
+    """δ beside `epsilon`."""
+    fit: dict[str, Any] | None = None
+    """How well the curve fits: rmse, r2, held_out_rmse, standard_errors, flags, …; None where nothing was fitted."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """What is needed to calibrate it again: command, versions, digests of data, …"""
+
+    def __post_init__(self) -> None:
+        for text in ("name", "label", "data", "skew", "metric", "variant"):
+            value = getattr(self, text)
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f"{text} must be some text, got {value!r}")
+        if self.name != Path(self.name).name or self.name.startswith("."):
+            raise ValueError(f"name must do as a file's name, got {self.name!r}")
+        object.__setattr__(self, "alpha", coefficients("alpha", self.alpha))
+        pair(self, 1.0, "samples")
+        pair(self, 0.0, "emd")
+        if self.emd[1] > FURTHEST_EMD:
+            raise ValueError(f"emd must lie in [0, {FURTHEST_EMD:g}], got {self.emd!r}")
+        for size in ("uplink_bytes", "downlink_bytes"):
+            if getattr(self, size) is not None:
+                at_least(self, 0.0, size)
+                object.__setattr__(self, size, float(getattr(self, size)))
+        if self.rounds is not None:
+            count(self, "rounds")
+        positive(self, "compute_factor")
+        object.__setattr__(self, "compute_factor", float(self.compute_factor))
+        if self.epsilon is not None:
+            positive(self, "epsilon")
+        if (self.epsilon is None) != (self.delta is None):
+            raise ValueError(f"epsilon and delta go together, got {self.epsilon!r} and {self.delta!r}")
+        if self.delta is not None and not 0.0 < number("delta", self.delta) < 1.0:
+            raise ValueError(f"delta must lie between 0 and 1, got {self.delta!r}")
+        if self.fit is not None:
+            object.__setattr__(self, "fit", _plain("fit", self.fit))
+        object.__setattr__(self, "provenance", _plain("provenance", self.provenance))
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def utility(self, samples: Any, emd: Any) -> np.ndarray:
+        """ρ of (Zhou 2025, eqs 11-12) for D samples and earth mover's distances φ, which broadcast; of any range.
+
+        Returns:
+            The predicted accuracy, float64 of the broadcast shape.
+        """
+        alpha1, alpha2, alpha3 = self.alpha[:3]
+        sizes, distances = np.broadcast_arrays(np.asarray(samples, np.float64), np.asarray(emd, np.float64))
+        accuracy = np.empty(sizes.shape)
+        for place in np.ndindex(sizes.shape):
+            ceiling = utility_ceiling(float(distances[place]), *self.alpha[3:])
+            power = data_power(float(sizes[place]), ceiling, alpha3)
+            accuracy[place] = data_utility(power, ceiling, alpha1, alpha2)
+        return accuracy
+
+    def model_bits(self, directions: str) -> float:
+        """Bits of models that a server exchanges with the cloud in a slot: all rounds, "uplink" alone or "both" ways.
+
+        Raises:
+            ValueError: the profile does not state what is asked for; the message names the field.
+        """
+        asked = ("rounds", "uplink_bytes", "downlink_bytes")[: 3 if directions == "both" else 2]
+        for name in asked:
+            if getattr(self, name) is None:
+                raise ValueError(
+                    f"{name} of utility {self.name!r} must be stated for model_transfer {directions!r}, got None"
+                )
+        return 8.0 * math.fsum(getattr(self, name) for name in asked[1:]) * float(self.rounds or 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fields by name, ready for JSON."""
+        return {f.name: _listed(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of the SHA-256 of all fields."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def available() -> list[str]:
+    """Names of the profiles that are shipped."""
+    return sorted(path.stem for path in SHIPPED.glob("*.json"))
+
+
+def load(source: str | os.PathLike[str]) -> UtilityProfile:
+    """A shipped profile by its name, or any by its file, which ends in .json.
+
+    Raises:
+        ValueError: there is no such profile or file, or what it holds is not one; the message names field and value.
+    """
+    path = SHIPPED / f"{source}.json" if str(source) in available() else Path(source)
+    if path.suffix != ".json" or not path.is_file():
+        known = available()
+        near = difflib.get_close_matches(str(source), known, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(
+            f"utility {str(source)!r} is neither a shipped profile{hint} nor a .json file; shipped: {', '.join(known)}"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"utility profile {path} is not JSON: {error}") from None
+    try:
+        return from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"utility profile {path}: {error}") from None
+
+
+def from_dict(values: Any) -> UtilityProfile:
+    """The profile that `UtilityProfile.as_dict` gives the fields of; every field has to be there.
+
+    Raises:
+        ValueError: a field is unknown, missing or out of its range.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"a profile must be an object of fields, got {values!r}")
+    known = [f.name for f in dataclasses.fields(UtilityProfile)]
+    for name in values:
+        if name not in known:
+            raise ValueError(f"unknown field {name!r}; known: {', '.join(known)}")
+    for name in known:
+        if name not in values:
+            raise ValueError(f"lacks the field {name!r}")
+    return UtilityProfile(**values)
+
+
+def save(profile: UtilityProfile, path: str | os.PathLike[str], *, publishable: bool = True) -> None:
+    """Write a profile as JSON, in place of what is there once all of it is written.
+
+    Args:
+        profile: what to write.
+        path: its file, which ends in .json.
+        publishable: whether to refuse what `check_publishable` does.
+
+    Raises:
+        ValueError: the file does not end in .json, or the profile may not be published; nothing is written.
+    """
+    path = Path(path)
+    if path.suffix != ".json":
+        raise ValueError(f"path must end in .json, got {str(path)!r}")
+    if publishable:
+        check_publishable(profile)
+    part = path.with_suffix(f".json.{os.getpid()}")
+    part.write_text(json.dumps(profile.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    part.replace(path)
+
+
+def check_publishable(profile: UtilityProfile) -> None:
+    """Refuse a profile whose fit is too poor, or whose accuracy falls where there are more data.
+
+    A published profile that nobody fitted here has `fit` None and is looked at by its curve alone.
+
+    Raises:
+        ValueError: fit["rmse"] is missing or above WORST_RMSE; ρ does not rise with D over the calibrated range; or
+            fit["flags"] says "falls-with-samples", which is for the calibration to find: with positive coefficients
+            (11) rises whatever the data did.
+    """
+    if profile.fit is None:
+        if profile.label == "calibrated":
+            raise ValueError("fit must tell of a calibrated profile's fit, got None")
+    else:
+        if "rmse" not in profile.fit:
+            raise ValueError(f"fit must hold 'rmse', got {sorted(profile.fit)}")
+        rmse = number("fit.rmse", profile.fit["rmse"])
+        if not 0.0 <= rmse <= WORST_RMSE:
+            raise ValueError(f"fit.rmse must be at most {WORST_RMSE:g} for a profile to be published, got {rmse:g}")
+        if "falls-with-samples" in (profile.fit.get("flags") or ()):
+            raise ValueError("fit.flags must not hold 'falls-with-samples' for a profile to be published")
+    sizes = np.geomspace(*profile.samples, CURVE_POINTS)
+    for emd in np.linspace(*profile.emd, CURVE_POINTS):
+        curve = profile.utility(sizes, emd)
+        rises = curve[-1] > curve[0] or sizes[-1] == sizes[0]
+        if not (np.isfinite(curve).all() and rises and (np.diff(curve) >= 0.0).all()):
+            raise ValueError(
+                f"alpha must let ρ rise with D over samples {profile.samples!r}, got {profile.alpha!r}, with which it "
+                f"goes from {curve[0]:.4g} to {curve[-1]:.4g} at φ = {emd:.3g}"
+            )
+
+
+def _plain(name: str, values: Any) -> dict[str, Any]:
+    """A copy of an object as JSON holds it."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} must be an object of fields, got {values!r}")
+    try:
+        return json.loads(json.dumps(values, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name} must hold what JSON can, finite numbers among it: {error}, got {values!r}") from None
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
