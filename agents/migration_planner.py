@@ -14,7 +14,7 @@ from dtenv.physics.latency import wired_latency
 from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_slot import Constants, Slot
+from dtenv.tasks.migration_slot import Constants, Slot, fixed_latency
 
 
 class Planner:
@@ -22,7 +22,7 @@ class Planner:
 
     The score of a slot ahead on a station is the mean over the forecast's chances of the station that will serve the
     user; where none is forecast, the present one goes on. Wireless latency and loads are the true ones where the
-    observation tells them (dtenv.forecast.Foresight), and those of now where it does not.
+    observation tells them (dtenv.forecast.Foresight), and those of now where it does not. Failures are not foreseen.
 
     Args:
         scenario: with the forecaster whose forecasts the observations show.
@@ -95,7 +95,7 @@ def plan(
             score[0, k] = worth(c, slot.latency_s[u, k], deadline)
             for h in range(horizon):
                 ahead = slot.wireless_s[u] if len(channel) == 0 else seconds(time_s, channel[u, h])
-                ahead += computing if len(load) == 0 else seconds(time_s, load[u, k, h])
+                ahead += computing if len(load) == 0 else seconds(time_s, load[u, k, h]) + fixed_latency(c, k)
                 score[h + 1, k], total = 0.0, 0.0
                 for j in range(stations):
                     if chance[u, j, h] > 0.0:

@@ -96,9 +96,9 @@ def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator
         delta=1e-5,
     )
     for trained in recipe.train(model, case.traces, seed):
-        costs = (trained.epsilon_broadcasts, trained.epsilon_uploads)
-        broadcasts, uploads = (cost if math.isfinite(cost) else None for cost in costs)
-        yield Made(trained.name, seed, Remembered(on_cells(case, trained.forecaster)), (broadcasts, uploads))
+        cost = trained.privacy
+        costs = (None, None) if cost is None else (cost.of_broadcasts, cost.of_uploads)
+        yield Made(trained.name, seed, Remembered(on_cells(case, trained.forecaster)), costs)
 
 
 def on_cells(case: Case, forecaster: CellForecaster) -> CellForecast:
