@@ -50,9 +50,10 @@ def test_idx_of_wider_numbers_is_big_endian(tmp_path):
         (b"\0\0\x08\x03\0\0", "header of 16 bytes"),
         (idx(np.zeros((3, 2, 2), np.uint8))[:-1], r"must have 28 bytes for shape \[3, 2, 2\], got 27"),
         (idx(np.zeros((3, 2, 2), np.uint8)) + b"x", "got 29"),
-        (gzip.compress(idx(np.zeros((3, 2), np.uint8)))[:-9], "broken gzip"),
+        (gzip.compress(idx(np.zeros((3, 2), np.uint8)), mtime=0)[:-9], "broken gzip"),
         (b"\x1f\x8bnonsense", "broken gzip"),
     ],
+    ids=("empty", "not IDX", "short header", "short", "long", "short gzip", "no gzip"),
 )
 def test_corrupt_idx_files_are_refused_by_name(tmp_path, raw, told):
     (tmp_path / "broken-file").write_bytes(raw)
