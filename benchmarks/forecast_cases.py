@@ -90,18 +90,21 @@ def told_price(price: float | None) -> str:
     )
 
 
-def kaist(data: Path, slot_seconds: float, apart_m: float, window_m: float, price: float | None = 1.0) -> Case:
+def kaist(
+    sites_file: Path, trace: Path, slot_seconds: float, apart_m: float, window_m: float, price: float | None = 1.0
+) -> Case:
     """Recorded walks of one campus under real sites of one city; scores are of walkers whom nobody was fitted to.
 
     Args:
-        data: folder that holds eua/site-optus-melbCBD.csv and kaist/kaist_30s.csv.gz.
+        sites_file: the sites, for `read_sites`.
+        trace: the walks, for `read_trace`.
         slot_seconds: length of a slot.
         apart_m: sites nearer to one before them in the file are left out, which leaves a layer of macro cells.
         window_m: side of the square.
         price: of a migration, as `price_of` takes it.
     """
-    sites = apart(read_sites(data / "eua" / "site-optus-melbCBD.csv"), apart_m)
-    walks = read_trace(data / "kaist" / "kaist_30s.csv.gz")
+    sites = apart(read_sites(sites_file), apart_m)
+    walks = read_trace(trace)
     middle = 0.5 * (sites.coordinates.min(axis=0) + sites.coordinates.max(axis=0))
     settings: dict[str, Any] = {"env_id": ENV_ID, "slot_seconds": slot_seconds, "horizon": HORIZON}
     settings |= price_of(slot_seconds, price)

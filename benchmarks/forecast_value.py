@@ -27,6 +27,7 @@ from dtenv.oracle import episode_bound
 from dtenv.scenario import MigrationScenario
 
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
+RECORDED = ("kaist", "kaist-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
 """Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
 KEY = ("case", "agent", "forecaster", "horizon", "seed")
@@ -41,10 +42,12 @@ STEPS = (1, 5, 10, 20)
 class ForecastValue:
     """Settings of the benchmark."""
 
-    cases: tuple[str, ...] = CASES
-    """of "waypoint"; "kaist" and "kaist-seconds", which need data; "habits" and "habits-seconds\""""
-    data: Path = Path("../shared/data")
-    """folder with eua/ and kaist/, for "kaist\""""
+    cases: tuple[str, ...] = tuple(name for name in CASES if name not in RECORDED)
+    """of "waypoint"; "kaist" and "kaist-seconds", which need sites and trace; "habits" and "habits-seconds\""""
+    sites: Path | None = None
+    """file of station sites, for "kaist\""""
+    trace: Path | None = None
+    """file of recorded walks, for "kaist\""""
     slot_seconds: float = 10.0
     """of "kaist\""""
     apart_m: float = 300.0
@@ -104,7 +107,8 @@ def main(settings: ForecastValue) -> None:
 def note(settings: ForecastValue, scenarios: Sequence[MigrationScenario]) -> None:
     """Enter a run into the folder's manifest, beside those before it that had other settings."""
     path = settings.out / "manifest.json"
-    told = dataclasses.asdict(settings) | {"data": settings.data.name, "out": settings.out.name}
+    told = dataclasses.asdict(settings) | {"out": settings.out.name}
+    told |= {field: path.name for field in ("sites", "trace") if (path := told[field]) is not None}
     told = json.loads(json.dumps(told))
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
     if all(run["settings"] != told for run in runs):
@@ -135,6 +139,10 @@ def check(settings: ForecastValue) -> None:
         for i, value in enumerate(given):
             if value not in allowed:
                 raise ValueError(f"{field}[{i}] must be one of {', '.join(map(str, allowed))}, got {value!r}")
+    for i, name in enumerate(settings.cases):
+        for field in ("sites", "trace"):
+            if name in RECORDED and getattr(settings, field) is None:
+                raise ValueError(f"{field} must be a file where cases[{i}] is {name!r}, got None")
     if settings.episodes < 2 or settings.seeds < 1:
         raise ValueError(f"episodes must be at least 2 and seeds 1, got {settings.episodes} and {settings.seeds}")
 
@@ -146,7 +154,8 @@ def make(name: str, settings: ForecastValue) -> Case:
     if name.startswith("habits"):
         return habits(settings.habits_price if name == "habits" else None)
     price = settings.kaist_price if name == "kaist" else None
-    return kaist(settings.data, settings.slot_seconds, settings.apart_m, settings.window_m, price)
+    assert settings.sites is not None and settings.trace is not None  # by check
+    return kaist(settings.sites, settings.trace, settings.slot_seconds, settings.apart_m, settings.window_m, price)
 
 
 def measure(case: Case, settings: ForecastValue, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

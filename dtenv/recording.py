@@ -30,6 +30,19 @@ class Recording:
     provenance: dict[str, Any] = field(default_factory=dict)
     """File names, digests and window, for manifests and pictures."""
 
+    def __post_init__(self) -> None:
+        if len(self.site_xy) == 0:
+            raise ValueError("site_xy must hold a site at least, got none")
+        starts, last = np.asarray(self.segment_start), len(self.walk_xy) - self.segment_slots
+        if starts.size == 0:
+            raise ValueError("segment_start must hold a segment at least, got none")
+        if starts.min() < 0 or starts.max() > last:  # kernels would read past the walks
+            wrong = starts[(starts < 0) | (starts > last)][0]
+            raise ValueError(
+                f"segment_start must lie in [0, {last}] for {len(self.walk_xy)} points and segments of "
+                f"{self.segment_slots}, got {wrong}"
+            )
+
     def check(self, name: str, stations: int, num_slots: int) -> None:
         """Raise ValueError where this recording is too small for a scenario whose field `name` counts stations."""
         if stations > len(self.site_xy):

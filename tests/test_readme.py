@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/bounds.md", "docs/learning.md", "docs/federated.md", "docs/forecasting.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/bounds.md", "docs/learning.md", "docs/federated.md", "docs/forecasting.md"]
+)
 def test_python_blocks_run(page):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks

@@ -601,3 +601,18 @@ def test_ireland_sites():
     sites = read_sites(IRELAND)
     assert sites.geographic and len(sites.coordinates) == 3239
     assert 51 < sites.coordinates[:, 0].min() < sites.coordinates[:, 0].max() < 56
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"segment_start": np.array([], dtype=np.int64)}, "segment_start must hold a segment at least"),
+        ({"segment_start": np.array([0, 4])}, r"segment_start must lie in \[0, 3\] .* got 4"),
+        ({"segment_start": np.array([-1])}, r"segment_start must lie in \[0, 3\] .* got -1"),
+        ({"site_xy": np.zeros((0, 2))}, "site_xy must hold a site at least"),
+    ],
+)
+def test_recordings_that_kernels_would_read_beyond_are_refused(changed, told):
+    fields = {"site_xy": np.ones((1, 2)), "walk_xy": np.ones((10, 2)), "segment_start": np.array([0, 3])}
+    with pytest.raises(ValueError, match=told):
+        dtenv.Recording(**fields | changed, segment_slots=7, area_m=10.0, slot_seconds=1.0)
