@@ -27,7 +27,7 @@ from dtenv.oracle import episode_bound
 from dtenv.scenario import MigrationScenario
 
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
-RECORDED = ("kaist", "kaist-seconds")
+OF_WALKS = ("kaist", "kaist-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
 """Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
 KEY = ("case", "agent", "forecaster", "horizon", "seed")
@@ -42,7 +42,7 @@ STEPS = (1, 5, 10, 20)
 class ForecastValue:
     """Settings of the benchmark."""
 
-    cases: tuple[str, ...] = tuple(name for name in CASES if name not in RECORDED)
+    cases: tuple[str, ...] = tuple(name for name in CASES if name not in OF_WALKS)
     """of "waypoint"; "kaist" and "kaist-seconds", which need sites and trace; "habits" and "habits-seconds\""""
     sites: Path | None = None
     """file of station sites, for "kaist\""""
@@ -141,7 +141,7 @@ def check(settings: ForecastValue) -> None:
                 raise ValueError(f"{field}[{i}] must be one of {', '.join(map(str, allowed))}, got {value!r}")
     for i, name in enumerate(settings.cases):
         for field in ("sites", "trace"):
-            if name in RECORDED and getattr(settings, field) is None:
+            if name in OF_WALKS and getattr(settings, field) is None:
                 raise ValueError(f"{field} must be a file where cases[{i}] is {name!r}, got None")
     if settings.episodes < 2 or settings.seeds < 1:
         raise ValueError(f"episodes must be at least 2 and seeds 1, got {settings.episodes} and {settings.seeds}")

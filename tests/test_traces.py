@@ -11,6 +11,7 @@ import pytest
 from drawn import stream_of
 
 from dtenv.presets import resolve
+from dtenv.recording import Recording
 from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces
 from dtenv.world.walks import Recorded, recorded_walks
 
@@ -615,4 +616,4 @@ def test_ireland_sites():
 def test_recordings_that_kernels_would_read_beyond_are_refused(changed, told):
     fields = {"site_xy": np.ones((1, 2)), "walk_xy": np.ones((10, 2)), "segment_start": np.array([0, 3])}
     with pytest.raises(ValueError, match=told):
-        dtenv.Recording(**fields | changed, segment_slots=7, area_m=10.0, slot_seconds=1.0)
+        Recording(**fields | changed, segment_slots=7, area_m=10.0, slot_seconds=1.0)
