@@ -18,7 +18,8 @@ from dtenv.forecast_stations import AccessOracle, NoisyOracle
 from dtenv.oracle import episode_bound
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-ABSENT = [name for name in ("eua/site-optus-melbCBD.csv", "kaist/kaist_30s.csv.gz") if not (DATA / name).exists()]
+SITES, TRACE = DATA / "eua/site-optus-melbCBD.csv", DATA / "kaist/kaist_30s.csv.gz"
+ABSENT = [path.name for path in (SITES, TRACE) if not path.exists()]
 
 
 @cache
@@ -73,7 +74,7 @@ def test_prices_are_of_slots_or_of_seconds():
 
 @pytest.mark.skipif(bool(ABSENT), reason=f"real data absent: {', '.join(ABSENT)}")
 def test_walkers_who_are_scored_are_none_that_anything_is_fitted_to():
-    case = cases.kaist(DATA, 10.0, 300.0, 1400.0)
+    case = cases.kaist(SITES, TRACE, 10.0, 300.0, 1400.0)
     training, scored = (s.mobility.recording for s in (case.training, case.scored))
     assert np.array_equal(training.site_xy, scored.site_xy)
     walks = training.provenance["walks"], scored.provenance["walks"]
@@ -165,6 +166,7 @@ def test_rows_are_those_of_the_episodes_and_a_second_run_adds_none(tmp_path, cap
     ("changes", "message"),
     [
         ({"cases": ("moon",)}, r"cases\[0\] must be one of waypoint, kaist"),
+        ({"cases": ("waypoint", "kaist")}, r"sites must be a file where cases\[1\] is 'kaist', got None"),
         ({"forecasters": ("none", "prophet")}, r"forecasters\[1\] must be one of none, .*got 'prophet'"),
         ({"networks": ("gpt",)}, r"networks\[0\] must be one of trs-pre"),
         ({"learners": ("x",)}, r"learners\[0\] must be one of .*got 'x'"),
