@@ -107,8 +107,8 @@ def main(settings: ForecastValue) -> None:
 def note(settings: ForecastValue, scenarios: Sequence[MigrationScenario]) -> None:
     """Enter a run into the folder's manifest, beside those before it that had other settings."""
     path = settings.out / "manifest.json"
-    told = dataclasses.asdict(settings) | {"out": settings.out.name}
-    told |= {field: path.name for field in ("sites", "trace") if (path := told[field]) is not None}
+    told = dataclasses.asdict(settings)
+    told |= {name: value.name for name, value in told.items() if isinstance(value, Path)}
     told = json.loads(json.dumps(told))
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
     if all(run["settings"] != told for run in runs):
