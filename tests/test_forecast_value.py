@@ -158,7 +158,7 @@ def test_rows_are_those_of_the_episodes_and_a_second_run_adds_none(tmp_path, cap
     main(settings)
     assert (tmp_path / "rows.jsonl").read_text() == before
     (about,) = json.loads((tmp_path / "manifest.json").read_text())["runs"]
-    assert about["settings"]["data"] == "data" and about["command"] == "python -m benchmarks forecast-value"
+    assert about["settings"]["out"] == tmp_path.name and about["command"] == "python -m benchmarks forecast-value"
     assert "| oracle: all |" in (tmp_path / "table.md").read_text() and "| none |" in capsys.readouterr().out
 
 
