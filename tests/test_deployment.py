@@ -37,7 +37,9 @@ def reference(env):
     radio, stations = task.scenario.radio, task.scenario.num_sites
     drawn["shadowing_db"] = shadowing_along(radio, tape.shadowing_key[0], tape.user_xy[0], stations).tolist()
     drawn["up"] = tape.up[0].tolist() if tape.up.shape[1] else None
-    return Twins(env.scenario.as_dict(), drawn, task.course.first[0].tolist())
+    return Twins(
+        {name: env.scenario.value(name) for name in env.scenario.fields()}, drawn, task.course.first[0].tolist()
+    )
 
 
 # The model

@@ -129,8 +129,11 @@ EXPECTED = {
 
 @pytest.mark.parametrize(("env_id", "name"), EXPECTED, ids=lambda x: x)
 def test_presets(env_id, name):
-    values = PRESETS[env_id][name].as_dict()
+    preset = PRESETS[env_id][name]
+    values = {field: preset.value(field) for field in preset.fields()} | {"name": name}
     assert values == EXPECTED[env_id, name] | {"name": name, "walk_memory": 0.9}
+    shown = preset.as_dict()  # digests made before the later fields stay
+    assert shown == {field: value for field, value in values.items() if field not in preset.LATER}
     assert values == json.loads(json.dumps(values), object_hook=lambda d: {k: _tuple(v) for k, v in d.items()})
 
 

@@ -6,7 +6,6 @@ Table II says "our choice". Derived quantities are properties, so that no group 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import warnings
 from collections.abc import Mapping
@@ -251,7 +250,6 @@ class AssociationScenario(Scenario):
     SITES: ClassVar[str] = "num_servers"
     COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("n_mig", "n_syn")
     LATER: ClassVar[tuple[str, ...]] = ("utility", "model_transfer", "n_agg")
-    """Fields younger than published digests of `as_dict`, which has them only where they are not at their defaults."""
 
     name: str = "custom"
     network: Network = field(default_factory=Network)
@@ -297,12 +295,9 @@ class AssociationScenario(Scenario):
         return float(self.energy.n_mig * self.network.area_m if given is None else given)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `Scenario.as_dict`; a utility profile stands as its name and digest, and see LATER."""
-        values = super().as_dict()
-        utility = self.learning.utility
-        values["utility"] = None if utility is None else {"name": utility.name, "digest": utility.digest}
-        defaults = {f.name: f.default for group in (Learning, Energy) for f in dataclasses.fields(group)}
-        return {name: v for name, v in values.items() if name not in self.LATER or v != defaults[name]}
+        """As `Scenario.as_dict`; a utility profile stands as its name and digest."""
+        values, utility = super().as_dict(), self.learning.utility
+        return values if utility is None else values | {"utility": {"name": utility.name, "digest": utility.digest}}
 
 
 def _warn_outside(profile: UtilityProfile, field: str, span: Range) -> None:

@@ -96,6 +96,8 @@ class Scenario:
     """The field that counts what stands on sites."""
     COSTS_A_METRE: ClassVar[tuple[str, ...]]
     """Fields that say what a metre costs, and so decide how moving and staying weigh in a square of other size."""
+    LATER: ClassVar[tuple[str, ...]] = ()
+    """Fields younger than published digests of `as_dict`, which has them only where they are not at their defaults."""
 
     @property
     def num_sites(self) -> int:
@@ -131,8 +133,10 @@ class Scenario:
         return dataclasses.replace(self, **groups)  # type: ignore[type-var]
 
     def as_dict(self) -> dict[str, Any]:
-        """Field values by name, for manifests; a recording stands as its provenance."""
-        values = {name: self.value(name) for name in self.fields()}
+        """Field values by name, for manifests, see LATER; a recording stands as its provenance."""
+        defaults = type(self)()
+        shown = (name for name in self.fields() if name not in self.LATER or self.value(name) != defaults.value(name))
+        values = {name: self.value(name) for name in shown}
         recording = values["recording"]
         values["recording"] = None if recording is None else recording.provenance
         return {"name": self.name, **values}

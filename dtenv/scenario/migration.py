@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from dtenv.forecast import Forecaster, Foresight, StationForecaster, check_forecaster
@@ -113,6 +113,7 @@ class MigrationScenario(Scenario):
 
     SITES: ClassVar[str] = "num_stations"
     COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("wired_s_per_bit_m",)
+    LATER: ClassVar[tuple[str, ...]] = tuple(f.name for group in (Deployment, Rounds) for f in fields(group))
 
     name: str = "custom"
     network: Network = field(default_factory=Network)
