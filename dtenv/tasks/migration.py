@@ -128,6 +128,8 @@ class MigrationTask(Episodes):
         episode = scenario.episode
         users, stations = scenario.network.num_users, scenario.network.num_stations
         self.joint = episode.control == "joint"
+        rounds = scenario.rounds
+        self._tells_more = scenario.deployment.lives or {rounds.consensus, rounds.aggregation} != {"none"}
         own = users if self.joint else 1
         self._foresight = as_foresight(episode.forecaster)
         of_positions = self._foresight is None and isinstance(episode.forecaster, Forecaster)
@@ -256,7 +258,8 @@ class MigrationTask(Episodes):
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
         told = entries_of(self.terms.totals[b].tolist(), self.mask.shape[1], int)
-        told |= {name: value[b].item() for name, value in self._more().items()}
+        if self._tells_more:
+            told |= {name: value[b].item() for name, value in self._more().items()}
         return told | {"server": self.server(b), "action_mask": self.masks()[b].copy()}
 
     def masks(self) -> np.ndarray:
