@@ -14,7 +14,8 @@ from agents import migration
 from agents.policy import SlotPolicy
 from benchmarks.evaluate import run_episodes
 from dtenv.presets import MIGRATION, resolve
-from dtenv.tasks.migration import UTILITY, MigrationTask, Slot
+from dtenv.tasks.migration import MigrationTask, Slot
+from dtenv.tasks.migration_batch import UTILITY
 
 ENV_ID = "DTMigration-v0"
 NAMES = tuple(agents.HEURISTICS[ENV_ID])

@@ -16,7 +16,8 @@ import agents
 from dtenv.oracle.migration import solve_episode, solve_slot
 from dtenv.oracle.solution import tolerance
 from dtenv.presets import MIGRATION, resolve
-from dtenv.tasks.migration import REFUSED, SCORE, MigrationTask
+from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration_batch import REFUSED, SCORE
 
 ENV_ID = "DTMigration-v0"
 HEURISTICS = ("never", "best-latency", "best-latency-literal", "payback", "lookahead", "random")

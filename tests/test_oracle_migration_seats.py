@@ -11,7 +11,8 @@ from dtenv.oracle.migration.row import alone
 from dtenv.oracle.migration.seats import PARTS, RANGES, load_levels, sell_by_load, sell_by_number, tabulate
 from dtenv.presets import resolve
 from dtenv.scenario.edge import COMPUTE_SHARINGS
-from dtenv.tasks.migration import LATE, UTILITY, MigrationTask
+from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration_batch import LATE, UTILITY
 from dtenv.tasks.migration_slot import add_loads
 from dtenv.tasks.migration_step import evaluate
 

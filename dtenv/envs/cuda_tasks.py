@@ -12,7 +12,7 @@ from dtenv.envs import cuda_kernels as kernels
 from dtenv.envs.actions import read_server_and_history
 from dtenv.envs.cuda_episodes import Choice, CudaEpisodes, Kind
 from dtenv.scenario import MigrationScenario
-from dtenv.tasks import association, migration, migration_batch, placement, placement_slot
+from dtenv.tasks import association, migration, migration_batch, migration_entries, placement, placement_slot
 from dtenv.tasks.association_terms import REWARD
 from dtenv.tasks.placement_step import ASSOCIATION, BINARY
 
@@ -127,7 +127,7 @@ class CudaMigration(CudaEpisodes):
             self._launch(kernels.take_column, len(self.rows), self.of(self.one.state.server), 0, self._server)
 
     def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return migration.entries_of(totals, self.one.mask.shape[1], count)
+        return migration_entries.entries_of(totals, self.one.mask.shape[1], count)
 
     def _kinds(self) -> list[Kind]:
         network, batch = self.scenario.network, len(self.rows)

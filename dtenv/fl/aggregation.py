@@ -62,8 +62,7 @@ class TrimmedMean:
     wants_start_loss: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0.0 <= number("assumed", self.assumed) < 0.5:
-            raise ValueError(f"assumed must lie in [0, 0.5), got {self.assumed!r}")
+        _check_assumed(self.assumed)
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The mean of what is left when round(assumed n) values are cut off at either end."""
@@ -80,8 +79,7 @@ class MultiKrum:
     wants_start_loss: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0.0 <= number("assumed", self.assumed) < 0.5:
-            raise ValueError(f"assumed must lie in [0, 0.5), got {self.assumed!r}")
+        _check_assumed(self.assumed)
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The mean of the n - f updates with the least score, f = round(assumed n).
@@ -105,3 +103,9 @@ class MultiKrum:
 def _middle(update: torch.Tensor, cut: int) -> torch.Tensor:
     """Mean over clients (R, P) of every coordinate without its `cut` largest and smallest values."""
     return update.sort(dim=1).values[:, cut : update.shape[1] - cut].mean(dim=1)
+
+
+def _check_assumed(share: float) -> None:
+    """Refuse a share of attackers that is none, or so large that nobody could be told from them."""
+    if not 0.0 <= number("assumed", share) < 0.5:
+        raise ValueError(f"assumed must lie in [0, 0.5), got {share!r}")

@@ -1,8 +1,7 @@
-"""DTMigration: spaces, the entries of an observation, info, and episodes in batches (Lu 2021)."""
+"""DTMigration: spaces, observations, info, and episodes in batches (Lu 2021)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,31 +13,8 @@ from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.episodes import Episodes, whole
 from dtenv.tasks.migration_background import Looks
-from dtenv.tasks.migration_batch import (
-    COMPUTE,
-    CREATIONS,
-    DOWNTIME,
-    ENERGY,
-    HANDOVERS,
-    ISOLATIONS,
-    LATE,
-    MIGRATIONS,
-    PRICE,
-    REFUSED,
-    RELEASES,
-    REWARD,
-    SCORE,
-    TOTALS,
-    UPDATE,
-    USER_TERMS,
-    UTILITY,
-    WIRED,
-    WIRELESS,
-    Batch,
-    Scale,
-    State,
-    Terms,
-)
+from dtenv.tasks.migration_batch import REWARD, TOTALS, UPDATE, USER_TERMS, Batch, Scale, State, Terms
+from dtenv.tasks.migration_entries import CLOUD_ENTRY, LINKS, STATIONS, UP_ENTRY, USERS, entries_of, lives_of
 from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_foresight import as_foresight, blocks_of, foretell
 from dtenv.tasks.migration_life import price_of_being
@@ -50,69 +26,6 @@ from dtenv.world.edge import EdgeRanges
 from dtenv.world.migration import empty_migration_tape
 from dtenv.world.servers import Servers
 from dtenv.world.walks import Recorded
-
-USERS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("dx", "walked since the last slot, over the fastest walk of a slot, clipped to ±1"),
-    ("dy", "walked since the last slot, over the fastest walk of a slot, clipped to ±1"),
-    ("data_bits", "D, what a migration moves, over the largest possible"),
-    ("update_bits", "ΔD, over the largest possible"),
-    ("deadline", "τ, over the largest possible"),
-    ("wireless", "latency of an update to the access station, over τ, at most 1"),
-)
-STATIONS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("compute_hz", "F, over the largest possible"),
-    ("twins", "twins hosted, over N_k, at most 1"),
-)
-CLOUD_ENTRY = ("cloud", "1 where it is the cloud, else 0")
-UP_ENTRY = ("up", "1 where its server works, else 0")
-LINKS = (
-    ("gain", "channel gain in dB, -1 … 1 over what the square and six deviations of shadowing give, clipped"),
-    ("access", "1 where it is the user's access station, else 0"),
-    ("hosts", "1 where it has hosted the user's twin since the last slot, else 0"),
-    ("room", "1 where it hosts the twin or has a seat for it, else 0"),
-    ("wired", "distance from the user's access station to this one, over the square's diagonal"),
-    ("latency", "T_upd were the twin there, all others as they are, over 2 τ, at most 1"),
-    (
-        "worth",
-        "exp(-T_upd / τ), or over utility_time_s: what of the utility depends on the choice, were the twin there",
-    ),
-    ("price", "price of moving the twin there, over that of the largest twin across the diagonal"),
-)
-
-
-def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
-    return {
-        "score": totals[SCORE],
-        "objective": totals[UTILITY] - totals[PRICE],
-        "utility": totals[UTILITY],
-        "migration_price": totals[PRICE],
-        "energy": totals[ENERGY],
-        "latency": totals[UPDATE],
-        "latency_wireless": totals[WIRELESS],
-        "latency_wired": totals[WIRED],
-        "latency_compute": totals[COMPUTE],
-        "downtime": totals[DOWNTIME],
-        "cost": totals[LATE],
-        "violations": count(totals[LATE] * num_users + 0.5),
-        "feasible": totals[LATE] == 0.0,
-        "migrations": count(totals[MIGRATIONS]),
-        "refused": count(totals[REFUSED]),
-        "handovers": count(totals[HANDOVERS]),
-    }
-
-
-def lives_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told beside `entries_of` where twins have lives."""
-    return {
-        "creations": count(totals[CREATIONS]),
-        "isolations": count(totals[ISOLATIONS]),
-        "releases": count(totals[RELEASES]),
-    }
 
 
 class MigrationTask(Episodes):
