@@ -74,10 +74,7 @@ class Digest:
             for key in sorted(value):
                 self.sha.update(str(key).encode())
                 self.add(value[key])
-        elif isinstance(value, np.ndarray) and value.dtype == object:
-            for item in value:
-                self.add(item)
-        elif isinstance(value, list | tuple):
+        elif (isinstance(value, np.ndarray) and value.dtype == object) or isinstance(value, list | tuple):
             for item in value:
                 self.add(item)
         elif value is None or isinstance(value, str):
