@@ -1,6 +1,6 @@
 """The Flower app, and our aggregation rules beside the functions that Flower publishes.
 
-Flower lives in an environment of its own (docs/flower.md): elsewhere all of this but the settings is skipped.
+Flower lives in an environment of its own (examples/flower/README.md): elsewhere all but the settings is skipped.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from dtenv.fl.aggregation import CoordinateMedian, Mean, MultiKrum, TrimmedMean, Uploads
-from dtenv.fl.fairness import FairMean
+from dtenv.fl.aggregation import CoordinateMedian, FairMean, Mean, MultiKrum, TrimmedMean, Uploads
 from dtenv.fl.federation import Recipe, draw_clients, federate
 from dtenv.fl.images import load_images
 from dtenv.fl.network import Perceptron
@@ -24,7 +23,8 @@ from dtenv.fl.streams import Streams
 
 tomllib = pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 ROOT = Path(__file__).parents[1]
-CONFIG = tomllib.loads((ROOT / "docs/flower/pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+CONFIG = tomllib.loads((ROOT / "examples/flower/pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+ABSENT = "Flower is installed in an environment of its own; examples/flower/README.md says how"
 
 
 def uploads(clients: int = 9, size: int = 40) -> tuple[Uploads, list]:
@@ -48,7 +48,7 @@ def combined(rule, given: Uploads) -> np.ndarray:
 
 @pytest.fixture
 def published():
-    pytest.importorskip("flwr", reason="Flower is installed in an environment of its own; docs/flower.md says how")
+    pytest.importorskip("flwr", reason=ABSENT)
     from flwr.server.strategy import aggregate
 
     return aggregate
@@ -101,14 +101,21 @@ def test_the_apps_settings_are_the_laboratorys():
 @pytest.mark.slow
 def test_a_run_of_the_app_trains_what_federate_trains(tmp_path):
     if shutil.which("flwr", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("Flower is installed in an environment of its own; docs/flower.md says how")
+        pytest.skip(ABSENT)
     (tmp_path / "config.toml").write_text(
         '[superlink]\ndefault = "local"\n\n[superlink.local]\naddress = ":local:"\noptions.num-supernodes = 4\n'
     )
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = {"FLWR_HOME": str(tmp_path), "FLWR_TELEMETRY_ENABLED": "0", "PATH": path, "PYTHONPATH": str(ROOT)}
     out = tmp_path / "weights.npy"
-    command = ["flwr", "run", "docs/flower", "--stream", "--run-config", f"clients=4 rounds=2 samples=50 out='{out}'"]
+    command = [
+        "flwr",
+        "run",
+        "examples/flower",
+        "--stream",
+        "--run-config",
+        f"clients=4 rounds=2 samples=50 out='{out}'",
+    ]
     try:
         subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=True, timeout=300, capture_output=True)
     finally:  # the SuperLink that Flower starts for a simulation goes on by itself; its database is in FLWR_HOME

@@ -1,8 +1,8 @@
 """The federation of `dtenv.fl.federation` as a Flower app, for clients that are processes or machines of their own.
 
 Flower (flwr 1.41 was tried) wants other versions of some packages than dtenv's other extras do: install it into an
-environment of its own (docs/flower.md). A run's settings stand in docs/flower/pyproject.toml. Every client works out
-its own data and batches from the seed, so that the global weights are those of `federate`.
+environment of its own (README.md). A run's settings stand in pyproject.toml. Every client works out its own data and
+batches from the seed, so that the global weights are those of `federate`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg, FedMedian, FedTrimmedAvg, MultiKrum
 
 from dtenv.fl.client import LocalTraining, draw_batches, train
-from dtenv.fl.federation import Clients, draw_clients
+from dtenv.fl.clients import Clients, draw_clients
 from dtenv.fl.images import Images, load_images
 from dtenv.fl.network import Perceptron, class_accuracy
 from dtenv.fl.streams import Streams
@@ -83,7 +83,7 @@ def train_client(message: Message, context: Context) -> Message:
 
 @server.main()
 def serve(grid: Grid, context: Context) -> None:
-    """All rounds; the accuracy of the global weights is told after each, and the weights are saved where `out` says."""
+    """All rounds, with the accuracy of the global weights after each; the weights are saved where `out` says."""
     config = context.run_config
     setting = Setting(config)
     test = setting.images.balanced_test(2000)
