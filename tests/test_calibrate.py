@@ -209,11 +209,12 @@ def test_table_of_reports(calibrated, tmp_path, capsys):
     failed = json.loads((calibrated / "digits-missing.fit.json").read_text()) | {"refused": "for a reason"}
     failed["fits"] = {failed["metric"]: {"failed": "too few"}}
     (tmp_path / "c.fit.json").write_text(json.dumps(failed))
-    main(["calibrations", str(tmp_path), "--out", str(tmp_path / "table.md")])
+    main(["calibrate", "--summary", str(tmp_path), "--out", str(tmp_path / "table.md")])
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert capsys.readouterr().out.splitlines() == lines and len(lines) == 2 + 3
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
     assert "for a reason" in lines[-1] and lines[2].startswith("| digits-missing | 12 | 0.0")
+    assert main(["calibrations", str(tmp_path)]) == 0 and capsys.readouterr().out.splitlines() == lines
     with pytest.raises(SystemExit, match="no \\*"):
         main(["calibrations", str(tmp_path / "none")])
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtenv.fl.aggregation import CoordinateMedian, Mean, MultiKrum, TrimmedMean, Uploads
-from dtenv.fl.fairness import FairMean, spread
+from dtenv.fl.aggregation import CoordinateMedian, FairMean, Mean, MultiKrum, TrimmedMean, Uploads
+from dtenv.fl.metrics import spread
 from dtenv.fl.reputation import Reputation, reputations
 
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from dtenv.fl.aggregation import CoordinateMedian, Mean, TrimmedMean
+from dtenv.fl.aggregation import CoordinateMedian, FairMean, Mean, TrimmedMean
 from dtenv.fl.asynchrony import Asynchrony
 from dtenv.fl.attack import Attack
 from dtenv.fl.client import LocalTraining, draw_batches, image_loss, train
 from dtenv.fl.clock import Clock
 from dtenv.fl.compression import Quantise, TopK
+from dtenv.fl.costs import costs
 from dtenv.fl.dispersed import Dispersed
 from dtenv.fl.distillation import Distillation
-from dtenv.fl.fairness import FairMean
 from dtenv.fl.federation import Diverged, Recipe, draw_clients, federate
 from dtenv.fl.images import load_images
 from dtenv.fl.local_round import own_loss
@@ -24,7 +24,7 @@ from dtenv.fl.privacy import ClientPrivacy
 from dtenv.fl.pruning import Pruning
 from dtenv.fl.record_privacy import RecordPrivacy
 from dtenv.fl.streams import Streams
-from dtenv.fl.variants import VARIANTS, costs, recipe_of
+from dtenv.fl.variants import VARIANTS, recipe_of
 
 NETWORK = Perceptron(inputs=64, classes=10, hidden=(8,))
 

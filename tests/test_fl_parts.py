@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from dtenv.fl.asynchrony import Asynchrony
 from dtenv.fl.attack import Attack
 from dtenv.fl.clock import Clock
-from dtenv.fl.compression import Dense, Quantise, TopK
+from dtenv.fl.compression import Dense, Quantise, SharedValues, TopK
 from dtenv.fl.dispersed import Dispersed
 from dtenv.fl.distillation import Distillation, teachers
 from dtenv.fl.network import Perceptron
 from dtenv.fl.pruning import Pruning, is_matrix
-from dtenv.fl.shared_values import SharedValues
 from dtenv.fl.streams import Streams
 
 

@@ -5,13 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from dtenv.fl.accountant import epsilon
+from dtenv.fl.accountant import epsilon, renyi, subsampled_epsilon
 from dtenv.fl.client import LocalTraining, draw_batches, image_loss, loss_and_slope, train
 from dtenv.fl.network import Perceptron
 from dtenv.fl.privacy import ClientPrivacy
 from dtenv.fl.record_privacy import RecordPrivacy, gradient_norms, poisson_batches, train_privately
 from dtenv.fl.streams import Streams
-from dtenv.fl.subsampled import renyi, subsampled_epsilon
 
 NETWORK = Perceptron(inputs=5, classes=3, hidden=(7, 4))
 

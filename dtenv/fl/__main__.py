@@ -1,4 +1,4 @@
-"""python -m dtenv.fl theorem | variants | calibrate | calibrations | forecast …"""
+"""python -m dtenv.fl theorem | variants | calibrate | forecast …"""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dtenv.commands import dispatch
 COMMANDS = {
     "variants": ("variants_table", "VariantsTable", "what every variant of federated training changes (Liu 2020)"),
     "calibrate": ("calibrate", "Calibrate", "train the grid of Fig. 3 of (Zhou 2025) and fit a utility profile"),
-    "calibrations": ("calibrations", "Calibrations", "print a table of calibrations from their reports"),
     "theorem": ("theorem", "Theorem", "Theorem 1 of (Zhou 2025): its bounds beside measured losses"),
     "forecast": ("forecast.command", "Forecast", "tables of forecasters of the serving cell (Li 2025)"),
 }
@@ -18,6 +17,8 @@ COMMANDS = {
 
 def main(arguments: list[str]) -> int:
     """Run one of this package's; returns its exit status."""
+    if arguments[:1] == ["calibrations"]:  # its name before
+        arguments = ["calibrate", "--summary", *arguments[1:]]
     return dispatch("dtenv.fl", COMMANDS, arguments)
 
 

@@ -1,6 +1,7 @@
 """A utility profile from training: the grid, the fit, its picture, and a refusal where the fit will not do.
 
 python -m dtenv.fl calibrate --data digits --out runs/digits.json
+python -m dtenv.fl calibrate --summary docs/results/calibration --out table.md
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import numpy as np
 from tqdm import tqdm
 
 import dtenv
+from dtenv.fl.calibrations import table_of_folder
 from dtenv.fl.compression import FLOAT_BYTES
+from dtenv.fl.costs import DELTA
 from dtenv.fl.fit import Fit, curve, fit
 from dtenv.fl.grid import Grid, Row, train_grid
 from dtenv.fl.images import Images, load_images
@@ -26,7 +29,7 @@ from dtenv.fl.metrics import METRICS
 from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
 from dtenv.fl.recipe import Recipe
-from dtenv.fl.variants import DELTA, recipe_of
+from dtenv.fl.variants import recipe_of
 from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
 
@@ -38,10 +41,12 @@ REFUSED = 2
 class Calibrate:
     """Settings of a calibration."""
 
-    data: str
+    data: str = ""
     """digits, a folder of MNIST's four IDX files, or an .npz"""
-    out: Path
-    """the profile, a .json; its rows, report and picture stand beside it"""
+    out: Path = Path()
+    """the profile, a .json, with its rows, report and picture in the same folder; with summary, a Markdown file"""
+    summary: Path | None = None
+    """train nothing: print a table of the reports in this folder, and write it where out is given"""
     evidence: Path | None = None
     """another folder for rows, report and picture"""
     rows: Path | None = None
@@ -68,7 +73,11 @@ class Calibrate:
     """trainings at a time"""
 
     def __post_init__(self) -> None:
+        if self.summary is not None:
+            return
         one_of(self, "metric", list(METRICS))
+        if not self.data:
+            raise ValueError("data must be given: digits, a folder of IDX files or an .npz")
         if self.out.suffix != ".json":
             raise ValueError(f"out must end in .json, got {str(self.out)!r}")
         self.grid()  # says what is wrong with the others
@@ -109,6 +118,12 @@ class Calibrate:
 
 def main(settings: Calibrate) -> int:
     """Train, fit, write and draw; 0, or REFUSED where the profile may not be published."""
+    if settings.summary is not None:
+        lines = table_of_folder(settings.summary)
+        print("\n".join(lines))
+        if settings.out != Path():
+            settings.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return 0
     images, grid = load_images(settings.data), settings.grid()
     started = time.perf_counter()
     with tqdm(total=len(grid.sizes) * len(grid.emds) * len(grid.seeds), desc=settings.out.stem, unit="cell") as bar:

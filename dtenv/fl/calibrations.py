@@ -1,37 +1,22 @@
-"""A table of calibrations from their reports.
-
-python -m dtenv.fl calibrations docs/results/calibration --out docs/results/calibration/table.md
-"""
+"""A table of calibrations from their reports."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tyro.conf import Positional
 
+def table_of_folder(folder: Path) -> list[str]:
+    """Lines of the table of a folder's reports, *.fit.json, by name.
 
-@dataclass(kw_only=True)
-class Calibrations:
-    """Settings of the table."""
-
-    folder: Positional[Path]
-    """holds the reports, *.fit.json"""
-    out: Path | None = None
-    """where to write the table as Markdown, besides printing it"""
-
-
-def main(settings: Calibrations) -> None:
-    """Print and write the table."""
-    files = sorted(settings.folder.glob("*.fit.json"))
+    Raises:
+        SystemExit: there are none.
+    """
+    files = sorted(folder.glob("*.fit.json"))
     if not files:
-        raise SystemExit(f"folder {settings.folder} has no *.fit.json")
-    lines = table([json.loads(file.read_text(encoding="utf-8")) for file in files])
-    print("\n".join(lines))
-    if settings.out is not None:
-        settings.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        raise SystemExit(f"folder {folder} has no *.fit.json")
+    return table([json.loads(file.read_text(encoding="utf-8")) for file in files])
 
 
 def table(reports: list[dict[str, Any]]) -> list[str]:

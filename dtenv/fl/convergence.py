@@ -26,13 +26,6 @@ class Curvature(NamedTuple):
     most: float  # L
 
 
-class Descent(NamedTuple):
-    """Losses above the optimum in rounds 0 … n, and the bound."""
-
-    excess: np.ndarray  # (rounds + 1,) F(ω^i) - F(ω*)
-    bound: np.ndarray  # (rounds + 1,)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Ridge:
     """F of (Zhou 2025, eqs 6-7) with cross-entropy: mean loss over all samples plus ridge/2 ‖ω‖²."""

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from dtenv.fl.clients import Clients, draw_clients
-from dtenv.fl.fairness import spread
+from dtenv.fl.costs import costs
 from dtenv.fl.federation import federate
 from dtenv.fl.images import Images
-from dtenv.fl.metrics import METRICS, assess, on_own_labels
+from dtenv.fl.metrics import METRICS, assess, on_own_labels, spread
 from dtenv.fl.network import Perceptron
 from dtenv.fl.outcome import Diverged, Outcome
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import client_counts
 from dtenv.fl.streams import Streams
-from dtenv.fl.variants import costs
 from dtenv.scenario.fields import at_least, count, number
 
 Row = dict[str, Any]
@@ -30,14 +29,19 @@ class Setting:
     """Who holds what, and the network."""
 
     skew: str = "missing"
+    """how labels are skewed"""
     emd: float = 0.6
+    """earth mover's distance of every client's labels to the balanced mix"""
     samples: int = 600
-    """D, of a client, on average."""
+    """D, samples of a client, on average"""
     unequal: float = 1.0
-    """Samples of the largest client over those of the smallest; between them they grow geometrically."""
+    """samples of the largest client over those of the smallest; between them they grow geometrically"""
     clients: int = 10
+    """how many"""
     hidden: tuple[int, ...] = (64,)
+    """widths of the network's hidden layers"""
     test_size: int = 2000
+    """balanced test images"""
 
     def __post_init__(self) -> None:
         count(self, "samples", "clients", "test_size")

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dtenv.fl.aggregation import Uploads
 from dtenv.fl.asynchronous import federate_asynchronously
 from dtenv.fl.clients import Clients, draw_clients
 from dtenv.fl.compression import FLOAT_BYTES
@@ -21,6 +20,7 @@ from dtenv.fl.local_round import train_clients
 from dtenv.fl.network import Perceptron, class_accuracy
 from dtenv.fl.outcome import Diverged, Outcome, Record, not_finite
 from dtenv.fl.recipe import Recipe
+from dtenv.fl.server_round import aggregate
 from dtenv.fl.streams import Streams
 
 __all__ = ["Clients", "Diverged", "Outcome", "Recipe", "draw_clients", "federate"]
@@ -93,23 +93,21 @@ def federate(
         )
         memory = None if kept_back is None else kept_back[rows, chosen]
         sent, memory = _compressed(recipe, trained.update, memory, unpruned)
-        if recipe.client_privacy is not None:
-            sent = recipe.client_privacy.received(sent)
         sizes = torch.from_numpy(np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)).float()
-        by_server = sizes.view(replicates * groups, -1)
-        weight = by_server / by_server.sum(dim=1, keepdim=True)
-        uploads = Uploads(
-            sent.view(replicates * groups, taking_part // groups, -1),
-            weight,
-            trained.loss.reshape(replicates * groups, -1),
-            (chosen % (population // groups)).view(replicates * groups, -1),
-            population // groups,
+        ends_at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
+        served = aggregate(
+            recipe,
+            streams,
+            sent,
+            trained.loss,
+            chosen,
+            sizes,
+            population,
+            edges,
+            remembered,
+            ends_at_cloud=ends_at_cloud,
         )
-        step, new_memory = recipe.aggregation.combine(uploads, remembered)
-        step = step.view(replicates, groups, -1)
-        if recipe.client_privacy is not None:
-            step = recipe.client_privacy.at_server(step, weight.view(replicates, groups, -1), streams)
-        finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(step).flatten(1).all(dim=1)
+        finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(served.step).flatten(1).all(dim=1)
         if trained.personal is not None:
             finite &= torch.isfinite(trained.personal).flatten(1).all(dim=1)
         if not bool(finite.all()):
@@ -117,18 +115,12 @@ def federate(
                 weights, sent_bytes, ~finite.numpy(), personal=own, frozen=frozen, attackers=attackers
             )
             raise not_finite(f"round {i}", streams.seeds, finite, kept)
-        remembered = new_memory
+        edges, weights, remembered = served.edges, served.weights, served.memory
         if memory is not None:
             kept_back = torch.zeros(replicates, population, memory.shape[-1]) if kept_back is None else kept_back
             kept_back[rows, chosen] = memory
         if own is not None and trained.personal is not None:
             own[rows, chosen] = trained.personal
-        edges = edges + step
-        held = by_server.view(replicates, groups, -1).sum(dim=2)
-        weights = torch.einsum("rg,rgp->rp", held / held.sum(dim=1, keepdim=True), edges)
-        ends_at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
-        if ends_at_cloud:
-            edges = weights[:, None].expand(-1, groups, -1)
         took = recipe.clock.seconds(trained.samples * compute, speeds[rows, chosen], sent_bytes)
         to_cloud = sent_bytes * taking_part if groups == 1 else FLOAT_BYTES * network.size * groups * ends_at_cloud
         sent_so_far.append(sent_bytes)

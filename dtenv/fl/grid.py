@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from dtenv.fl.clients import draw_clients
+from dtenv.fl.costs import Costs, costs
 from dtenv.fl.federation import federate
 from dtenv.fl.images import Images, load_images
 from dtenv.fl.metrics import METRICS, assess, fine_tune
@@ -27,7 +28,6 @@ from dtenv.fl.outcome import Diverged
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import SKEWS, client_counts
 from dtenv.fl.streams import Streams
-from dtenv.fl.variants import Costs, costs
 from dtenv.scenario.fields import count, numbers, one_of
 
 

@@ -1,4 +1,4 @@
-"""How good federated training was, by three metrics that need not agree on what skew does."""
+"""How good federated training was, by three metrics that need not agree, and how unequal clients are."""
 
 from __future__ import annotations
 
@@ -118,3 +118,16 @@ def measure(
     by_label = class_accuracy(network, personal.flatten(0, 1), *test).numpy().reshape(*personal.shape[:2], -1)
     share = clients.counts / clients.sizes[..., None]
     return Accuracy(whole, by_label.mean(axis=-1), (by_label * share).sum(axis=-1))
+
+
+class Spread(NamedTuple):
+    """How unequal the accuracies (R, K) of clients are, each (R,)."""
+
+    worst: np.ndarray  # mean of the worst 10 % of clients, one at least
+    variance: np.ndarray
+
+
+def spread(accuracy: np.ndarray) -> Spread:
+    """Of clients' accuracies (R, K)."""
+    worst = np.sort(accuracy, axis=1)[:, : max(1, round(0.1 * accuracy.shape[1]))]
+    return Spread(worst.mean(axis=1), accuracy.var(axis=1))

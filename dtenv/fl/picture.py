@@ -37,11 +37,9 @@ def draw(
         published: curve of (Zhou 2025, Section V).
         ylabel: whose accuracy it is.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 4.0), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     line = np.geomspace(samples.min(), samples.max(), 200)
     distances = np.unique(emd)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dtenv.fl.accountant import subsampled_epsilon
 from dtenv.fl.client import LocalTraining, Loss, image_loss, loss_and_slope
 from dtenv.fl.network import Perceptron
 from dtenv.fl.streams import Streams
-from dtenv.fl.subsampled import subsampled_epsilon
 from dtenv.scenario.fields import at_least, positive
 
 

@@ -155,12 +155,10 @@ def summary(settings: Theorem, runs: list[dict[str, Any]]) -> str:
 
 def draw(runs: list[dict[str, Any]], path: Path) -> None:
     """Measured losses and bounds, one panel a run."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(2, -(-len(runs) // 2), figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    axes = figure.subplots(2, -(-len(runs) // 2))
     for axis, run in zip(axes.flat, runs, strict=True):
         excess = np.maximum(run["excess"], TOLERANCE)
         axis.semilogy(excess, color="#1f77b4", label="measured")
@@ -172,4 +170,3 @@ def draw(runs: list[dict[str, Any]], path: Path) -> None:
         axis.set_ylabel("loss above the optimum")
     axes.flat[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
-    plt.close(figure)

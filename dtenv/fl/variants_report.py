@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from dtenv.fl.comparison import Difference, differences, mean_of, reached
+from dtenv.fl.costs import DELTA
 from dtenv.fl.metrics import METRICS
-from dtenv.fl.variants import DELTA, VARIANTS
+from dtenv.fl.variants import VARIANTS
 
 TARGET = 0.97
 """Accuracy to reach, as a share of what plain averaging has at the end."""
@@ -156,14 +157,12 @@ def _legend(names: Sequence[str]) -> list[str]:
 
 def picture(rows: Rows, path: Path, title: str) -> None:
     """Differences to plain averaging with their intervals, of the global and of users' own networks."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     names = [name for name in VARIANTS if name != PLAIN and any(row["variant"] == name for row in rows)]
     pairs = [(name, PLAIN) for name in names]
-    figure, panels = plt.subplots(1, 2, figsize=(10, 1.2 + 0.19 * len(names)), sharey=True, layout="constrained")
+    figure = Figure(figsize=(10, 1.2 + 0.19 * len(names)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
     metrics = (("global", "global network, balanced test"), ("personalised-own", "own network, own labels"))
     for axes, (metric, label) in zip(panels, metrics, strict=True):
         found = differences(rows, pairs, metric)
@@ -182,4 +181,3 @@ def picture(rows: Rows, path: Path, title: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{title} (blue: differs from nothing after Holm's correction)", fontsize=9)
     figure.savefig(path, dpi=130)
-    plt.close(figure)

@@ -15,26 +15,14 @@ from dtenv.fl.variants import VARIANTS, recipe_of
 from dtenv.fl.variants_report import picture, table
 
 
-@dataclass
-class VariantsTable:
+@dataclass(frozen=True, kw_only=True)
+class VariantsTable(Setting):
     """Settings of the table. What is in the folder already is not trained again."""
 
     out: Path
     """where to write rows.jsonl, table.md and picture.png"""
     data: str = "digits"
     """digits, a folder of MNIST's four IDX files, or an .npz"""
-    skew: str = "missing"
-    """how labels are skewed"""
-    emd: float = 0.6
-    """earth mover's distance of every client's labels to the balanced mix"""
-    samples: int = 600
-    """samples of a client, on average"""
-    unequal: float = 1.0
-    """samples of the largest client over those of the smallest"""
-    clients: int = 10
-    """how many"""
-    hidden: tuple[int, ...] = (64,)
-    """widths of the network's hidden layers"""
     variants: tuple[str, ...] = ()
     """by name; by default all"""
     seeds: int = 5
@@ -47,20 +35,6 @@ class VariantsTable:
     """gradient steps of a round, in place of two epochs"""
     learning_rate: float = 0.05
     """of the clients"""
-    test_size: int = 2000
-    """balanced test images"""
-
-    def setting(self) -> Setting:
-        """Who holds what."""
-        return Setting(
-            skew=self.skew,
-            emd=self.emd,
-            samples=self.samples,
-            unequal=self.unequal,
-            clients=self.clients,
-            hidden=self.hidden,
-            test_size=self.test_size,
-        )
 
 
 def main(settings: VariantsTable) -> None:
@@ -72,8 +46,8 @@ def main(settings: VariantsTable) -> None:
     }
     if settings.seeds < 2:
         raise ValueError(f"seeds must be at least 2, got {settings.seeds!r}: one has no interval")
-    images, setting = load_images(settings.data), settings.setting()
-    setting.check(images)
+    images = load_images(settings.data)
+    settings.check(images)
     manifest = _manifest(settings, images.name, images.sha256)
     rows = _kept(settings.out, manifest)
     seeds = tuple(range(settings.first_seed, settings.first_seed + settings.seeds))
@@ -83,11 +57,12 @@ def main(settings: VariantsTable) -> None:
         for name, missing in wanted.items():
             if missing:
                 bar.set_postfix_str(name)
-                made = run_seeds(images, setting, recipes[name], missing, tick=bar.update)
+                made = run_seeds(images, settings, recipes[name], missing, tick=bar.update)
                 rows += [{"variant": name} | row for row in made]
                 _append(settings.out / "rows.jsonl", rows[-len(made) :])
-    (settings.out / "table.md").write_text(table(rows, _told(manifest)), encoding="utf-8")
-    title = f"{images.name}, {setting.skew} labels, φ = {setting.emd:g}, D = {setting.samples}"
+    shown = {key: value for key, value in manifest.items() if key != "sha256"}
+    (settings.out / "table.md").write_text(table(rows, shown), encoding="utf-8")
+    title = f"{images.name}, {settings.skew} labels, φ = {settings.emd:g}, D = {settings.samples}"
     picture(rows, settings.out / "picture.png", title)
     print(settings.out / "table.md")
 
@@ -97,10 +72,6 @@ def _manifest(settings: VariantsTable, name: str, sha256: str) -> dict[str, Any]
     fields = ("skew", "emd", "samples", "unequal", "clients", "hidden", "rounds", "steps", "learning_rate", "test_size")
     values = {field: getattr(settings, field) for field in fields}
     return {"data": name, "sha256": sha256, **values, "hidden": list(settings.hidden)}
-
-
-def _told(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in manifest.items() if key != "sha256"}
 
 
 def _kept(out: Path, manifest: dict[str, Any]) -> list[Row]:

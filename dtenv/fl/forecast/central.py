@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from dtenv.fl.forecast.channels import Channels, samples_of
+from dtenv.fl.forecast.channels import samples_of
 from dtenv.fl.forecast.networks import Network, Shape, probabilities
 from dtenv.fl.forecast.training import Adam, Optimisation, Stack
 from dtenv.mobility_prediction import CellTraces, History
@@ -81,6 +81,3 @@ class NetworkForecaster:
         check_horizon(horizon, self.shape)
         output = self.stack.call(self.weights, *self.channels.of_history(check_length(history, self.shape)))
         return probabilities(self.stack.network, output, horizon, self.channels.site)
-
-
-__all__ = ["Channels", "NetworkForecaster", "check_horizon", "check_length", "new_network"]

@@ -92,12 +92,10 @@ def _cost(rows: Sequence[Row], model: str) -> str:
 
 def draw(path: Path, rows: Sequence[Row], title: str) -> None:
     """Accuracy, and that on moves, by horizon; with intervals over seeds."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(11.0, 4.4), dpi=130, layout="constrained")
+    figure = Figure(figsize=(11.0, 4.4), dpi=130, layout="constrained")
+    panels = figure.subplots(1, 2)
     models = [m for m in COLOURS if any(row["model"] == m for row in rows)]
     for axes, field, head in zip(panels, ("accuracy", "moves"), ("accuracy", "on moves only"), strict=True):
         for model in models:
@@ -116,4 +114,3 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
     panels[0].set_title(title, loc="left", fontsize=10, color=INK)
     panels[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.savefig(path)
-    plt.close(figure)
