@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import dtenv
-from agents import CHECKPOINTS
 from agents.networks import build
 from agents.run import MAY_CHANGE
+from agents.shipped import CHECKPOINTS
 from dtenv.scenario import Scenario
 
 

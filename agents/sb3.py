@@ -27,11 +27,11 @@ from safetensors.torch import load_file, save_file
 
 import dtenv
 from agents.networks.association import Equivariant
-from agents.policy import TASKS
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.envs.sb3 import SB3VecEnv
 from dtenv.relaxation import Relaxation, RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, Scenario
+from dtenv.tasks.registry import task_of
 
 try:
     import sb3_contrib
@@ -102,7 +102,7 @@ class SB3Policy:
         self.name, self.overrides = f"sb3-{algorithm.lower()}", overrides
         self.policy = policy
         self.policy.set_training_mode(False)
-        actions = TASKS[type(scenario)][0](scenario).action_space
+        actions = task_of(scenario).action_space
         relaxed = algorithm in CONTINUOUS and not isinstance(actions, spaces.Box)
         self._relaxation = Relaxation(actions) if relaxed else None
         self._masks = Masks(scenario) if algorithm == "MaskablePPO" else None
@@ -130,7 +130,7 @@ class Masks:
     def __init__(self, scenario: Scenario):
         if not isinstance(scenario, AssociationScenario | MigrationScenario):
             raise ValueError("MaskablePPO cannot play DTPlacementMA-v0: its observations do not show action masks")
-        self._layout = TASKS[type(scenario)][0](scenario).layout
+        self._layout = task_of(scenario).layout
         self._network = Equivariant(scenario) if isinstance(scenario, AssociationScenario) else None
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
@@ -299,7 +299,7 @@ def load_policy(env_id: str, scenario: Scenario, checkpoint: str | Path | None) 
     if about["env_id"] != env_id:
         raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
     algorithm, trained_on = about["algorithm"], scenario.override(**about["overrides"])
-    task = TASKS[type(scenario)][0](trained_on)
+    task = task_of(trained_on)
     actions = task.action_space
     if algorithm in CONTINUOUS and not isinstance(actions, spaces.Box):
         actions = Relaxation(actions).space

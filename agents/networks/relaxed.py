@@ -12,8 +12,8 @@ from torch.distributions import Categorical
 
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.perceptron import stack
-from agents.policy import TASKS
 from dtenv.relaxation import Relaxation
+from dtenv.tasks.registry import task_of
 
 SHARPNESS = 5.0
 """Logits are scores times this where a heuristic is cloned: the softmax that the highest score stands for."""
@@ -92,7 +92,7 @@ class RelaxedEquivariant(Relaxed):
     """Of a pair's layers."""
 
     def __init__(self, scenario: Any):
-        task = TASKS[type(scenario)][0](scenario)
+        task = task_of(scenario)
         super().__init__(task.action_space)
         self.layout = task.layout
         users, servers, *links = (len(block.entries) for block in self.layout.blocks)
