@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical
 
-from agents.networks.decision import Decision, orthogonal
+from agents.networks.decision import Decision, choose, orthogonal
 from agents.networks.perceptron import stack
 from dtenv.relaxation import Relaxation
 from dtenv.tasks.registry import task_of
@@ -41,13 +40,7 @@ class Relaxed(nn.Module):
         """Decide, or judge the given actions."""
         relaxation, scores = self.relaxation, self.scores(obs)
         logits = SHARPNESS * scores.view(-1, relaxation.parts, relaxation.choices)
-        choice = Categorical(logits=logits, validate_args=False)
-        if action is None:
-            parts = logits.argmax(-1)
-            action = parts.squeeze(-1) if relaxation.scalar else parts
-        else:
-            parts = action[:, None] if relaxation.scalar else action
-        return Decision(action, choice.log_prob(parts), choice.entropy(), self.value(obs, scores))
+        return choose(logits, self.value(obs, scores), action, True, relaxation.scalar)
 
 
 class RelaxedPerceptron(Relaxed):
