@@ -10,11 +10,12 @@ from typing import Any
 from agents import association, migration, optimum, placement, placement_search
 from agents.local_search import local_search
 from agents.policy import Policy, RandomPolicy, SlotPolicy
+from agents.shipped import CHECKPOINTS, LEARNERS, shipped
 from dtenv import presets
 from dtenv.scenario import Scenario
 from dtenv.tasks.association_nearest import nearest_with_room
 
-__all__ = ["HEURISTICS", "LEARNERS", "Policy", "load", "shipped"]
+__all__ = ["CHECKPOINTS", "HEURISTICS", "LEARNERS", "Policy", "load", "shipped"]
 
 MARGIN = 0.3
 """Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune.py, on seeds of its own."""
@@ -71,21 +72,6 @@ OPTIMA: dict[str, Callable[[Any], Policy]] = {
 }
 """The best decision of every slot by itself, "optimum" to `load`: up to seconds a slot. In DTMigration-v0 a slot by
 itself says never to move; its optimum looks ahead (`dtenv.oracle.episode_bound`), which no policy can."""
-
-LEARNERS: dict[str, tuple[str, ...]] = {
-    "DTAssociation-v0": ("ppo", "ppo-lagrangian", "a2c", "ddpg", "sb3"),
-    "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
-    "DTMigration-v0": ("hindsight", "ppo", "ppo-lagrangian", "a2c", "ddpg", "transfer", "sb3"),
-}
-"""Learners by environment: modules of this package (with _ for -), each with Args and train."""
-
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
-"""Where the shipped policies lie, as learner-environment-preset."""
-
-
-def shipped(env_id: str, preset: str) -> tuple[str, ...]:
-    """Learners with a shipped policy for a preset of an environment."""
-    return tuple(name for name in LEARNERS[env_id] if (CHECKPOINTS / f"{name}-{env_id}-{preset}.safetensors").exists())
 
 
 def load(

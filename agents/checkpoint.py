@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import dtenv
-from agents import CHECKPOINTS
 from agents.networks import build
-from agents.run import MAY_CHANGE
+from agents.run import MAY_CHANGE, RunArgs
+from agents.shipped import CHECKPOINTS
 from dtenv.scenario import Scenario
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class NetworkPolicy:
@@ -29,7 +32,7 @@ class NetworkPolicy:
         overrides: scenario fields that the environment needs for its actions, such as {"action": "price"}.
     """
 
-    def __init__(self, name: str, network: torch.nn.Module, overrides: Mapping[str, Any] = MappingProxyType({})):
+    def __init__(self, name: str, network: nn.Module, overrides: Mapping[str, Any] = NONE):
         self.name = name
         self.network = network
         self.overrides = overrides
@@ -71,6 +74,16 @@ def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario
     path.with_suffix(".json").write_text(json.dumps(about, indent=1, default=str) + "\n")
 
 
+def finish(
+    args: RunArgs, network: nn.Module, scenario: Scenario, overrides: Mapping[str, Any] = NONE, **options: Any
+) -> NetworkPolicy:
+    """The greedy policy of a network that has been trained, saved where `args.save` says; see `save_policy`."""
+    policy = NetworkPolicy(args.learner, network.eval(), overrides)
+    if args.save is not None:
+        save_policy(args.save, policy, args, scenario, **options)
+    return policy
+
+
 def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> NetworkPolicy:
     """The policy saved in `checkpoint`, or else the one shipped for this learner, environment and preset.
 
@@ -83,16 +96,36 @@ def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Pa
     if checkpoint is None and not path.exists():
         have = ", ".join(sorted(p.stem for p in CHECKPOINTS.glob("*.safetensors"))) or "none"
         raise ValueError(f"scenario {scenario.name!r} has no shipped checkpoint of {name!r}; shipped: {have}")
+    about = read_about(path, env_id)
+    overrides = about["overrides"]
+    network = build(env_id, about["network"], scenario.override(**overrides), **about["options"])
+    load_weights(network, path, scenario)
+    return NetworkPolicy(name, network.eval(), overrides)
+
+
+def read_about(path: Path, env_id: str) -> dict[str, Any]:
+    """What stands in JSON beside the weights at `path`.
+
+    Raises:
+        ValueError: the weights are of another environment.
+        FileNotFoundError: there is no such file.
+    """
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
     about = json.loads(path.with_suffix(".json").read_text())
     if about["env_id"] != env_id:
         raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
-    overrides = about["overrides"]
-    network = build(env_id, about["network"], scenario.override(**overrides), **about["options"])
+    return about
+
+
+def load_weights(network: nn.Module, path: Path, scenario: Scenario) -> None:
+    """Load the weights at `path` into a network built for the scenario.
+
+    Raises:
+        ValueError: they do not fit.
+    """
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:
         size = ", ".join(f"{field}={scenario.value(field)}" for field in ("num_users", scenario.SITES))
         raise ValueError(f"checkpoint {str(path)!r} does not fit {size}: {error}") from None
-    return NetworkPolicy(name, network.eval(), overrides)

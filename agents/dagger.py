@@ -11,6 +11,9 @@ from torch import nn
 
 from agents.policy import Policy
 
+LEARNING_RATE = 2e-3
+"""Adam's."""
+
 
 def clone(
     network: nn.Module,
@@ -21,7 +24,6 @@ def clone(
     rounds: int = 4,
     epochs: int = 6,
     stride: int = 3,
-    learning_rate: float = 2e-3,
     minibatch: int = 64,
     seed: int = 0,
     report: Callable[[int, float], None] = lambda labelled, loss: None,
@@ -39,13 +41,12 @@ def clone(
         rounds: times that the student is trained, each time on all states labelled so far.
         epochs: passes over them in each round.
         stride: slots between labels, so that labelled states differ.
-        learning_rate: Adam's.
         minibatch: states a gradient step.
         seed: of the environments and the shuffling.
         report: called with the states labelled so far and the latest loss.
         stop: asked before each round whether to leave it at that.
     """
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     shuffle = torch.Generator().manual_seed(seed)
     seen: list[np.ndarray] = []
     labels: list[np.ndarray] = []

@@ -13,27 +13,54 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, save_policy
+from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import Decision, build
 from agents.networks.relaxed import Relaxed
-from agents.ppo import training_envs, warm_start
+from agents.ppo import warm_start
 from agents.replay import ReplayBuffer
-from agents.rollout import Collector, RewardScale
+from agents.rollout import Collector, RewardScale, training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.relaxation import RelaxedVectorAction
 from dtenv.scenario import Scenario
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "DTAssociation-v0": {
+        "network": "relaxed-equivariant",
+        "reward": "score",
+        "warm_start": "none",
+        "num_slots": 60,
+        "total_steps": 150_000,
+    },
+    "DTMigration-v0": {
+        "network": "relaxed-equivariant",
+        "reward": "centred",
+        "warm_start": "none",
+        "total_steps": 500_000,
+    },
+}
+"""Defaults of each environment."""
+
+CRITIC_LEARNING_RATE = 1.5e-3
+"""The critic's, χ_c."""
+
+MAX_GRAD_NORM = 1.0
+"""Gradient clipping."""
 
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run. What is None by default is the environment's recipe's."""
+
+    learner: ClassVar[str] = "ddpg"
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
 
     network: str | None = None
     """"relaxed-equivariant", or "relaxed-perceptron", the paper's"""
@@ -59,34 +86,12 @@ class Args(RunArgs):
     """transitions that are kept"""
     learning_rate: float = 2.5e-4
     """the actor's, χ_a"""
-    critic_learning_rate: float = 1.5e-3
-    """the critic's, χ_c"""
     gamma: float = 0.98
     """discount, σ"""
     tau: float = 0.005
     """how far target networks follow in a gradient step"""
     noise: float = 0.2
     """standard deviation of the exploration, in scores"""
-    max_grad_norm: float = 1.0
-    """gradient clipping"""
-
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "DTAssociation-v0": {
-        "network": "relaxed-equivariant",
-        "reward": "score",
-        "warm_start": "none",
-        "num_slots": 60,
-        "total_steps": 150_000,
-    },
-    "DTMigration-v0": {
-        "network": "relaxed-equivariant",
-        "reward": "centred",
-        "warm_start": "none",
-        "total_steps": 500_000,
-    },
-}
-"""Defaults of each environment."""
 
 
 class Explorer(nn.Module):
@@ -134,15 +139,15 @@ def train(
         network: by default args.network's.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
-    args = args.with_recipe(RECIPES, "ddpg")
-    with Run(args, "ddpg", report) as run:
+    args = args.with_recipe()
+    with Run(args, report) as run:
         # Environments, networks and buffer
         if scenario is None:
             scenario = args.resolve()
         trained_on = scenario.override(reward=args.reward)
         spread = 0
         if envs is None:
-            envs = training_envs(args, trained_on)
+            envs = training_envs(args, trained_on, args.num_envs)
             spread = trained_on.value("num_slots")
         if network is None:
             network = build(args.env_id, args.network, trained_on)
@@ -159,7 +164,7 @@ def train(
         replay = ReplayBuffer(args.buffer_size, obs=shape, scores=scores, reward=(), next_obs=shape, terminated=())
         critic = [p for name, p in network.named_parameters() if name.startswith("critic")]
         actor = [p for name, p in network.named_parameters() if not name.startswith("critic")]
-        critic_optimizer = torch.optim.Adam(critic, lr=args.critic_learning_rate)
+        critic_optimizer = torch.optim.Adam(critic, lr=CRITIC_LEARNING_RATE)
         actor_optimizer = torch.optim.Adam(actor, lr=args.learning_rate)
 
         batch = args.num_envs * args.num_steps
@@ -186,16 +191,16 @@ def train(
                 critic_loss = (value - aim).square().mean()
                 critic_optimizer.zero_grad()
                 critic_loss.backward()
-                nn.utils.clip_grad_norm_(critic, args.max_grad_norm)
+                nn.utils.clip_grad_norm_(critic, MAX_GRAD_NORM)
                 critic_optimizer.step()
                 if iteration >= args.value_updates:
                     actor_loss = -network.value(drawn["obs"], network.scores(drawn["obs"])).mean()
                     actor_optimizer.zero_grad()
                     actor_loss.backward()  # the critic's gradients are cleared before its next step
-                    nn.utils.clip_grad_norm_(actor, args.max_grad_norm)
+                    nn.utils.clip_grad_norm_(actor, MAX_GRAD_NORM)
                     actor_optimizer.step()
                 follow(target, network, args.tau)
-            collector.seconds["learning"] = collector.seconds.get("learning", 0.0) + time.perf_counter() - start
+            collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
             run.report(
@@ -209,11 +214,8 @@ def train(
                     **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
                 }
             )
-        policy = NetworkPolicy("ddpg", network.eval())
-        if args.save is not None:
-            save_policy(args.save, policy, args, trained_on)
-    return policy
+        return finish(args, network, trained_on)
 
 
 if __name__ == "__main__":
-    main(train, Args, "ddpg")
+    main(train, Args)

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from agents.checkpoint import NetworkPolicy, load_policy
 from agents.networks.placement import Exchange
-from agents.policy import TASKS
 from dtenv import presets
 from dtenv.scenario import Scenario
+from dtenv.tasks.registry import task_of
 
 
 @dataclass
@@ -144,7 +144,7 @@ def main(args: Export) -> None:
         raise ValueError(f"{str(args.checkpoint)!r} is a policy of Stable-Baselines3, which has an export of its own")
     scenario = scenario_of(about)
     policy = load_policy(about["name"], about["env_id"], scenario, args.checkpoint)
-    size = TASKS[type(scenario)][0](scenario.override(**policy.overrides)).layout.size
+    size = task_of(scenario.override(**policy.overrides)).layout.size
     export(policy, torch.zeros(2, size), args.out)
     print(f"{args.out}: obs (batch, {size}) -> action, {args.out.stat().st_size / 1e6:.2f} MB")
 

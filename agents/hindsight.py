@@ -16,17 +16,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, save_policy
+from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import build
 from agents.networks.migration import Equivariant
 from agents.networks.outlook import Outlook
+from agents.rollout import training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
@@ -34,6 +35,8 @@ from dtenv.scenario import Scenario
 @dataclass
 class Args(RunArgs):
     """Settings of a run."""
+
+    learner: ClassVar[str] = "hindsight"
 
     env_id: str = "DTMigration-v0"
     """the environment"""
@@ -175,11 +178,11 @@ def train(
     Raises:
         ValueError: the scenario's agent moves all twins: then one's choice changes what another sees.
     """
-    with Run(args, "hindsight", report) as run:
+    with Run(args, report) as run:
         scenario = scenario or args.resolve()
         if scenario.value("control") != "focal":
             raise ValueError(f"control must be 'focal' for hindsight, got {scenario.value('control')!r}")
-        envs = envs or record_envs(args.num_envs, scenario, args.threads)
+        envs = envs or training_envs(args, scenario, args.num_envs)
         network = network or build(args.env_id, args.network, scenario)
         recorder = Recorder(envs, network.read, args.first_seed)
         optimizer = torch.optim.Adam(network.parameters(), eps=1e-5)
@@ -211,22 +214,8 @@ def train(
                     **{f"seconds/{name}": spent for name, spent in seconds.items()},
                 }
             )
-        policy = NetworkPolicy("hindsight", network.eval())
-        if args.save is not None:
-            save_policy(args.save, policy, args, scenario)
-    return policy
-
-
-def record_envs(episodes: int, scenario: Scenario, threads: int = 1) -> gym.vector.VectorEnv:
-    """The batch to record, all rows in step."""
-    return gym.make_vec(
-        "DTMigration-v0",
-        num_envs=episodes,
-        vectorization_mode="vector_entry_point",
-        scenario=scenario,
-        threads=threads,
-    )
+        return finish(args, network, scenario)
 
 
 if __name__ == "__main__":
-    main(train, Args, "hindsight")
+    main(train, Args)

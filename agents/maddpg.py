@@ -15,27 +15,38 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, save_policy
+from agents.checkpoint import NetworkPolicy, finish
 from agents.ddpg import follow
 from agents.networks import build
 from agents.replay import ReplayBuffer
-from agents.rollout import Charts, Returns, RewardScale
+from agents.rollout import Charts, Returns, RewardScale, training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
 PRICES = {"action": "price"}
 
+ACTOR_DELAY = 2
+"""Critics' steps for each of the actors'."""
+
+TAU = 0.01
+"""How far target networks follow at a step."""
+
+MAX_GRAD_NORM = 1.0
+"""Gradient clipping."""
+
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run."""
+
+    learner: ClassVar[str] = "maddpg"
 
     env_id: str = "DTPlacementMA-v0"
     """the environment"""
@@ -53,8 +64,6 @@ class Args(RunArgs):
     """slots before the first update, with actions around the first actor's"""
     updates: int = 2
     """gradient steps after each step of the environments"""
-    actor_delay: int = 2
-    """critic's steps for each of the actors'"""
     batch_size: int = 128
     """slots a gradient step"""
     actor_learning_rate: float = 5e-4
@@ -63,12 +72,8 @@ class Args(RunArgs):
     """Adam's, annealed to zero, α_Q of (31)"""
     gamma: float = 0.0
     """discount of (27)"""
-    tau: float = 0.01
-    """how far target networks follow at a step"""
     noise: float = 0.15
     """standard deviation of 𝔑 of (29), on numbers from 0 to 1, annealed to a fifth"""
-    max_grad_norm: float = 1.0
-    """gradient clipping"""
 
 
 def critic_loss(q: Tensor, reward: Tensor, next_q: Tensor, terminated: Tensor, gamma: float) -> Tensor:
@@ -143,14 +148,13 @@ def train(
         network: has `see`, `actors` and `critics`; by default args.network's.
         report: called with a row of `charts/…` and `losses/…` every so many slots.
     """
-    with Run(args, "maddpg", report) as run:
+    with Run(args, report) as run:
         # Environments, networks, replay
         if scenario is None:
             scenario = args.resolve()
         trained_on = scenario.override(**PRICES)
         if envs is None:
-            settings = {"scenario": trained_on, "threads": args.threads, "num_envs": args.num_envs}
-            envs = gym.make_vec(args.env_id, vectorization_mode="vector_entry_point", **settings)
+            envs = training_envs(args, trained_on, args.num_envs)
         if network is None:
             network = build(args.env_id, args.network, trained_on, shared=args.shared)
         target = copy.deepcopy(network)
@@ -198,12 +202,12 @@ def train(
                     q = network.critics(seen, action)
                     v_loss = critic_loss(q, (1.0 - args.gamma) * reward, next_q, rows["terminated"] > 0.0, args.gamma)
                     losses["losses/critic_loss"], losses["losses/q"] = v_loss.item(), q.mean().item()
-                    descend(critic_optimizer, v_loss, network.critics, args.max_grad_norm)
-                    if (iteration * args.updates + update) % args.actor_delay == 0:
+                    descend(critic_optimizer, v_loss, network.critics)
+                    if (iteration * args.updates + update) % ACTOR_DELAY == 0:
                         actor_loss = -network.critics.of_own(seen, network.actors(seen), action).mean()
                         losses["losses/actor_loss"] = actor_loss.item()
-                        descend(actor_optimizer, actor_loss, network.actors, args.max_grad_norm)
-                    follow(target, network, args.tau)
+                        descend(actor_optimizer, actor_loss, network.actors)
+                    follow(target, network, TAU)
 
             # Report
             if (iteration + 1) % every == 0 or iteration + 1 == iterations:
@@ -211,19 +215,16 @@ def train(
                 progress["charts/episodic_return"] = player.returns.mean()
                 run.report({"global_step": (iteration + 1) * args.num_envs, **progress, **losses})
                 charts = Charts()
-        policy = NetworkPolicy("maddpg", network.eval(), PRICES)
-        if args.save is not None:
-            save_policy(args.save, policy, args, trained_on, shared=args.shared)
-    return policy
+        return finish(args, network, trained_on, PRICES, shared=args.shared)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module, max_grad_norm: float) -> None:
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
     """One gradient step of a module's parameters."""
     optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(module.parameters(), max_grad_norm)
+    nn.utils.clip_grad_norm_(module.parameters(), MAX_GRAD_NORM)
     optimizer.step()
 
 
 if __name__ == "__main__":
-    main(train, Args, "maddpg")
+    main(train, Args)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -25,19 +25,24 @@ from torch import Tensor, nn
 
 import agents
 from agents.advantages import advantages
-from agents.checkpoint import NetworkPolicy, save_policy
+from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import build
-from agents.ppo import policy_loss
-from agents.rollout import Collector, RewardScale
+from agents.ppo import MAX_GRAD_NORM, VF_COEF, policy_loss
+from agents.rollout import Collector, RewardScale, training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
 PRICES = {"action": "price"}
 
+CLONING_EPOCHS = 8
+"""Passes over the slots that a heuristic labels."""
+
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run."""
+
+    learner: ClassVar[str] = "mappo"
 
     env_id: str = "DTPlacementMA-v0"
     """the environment"""
@@ -49,8 +54,6 @@ class Args(RunArgs):
     """heuristic whose hosts to clone first, or "none\""""
     warm_start_slots: int = 4096
     """slots that it labels"""
-    warm_start_epochs: int = 8
-    """passes over them"""
     total_steps: int = 30_000
     """slots of all environments together"""
     num_envs: int = 256
@@ -71,10 +74,6 @@ class Args(RunArgs):
     """of a station's ratio"""
     ent_coef: float = 0.0
     """weight of the entropy bonus"""
-    vf_coef: float = 0.5
-    """weight of the critic's loss"""
-    max_grad_norm: float = 0.5
-    """gradient clipping"""
 
 
 def of_stations(advantage: Tensor, stations: int) -> Tensor:
@@ -100,14 +99,13 @@ def train(
         network: `look` gives what its decisions go by, `judge` the Decision; by default args.network's.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
-    with Run(args, "mappo", report) as run:
+    with Run(args, report) as run:
         # Environments and network
         if scenario is None:
             scenario = args.resolve()
         trained_on, spread = scenario.override(**PRICES), 0
         if envs is None:
-            settings = {"scenario": trained_on, "threads": args.threads, "num_envs": args.num_envs}
-            envs = gym.make_vec(args.env_id, vectorization_mode="vector_entry_point", **settings)
+            envs = training_envs(args, trained_on, args.num_envs)
             spread = trained_on.episode.num_slots
         if network is None:
             network = build(args.env_id, args.network, trained_on, critic=args.critic)
@@ -145,10 +143,10 @@ def train(
                     v_loss = 0.5 * (judged.value - returns[rows]).square().mean()
                     entropy = judged.entropy.mean()
                     optimizer.zero_grad()
-                    (pg_loss + args.vf_coef * v_loss - args.ent_coef * entropy).backward()
-                    nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
+                    (pg_loss + VF_COEF * v_loss - args.ent_coef * entropy).backward()
+                    nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
                     optimizer.step()
-            collector.seconds["learning"] = collector.seconds.get("learning", 0.0) + time.perf_counter() - start
+            collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
             run.report(
@@ -166,10 +164,7 @@ def train(
                     **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
                 }
             )
-        policy = NetworkPolicy("mappo", network.eval(), PRICES)
-        if args.save is not None:
-            save_policy(args.save, policy, args, trained_on, critic=args.critic)
-    return policy
+        return finish(args, network, trained_on, PRICES, critic=args.critic)
 
 
 def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run: Run) -> None:
@@ -179,7 +174,7 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
     """
     placed = scenario.override(action="association")
     expert = agents.load(args.warm_start, args.env_id, scenario=placed)
-    envs = gym.make_vec(args.env_id, vectorization_mode="vector_entry_point", scenario=placed, num_envs=args.num_envs)
+    envs = training_envs(args, placed, args.num_envs)
     envs.action_space.seed(args.first_seed)
     obs, _ = envs.reset(seed=args.first_seed)
     stations, seen, labels = scenario.network.num_stations, [], []
@@ -195,7 +190,7 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
     action = torch.stack([hosts.float(), torch.full(hosts.shape, 0.5)], -1).flatten(1)
     known: Any = network.look(slots, action)
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
-    for _ in range(args.warm_start_epochs):
+    for _ in range(CLONING_EPOCHS):
         for rows in torch.randperm(len(slots)).split(64):
             optimizer.zero_grad()
             (-network.judge(known.rows(rows), action[rows]).log_prob.mean()).backward()
@@ -203,4 +198,4 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
 
 
 if __name__ == "__main__":
-    main(train, Args, "mappo")
+    main(train, Args)

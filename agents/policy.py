@@ -12,11 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario, Scenario
+from dtenv.scenario import AssociationScenario, PlacementScenario, Scenario
 from dtenv.tasks import association_slot, migration_slot, placement_slot
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.registry import task_of
 
 
 class Policy(Protocol):
@@ -56,8 +54,7 @@ class SlotPolicy:
         self.name = name
         self.overrides = overrides
         self._rule, self._side_by_side = rule, side_by_side
-        task, planning = TASKS[type(scenario)]
-        self._task = task(scenario.override(**planning))
+        self._task = task_of(scenario.override(**PLANNED.get(type(scenario), {})))
         self._scalar = isinstance(self._task.action_space, spaces.Discrete)
 
     def reset(self, seed: int | None = None) -> None:
@@ -81,13 +78,13 @@ class SlotPolicy:
 
 
 class RandomPolicy:
-    """Actions drawn uniformly, each slot anew."""
+    """Actions drawn uniformly, apart in every slot."""
 
     name = "random"
 
     def __init__(self, scenario: Scenario, overrides: Mapping[str, Any] = MappingProxyType({})):
         self.overrides = overrides
-        self._space = TASKS[type(scenario)][0](scenario.override(**overrides)).action_space
+        self._space = task_of(scenario.override(**overrides)).action_space
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
@@ -102,12 +99,11 @@ class RandomPolicy:
         return self._rng.integers(self._space.nvec[0], size=shape)  # type: ignore[attr-defined]
 
 
-TASKS: dict[type[Scenario], tuple[Any, dict[str, Any]]] = {
-    AssociationScenario: (AssociationTask, {"history": "optimal"}),  # whatever history the environment then uses
-    PlacementScenario: (PlacementTask, {"action": "association"}),
-    MigrationScenario: (MigrationTask, {}),
+PLANNED: dict[type[Scenario], dict[str, Any]] = {
+    AssociationScenario: {"history": "optimal"},  # whatever history the environment then uses
+    PlacementScenario: {"action": "association"},
 }
-"""A scenario's task, and the fields that rules plan with."""
+"""Fields of a scenario that rules plan with."""
 
 SERVED: dict[type, int] = {
     association_slot.Slot: association_slot.Slot._fields.index("previous_server"),

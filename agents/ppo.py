@@ -3,6 +3,9 @@
 Read against the paper's errata: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the
 ratio to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the row
 that next-step autoreset inserts is masked. With ratio="part" the ratio is clipped user by user with a shared advantage.
+With a cost_limit the critic has a second value, of costs, and the policy follows (A_r - λ A_c) / (1 + λ), where the
+multiplier λ (agents/multiplier.py) rises while costs exceed the limit. agents/a2c.py and agents/ppo_lagrangian.py are
+this learner with other settings.
 
     python -m agents.ppo --num-servers 15 --save runs/ppo.safetensors
     python -m agents.ppo --warm-start none --total-steps 600000
@@ -12,8 +15,9 @@ that next-step autoreset inserts is masked. With ratio="part" the ratio is clipp
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import torch
@@ -21,17 +25,56 @@ from torch import Tensor, nn
 
 import agents
 from agents.advantages import advantages
-from agents.checkpoint import NetworkPolicy, save_policy
+from agents.checkpoint import NetworkPolicy, finish
 from agents.dagger import clone
+from agents.multiplier import Multiplier, constrained
 from agents.networks import build
-from agents.rollout import Collector, RewardScale
+from agents.rollout import Collector, RewardScale, training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "DTAssociation-v0": {
+        "network": "equivariant",
+        "reward": "score",
+        "warm_start": "local-search",
+        "num_slots": 60,
+        "total_steps": 320_000,
+        "num_envs": 256,
+        "num_steps": 16,
+        "learning_rate": 8e-4,
+        "gamma": 0.95,
+        "gae_lambda": 0.9,
+        "num_minibatches": 16,
+    },
+    "DTMigration-v0": {
+        "network": "equivariant",
+        "reward": "centred",
+        "warm_start": "none",
+        "total_steps": 1_500_000,
+        "num_envs": 256,
+        "num_steps": 50,
+        "num_minibatches": 4,
+        "learning_rate": 1.5e-3,
+        "gamma": 0.98,
+        "gae_lambda": 0.95,
+    },
+}
+"""Defaults of each environment."""
+
+VF_COEF = 0.5
+"""Weight of the critic's loss."""
+
+MAX_GRAD_NORM = 0.5
+"""Gradient clipping."""
 
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run. What is None by default is the environment's recipe's."""
+
+    learner: ClassVar[str] = "ppo"
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
 
     network: str | None = None
     """"equivariant", or "perceptron", the papers'"""
@@ -67,40 +110,12 @@ class Args(RunArgs):
     """whether each user's ratio is clipped, or that of all users together"""
     ent_coef: float = 0.0
     """weight of the entropy bonus, annealed to zero"""
-    vf_coef: float = 0.5
-    """weight of the critic's loss"""
-    max_grad_norm: float = 0.5
-    """gradient clipping"""
-
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "DTAssociation-v0": {
-        "network": "equivariant",
-        "reward": "score",
-        "warm_start": "local-search",
-        "num_slots": 60,
-        "total_steps": 320_000,
-        "num_envs": 256,
-        "num_steps": 16,
-        "learning_rate": 8e-4,
-        "gamma": 0.95,
-        "gae_lambda": 0.9,
-        "num_minibatches": 16,
-    },
-    "DTMigration-v0": {
-        "network": "equivariant",
-        "reward": "centred",
-        "warm_start": "none",
-        "total_steps": 1_500_000,
-        "num_envs": 256,
-        "num_steps": 50,
-        "num_minibatches": 4,
-        "learning_rate": 1.5e-3,
-        "gamma": 0.98,
-        "gae_lambda": 0.95,
-    },
-}
-"""Defaults of each environment."""
+    cost_limit: float | None = None
+    """largest mean of info["cost"] a slot, held by a multiplier; by default costs do not count"""
+    multiplier_rate: float = 0.1
+    """what the multiplier rises by in a rollout whose mean cost is the limit and 1 more"""
+    multiplier_damping: float = 0.4
+    """proportional part of the multiplier: what a cost of the limit and 1 more adds for as long as it lasts"""
 
 
 def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
@@ -129,21 +144,23 @@ def train(
         args: settings.
         scenario: what to train on, in place of args.scenario and its overrides.
         envs: a vector env with next-step autoreset to train on in place of any scenario; needs a network.
-        network: gives a Decision for (obs, action, greedy); by default args.network's.
+        network: gives a Decision for (obs, action, greedy), under a cost limit with two values; by default
+            args.network's.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
-    args = args.with_recipe(RECIPES, "ppo")
-    with Run(args, "ppo", report) as run:
+    args = args.with_recipe()
+    with Run(args, report) as run:
         # Environments and network
         if scenario is None:
             scenario = args.resolve()
         trained_on = scenario.override(reward=args.reward)
         spread = 0
         if envs is None:
-            envs = training_envs(args, trained_on)
+            envs = training_envs(args, trained_on, args.num_envs)
             spread = trained_on.value("num_slots")
+        options = {} if args.cost_limit is None else {"values": 2}  # of rewards, and of costs
         if network is None:
-            network = build(args.env_id, args.network, trained_on)
+            network = build(args.env_id, args.network, trained_on, **options)
         warm = args.value_updates if args.warm_start != "none" else 0
         if args.warm_start != "none" and not run.resumed:
             warm_start(run, args, network, envs, trained_on)
@@ -155,6 +172,11 @@ def train(
         batch = args.num_envs * args.num_steps
         iterations = warm + max(1, args.total_steps // batch)
         parts = {"network": network, "optimizer": optimizer, "collector": collector, "scale": scale}
+        limit = None
+        if args.cost_limit is not None:
+            cost_scale = RewardScale(args.gamma)
+            limit = Multiplier(args.cost_limit, args.multiplier_rate, args.multiplier_damping)
+            parts |= {"cost_scale": cost_scale, "multiplier": limit}
         for iteration in run.over(iterations, parts):
             progress = max(0, iteration - warm) / (iterations - warm)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -164,13 +186,25 @@ def train(
             rollout = collector.collect()
             start = time.perf_counter()
             ends = rollout.terminated, rollout.truncated
-            advantage = advantages(scale(rollout), rollout.value, *ends, args.gamma, args.gae_lambda)
+            rewards, charts = scale(rollout), rollout.charts
+            if limit is not None:
+                rewards = torch.stack([rewards, cost_scale(rollout._replace(reward=rollout.cost))], -1)
+            advantage = advantages(rewards, rollout.value, *ends, args.gamma, args.gae_lambda)
             returns = advantage + rollout.value[:-1]
+            unexplained = advantage[rollout.valid].var() / returns[rollout.valid].var()
+            if limit is not None:
+                cost = rollout.cost[rollout.valid].mean().item()
+                if iteration >= warm:
+                    limit.update(cost)
+                charts = {**charts, "charts/cost": cost, "charts/multiplier": limit.value}
+                advantage = constrained(advantage, limit.value * cost_scale.spread / scale.spread)
             flat = rollout.flat(rollout.obs, rollout.action, rollout.log_prob, advantage, returns)
 
             # Update
+            one_step = args.update_epochs == args.num_minibatches == 1  # A2C's, which has nothing to shuffle
             for _ in range(args.update_epochs):
-                for rows in torch.randperm(len(flat[0])).chunk(args.num_minibatches):
+                order = torch.arange(len(flat[0])) if one_step else torch.randperm(len(flat[0]))
+                for rows in order.chunk(args.num_minibatches):
                     mb_obs, mb_action, mb_log_prob, mb_advantage, mb_returns = (x[rows] for x in flat)
                     judged = network(mb_obs, mb_action)
                     log_prob = judged.log_prob
@@ -179,46 +213,32 @@ def train(
                     pg_loss = policy_loss(log_prob, mb_log_prob, normalised(mb_advantage), args.clip_coef)
                     v_loss = 0.5 * (judged.value - mb_returns).square().mean()
                     entropy = judged.entropy.mean()
-                    loss = args.vf_coef * v_loss
+                    loss = VF_COEF * v_loss
                     if iteration >= warm:  # before, the critic learns the cloned policy's value
                         loss = loss + pg_loss - (1.0 - progress) * args.ent_coef * entropy
                     optimizer.zero_grad()
                     loss.backward()
-                    nn.utils.clip_grad_norm_(network.parameters(), args.max_grad_norm)
+                    nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
                     optimizer.step()
-            collector.seconds["learning"] = collector.seconds.get("learning", 0.0) + time.perf_counter() - start
+            collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
             run.report(
                 {
-                    "charts/phase": "critic" if iteration < warm else "ppo",
+                    "charts/phase": "critic" if iteration < warm else args.learner,
                     "global_step": (iteration + 1) * batch,
                     "charts/progress": (iteration + 1) / iterations,
-                    **rollout.charts,
+                    **charts,
                     "charts/learning_rate": optimizer.param_groups[0]["lr"],
                     "losses/policy_loss": pg_loss.item(),
                     "losses/value_loss": v_loss.item(),
                     "losses/entropy": entropy.item(),
                     "losses/approx_kl": (mb_log_prob - log_prob).mean().item(),
-                    "losses/explained_variance": 1.0 - (flat[3].var() / flat[4].var()).item(),
+                    "losses/explained_variance": 1.0 - unexplained.item(),
                     **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
                 }
             )
-        policy = NetworkPolicy("ppo", network.eval())
-        if args.save is not None:
-            save_policy(args.save, policy, args, trained_on)
-    return policy
-
-
-def training_envs(args: Any, scenario: Scenario) -> gym.vector.VectorEnv:
-    """The batch to train on."""
-    return gym.make_vec(
-        args.env_id,
-        num_envs=args.num_envs,
-        vectorization_mode="vector_entry_point",
-        scenario=scenario,
-        threads=args.threads,
-    )
+        return finish(args, network, trained_on, **options)
 
 
 def warm_start(run: Run, args: Any, network: nn.Module, envs: gym.vector.VectorEnv, scenario: Scenario) -> None:
@@ -246,4 +266,4 @@ def parameter_groups(network: nn.Module, args: Any) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main(train, Args, "ppo")
+    main(train, Args)

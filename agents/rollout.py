@@ -6,9 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from agents.run import RunArgs
+from dtenv.scenario import Scenario
 
 
 class Rollout(NamedTuple):
@@ -33,6 +37,12 @@ class Rollout(NamedTuple):
 
 TOLD = ("reward", "score", "objective", "utility", "energy", "system_cost")
 """The reward and entries of info that are reported, where the environment has them."""
+
+
+def training_envs(args: RunArgs, scenario: Scenario, num_envs: int) -> gym.vector.VectorEnv:
+    """The batch to train on, with next-step autoreset."""
+    settings: dict[str, Any] = {"scenario": scenario, "threads": args.threads}
+    return gym.make_vec(args.env_id, num_envs, vectorization_mode="vector_entry_point", **settings)
 
 
 class Charts:
@@ -102,7 +112,7 @@ class Collector:
 
     def __init__(self, envs: Any, network: nn.Module, num_steps: int, seed: int, spread: int = 0):
         self.envs, self.network, self.num_steps = envs, network, num_steps
-        self.seconds = {"env": 0.0, "inference": 0.0}
+        self.seconds = {"env": 0.0, "inference": 0.0, "learning": 0.0}
         self._obs, _ = envs.reset(seed=seed)
         self._done = np.zeros(envs.num_envs, np.bool_)
         self._returns = Returns(envs.num_envs)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -45,6 +45,11 @@ def silent(row: dict[str, Any]) -> None:
 @dataclass
 class RunArgs:
     """Settings of every learner's run."""
+
+    learner: ClassVar[str] = ""
+    """name of the learner"""
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """of settings that are None by default, by environment"""
 
     env_id: str = "DTAssociation-v0"
     """the environment"""
@@ -84,15 +89,15 @@ class RunArgs:
         given = {name: value for name, value in given.items() if value is not None}
         return presets.resolve(self.scenario, self.env_id, **given, **fields)
 
-    def with_recipe(self, recipes: Mapping[str, Mapping[str, Any]], learner: str) -> Any:
+    def with_recipe(self) -> Any:
         """These settings, with the environment's recipe where one is None.
 
         Raises:
-            ValueError: the learner has no recipe for the environment.
+            ValueError: the learner has recipes, and none for the environment.
         """
-        if self.env_id not in recipes:
-            raise ValueError(f"env_id must be one of {', '.join(recipes)} for {learner}, got {self.env_id!r}")
-        recipe = recipes[self.env_id]
+        if self.recipes and self.env_id not in self.recipes:
+            raise ValueError(f"env_id must be one of {', '.join(self.recipes)} for {self.learner}, got {self.env_id!r}")
+        recipe = self.recipes.get(self.env_id, {})
         return dataclasses.replace(self, **{name: v for name, v in recipe.items() if getattr(self, name) is None})
 
     @property
@@ -102,14 +107,13 @@ class RunArgs:
 
 
 class Run:
-    """One run of a learner: `with Run(args, "ppo", report) as run: for iteration in run.over(n, parts): …`.
+    """One run of a learner: `with Run(args, report) as run: for iteration in run.over(n, parts): …`.
 
     Seeds every generator at its start. The first Ctrl-C lets the iteration under way end, keeps the state where there
     is a place for it and ends the loop; the second interrupts as usual.
 
     Args:
         args: settings.
-        learner: its name.
         report: called with every row that is reported.
 
     Attributes:
@@ -118,10 +122,10 @@ class Run:
         total: iterations in all.
     """
 
-    def __init__(self, args: RunArgs, learner: str, report: Report = silent):
+    def __init__(self, args: RunArgs, report: Report = silent):
         if args.resume and args.save is None:
             raise ValueError("resume=True needs save: the state lies beside the policy")
-        self.args, self.learner, self._report = args, learner, report
+        self.args, self._report = args, report
         self.interrupted, self.total = False, 0
         self._settings = {
             name: value if isinstance(value, int | float | str | None) else str(value)
@@ -199,17 +203,18 @@ class Run:
     def _keep(self, iteration: int, parts: Mapping[str, Any]) -> None:
         assert self.state_path is not None
         state = {name: part.state_dict() for name, part in parts.items()}
-        tree = {"learner": self.learner, "settings": self._settings, "iteration": iteration, "seconds": self.seconds}
-        save_state(self.state_path, {**tree, "parts": state, "torch": torch.get_rng_state()})
+        tree = {"learner": self.args.learner, "settings": self._settings, "iteration": iteration, "parts": state}
+        save_state(self.state_path, {**tree, "seconds": self.seconds, "torch": torch.get_rng_state()})
 
     def _load(self) -> dict[str, Any]:
         assert self.state_path is not None
         saved = load_state(self.state_path)
-        if saved["learner"] != self.learner:
-            raise ValueError(f"{str(self.state_path)!r} is the state of {saved['learner']!r}, not of {self.learner!r}")
+        learner = self.args.learner
+        if saved["learner"] != learner:
+            raise ValueError(f"{str(self.state_path)!r} is the state of {saved['learner']!r}, not of {learner!r}")
         for name, value in self._settings.items():
-            if saved["settings"].get(name) != value:
-                was = saved["settings"].get(name)
+            was = saved["settings"].get(name, value)  # settings come and go between versions
+            if was != value:
                 raise ValueError(f"{name} must be {was!r} to resume {str(self.state_path)!r}, got {value!r}")
         return saved
 
@@ -238,7 +243,7 @@ class ProgressBar:
         self._bar.close()
 
 
-def main(train: Callable[..., Any], settings: type[RunArgs], learner: str) -> None:
+def main(train: Callable[..., Any], settings: type[RunArgs]) -> None:
     """Read the settings from the command line and train, with a progress bar, and W&B where asked for.
 
     A tracked run also keeps its policy, in runs/ unless --save says where, and shows an episode of it as a GIF
@@ -246,12 +251,9 @@ def main(train: Callable[..., Any], settings: type[RunArgs], learner: str) -> No
 
     Args:
         train: takes the settings and `report`.
-        settings: the learner's; with a constant RECIPES in the module of `train`, completed from it.
-        learner: its name.
+        settings: the learner's.
     """
-    args = tyro.cli(settings)
-    if (recipes := train.__globals__.get("RECIPES")) is not None:
-        args = args.with_recipe(recipes, learner)
+    args, learner = tyro.cli(settings).with_recipe(), settings.learner
     name = f"{args.env_id}__{learner}__{args.seed}__{int(time.time())}"
     if args.track and args.save is None:
         args = dataclasses.replace(args, save=Path("runs") / f"{name}__{os.getpid()}.safetensors")

@@ -17,21 +17,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import dtenv
+from agents.checkpoint import load_weights, read_about
 from agents.networks.association import Equivariant
-from agents.policy import TASKS
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.envs.sb3 import SB3VecEnv
 from dtenv.relaxation import Relaxation, RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, Scenario
+from dtenv.tasks.registry import task_of
 
 try:
     import sb3_contrib
@@ -53,10 +54,20 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
 }
 """Learners by name."""
 
+RECIPES: dict[str, dict[str, Any]] = {
+    "DTAssociation-v0": {"reward": "score", "num_slots": 60},
+    "DTPlacementMA-v0": {"reward": "shared", "action": "price"},
+    "DTMigration-v0": {"reward": "centred"},
+}
+"""Defaults of each environment."""
+
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run. What is None by default is the environment's recipe's."""
+
+    learner: ClassVar[str] = "sb3"
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
 
     algorithm: str = "PPO"
     """name of the learner: A2C, DQN, PPO, SAC, TD3, DDPG, or of sb3-contrib MaskablePPO, QRDQN, RecurrentPPO, …"""
@@ -80,14 +91,6 @@ class Args(RunArgs):
     """divide rewards by the running deviation of their discounted sums (VecNormalize)"""
 
 
-RECIPES: dict[str, dict[str, Any]] = {
-    "DTAssociation-v0": {"reward": "score", "num_slots": 60},
-    "DTPlacementMA-v0": {"reward": "shared", "action": "price"},
-    "DTMigration-v0": {"reward": "centred"},
-}
-"""Defaults of each environment."""
-
-
 class SB3Policy:
     """The greedy policy of an SB3 learner.
 
@@ -102,7 +105,7 @@ class SB3Policy:
         self.name, self.overrides = f"sb3-{algorithm.lower()}", overrides
         self.policy = policy
         self.policy.set_training_mode(False)
-        actions = TASKS[type(scenario)][0](scenario).action_space
+        actions = task_of(scenario).action_space
         relaxed = algorithm in CONTINUOUS and not isinstance(actions, spaces.Box)
         self._relaxation = Relaxation(actions) if relaxed else None
         self._masks = Masks(scenario) if algorithm == "MaskablePPO" else None
@@ -130,7 +133,7 @@ class Masks:
     def __init__(self, scenario: Scenario):
         if not isinstance(scenario, AssociationScenario | MigrationScenario):
             raise ValueError("MaskablePPO cannot play DTPlacementMA-v0: its observations do not show action masks")
-        self._layout = TASKS[type(scenario)][0](scenario).layout
+        self._layout = task_of(scenario).layout
         self._network = Equivariant(scenario) if isinstance(scenario, AssociationScenario) else None
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
@@ -185,10 +188,10 @@ def train(
     """
     if args.resume:
         raise ValueError("resume must be False for sb3: its learners keep no state that a run goes on from exactly")
-    args = args.with_recipe(RECIPES, "sb3")
+    args = args.with_recipe()
     if args.algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {args.algorithm!r}")
-    with Run(args, "sb3", report) as run:
+    with Run(args, report) as run:
         if scenario is None:
             scenario = args.resolve()
         overrides = {} if args.action is None else {"action": args.action}
@@ -293,13 +296,9 @@ def load_policy(env_id: str, scenario: Scenario, checkpoint: str | Path | None) 
     if checkpoint is None:
         raise ValueError("checkpoint must be given for 'sb3': none is shipped")
     path = Path(checkpoint)
-    if not path.exists():
-        raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
-    about = json.loads(path.with_suffix(".json").read_text())
-    if about["env_id"] != env_id:
-        raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
+    about = read_about(path, env_id)
     algorithm, trained_on = about["algorithm"], scenario.override(**about["overrides"])
-    task = TASKS[type(scenario)][0](trained_on)
+    task = task_of(trained_on)
     actions = task.action_space
     if algorithm in CONTINUOUS and not isinstance(actions, spaces.Box):
         actions = Relaxation(actions).space
@@ -307,13 +306,9 @@ def load_policy(env_id: str, scenario: Scenario, checkpoint: str | Path | None) 
     options = network_options(json.dumps(about["policy_kwargs"]))
     rate = {} if algorithm == "ARS" else {"lr_schedule": lambda _: 0.0}
     policy = kind(task.layout.space, actions, **rate, **options)
-    try:
-        policy.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        size = ", ".join(f"{field}={scenario.value(field)}" for field in ("num_users", scenario.SITES))
-        raise ValueError(f"checkpoint {str(path)!r} does not fit {size}: {error}") from None
+    load_weights(policy, path, scenario)
     return SB3Policy(algorithm, policy, trained_on, about["overrides"])
 
 
 if __name__ == "__main__":
-    main(train, Args, "sb3")
+    main(train, Args)

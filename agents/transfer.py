@@ -19,15 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, save_policy
-from agents.hindsight import Recorder, draw, gained, record_envs, step
+from agents.checkpoint import NetworkPolicy, finish
+from agents.hindsight import Recorder, draw, gained, step
 from agents.networks import build
 from agents.networks.outlook import Outlook
+from agents.rollout import training_envs
 from agents.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
@@ -38,10 +39,21 @@ PLACES: dict[str, dict[str, Any]] = {
 }
 """Sources: what they differ in from the target. Their speeds do not overlap, so that a trajectory tells them apart."""
 
+FINE_TUNING = 0.2
+"""Share of the learning rate in a target that starts from sources."""
+
+RHO = 0.1
+"""ρ of (34), while all experience is the sources'."""
+
+MAX_GRAD_NORM = 1.0
+"""Gradient clipping."""
+
 
 @dataclass
 class Args(RunArgs):
     """Settings of a run."""
+
+    learner: ClassVar[str] = "transfer"
 
     env_id: str = "DTMigration-v0"
     """the environment"""
@@ -61,14 +73,8 @@ class Args(RunArgs):
     """episodes of a place in a gradient step"""
     learning_rate: float = 5e-3
     """Adam's, annealed to zero in each place"""
-    fine_tuning: float = 0.2
-    """share of it in a target that starts from sources"""
     merge: bool = True
     """whether sources' experience joins the target's (33)"""
-    rho: float = 0.1
-    """ρ of (34), while all experience is the sources'"""
-    max_grad_norm: float = 1.0
-    """gradient clipping"""
 
 
 def trajectory_weights(walked_m: Tensor, fastest_m: Sequence[float]) -> Tensor:
@@ -111,7 +117,7 @@ class Place:
         self.network: Any = build(args.env_id, args.network, scenario)
         if model is not None:
             self.network.load_state_dict(model)
-        self.recorder = Recorder(record_envs(args.num_envs, scenario, args.threads), self.network.read, seed)
+        self.recorder = Recorder(training_envs(args, scenario, args.num_envs), self.network.read, seed)
         self.optimizer = torch.optim.Adam(self.network.parameters(), eps=1e-5)
         self.episodes: list[Outlook] = []
 
@@ -135,7 +141,7 @@ class Place:
             if sources:
                 source = sources[int(torch.randint(len(sources), ()))]
                 gain = (1.0 - share) * own + share * gained(self.network, source.sample()).mean()
-            step(self.network, self.optimizer, gain, self.args.max_grad_norm)
+            step(self.network, self.optimizer, gain, MAX_GRAD_NORM)
         return own.item()
 
     def sample(self) -> Outlook:
@@ -190,11 +196,11 @@ def target_round(target: Place, sources: Sequence[Place], first: Mapping[str, Te
     args = target.args
     if progress > 0.0 or not target.episodes:
         target.gather()
-    rate = (1.0 - progress) * args.learning_rate * (args.fine_tuning if sources else 1.0)
+    rate = (1.0 - progress) * args.learning_rate * (FINE_TUNING if sources else 1.0)
     gain = target.learn(rate, sources if args.merge else ())
     if first is not None:
         before = sum(source.experience for source in sources)
-        pull(target.network, first, args.rho * before / (before + target.experience))
+        pull(target.network, first, RHO * before / (before + target.experience))
     return gain
 
 
@@ -224,7 +230,7 @@ def train(args: Args, *, scenario: Scenario | None = None, report: Report = sile
     Raises:
         ValueError: the scenario's agent moves all twins.
     """
-    with Run(args, "transfer", report) as run:
+    with Run(args, report) as run:
         scenario = scenario or args.resolve()
         if scenario.value("control") != "focal":
             raise ValueError(f"control must be 'focal' for transfer, got {scenario.value('control')!r}")
@@ -253,11 +259,8 @@ def train(args: Args, *, scenario: Scenario | None = None, report: Report = sile
                     "charts/gained": gain,
                 }
             )
-        policy = NetworkPolicy("transfer", target.network.eval())
-        if args.save is not None:
-            save_policy(args.save, policy, args, scenario)
-    return policy
+        return finish(args, target.network, scenario)
 
 
 if __name__ == "__main__":
-    main(train, Args, "transfer")
+    main(train, Args)

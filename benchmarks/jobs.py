@@ -122,8 +122,7 @@ class Train:
         fields = {("num_servers" if name == cell.resolve().SITES else name): v for name, v in cell.fields.items()}
         given = {**fields, **self.training.settings}
         args = learner.Args(env_id=cell.env_id, scenario=cell.scenario, seed=self.training_seed, **given)
-        recipes = getattr(learner, "RECIPES", None)
-        return args if recipes is None else args.with_recipe(recipes, self.training.learner)
+        return args.with_recipe()
 
     def run(self) -> Result:
         """Train, unless that is done, and play."""

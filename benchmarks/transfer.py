@@ -17,8 +17,9 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from agents.hindsight import Recorder, gained, record_envs
+from agents.hindsight import Recorder, gained
 from agents.networks.outlook import Outlook
+from agents.rollout import training_envs
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
 from benchmarks.evaluate import manifest, write_rows
@@ -66,7 +67,7 @@ class Examination:
         seeds = HELD_OUT[:episodes]
         bounds = episode_bounds("DTMigration-v0", scenario, seeds)
         read = Place(Args(num_envs=1), scenario, 0).network.read
-        recorder = Recorder(record_envs(episodes, scenario), read, seeds[0])
+        recorder = Recorder(training_envs(Args(), scenario, episodes), read, seeds[0])
         self.recording: Outlook = recorder.record()
         self.headroom = float(np.mean([bound.bound for bound in bounds])) - recorder.score
 

@@ -75,8 +75,8 @@ def theirs(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
         "gamma": GAMMA,
         "gae_lambda": LAMBDA,
         "clip_range": CLIP,
-        "vf_coef": 0.5 * ppo.Args.vf_coef,
-        "max_grad_norm": ppo.Args.max_grad_norm,
+        "vf_coef": 0.5 * ppo.VF_COEF,
+        "max_grad_norm": ppo.MAX_GRAD_NORM,
         "ent_coef": ppo.Args.ent_coef,
     }
     nets = {"pi": [WIDTH, WIDTH], "vf": [WIDTH, WIDTH]}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from agents.policy import TASKS
 from dtenv.observation import Layout
+from dtenv.tasks.registry import task_of
 from leaderboards.tracks import FACES, Track
 
 
@@ -73,7 +73,7 @@ def spec_of(track: Track, overrides: Mapping[str, Any] | None = None) -> Spec:
         if value not in faces[name]:
             raise ValueError(f"overrides: {name} must be one of {', '.join(faces[name])}, got {value!r}")
     scenarios = [cell.resolve().override(**overrides) for cell in track.cells]
-    tasks = [TASKS[type(scenario)][0](scenario) for scenario in scenarios]
+    tasks = [task_of(scenario) for scenario in scenarios]
     return Spec(track, tuple(t.layout for t in tasks), tuple(t.action_space for t in tasks), overrides)
 
 

@@ -92,6 +92,12 @@ def test_physics_imports_nothing_of_dtenv_but_the_compiler():
             assert all(name.startswith(("dtenv.compiled", "dtenv.physics")) for name in inside), module
 
 
+def test_no_two_files_of_agents_import_each_other():
+    imports = {module: imports_of(module) for module in SOURCES if module.split(".")[0] == "agents"}
+    mutual = [(a, b) for a in imports for b in imports if a < b and b in imports[a] and a in imports[b]]
+    assert mutual == []
+
+
 def test_import_dtenv_loads_nothing_heavy():
     code = "import sys, dtenv; print(*sorted(set(sys.modules)))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -1,6 +1,7 @@
-"""The constrained learner: its multiplier and advantages by hand, a tempting environment, repeating and reloading."""
+"""PPO under a cost limit: its multiplier and advantages by hand, a tempting environment, what is saved."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,23 +11,23 @@ from trivial import Identity
 
 import agents
 from agents import ppo_lagrangian
+from agents.multiplier import Multiplier, constrained
 from agents.networks import Perceptron
-from agents.ppo_lagrangian import Multiplier, constrained
 from dtenv import presets
 
-SMALL = presets.resolve("balanced", num_users=5, num_servers=4, num_slots=6)
 BRIEF = ppo_lagrangian.Args(warm_start="none", num_envs=16, num_steps=16, num_minibatches=4, gamma=0.5, gae_lambda=0.9)
 
 
 def test_multiplier_by_hand():
-    """Limit .1, rate 2, damping 1: excesses of .4, -.1 and -.5 after a start at .5."""
-    multiplier = Multiplier(0.5, 0.1, 2.0, 1.0)
-    assert multiplier.update(0.5) == pytest.approx(0.5 + 0.8 + 0.4)
-    assert multiplier.update(0.0) == pytest.approx(1.3 - 0.2 - 0.1)
-    other = Multiplier(0.0, 0.1, 2.0, 1.0)
+    """Limit .1, rate 2, damping 1: excesses of .4, -.1, -.25 and -.5."""
+    multiplier = Multiplier(0.1, 2.0, 1.0)
+    assert multiplier.update(0.5) == pytest.approx(0.8 + 0.4)
+    assert multiplier.update(0.0) == pytest.approx(0.6 - 0.1)
+    other = Multiplier(0.1, 2.0, 1.0)
     other.load_state_dict(multiplier.state_dict())
-    assert other.update(-0.4) == multiplier.update(-0.4) == 0.0
+    assert other.update(-0.15) == multiplier.update(-0.15) == 0.0
     assert multiplier.ascended == pytest.approx(0.1)
+    assert multiplier.update(-0.4) == multiplier.ascended == 0.0
 
 
 def test_advantages_of_rewards_less_those_of_costs():
@@ -37,6 +38,7 @@ def test_advantages_of_rewards_less_those_of_costs():
         for b in range(3):
             slow = (advantage[t, b, 0] - 1.5 * advantage[t, b, 1]) / 2.5
             assert result[t, b].item() == pytest.approx(slow.item(), rel=1e-5)
+    assert (constrained(advantage, 0.0) == advantage[..., 0]).all()  # plain PPO's
 
 
 @pytest.mark.parametrize(("limit", "lowest", "highest"), [(10.0, 0.9, 1.0), (0.25, 0.15, 0.35)], ids=["free", "held"])
@@ -58,21 +60,14 @@ def test_costs_are_held_at_the_limit(limit, lowest, highest):
         assert rows[-1]["charts/multiplier"] == 0.0
 
 
-@pytest.mark.parametrize("env_id", ["DTAssociation-v0", "DTMigration-v0"])
-def test_runs_repeat_and_policies_reload(tmp_path, env_id):
-    sites = {"DTAssociation-v0": "num_servers", "DTMigration-v0": "num_stations"}[env_id]
-    scenario = presets.resolve("balanced", env_id, num_users=5, num_slots=6, **{sites: 4})
-    args = dataclasses.replace(BRIEF, env_id=env_id, network="perceptron", num_envs=8, total_steps=256)
-    args = dataclasses.replace(args, save=tmp_path / "p.safetensors")
-    rows: list[dict] = []
-    policy = ppo_lagrangian.train(args, scenario=scenario, report=rows.append)
-    again = ppo_lagrangian.train(args, scenario=scenario)
-    other = ppo_lagrangian.train(dataclasses.replace(args, seed=2, save=None), scenario=scenario)
-    for a, b in zip(policy.network.parameters(), again.network.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0.0, atol=0.0)
-    assert any((a != b).any() for a, b in zip(policy.network.parameters(), other.network.parameters(), strict=True))
-    size = policy.network.actor[0].in_features
-    obs = np.random.default_rng(0).uniform(0, 1, (8, size)).astype(np.float32)
-    loaded = agents.load("ppo-lagrangian", env_id, scenario=scenario, checkpoint=tmp_path / "p.safetensors")
+def test_a_policy_says_what_it_was_trained_on(tmp_path):
+    """Rewards of DTMigration-v0 price no missed deadline, and the network comes back with both its values."""
+    scenario = presets.resolve("balanced", "DTMigration-v0", num_users=5, num_slots=6, num_stations=4)
+    args = dataclasses.replace(BRIEF, env_id="DTMigration-v0", network="perceptron", num_envs=8, total_steps=128)
+    policy = ppo_lagrangian.train(dataclasses.replace(args, save=tmp_path / "p.safetensors"), scenario=scenario)
+    about = json.loads((tmp_path / "p.json").read_text())
+    assert about["scenario"]["deadline_penalty"] == 0.0 < scenario.value("deadline_penalty")
+    assert about["args"]["cost_limit"] == 0.02 and about["options"] == {"values": 2}
+    obs = np.random.default_rng(0).uniform(0, 1, (8, policy.network.actor[0].in_features)).astype(np.float32)
+    loaded = agents.load("ppo-lagrangian", "DTMigration-v0", scenario=scenario, checkpoint=tmp_path / "p.safetensors")
     np.testing.assert_array_equal(policy.act(obs), loaded.act(obs))
-    assert 0.0 <= rows[-1]["charts/infeasible"] <= 1.0 and rows[-1]["charts/cost"] >= 0.0

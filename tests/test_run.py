@@ -71,9 +71,9 @@ def test_state_comes_back_as_it_was(tmp_path):
 
 def test_state_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.state\.safetensors"):
-        Run(RunArgs(save=tmp_path / "none.safetensors", resume=True), "ppo")
+        Run(RunArgs(save=tmp_path / "none.safetensors", resume=True))
     with pytest.raises(ValueError, match="resume=True needs save"):
-        Run(RunArgs(resume=True), "ppo")
+        Run(RunArgs(resume=True))
 
 
 @pytest.mark.parametrize("name", RECIPES)

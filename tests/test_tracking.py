@@ -66,7 +66,7 @@ def tracked(tmp_path, monkeypatch):
     def run(*words):
         wandb.teardown()  # it reads the environment once a process
         monkeypatch.setattr(sys, "argv", ["ppo", *SHORT.split(), "--track", *words])
-        main(ppo.train, ppo.Args, "ppo")
+        main(ppo.train, ppo.Args)
         wandb.teardown()  # its process writes the last of it
         return Log(tmp_path / "runs")
 

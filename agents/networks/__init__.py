@@ -12,18 +12,18 @@ from agents.networks.decision import Decision, orthogonal
 from agents.networks.foreseeing import foreseeing
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
-from agents.policy import TASKS
+from dtenv.tasks.registry import task_of
 
 __all__ = ["NETWORKS", "Decision", "build", "orthogonal"]
 
 
 def _perceptron(scenario: Any, **options: Any) -> Perceptron:
-    task = TASKS[type(scenario)][0](scenario)
+    task = task_of(scenario)
     return Perceptron(task.layout.space, task.action_space, **options)
 
 
 def _relaxed(scenario: Any) -> RelaxedPerceptron:
-    task = TASKS[type(scenario)][0](scenario)
+    task = task_of(scenario)
     return RelaxedPerceptron(task.layout.space, task.action_space)
 
 

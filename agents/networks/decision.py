@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from torch.distributions import Categorical
 
 
 class Decision(NamedTuple):
@@ -22,3 +23,22 @@ def orthogonal(layer: nn.Linear, gain: float = math.sqrt(2.0)) -> nn.Linear:
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def choose(logits: Tensor, value: Tensor, action: Tensor | None, greedy: bool, scalar: bool) -> Decision:
+    """One choice a part, drawn apart from the other parts'.
+
+    Args:
+        logits: (B, K, choices).
+        value: of the critic.
+        action: what to judge, (B, K), or (B,) where scalar; None to decide.
+        greedy: whether the most likely choices are made.
+        scalar: whether an action is one whole number.
+    """
+    choice = Categorical(logits=logits, validate_args=False)
+    if action is None:
+        parts = choice.logits.argmax(-1) if greedy else choice.sample()
+        action = parts.squeeze(-1) if scalar else parts
+    else:
+        parts = action[:, None] if scalar else action
+    return Decision(action, choice.log_prob(parts), choice.entropy(), value)

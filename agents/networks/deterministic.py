@@ -17,9 +17,11 @@ from dtenv.tasks.placement import PlacementTask
 REACH = 2.0
 """How far prices reach from the price level, as a logarithm."""
 
-
 FEATURES = 17
 """Of a station, from `stations_view`."""
+
+HIDDEN = 64
+"""Width of layers."""
 
 
 def stations_view(view: dict[str, Tensor]) -> Tensor:
@@ -45,13 +47,13 @@ def stations_view(view: dict[str, Tensor]) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Stations' features (B, M, hidden) from what is seen of them, and their actions where those are given."""
+    """Stations' features (B, M, HIDDEN) from what is seen of them, and their actions where those are given."""
 
-    def __init__(self, numbers: int, hidden: int):
+    def __init__(self, numbers: int):
         super().__init__()
-        self.inward = orthogonal(nn.Linear(FEATURES + numbers, hidden))
-        self.mix = orthogonal(nn.Linear(3 * hidden, hidden))
-        self.norms = nn.ModuleList([nn.LayerNorm(hidden), nn.LayerNorm(hidden)])
+        self.inward = orthogonal(nn.Linear(FEATURES + numbers, HIDDEN))
+        self.mix = orthogonal(nn.Linear(3 * HIDDEN, HIDDEN))
+        self.norms = nn.ModuleList([nn.LayerNorm(HIDDEN), nn.LayerNorm(HIDDEN)])
 
     def forward(self, *entries: Tensor) -> Tensor:
         """Encode."""
@@ -64,9 +66,9 @@ class Encoder(nn.Module):
 class Actor(nn.Module):
     """A bid for hosting and a price for every station, (B, M, 2) in [0, 1]."""
 
-    def __init__(self, hidden: int = 64):
+    def __init__(self) -> None:
         super().__init__()
-        self.encode, self.head = Encoder(0, hidden), orthogonal(nn.Linear(hidden, 2), 0.01)
+        self.encode, self.head = Encoder(0), orthogonal(nn.Linear(HIDDEN, 2), 0.01)
 
     def forward(self, seen: Tensor) -> Tensor:
         """Decide."""
@@ -77,9 +79,9 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """Q(s, a_1 … a_M) as (31) has it, (B, 1)."""
 
-    def __init__(self, hidden: int = 64):
+    def __init__(self) -> None:
         super().__init__()
-        self.encode, self.head = Encoder(3, hidden), orthogonal(nn.Linear(hidden, 1), 1.0)
+        self.encode, self.head = Encoder(3), orthogonal(nn.Linear(HIDDEN, 1), 1.0)
 
     def forward(self, seen: Tensor, action: Tensor) -> Tensor:
         """Judge actions (B, M, 2): the bids, whether they suffice, smoothly, and the prices."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical
 
-from agents.networks.decision import Decision, orthogonal
+from agents.networks.decision import Decision, choose, orthogonal
 from agents.networks.outlook import Outlook, Reader, from_any, from_host
 from dtenv.scenario import MigrationScenario
 
@@ -22,8 +21,6 @@ class Equivariant(nn.Module):
 
     Args:
         scenario: what observations are of; the weights serve others too.
-        width: of the stations' encoder.
-        pair: width of the pair layer.
         stay: initial logit of staying.
         values: what the critic estimates: of rewards, or with 2 of rewards and of costs.
         reader: what it sees of observations.
@@ -32,13 +29,12 @@ class Equivariant(nn.Module):
     def __init__(
         self,
         scenario: MigrationScenario,
-        width: int = 48,
-        pair: int = 24,
         stay: float = 3.0,
         values: int = 1,
         reader: type[Reader] = Reader,
     ):
         super().__init__()
+        width, pair = 48, 24  # of the stations' encoder, and of the pair layer
         self.read = reader(scenario)
         self.scalar = scenario.episode.control == "focal"
         self.encoder = orthogonal(nn.Linear(reader.FEATURES, width))
@@ -57,15 +53,9 @@ class Equivariant(nn.Module):
         here = (stations * outlook.host[..., None]).sum(-2)  # (B, K, width)
         moves = torch.relu(self.target(stations) + self.source(here)[..., None, :] + self.move(from_host(outlook)))
         logits = self.score(moves).squeeze(-1) + self.stay * outlook.host
-        choice = Categorical(logits=logits.masked_fill(outlook.room < 0.5, FULL), validate_args=False)
-        if action is None:
-            parts = choice.logits.argmax(-1) if greedy else choice.sample()
-            action = parts.squeeze(-1) if self.scalar else parts
-        else:
-            parts = action[:, None] if self.scalar else action
         state = torch.cat([here, stations.mean(-2), stations.amax(-2)], -1)
         value = self.critic(state).mean(1).squeeze(-1)  # over users
-        return Decision(action, choice.log_prob(parts), choice.entropy(), value)
+        return choose(logits.masked_fill(outlook.room < 0.5, FULL), value, action, greedy, self.scalar)
 
     def moves(self, outlook: Outlook) -> Tensor:
         """Log-probabilities (B, K, M, M) of going from every station (axis -2), were the twin there, to every one."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical
 
-from agents.networks.decision import Decision, orthogonal
+from agents.networks.decision import Decision, choose, orthogonal
 from dtenv.relaxation import Relaxation
 
 
@@ -41,10 +40,5 @@ class Perceptron(nn.Module):
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decide, or judge the given actions."""
-        choice = Categorical(logits=self.actor(obs).view(-1, self.parts, self.choices), validate_args=False)
-        if action is None:
-            parts = choice.logits.argmax(-1) if greedy else choice.sample()
-            action = parts.squeeze(-1) if self.scalar else parts
-        else:
-            parts = action[:, None] if self.scalar else action
-        return Decision(action, choice.log_prob(parts), choice.entropy(), self.critic(obs).squeeze(-1))
+        logits = self.actor(obs).view(-1, self.parts, self.choices)
+        return choose(logits, self.critic(obs).squeeze(-1), action, greedy, self.scalar)

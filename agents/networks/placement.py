@@ -67,15 +67,14 @@ class Exchange(nn.Module):
     Args:
         scenario: what observations are of.
         critic: "central", of all stations, or "local", each station's own estimate from its own observation.
-        hidden: width of layers.
     """
 
-    def __init__(self, scenario: PlacementScenario, critic: str = "central", hidden: int = 64):
+    def __init__(self, scenario: PlacementScenario, critic: str = "central"):
         super().__init__()
         self.read, self.central = Reader(scenario), critic == "central"
-        self.close = stack(10, 1, 0.01, hidden)
+        self.close = stack(10, 1, 0.01, 64)
         features = 8 if self.central else 10
-        self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, hidden))
+        self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, 64))
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decide, or judge the given actions (B, 2 M)."""
@@ -200,16 +199,15 @@ class Own(nn.Module):
     Args:
         scenario: what observations are of.
         critic: "central" or "local", as in `Exchange`.
-        hidden: width of layers.
     """
 
-    def __init__(self, scenario: PlacementScenario, critic: str = "central", hidden: int = 128):
+    def __init__(self, scenario: PlacementScenario, critic: str = "central"):
         super().__init__()
         task = PlacementTask(scenario)
         self.layout, self.central = task.layout, critic == "central"
-        self.actor = stack(task.station_layout.size, 2, 0.01, hidden)
+        self.actor = stack(task.station_layout.size, 2, 0.01)
         self.log_noise = nn.Parameter(torch.tensor(NOISE).log())
-        self.critic = stack(task.layout.size if self.central else task.station_layout.size, 1, 1.0, hidden)
+        self.critic = stack(task.layout.size if self.central else task.station_layout.size, 1, 1.0)
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decide, or judge the given actions (B, 2 M)."""

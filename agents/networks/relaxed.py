@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
-from torch.distributions import Categorical
 
-from agents.networks.decision import Decision, orthogonal
+from agents.networks.decision import Decision, choose, orthogonal
 from agents.networks.perceptron import stack
-from agents.policy import TASKS
 from dtenv.relaxation import Relaxation
+from dtenv.tasks.registry import task_of
 
 SHARPNESS = 5.0
 """Logits are scores times this where a heuristic is cloned: the softmax that the highest score stands for."""
@@ -41,13 +40,7 @@ class Relaxed(nn.Module):
         """Decide, or judge the given actions."""
         relaxation, scores = self.relaxation, self.scores(obs)
         logits = SHARPNESS * scores.view(-1, relaxation.parts, relaxation.choices)
-        choice = Categorical(logits=logits, validate_args=False)
-        if action is None:
-            parts = logits.argmax(-1)
-            action = parts.squeeze(-1) if relaxation.scalar else parts
-        else:
-            parts = action[:, None] if relaxation.scalar else action
-        return Decision(action, choice.log_prob(parts), choice.entropy(), self.value(obs, scores))
+        return choose(logits, self.value(obs, scores), action, True, relaxation.scalar)
 
 
 class RelaxedPerceptron(Relaxed):
@@ -92,7 +85,7 @@ class RelaxedEquivariant(Relaxed):
     """Of a pair's layers."""
 
     def __init__(self, scenario: Any):
-        task = TASKS[type(scenario)][0](scenario)
+        task = task_of(scenario)
         super().__init__(task.action_space)
         self.layout = task.layout
         users, servers, *links = (len(block.entries) for block in self.layout.blocks)

@@ -13,16 +13,10 @@ from dtenv.scenario import Scenario
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.registry import task_of
 
 SOLVERS: dict[type, Any] = {AssociationTask: association, PlacementTask: placement, MigrationTask: migration}
 """The module that solves a task's slots and episodes."""
-
-TASKS: dict[str, type] = {
-    "DTAssociation-v0": AssociationTask,
-    "DTPlacementMA-v0": PlacementTask,
-    "DTMigration-v0": MigrationTask,
-}
-"""An environment's task."""
 
 
 def solve_episode(task: Any, b: int = 0, **settings: Any) -> Solution:
@@ -48,6 +42,6 @@ def episode_bound(
         ValueError: no such environment or preset, or a setting out of range.
     """
     resolved = presets.resolve(scenario, env_id)
-    task = TASKS[env_id](resolved)
+    task = task_of(resolved)
     task.begin(0, seeding.np_random(seed)[0])
     return solve_episode(task, **settings)
