@@ -13,7 +13,7 @@ import math
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from dtenv.scenario.fields import number
+from dtenv.validation import number
 
 
 def epsilon(noise_multiplier: float, rounds: int, delta: float) -> float:

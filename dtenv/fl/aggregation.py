@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 
-from dtenv.scenario.fields import number
+from dtenv.validation import number
 
 
 class Uploads(NamedTuple):

@@ -20,7 +20,7 @@ from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import client_counts
 from dtenv.fl.streams import Streams
 from dtenv.fl.variants import costs
-from dtenv.scenario.fields import at_least, count, number
+from dtenv.validation import at_least, number, positive_integer
 
 Row = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Setting:
     test_size: int = 2000
 
     def __post_init__(self) -> None:
-        count(self, "samples", "clients", "test_size")
+        positive_integer(self, "samples", "clients", "test_size")
         number("emd", self.emd)
         at_least(self, 1.0, "unequal")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dtenv.fl.aggregation import Uploads
-from dtenv.scenario.fields import at_least, positive
+from dtenv.validation import at_least, positive
 
 
 @dataclass(frozen=True, kw_only=True)

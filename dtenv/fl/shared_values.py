@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dtenv.fl.compression import FLOAT_BYTES
-from dtenv.scenario.fields import count
+from dtenv.validation import positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class SharedValues:
     """Of Lloyd's algorithm, from an even grid between the update's smallest and largest entry."""
 
     def __post_init__(self) -> None:
-        count(self, "bits", "iterations")
+        positive_integer(self, "bits", "iterations")
         if self.bits > 8:
             raise ValueError(f"bits must lie in [1, 8], got {self.bits!r}")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from dtenv.scenario.fields import number
+from dtenv.validation import number
 
 ORDERS = (*range(2, 64), 72, 80, 96, 128, 192, 256, 512)
 
