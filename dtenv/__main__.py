@@ -16,6 +16,7 @@ from dtenv import instance, traces
 from dtenv.instance.reading import finite
 from dtenv.observation import Layout
 from dtenv.presets import PRESETS
+from dtenv.validation import integer
 
 INFEASIBLE = 3
 """Exit status where it is proven that nothing meets the constraints."""
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="environments and their presets")
     describe = commands.add_parser("describe", help="spaces, every entry of the observation, and all settings")
     describe.add_argument("id", choices=PRESETS)
-    score = commands.add_parser("score", help="the model's terms for one instance, as JSON")
+    about = "the model's terms for one instance, as JSON"
+    scope = "An instance is one slot of DTAssociation-v0 or DTPlacementMA-v0; DTMigration-v0 has none."
+    score = commands.add_parser("score", help=about, description=f"Print {about}. {scope}")
     score.add_argument("file", help="a JSON file, or - for standard input")
     optimum = commands.add_parser("optimum", help="the best decision for one instance, with its proof, as JSON")
     optimum.add_argument("file", help="a JSON file, or - for standard input; its action is not looked at")
@@ -132,8 +135,7 @@ def _optimum(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".png", ".gif"):
         raise ValueError(f"--out must end in .png or .gif, got {str(options.out)!r}")
-    if options.slot < 1:
-        raise ValueError(f"--slot must be at least 1, got {options.slot}")
+    integer("--slot", options.slot)
     from PIL import Image
 
     scenario = scenario_of(options).override(**RESTING.get(options.id, {}))

@@ -155,9 +155,8 @@ class Pricing:
 
     def __init__(self, problem: Problem, chord_count: int):
         users, servers = problem.num_users, problem.num_servers
-        lines = chords(float(problem.c["f0"]), chord_count)
         self.prices = new_prices(users, servers, chord_count, problem.penalised)
-        fill_prices(problem.c, problem.slot, lines.slope, lines.intercept, self.prices, problem.work[0])
+        fill_prices(problem.c, problem.slot, *chords(float(problem.c["f0"]), chord_count), self.prices, problem.work[0])
         self.multiplier = np.zeros((servers, REGIMES, chord_count), np.int64)
         self._last = np.zeros((servers, 2), np.int64)
         self.top = np.zeros(servers)  # each server's part of the last bound, below 0 where it had better be idle
