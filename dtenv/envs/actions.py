@@ -47,11 +47,12 @@ def read_indices(
     Raises:
         ValueError: wrong shape, dtype or range; the message names the entry.
     """
-    indices = _shaped(name, values, shape, True, f"one {what} a user, ").astype(np.int64, order="C", copy=False)
+    given = _shaped(name, values, shape, True, f"one {what} a user, ")
+    indices = given.astype(np.int64, order="C", copy=False)
     looked_at = indices if rows is None else indices[rows]
     outside = first_outside(looked_at.reshape(-1), count)
     if outside >= 0:
-        wrong = looked_at.reshape(-1)[outside]
+        wrong = (given if rows is None else given[rows]).reshape(-1)[outside]  # as given: uint64 may wrap around
         raise ValueError(f"{name}{_place(outside, shape, rows)} must be a {what} in 0..{count - 1}, got {wrong}")
     return indices
 

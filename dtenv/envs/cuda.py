@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numba import cuda
 
+from dtenv import presets
 from dtenv.envs.cuda_episodes import CudaEpisodes
 from dtenv.envs.rows import Entries, Rows
 from dtenv.envs.single import TaskEnv
@@ -89,7 +90,8 @@ class CudaVectorEnv(TaskVectorEnv):
         **overrides: Any,
     ):
         self.single, self._task_type, self.check = single, task_type, check
-        super().__init__(num_envs, scenario, autoreset_mode=autoreset_mode, copy=copy, **overrides)
+        resolved = presets.resolve(scenario, single.env_id, **overrides)  # which refuses the CPU's `threads`
+        super().__init__(num_envs, resolved, autoreset_mode=autoreset_mode, copy=copy)
         self._none, self._whole = (cuda.to_device(np.full(num_envs, value)) for value in (False, True))
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
