@@ -64,11 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def scenario_of(options: argparse.Namespace) -> Any:
-    """The scenario that --scenario, --sites and --trace ask for."""
-    return traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
-
-
 def _list(_: argparse.Namespace) -> None:
     for env_id, known in PRESETS.items():
         print(env_id)
@@ -79,7 +74,7 @@ def _list(_: argparse.Namespace) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    scenario = scenario_of(options)
+    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
     env: Any = gym.make(options.id, scenario=scenario).unwrapped
     print(f"{options.id}, scenario {scenario.name}\n\naction       {env.action_space}")
     print(f"observation  {_short(env.observation_space)}\n")
@@ -138,12 +133,13 @@ def _render(options: argparse.Namespace) -> None:
     integer("--slot", options.slot)
     from PIL import Image
 
-    scenario = scenario_of(options).override(**RESTING.get(options.id, {}))
+    resting = RESTING.get(options.id, {})
+    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id, **resting)
     env = gym.make(options.id, scenario=scenario, render_mode="rgb_array")
     _, info = env.reset(seed=options.seed)
-    frames, resting = [], info["server"]
+    frames: list[Image.Image] = []
     for _ in range(options.slot):
-        *_, truncated, _ = env.step(resting)
+        *_, truncated, _ = env.step(info["server"])
         if options.out.suffix == ".gif":
             frames.append(Image.fromarray(env.render()))  # type: ignore[arg-type]
         if truncated:

@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.oracle.association.master import Master
-from dtenv.oracle.association.pricing import (
-    REGIMES,
-    chords,
-    fill_prices,
-    new_knapsack_work,
-    new_prices,
-    price_server,
-)
+from dtenv.oracle.association.pricing import REGIMES, chords, fill_prices, new_knapsack_work, new_prices, price_server
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import sets_above, worth_of_sets
 from dtenv.oracle.search import Search
