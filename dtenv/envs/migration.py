@@ -118,12 +118,16 @@ class MigrationEnv(TaskEnv):
     ) -> tuple[np.ndarray]:
         """The stations (…, N) of all twins, or (…, 1) of a focal user's."""
         network = task.scenario.network
-        shape = (*batch, network.num_users) if task.joint else batch
-        if shape == ():
-            station = as_array(name, values)
-            if station.shape != () or station.dtype.kind not in "iu":
-                raise ValueError(f"{name} must be one whole number, got {values!r}")
-        return (read_indices(name, values, shape, network.num_stations, "station", rows).reshape(*batch, -1),)
+        if task.joint or batch:
+            shape = (*batch, network.num_users) if task.joint else batch
+            return (read_indices(name, values, shape, network.num_stations, "station", rows).reshape(*batch, -1),)
+        given = as_array(name, values)
+        if given.shape != () or given.dtype.kind not in "iu":
+            raise ValueError(f"{name} must be one whole number, got {values!r}")
+        station = int(given)
+        if not 0 <= station < network.num_stations:
+            raise ValueError(f"{name} must be a station in 0..{network.num_stations - 1}, got {station}")
+        return (np.array([station], np.int64),)
 
 
 class MigrationVectorEnv(TaskVectorEnv):
