@@ -38,21 +38,12 @@ __all__ = [
     "scenario_from_traces",
 ]
 
-_gym.register(
-    id="DTAssociation-v0",
-    entry_point="dtenv.envs.association:AssociationEnv",
-    vector_entry_point="dtenv.envs.device:association",
-)
-_gym.register(
-    id="DTPlacementMA-v0",
-    entry_point="dtenv.envs.placement:PlacementEnv",
-    vector_entry_point="dtenv.envs.device:placement",
-)
-_gym.register(
-    id="DTMigration-v0",
-    entry_point="dtenv.envs.migration:MigrationEnv",
-    vector_entry_point="dtenv.envs.device:migration",
-)
+for _id, _module, _env in (
+    ("DTAssociation-v0", "association", "AssociationEnv"),
+    ("DTPlacementMA-v0", "placement", "PlacementEnv"),
+    ("DTMigration-v0", "migration", "MigrationEnv"),
+):
+    _gym.register(_id, f"dtenv.envs.{_module}:{_env}", vector_entry_point=f"dtenv.envs.device:{_module}")
 
 
 def parallel_env(env_id: str, **settings: Any) -> Any:

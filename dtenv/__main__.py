@@ -16,6 +16,7 @@ from dtenv import instance, traces
 from dtenv.instance.reading import finite
 from dtenv.observation import Layout
 from dtenv.presets import PRESETS
+from dtenv.validation import integer
 
 INFEASIBLE = 3
 """Exit status where it is proven that nothing meets the constraints."""
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="environments and their presets")
     describe = commands.add_parser("describe", help="spaces, every entry of the observation, and all settings")
     describe.add_argument("id", choices=PRESETS)
-    score = commands.add_parser("score", help="the model's terms for one instance, as JSON")
+    about = "the model's terms for one instance, as JSON"
+    scope = "An instance is one slot of DTAssociation-v0 or DTPlacementMA-v0; DTMigration-v0 has none."
+    score = commands.add_parser("score", help=about, description=f"Print {about}. {scope}")
     score.add_argument("file", help="a JSON file, or - for standard input")
     optimum = commands.add_parser("optimum", help="the best decision for one instance, with its proof, as JSON")
     optimum.add_argument("file", help="a JSON file, or - for standard input; its action is not looked at")
@@ -61,11 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def scenario_of(options: argparse.Namespace) -> Any:
-    """The scenario that --scenario, --sites and --trace ask for."""
-    return traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
-
-
 def _list(_: argparse.Namespace) -> None:
     for env_id, known in PRESETS.items():
         print(env_id)
@@ -76,7 +74,7 @@ def _list(_: argparse.Namespace) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    scenario = scenario_of(options)
+    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
     env: Any = gym.make(options.id, scenario=scenario).unwrapped
     print(f"{options.id}, scenario {scenario.name}\n\naction       {env.action_space}")
     print(f"observation  {_short(env.observation_space)}\n")
@@ -132,16 +130,16 @@ def _optimum(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".png", ".gif"):
         raise ValueError(f"--out must end in .png or .gif, got {str(options.out)!r}")
-    if options.slot < 1:
-        raise ValueError(f"--slot must be at least 1, got {options.slot}")
+    integer("--slot", options.slot)
     from PIL import Image
 
-    scenario = scenario_of(options).override(**RESTING.get(options.id, {}))
+    resting = RESTING.get(options.id, {})
+    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id, **resting)
     env = gym.make(options.id, scenario=scenario, render_mode="rgb_array")
     _, info = env.reset(seed=options.seed)
-    frames, resting = [], info["server"]
+    frames: list[Image.Image] = []
     for _ in range(options.slot):
-        *_, truncated, _ = env.step(resting)
+        *_, truncated, _ = env.step(info["server"])
         if options.out.suffix == ".gif":
             frames.append(Image.fromarray(env.render()))  # type: ignore[arg-type]
         if truncated:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from dtenv.validation import is_bool
+
 
 @runtime_checkable
 class Forecaster(Protocol):
@@ -94,9 +96,7 @@ class Foresight:
 
     def __post_init__(self) -> None:
         check_forecaster("forecast", self.forecast)
-        for name in ("channel", "load"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        is_bool(self, "channel", "load")
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
         """As `StationForecaster.stations`, by the forecast within."""
@@ -136,5 +136,5 @@ def slots_ahead(slots: int, horizon: int) -> np.ndarray:
 
 
 def certain(station: np.ndarray, stations: int) -> np.ndarray:
-    """Chances (…, M) of forecasts (…) that name one station each."""
+    """Chances (…, M) of forecasts (…) that name one station, or cell, each."""
     return (station[..., None] == np.arange(stations)).astype(np.float64)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dtenv.forecast import Unfolded
+from dtenv.forecast import Unfolded, certain
 from dtenv.mobility_prediction import CellForecaster, History, nearest_sites
-from dtenv.scenario.fields import one_of
+from dtenv.validation import one_of, positive_integer
 
 ON_SITE_M = 1e-3
 """How far a station may stand from the site that it is taken for, metres."""
@@ -47,8 +47,7 @@ class CellForecast:
     ):
         self.forecaster, self.site_xy, self.history, self.length = forecaster, np.asarray(site_xy), history, length
         one_of(self, "history", ("access", "place"))
-        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-            raise ValueError(f"length must be a whole number of at least 1, got {length!r}")
+        positive_integer(self, "length")
         if self.site_xy.ndim != 2 or self.site_xy.shape[1] != 2 or not np.isfinite(self.site_xy).all():
             raise ValueError(f"site_xy must be (cells, 2) finite metres, got shape {self.site_xy.shape}")
         self.known = strangers if known is None else known
@@ -89,7 +88,7 @@ class CellForecast:
             found = chance[..., self._sites_of(station_xy)]
         else:
             serves = nearest_sites(self.site_xy, station_xy)
-            found = chance @ (serves[:, None] == np.arange(len(station_xy))).astype(np.float64)
+            found = chance @ certain(serves, len(station_xy))
         total = found.sum(axis=-1, keepdims=True)
         return np.divide(found, total, out=np.zeros_like(found), where=total > 0.0)
 

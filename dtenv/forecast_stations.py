@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dtenv.forecast import Unfolded, certain, slots_ahead
-from dtenv.scenario.fields import boolean, share
+from dtenv.validation import in_unit_interval, integer, is_bool
 
 
 class AccessOracle:
@@ -34,10 +34,9 @@ class NoisyOracle:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        share(self, "p")
-        boolean(self, "calibrated")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number from 0 on, got {self.seed!r}")
+        in_unit_interval(self, "p")
+        is_bool(self, "calibrated")
+        integer("seed", self.seed, low=0)
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
         """As `dtenv.forecast.StationForecaster.stations`, but looks ahead."""

@@ -11,6 +11,7 @@ from dtenv.presets import resolve
 from dtenv.recording import Recording
 from dtenv.scenario import Scenario
 from dtenv.trace_files import FilePath, Sites, Walks, project, read_sites, read_trace
+from dtenv.validation import positive_number
 
 __all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_options", "scenario_from_traces"]
 
@@ -135,8 +136,7 @@ def _window(sites: Sites, field: str, count: int, centre: Any, window_m: float |
         raise ValueError(f"centre must be two finite numbers, got {centre!r}")
     away = np.abs(sites.metres(place)).max(axis=1)
     side = max(1, math.ceil(2.0 * np.sort(away)[:wanted][-1])) if window_m is None else window_m
-    if not (math.isfinite(side) and side > 0):
-        raise ValueError(f"window_m must be a positive number of metres, got {side!r}")
+    positive_number("window_m", side)
     held = np.count_nonzero(away <= side / 2)
     if held < count:
         raise ValueError(

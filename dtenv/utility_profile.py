@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
-from dtenv.scenario.fields import Range, at_least, count, number, numbers, pair, positive
+from dtenv.validation import Range, at_least, number, numbers, ordered_pair, positive, positive_integer
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -108,8 +108,8 @@ class UtilityProfile:
         if self.name != Path(self.name).name or self.name.startswith("."):
             raise ValueError(f"name must do as a file's name, got {self.name!r}")
         object.__setattr__(self, "alpha", coefficients("alpha", self.alpha))
-        pair(self, 1.0, "samples")
-        pair(self, 0.0, "emd")
+        ordered_pair(self, 1.0, "samples")
+        ordered_pair(self, 0.0, "emd")
         if self.emd[1] > FURTHEST_EMD:
             raise ValueError(f"emd must lie in [0, {FURTHEST_EMD:g}], got {self.emd!r}")
         for size in ("uplink_bytes", "downlink_bytes"):
@@ -117,7 +117,7 @@ class UtilityProfile:
                 at_least(self, 0.0, size)
                 object.__setattr__(self, size, float(getattr(self, size)))
         if self.rounds is not None:
-            count(self, "rounds")
+            positive_integer(self, "rounds")
         positive(self, "compute_factor")
         object.__setattr__(self, "compute_factor", float(self.compute_factor))
         if self.epsilon is not None:

@@ -121,7 +121,7 @@ def test_bad_habits_are_refused(changes, message):
 
 def test_bad_settings_are_refused():
     rng, stays = lives(users=1, days=1)
-    with pytest.raises(ValueError, match="num_users must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_users must be a whole number of at least 1, got 0"):
         explore_and_return(rng, SITES, 0, 1)
     with pytest.raises(ValueError, match="site_xy must hold at least 6 sites for regulars=4, got 5"):
         explore_and_return(rng, SITES[:5], 1, 1)

@@ -173,7 +173,7 @@ def test_settings_that_cannot_be_used_are_named():
     for p in (-0.1, 1.1, "x", math.nan):
         with pytest.raises(ValueError, match="p must"):
             NoisyOracle(p=p)
-    with pytest.raises(ValueError, match="seed must be a whole number from 0 on, got -1"):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
         NoisyOracle(p=0.1, seed=-1)
     with pytest.raises(ValueError, match="forecast must be one of none, constant-velocity, oracle, got 'prophet'"):
         Foresight(forecast="prophet")

@@ -140,10 +140,10 @@ def test_a_network_reads_what_the_planner_plans_with():
     score, chance = reader.foreseen(torch.tensor(task.obs))
     assert score.shape == chance.shape == (1, 1, 4, 4)
     assert np.array_equal(chance[0, 0, :, 1].numpy(), task.layout.split(task.obs[0])["forecast"][0, :, 2])
-    table, moving = np.empty((4, 4)), np.empty((1, 4, 4, 1))
+    table, moving = np.empty((4, 4, 1)), np.empty((1, 4, 4, 1))
     tabulate_focal(alone(task, 0).flat(), table, moving)
     for window, slots in ((0, [1, 2]), (1, [3])):
-        truth = table[slots].mean(0)
+        truth = table[slots, :, 0].mean(0)
         found = score[0, 0, :, window].numpy()
         assert found - found[0] == pytest.approx(truth - truth[0], abs=1e-5)
     outlook = reader(torch.tensor(task.obs))

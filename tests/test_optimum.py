@@ -147,7 +147,7 @@ def test_bad_settings_are_named(monkeypatch, capsys):
     status, _, error = run(association(), monkeypatch, capsys, "--deadlines", "hard")
     assert status == 2 and error == "deadlines is a placement's, got 'hard' for 'association'\n"
     status, _, error = run(association(), monkeypatch, capsys, "--time-limit", "-1")
-    assert status == 2 and error == "time_limit must be a positive number of seconds, got -1.0\n"
+    assert status == 2 and error == "time_limit must be positive, got -1.0\n"
     with pytest.raises(InstanceError, match="deadlines must be one of ignore, hard, got 'soft'"):
         optimum(placement(), deadlines="soft")
 

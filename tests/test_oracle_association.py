@@ -294,7 +294,7 @@ def test_bad_settings_are_named():
     with pytest.raises(ValueError, match="constraints must be one of penalised, hard, got 'soft'"):
         solve_slot(task.constants[0], task.slot(), constraints="soft")
     for wrong in (0.0, -1.0, float("nan"), True, "1"):
-        with pytest.raises(ValueError, match="time_limit must be a positive number"):
+        with pytest.raises(ValueError, match=r"time_limit must be (positive|a finite number), got"):
             solve_slot(task.constants[0], task.slot(), time_limit=wrong)
     for wrong in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="horizon must be a whole number"):

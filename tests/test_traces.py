@@ -367,8 +367,8 @@ def test_too_few_sites(write):
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        ({"window_m": -3}, ValueError, "window_m must be a positive number of metres, got -3"),
-        ({"window_m": np.inf}, ValueError, "window_m must be a positive"),
+        ({"window_m": -3}, ValueError, "window_m must be positive, got -3"),
+        ({"window_m": np.inf}, ValueError, "window_m must be a finite number, got inf"),
         ({"slot_seconds": 0.0}, ValueError, "slot_seconds must be positive, got 0.0"),
         ({"centre": (1, 2, 3)}, ValueError, r"centre must be two finite numbers, got \(1, 2, 3\)"),
         ({"num_user": 3}, TypeError, "did you mean 'num_users'"),

@@ -1,1 +1,1 @@
-"""The doors: how a task is reached through Gymnasium's and PettingZoo's interfaces."""
+"""Gymnasium, PettingZoo and Stable-Baselines3 interfaces of the tasks, on CPU and GPU."""

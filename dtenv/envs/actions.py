@@ -13,17 +13,6 @@ Rows = np.ndarray | None
 """Rows of a batch that are looked at, whole numbers; None where all are, or where there is no batch."""
 
 
-def read_count(num_envs: Any) -> int:
-    """How many environments, a whole number from 1 on.
-
-    Raises:
-        ValueError: something else.
-    """
-    if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-        raise ValueError(f"num_envs must be a whole number from 1 on, got {num_envs!r}")
-    return int(num_envs)
-
-
 def as_array(name: str, values: Any) -> np.ndarray:
     """The values as an array.
 
@@ -36,6 +25,20 @@ def as_array(name: str, values: Any) -> np.ndarray:
         raise ValueError(f"{name} must be an array, got a ragged sequence {values!r}") from None
 
 
+def _shaped(name: str, values: Any, shape: tuple[int, ...] | None, whole: bool, of_what: str = "") -> np.ndarray:
+    """The values as an array of numbers of this shape, which are to be whole or not.
+
+    Raises:
+        ValueError: wrong shape or dtype.
+    """
+    array = as_array(name, values)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, {of_what}got shape {array.shape}")
+    if array.dtype.kind not in ("iu" if whole else "fiu"):
+        raise ValueError(f"{name} must hold {'whole ' if whole else ''}numbers, got dtype {array.dtype}")
+    return array
+
+
 def read_indices(
     name: str, values: Any, shape: tuple[int, ...], count: int, what: str, rows: Rows = None
 ) -> np.ndarray:
@@ -44,16 +47,12 @@ def read_indices(
     Raises:
         ValueError: wrong shape, dtype or range; the message names the entry.
     """
-    indices = as_array(name, values)
-    if indices.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, one {what} a user, got shape {indices.shape}")
-    if indices.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold whole numbers, got dtype {indices.dtype}")
-    indices = np.ascontiguousarray(indices, np.int64)
+    given = _shaped(name, values, shape, True, f"one {what} a user, ")
+    indices = given.astype(np.int64, order="C", copy=False)
     looked_at = indices if rows is None else indices[rows]
     outside = first_outside(looked_at.reshape(-1), count)
     if outside >= 0:
-        wrong = looked_at.reshape(-1)[outside]
+        wrong = (given if rows is None else given[rows]).reshape(-1)[outside]  # as given: uint64 may wrap around
         raise ValueError(f"{name}{_place(outside, shape, rows)} must be a {what} in 0..{count - 1}, got {wrong}")
     return indices
 
@@ -64,12 +63,7 @@ def read_numbers(name: str, values: Any, shape: tuple[int, ...] | None, rows: Ro
     Raises:
         ValueError: wrong shape or dtype, or a number that is not finite; the message names the entry.
     """
-    numbers = as_array(name, values)
-    if numbers.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got shape {numbers.shape}")
-    if numbers.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must hold numbers, got dtype {numbers.dtype}")
-    numbers = numbers.astype(np.float64)
+    numbers = _shaped(name, values, shape, False).astype(np.float64)
     _refuse(name, numbers, np.isfinite(numbers), "be a finite number", rows)
     return np.clip(numbers, 0.0, 1.0, out=numbers)
 
@@ -93,11 +87,7 @@ def read_bits(name: str, values: Any, shape: tuple[int, ...] | None, rows: Rows 
     Raises:
         ValueError: wrong shape, dtype or range; the message names the entry.
     """
-    bits = as_array(name, values)
-    if bits.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got shape {bits.shape}")
-    if bits.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold whole numbers, got dtype {bits.dtype}")
+    bits = _shaped(name, values, shape, True)
     _refuse(name, bits, (bits == 0) | (bits == 1), "be 0 or 1", rows)
     return bits.astype(np.float64)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
-from dtenv import presets
-from dtenv.envs.actions import read_count, read_indices, read_server_and_history, read_shares
+from dtenv.envs.actions import read_indices, read_server_and_history, read_shares
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.scenario.association import AssociationScenario
 from dtenv.tasks.association import AssociationTask
 
 
@@ -91,33 +88,22 @@ class AssociationEnv(TaskEnv):
     - v0: first version.
     """
 
+    env_id, task_type = "DTAssociation-v0", AssociationTask
+    canvas = "dtenv.render.association:AssociationCanvas"
     drawn = "objective"
 
-    def __init__(
-        self,
-        scenario: str | AssociationScenario | None = None,
-        *,
-        render_mode: str | None = None,
-        **overrides: Any,
-    ):
-        super().__init__(AssociationTask(presets.resolve(scenario, "DTAssociation-v0", **overrides)), render_mode)
-
-    def _begun(self) -> dict[str, Any]:
-        return {"action_mask": self.task.mask[0].copy(), "server": self.task.state.server[0].copy()}
-
-    def action_masks(self) -> np.ndarray:
-        """The action mask (U, S) of the slot to be decided, as sb3-contrib asks for it."""
-        return self.task.mask[0].copy()
-
-    def _advance(self, action: Any) -> float:
-        server, history = read_action("action", action, self.task, ())
-        self.task.advance(server[None], None if history is None else history[None])
-        return self.task.reward()
-
-    def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render.association import AssociationCanvas  # drawing libraries are optional and slow to import
-
-        return AssociationCanvas(self.scenario, window=window)
+    @staticmethod
+    def read_action(
+        name: str, values: Any, task: AssociationTask, batch: tuple[int, ...], rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """κ (…, U), and γ (…, U) where the agent chooses it."""
+        network = task.scenario.network
+        history: tuple[np.ndarray, ...] = ()
+        shape = (*batch, network.num_users)
+        if task.scenario.episode.history == "action":
+            values, given = read_server_and_history(name, values)
+            history = (read_shares(f'{name}["history"]', given, shape, rows),)
+        return read_indices(name, values, shape, network.num_servers, "server", rows), *history
 
 
 class AssociationVectorEnv(TaskVectorEnv):
@@ -126,34 +112,4 @@ class AssociationVectorEnv(TaskVectorEnv):
     The model and its settings are `AssociationEnv`'s; seeds, autoreset and threads `TaskVectorEnv`'s.
     """
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        scenario: str | AssociationScenario | None = None,
-        *,
-        autoreset_mode: str | AutoresetMode = "next_step",
-        copy: bool = True,
-        threads: int | None = None,
-        **overrides: Any,
-    ):
-        task = AssociationTask(presets.resolve(scenario, "DTAssociation-v0", **overrides), read_count(num_envs))
-        super().__init__(task, autoreset_mode, copy, threads)
-
-    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        return read_action("actions", actions, self.task, (self.num_envs,), due)
-
-
-def read_action(
-    name: str, values: Any, task: AssociationTask, batch: tuple[int, ...], rows: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """κ (…, U), and γ (…, U) where the agent chooses it, of one episode or of a batch.
-
-    Raises:
-        ValueError: wrong shape, dtype or range; the message names the entry.
-    """
-    network, history = task.scenario.network, None
-    shape = (*batch, network.num_users)
-    if task.scenario.episode.history == "action":
-        values, given = read_server_and_history(name, values)
-        history = read_shares(f'{name}["history"]', given, shape, rows)
-    return read_indices(name, values, shape, network.num_servers, "server", rows), history
+    single = AssociationEnv

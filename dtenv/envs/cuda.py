@@ -9,10 +9,12 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numba import cuda
 
-from dtenv.envs.actions import Rows as Which
+from dtenv import presets
 from dtenv.envs.cuda_episodes import CudaEpisodes
 from dtenv.envs.rows import Entries, Rows
+from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
+from dtenv.scenario import Scenario
 
 
 class CudaRows(Rows):
@@ -37,6 +39,10 @@ class CudaRows(Rows):
                 infos[name] = copied(values) if self.copy or keep else values
                 infos[f"_{name}"] = mask | infos.get(f"_{name}", False)
 
+    def observed(self) -> Any:
+        """The observations (B, …) of all rows, on the device; with `copy` the caller's own."""
+        return copied(self.task.obs) if self.copy else self.task.obs
+
     def _last_seen(self, truncated: np.ndarray) -> Any:
         return copied(self._observe())
 
@@ -57,30 +63,35 @@ class CudaVectorEnv(TaskVectorEnv):
     - Kernels are compiled for the GPU when they are first used, and then cached on disk.
 
     Args:
-        task: the task on the device.
-        scenario: what is fixed.
+        single: the CPU's environment of one row.
+        task_type: the task on the device.
         num_envs: rows; a thread each.
+        scenario: a preset's name or a scenario; by default the environment's first preset.
         autoreset_mode: "next_step", "same_step" or "disabled", as on the CPU.
         copy: False hands out the environment's own arrays, which change with the next step. On a device a copy costs an
             allocation for every array: copy=False is what learners want that store what they see in buffers anyway.
         check: False does not ask whether actions are in range, which saves waiting for the device in every step. They
             are then held in range: an index at the nearest one, nan at 0.
+        **overrides: single fields of the scenario by name.
     """
 
     rows_type = CudaRows
 
     def __init__(
         self,
-        task: type[CudaEpisodes],
-        scenario: Any,
-        num_envs: int,
+        single: type[TaskEnv],
+        task_type: type[CudaEpisodes],
+        num_envs: int = 1,
+        scenario: str | Scenario | None = None,
         *,
         autoreset_mode: str | AutoresetMode = "next_step",
         copy: bool = True,
         check: bool = True,
+        **overrides: Any,
     ):
-        super().__init__(task(scenario, num_envs), autoreset_mode, copy, None)
-        self.check = check
+        self.single, self._task_type, self.check = single, task_type, check
+        resolved = presets.resolve(scenario, single.env_id, **overrides)  # which refuses the CPU's `threads`
+        super().__init__(num_envs, resolved, autoreset_mode=autoreset_mode, copy=copy)
         self._none, self._whole = (cuda.to_device(np.full(num_envs, value)) for value in (False, True))
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
@@ -100,7 +111,7 @@ class CudaVectorEnv(TaskVectorEnv):
         _, truncated, infos = self.rows.step(self.task.advance, due)
         rewards = copied(self.task.rewards) if self.copy else self.task.rewards
         terminated, truncated = self._flags(np.zeros_like(truncated)), self._flags(truncated)
-        return self._observed(), rewards, terminated, truncated, self._sent(infos)
+        return self.rows.observed(), rewards, terminated, truncated, self._sent(infos)
 
     def action_masks(self) -> Any:
         """The action masks of the slots to be decided, a row each, on the device."""
@@ -122,10 +133,10 @@ class CudaVectorEnv(TaskVectorEnv):
         """
         self.snapshot()
 
-    def _observed(self) -> Any:
-        return copied(self.task.obs) if self.copy else self.task.obs
+    def _new_task(self, scenario: Scenario, num_envs: int) -> CudaEpisodes:
+        return self._task_type(scenario, num_envs)
 
-    def _read(self, actions: Any, due: Which) -> tuple[Any, ...]:
+    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
         self.task.take(actions, due, self.check)
         return ()
 

@@ -157,6 +157,10 @@ class CudaEpisodes(Episodes):
         """Action masks of all rows."""
         return self.mask
 
+    def begun(self) -> dict[str, Any]:
+        """`info` of all rows' resets: device arrays (B, …)."""
+        return {name: self.of(array) for name, array in self.one.begun().items()}
+
     def entries(self) -> dict[str, Any]:
         """`info` of all rows' last slots: device arrays (B, …)."""
         return self.told | self.begun()

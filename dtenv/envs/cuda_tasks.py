@@ -23,10 +23,6 @@ class CudaAssociation(CudaEpisodes):
     task, reward = association.AssociationTask, REWARD
     begin_kernel, advance_kernel = kernels.begin_association, kernels.advance_association
 
-    def begun(self) -> dict[str, Any]:
-        """`info` of all rows' resets: device arrays (B, …)."""
-        return {"action_mask": self.mask, "server": self.of(self.one.state.server)}
-
     def entries(self) -> dict[str, Any]:
         """`info` of all rows' last slots: device arrays (B, …)."""
         return self.told | {"history": self.of(self.one.terms.history), "action_mask": self.mask}
@@ -62,11 +58,6 @@ class CudaPlacement(CudaEpisodes):
 
     task, reward = placement.PlacementTask, placement_slot.SCORE
     begin_kernel, advance_kernel = kernels.begin_placement, kernels.advance_placement
-
-    def begun(self) -> dict[str, Any]:
-        """`info` of all rows' resets: device arrays (B, …)."""
-        state = self.one.state
-        return {"action_mask": self.mask, "host": self.of(state.host), "server": self.of(state.server)}
 
     def _users(self) -> np.ndarray:
         return self.one.terms.users

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from gymnasium.vector import VectorEnv
 
-from dtenv import presets
-from dtenv.envs.actions import read_count
 from dtenv.envs.association import AssociationVectorEnv
 from dtenv.envs.migration import MigrationVectorEnv
 from dtenv.envs.placement import PlacementVectorEnv
+from dtenv.envs.vector import TaskVectorEnv
 
 DEVICES = ("cpu", "cuda")
-ENVS: dict[str, tuple[Any, str]] = {
+ENVS: dict[str, tuple[type[TaskVectorEnv], str]] = {
     "DTAssociation-v0": (AssociationVectorEnv, "CudaAssociation"),
     "DTPlacementMA-v0": (PlacementVectorEnv, "CudaPlacement"),
     "DTMigration-v0": (MigrationVectorEnv, "CudaMigration"),
 }
 """The CPU's environment of each id, and the name of the device's task in `dtenv.envs.cuda_tasks`."""
 
-_CUDA_SETTINGS = ("autoreset_mode", "copy", "check")
 
+def vector_env(env_id: str, num_envs: int = 1, *, device: str = "cpu", **settings: Any) -> VectorEnv:
+    """The environment of an id, `num_envs` at once.
 
-def association(num_envs: int = 1, *, device: str = "cpu", **settings: Any) -> VectorEnv:
-    """DTAssociation-v0, `num_envs` at once; settings of `AssociationVectorEnv`, or with "cuda" of `CudaVectorEnv`."""
-    return _vector_env("DTAssociation-v0", num_envs, device, settings)
-
-
-def placement(num_envs: int = 1, *, device: str = "cpu", **settings: Any) -> VectorEnv:
-    """DTPlacementMA-v0, `num_envs` at once; settings of `PlacementVectorEnv`, or with "cuda" of `CudaVectorEnv`."""
-    return _vector_env("DTPlacementMA-v0", num_envs, device, settings)
-
-
-def migration(num_envs: int = 1, *, device: str = "cpu", **settings: Any) -> VectorEnv:
-    """DTMigration-v0, `num_envs` at once; settings of `MigrationVectorEnv`, or with "cuda" of `CudaVectorEnv`."""
-    return _vector_env("DTMigration-v0", num_envs, device, settings)
-
-
-def _vector_env(env_id: str, num_envs: int, device: str, settings: dict[str, Any]) -> VectorEnv:
-    """The vector environment of an id on a device.
+    Args:
+        env_id: the environment's id.
+        num_envs: rows.
+        device: "cpu" or "cuda".
+        **settings: of `TaskVectorEnv`, or with "cuda" of `CudaVectorEnv`.
 
     Raises:
         ValueError: no such device.
@@ -53,9 +42,11 @@ def _vector_env(env_id: str, num_envs: int, device: str, settings: dict[str, Any
     require_cuda()
     from dtenv.envs import cuda, cuda_tasks  # CUDA is asked for only where it is wanted
 
-    own = {key: settings.pop(key) for key in _CUDA_SETTINGS if key in settings}
-    scenario = presets.resolve(settings.pop("scenario", None), env_id, **settings)
-    return cuda.CudaVectorEnv(getattr(cuda_tasks, name), scenario, read_count(num_envs), **own)
+    return cuda.CudaVectorEnv(on_cpu.single, getattr(cuda_tasks, name), num_envs, **settings)
+
+
+# Named by strings in the registry: a spec with the functions themselves could not be written as JSON.
+association, placement, migration = (partial(vector_env, env_id) for env_id in ENVS)
 
 
 def require_cuda() -> None:

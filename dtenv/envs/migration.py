@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
-from dtenv import presets
-from dtenv.envs.actions import as_array, read_count, read_indices
+from dtenv.envs.actions import as_array, read_indices
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 
 
@@ -112,45 +109,25 @@ class MigrationEnv(TaskEnv):
     """
 
     drawn = None
+    env_id, task_type = "DTMigration-v0", MigrationTask
+    canvas = "dtenv.render.migration:MigrationCanvas"
 
-    def __init__(
-        self,
-        scenario: str | MigrationScenario | None = None,
-        *,
-        render_mode: str | None = None,
-        **overrides: Any,
-    ):
-        super().__init__(MigrationTask(presets.resolve(scenario, "DTMigration-v0", **overrides)), render_mode)
-        self._focal = np.zeros((1, 1), np.int64)
-
-    def action_masks(self) -> np.ndarray:
-        """The action mask, (M,) or (N, M), of the slot to be decided, as sb3-contrib asks for it."""
-        mask = self.task.mask[0] if self.task.joint else self.task.mask[0, 0]
-        return mask.copy()
-
-    def _begun(self) -> dict[str, Any]:
-        return {"action_mask": self.action_masks(), "server": self.task.server()}
-
-    def _advance(self, action: Any) -> float:
-        network = self.scenario.network
-        if self.task.joint:
-            server = read_indices("action", action, (network.num_users,), network.num_stations, "station")[None]
-        else:
-            given = as_array("action", action)
-            if given.shape != () or given.dtype.kind not in "iu":
-                raise ValueError(f"action must be one whole number, got {action!r}")
-            station = int(given)
-            if not 0 <= station < network.num_stations:
-                raise ValueError(f"action must be a station in 0..{network.num_stations - 1}, got {station}")
-            self._focal[0, 0] = station
-            server = self._focal
-        self.task.advance(server)
-        return self.task.reward()
-
-    def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render.migration import MigrationCanvas  # drawing libraries are optional and slow to import
-
-        return MigrationCanvas(self.scenario, window=window)
+    @staticmethod
+    def read_action(
+        name: str, values: Any, task: MigrationTask, batch: tuple[int, ...], rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray]:
+        """The stations (…, N) of all twins, or (…, 1) of a focal user's."""
+        network = task.scenario.network
+        if task.joint or batch:
+            shape = (*batch, network.num_users) if task.joint else batch
+            return (read_indices(name, values, shape, network.num_stations, "station", rows).reshape(*batch, -1),)
+        given = as_array(name, values)
+        if given.shape != () or given.dtype.kind not in "iu":
+            raise ValueError(f"{name} must be one whole number, got {values!r}")
+        station = int(given)
+        if not 0 <= station < network.num_stations:
+            raise ValueError(f"{name} must be a station in 0..{network.num_stations - 1}, got {station}")
+        return (np.array([station], np.int64),)
 
 
 class MigrationVectorEnv(TaskVectorEnv):
@@ -160,20 +137,4 @@ class MigrationVectorEnv(TaskVectorEnv):
     is an object of one's own is asked in Python, row after row.
     """
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        scenario: str | MigrationScenario | None = None,
-        *,
-        autoreset_mode: str | AutoresetMode = "next_step",
-        copy: bool = True,
-        threads: int | None = None,
-        **overrides: Any,
-    ):
-        task = MigrationTask(presets.resolve(scenario, "DTMigration-v0", **overrides), read_count(num_envs))
-        super().__init__(task, autoreset_mode, copy, threads)
-
-    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        network, count = self.scenario.network, self.num_envs
-        shape = (count, network.num_users) if self.task.joint else (count,)
-        return (read_indices("actions", actions, shape, network.num_stations, "station", due).reshape(count, -1),)
+    single = MigrationEnv

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from dtenv.oracle import Solution
 
 
-class Bounded(ABC):
+class Bounded:
     """An environment that holds a task, and knows how good its slots could be."""
 
     task: Any
@@ -45,6 +44,6 @@ class Bounded(ABC):
         actions = [self._playable(action) for action in solution.action]
         return replace(solution, action=actions[0] if horizon == 1 else actions)
 
-    @abstractmethod
     def _playable(self, action: Any) -> Any:
         """What `step` takes for a solver's action."""
+        return action

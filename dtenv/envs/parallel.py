@@ -55,6 +55,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
     ```
     """
 
+    canvas = "dtenv.render.placement:PlacementCanvas"
     metadata = {  # noqa: RUF012 (as PettingZoo declares it)
         "name": "DTPlacementMA_v0",
         "render_modes": list(RENDER_MODES),
@@ -154,8 +155,3 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         if self.task.mode == PRICE:
             return action
         return dict(zip(self.agents, self.task.one_hot(action), strict=True))
-
-    def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
-
-        return PlacementCanvas(self.scenario, window=window)

@@ -10,10 +10,20 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
-from dtenv.envs.actions import read_bits, read_count, read_numbers
+from dtenv.envs.actions import read_bits, read_numbers
 from dtenv.envs.rows import Rows
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import BINARY, PlacementTask
+from dtenv.validation import integer
+
+
+class StationRows(Rows):
+    """`Rows` whose observations are the stations' own."""
+
+    task: PlacementTask
+
+    def _observe(self) -> np.ndarray:
+        return self.task.all_station_observations()
 
 
 class PlacementParallelVectorEnv:
@@ -53,8 +63,8 @@ class PlacementParallelVectorEnv:
         **overrides: Any,
     ):
         self.scenario = presets.resolve(scenario, "DTPlacementMA-v0", **overrides)
-        self.task = PlacementTask(self.scenario, read_count(num_envs), stations_observe=True)
-        self.rows = Rows(self.task, self._seen, autoreset_mode, threads, copy)
+        self.task = PlacementTask(self.scenario, integer("num_envs", num_envs), stations_observe=True)
+        self.rows = StationRows(self.task, autoreset_mode, threads, copy)
         self.num_envs, self.copy = len(self.task.rows), copy
         self.metadata = {"name": "DTPlacementMA_v0", "autoreset_mode": self.rows.mode}
         self.possible_agents = [f"station_{k}" for k in range(self.scenario.network.num_stations)]
@@ -74,7 +84,7 @@ class PlacementParallelVectorEnv:
     def reset(self, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
         """Draw new episodes of all networks, or of those in options["reset_mask"]; as in `TaskVectorEnv`."""
         infos = self.rows.reset(seed, options)
-        return self._observed(), infos
+        return self.rows.observed(), infos
 
     def step(self, actions: Any):
         """Play one slot of every network.
@@ -91,7 +101,7 @@ class PlacementParallelVectorEnv:
         numbers = self._read("actions", actions, shape, due)
         played, truncated, infos = self.rows.step(lambda rows: self.task.advance(numbers, rows=rows), due)
         rewards = np.where(played[:, None], self.task.rewards_of_stations, 0.0)
-        return self._observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
+        return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def state(self) -> np.ndarray:
         """The networks' observations, (B, state size), which hold all that stations see together."""
@@ -106,11 +116,5 @@ class PlacementParallelVectorEnv:
         self.rows.restore(snapshot)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Shut down the thread pool."""
         self.rows.close()
-
-    def _seen(self) -> np.ndarray:
-        return self.task.all_station_observations()
-
-    def _observed(self) -> np.ndarray:
-        return self._seen().copy() if self.copy else self._seen()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import pkgutil
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 RENDER_MODES = ("rgb_array", "human")
 
 
-class Pictures(ABC):
+class Pictures:
     """Rendering of an environment that holds a task.
 
     Args:
@@ -21,9 +21,12 @@ class Pictures(ABC):
         ValueError: no such render mode.
     """
 
+    canvas: str
+    """What draws the task, as "module:class"."""
     drawn: str | None = "score"
     """The entry of `info` that a picture follows through the slots; None if it needs all of them."""
     task: Any
+    scenario: Any
 
     def __init__(self, render_mode: str | None):
         if render_mode is not None and render_mode not in RENDER_MODES:
@@ -31,10 +34,6 @@ class Pictures(ABC):
         self.render_mode = render_mode
         self._canvas: Any = None
         self._values: list[Any] = []
-
-    @abstractmethod
-    def _new_canvas(self, window: bool) -> Any:
-        """What draws this task."""
 
     def _first_picture(self) -> None:
         """A new episode has begun."""
@@ -57,7 +56,8 @@ class Pictures(ABC):
         if not self.task.state.slot[0]:
             raise ResetNeeded("render() was called before the first reset(): call reset()")
         if self._canvas is None:
-            self._canvas = self._new_canvas(self.render_mode == "human")
+            canvas = pkgutil.resolve_name(self.canvas)  # drawing libraries are optional and slow to import
+            self._canvas = canvas(self.scenario, window=self.render_mode == "human")
         return self._canvas.draw(self.task, self._values)
 
     def close(self) -> None:

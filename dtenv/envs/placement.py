@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
 
-from dtenv import presets
-from dtenv.envs.actions import read_bits, read_count, read_indices, read_numbers
+from dtenv.envs.actions import read_bits, read_indices, read_numbers
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement import ASSOCIATION, BINARY, PRICE, PlacementTask
 
 
@@ -96,41 +93,26 @@ class PlacementEnv(TaskEnv):
     - v0: first version.
     """
 
-    def __init__(
-        self,
-        scenario: str | PlacementScenario | None = None,
-        *,
-        render_mode: str | None = None,
-        **overrides: Any,
-    ):
-        super().__init__(PlacementTask(presets.resolve(scenario, "DTPlacementMA-v0", **overrides)), render_mode)
+    env_id, task_type = "DTPlacementMA-v0", PlacementTask
+    canvas = "dtenv.render.placement:PlacementCanvas"
 
-    def action_masks(self) -> np.ndarray:
-        """The action mask (N, M) of the slot to be decided, as sb3-contrib asks for it with action="association"."""
-        return self.task.mask[0].copy()
-
-    def _begun(self) -> dict[str, Any]:
-        state = self.task.state
-        return {
-            "action_mask": self.task.mask[0].copy(),
-            "host": state.host[0].copy(),
-            "server": state.server[0].copy(),
-        }
-
-    def _advance(self, action: Any) -> float:
-        self.task.advance(read_action("action", action, self.task, ())[None])
-        return self.task.reward()
+    @staticmethod
+    def read_action(
+        name: str, values: Any, task: PlacementTask, batch: tuple[int, ...], rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray]:
+        """Stations' numbers (…, M, numbers of one) or the association (…, N)."""
+        network = task.scenario.network
+        if task.mode == ASSOCIATION:
+            return (read_indices(name, values, (*batch, network.num_users), network.num_stations, "station", rows),)
+        read = read_bits if task.mode == BINARY else read_numbers
+        numbers = read(name, values, (*batch, *(task.action_space.shape or ())), rows)
+        return (numbers.reshape(*batch, network.num_stations, -1),)
 
     def _playable(self, action: np.ndarray) -> np.ndarray:
         """With action="price" the association itself, as prices do not express them all."""
         if self.task.mode in (ASSOCIATION, PRICE):
             return action
         return self.task.one_hot(action).reshape(self.action_space.shape)
-
-    def _new_canvas(self, window: bool) -> Any:
-        from dtenv.render.placement import PlacementCanvas  # drawing libraries are optional and slow to import
-
-        return PlacementCanvas(self.scenario, window=window)
 
 
 class PlacementVectorEnv(TaskVectorEnv):
@@ -139,35 +121,4 @@ class PlacementVectorEnv(TaskVectorEnv):
     Seeds, autoreset and threads are `TaskVectorEnv`'s. With base stations as agents: `dtenv.parallel_vector_env`.
     """
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        scenario: str | PlacementScenario | None = None,
-        *,
-        autoreset_mode: str | AutoresetMode = "next_step",
-        copy: bool = True,
-        threads: int | None = None,
-        **overrides: Any,
-    ):
-        task = PlacementTask(presets.resolve(scenario, "DTPlacementMA-v0", **overrides), read_count(num_envs))
-        super().__init__(task, autoreset_mode, copy, threads)
-
-    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        return (read_action("actions", actions, self.task, (self.num_envs,), due),)
-
-
-def read_action(
-    name: str, values: Any, task: PlacementTask, batch: tuple[int, ...], rows: np.ndarray | None = None
-) -> np.ndarray:
-    """Stations' numbers (…, M, numbers of one) or the association (…, N), of one episode or of a batch.
-
-    Raises:
-        ValueError: wrong shape, dtype or range; the message names the entry.
-    """
-    network = task.scenario.network
-    if task.mode == ASSOCIATION:
-        return read_indices(name, values, (*batch, network.num_users), network.num_stations, "station", rows)
-    read = read_bits if task.mode == BINARY else read_numbers
-    return read(name, values, (*batch, *(task.action_space.shape or ())), rows).reshape(
-        *batch, network.num_stations, -1
-    )
+    single = PlacementEnv

@@ -13,6 +13,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from dtenv.tasks.episodes import Episodes
+from dtenv.validation import integer
 from dtenv.world.stream import load
 
 Entries = dict[str, np.ndarray]
@@ -29,19 +30,17 @@ class Rows:
 
     Args:
         task: a batch.
-        observe: gives the observations of all rows.
         autoreset_mode: "next_step", "same_step" or "disabled", or Gymnasium's AutoresetMode.
         threads: how many play; by default one a core.
         copy: whether what is told is the caller's own, or views that change with the next step.
 
     Raises:
-        ValueError: no such mode, or a count of threads that is not a whole number from 1 on.
+        ValueError: no such mode, or a number of threads that is not a positive integer.
     """
 
     def __init__(
         self,
         task: Episodes,
-        observe: Callable[[], np.ndarray],
         autoreset_mode: str | AutoresetMode,
         threads: int | None,
         copy: bool,
@@ -50,9 +49,9 @@ class Rows:
             autoreset_mode = MODES[autoreset_mode]
         if not isinstance(autoreset_mode, AutoresetMode):
             raise ValueError(f"autoreset_mode must be one of {', '.join(MODES)}, got {autoreset_mode!r}")
-        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-            raise ValueError(f"threads must be a whole number from 1 on, or None, got {threads!r}")
-        self.task, self.mode, self.copy, self._observe = task, autoreset_mode, copy, observe
+        if threads is not None:
+            integer("threads", threads)
+        self.task, self.mode, self.copy = task, autoreset_mode, copy
         count = len(task.rows)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.threads = min(threads or cores, max(count // ROWS_A_THREAD, 1))
@@ -129,6 +128,10 @@ class Rows:
         infos |= {"final_info": final, "_final_info": truncated.copy()}  # type: ignore[dict-item]
         return played, truncated, infos
 
+    def observed(self) -> np.ndarray:
+        """The observations (B, …) of all rows; with `copy` the caller's own."""
+        return self._observe().copy() if self.copy else self._observe()
+
     def snapshot(self) -> list[np.ndarray]:
         """All that changes, as bytes: episodes, generators and which rows are over."""
         return [array.view(np.uint8).ravel().copy() for array in self._arrays()]
@@ -149,7 +152,7 @@ class Rows:
             array.view(np.uint8).ravel()[:] = part
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Shut down the thread pool."""
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
@@ -157,6 +160,9 @@ class Rows:
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the threads: a copy plays on ones of its own."""
         return {**self.__dict__, "_pool": None}
+
+    def _observe(self) -> Any:
+        return self.task.obs
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return (*self.task.arrays(), self.ended, self._begun, self._seeded)

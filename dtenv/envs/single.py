@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.error import ResetNeeded
 
+from dtenv import presets
 from dtenv.envs.optimum import Bounded
 from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
+from dtenv.scenario import Scenario
 
 
 class TaskEnv(Pictures, Bounded, gym.Env):
     """What the environments share: seeding, an episode's end, pictures, bounds. A subclass is an environment's page.
 
     Args:
-        task: a batch of one, with scenario, layout, action_space, state, obs, begin, info.
+        scenario: a preset's name or a scenario; by default the environment's first preset.
         render_mode: "rgb_array", "human" or None.
+        **overrides: single fields of the scenario by name.
     """
+
+    env_id: ClassVar[str]
+    task_type: ClassVar[Any]
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": 5}  # noqa: RUF012 (as Gymnasium declares it)
 
-    def __init__(self, task: Any, render_mode: str | None):
+    def __init__(self, scenario: str | Scenario | None = None, *, render_mode: str | None = None, **overrides: Any):
+        task = self.task_type(presets.resolve(scenario, self.env_id, **overrides))
         Pictures.__init__(self, render_mode)
         self.task = task
         self.scenario = task.scenario
@@ -41,7 +49,8 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         self.task.begin(0, self.np_random)
         self._under_way = True
         self._first_picture()
-        return self.task.obs[0].copy(), self._begun()
+        infos = self.task.begun()
+        return self.task.obs[0].copy(), {k: v[0].copy() if v.ndim > 1 else v[0].item() for k, v in infos.items()}
 
     def step(self, action):
         """Play one slot.
@@ -52,20 +61,32 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         """
         if not self._under_way:
             raise ResetNeeded(f"step() was called {when_not(self.task, self._last_slot)}: call reset()")
-        reward = self._advance(action)
+        given = self.read_action("action", action, self.task, ())
+        self.task.advance(*(part[None] for part in given))
         truncated = bool(self.task.state.slot[0] > self._last_slot)
         self._under_way = not truncated
         info = self.task.info()
         self._next_picture(info)
-        return self.task.obs[0].copy(), reward, False, truncated, info
+        return self.task.obs[0].copy(), self.task.reward(), False, truncated, info
 
-    def _playable(self, action: Any) -> Any:
-        return action
+    def action_masks(self) -> np.ndarray:
+        """The action mask (users, sites), or (sites,) of a focal user, of the slot to be decided, for sb3-contrib."""
+        return self.task.masks()[0].copy()
 
+    @staticmethod
     @abstractmethod
-    def _begun(self) -> dict[str, Any]:
-        """`info` of a reset."""
+    def read_action(
+        name: str, values: Any, task: Any, batch: tuple[int, ...], rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """The action, of one episode or of a batch, as the task's `advance` takes it.
 
-    @abstractmethod
-    def _advance(self, action: Any) -> float:
-        """Check the action, play it, and give the reward."""
+        Args:
+            name: what messages call the action.
+            values: the action, with the axes `batch` first.
+            task: the task.
+            batch: () for one episode, (B,) for a batch.
+            rows: those looked at; None for all.
+
+        Raises:
+            ValueError: wrong shape, dtype or range; the message names the entry.
+        """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from dtenv.envs.actions import Rows as Which
+from dtenv import presets
 from dtenv.envs.rows import Rows
+from dtenv.envs.single import TaskEnv
+from dtenv.scenario import Scenario
+from dtenv.validation import integer
 
 
 class TaskVectorEnv(VectorEnv):
@@ -22,18 +24,33 @@ class TaskVectorEnv(VectorEnv):
     them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.CudaVectorEnv`, whose rows play on a GPU.
 
     Args:
-        task: a batch with scenario, layout, action_space and kernels.
+        num_envs: rows.
+        scenario: a preset's name or a scenario; by default the environment's first preset.
         autoreset_mode: "next_step" (default: a row whose episode is over begins a new one in the next step, which
             ignores its action and rewards 0), "same_step" (at once; what was last seen is in infos["final_obs"] and
             infos["final_info"]) or "disabled" (rows are reset by options["reset_mask"]).
         copy: False hands out the environment's own arrays, which change with the next step.
         threads: how many play; by default one a core.
+        **overrides: single fields of the scenario by name.
     """
 
+    single: type[TaskEnv]
+    """The environment of one row."""
     rows_type: type[Rows] = Rows
 
-    def __init__(self, task: Any, autoreset_mode: str | AutoresetMode, copy: bool, threads: int | None):
-        self.rows = self.rows_type(task, self._seen, autoreset_mode, threads, copy)
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | Scenario | None = None,
+        *,
+        autoreset_mode: str | AutoresetMode = "next_step",
+        copy: bool = True,
+        threads: int | None = None,
+        **overrides: Any,
+    ):
+        resolved = presets.resolve(scenario, self.single.env_id, **overrides)
+        task = self._new_task(resolved, integer("num_envs", num_envs))
+        self.rows = self.rows_type(task, autoreset_mode, threads, copy)
         self.task, self.copy = task, copy
         self.num_envs = len(task.rows)
         self.scenario, self.layout = task.scenario, task.layout
@@ -55,7 +72,7 @@ class TaskVectorEnv(VectorEnv):
         if isinstance(seed, int):
             super().reset(seed=seed)
         infos = self.rows.reset(seed, options)
-        return self._observed(), infos
+        return self.rows.observed(), infos
 
     def step(self, actions: Any):
         """Play one slot of every row.
@@ -68,7 +85,7 @@ class TaskVectorEnv(VectorEnv):
         given = self._read(actions, due)
         played, truncated, infos = self.rows.step(lambda rows: self.task.advance(*given, rows=rows), due)
         rewards = np.where(played, self.task.rewards_of_rows, 0.0)
-        return self._observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
+        return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def action_masks(self) -> np.ndarray:
         """The action masks of the slots to be decided, a row each."""
@@ -91,15 +108,12 @@ class TaskVectorEnv(VectorEnv):
         self.rows.restore(snapshot)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let the threads go."""
+        """Shut down the thread pool."""
         self.rows.close()
 
-    def _seen(self) -> np.ndarray:
-        return self.task.obs
+    def _new_task(self, scenario: Scenario, num_envs: int) -> Any:
+        return self.single.task_type(scenario, num_envs)
 
-    def _observed(self) -> np.ndarray:
-        return self.task.obs.copy() if self.copy else self.task.obs
-
-    @abstractmethod
-    def _read(self, actions: Any, due: Which) -> tuple[Any, ...]:
+    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
         """The actions as the task's `advance` takes them; only rows that are due are looked at."""
+        return self.single.read_action("actions", actions, self.task, (self.num_envs,), due)

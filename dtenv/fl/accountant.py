@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammaln, log_ndtr, logsumexp
 
-from dtenv.scenario.fields import number
+from dtenv.validation import number
 
 ORDERS = (*range(2, 64), 72, 80, 96, 128, 192, 256, 512)
 """Orders at which `subsampled_epsilon` takes Rényi divergences."""

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 
-from dtenv.scenario.fields import at_least, number, positive
+from dtenv.validation import at_least, number, positive
 
 
 class Uploads(NamedTuple):

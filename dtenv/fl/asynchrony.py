@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dtenv.scenario.fields import at_least, count, number
+from dtenv.validation import at_least, number, positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Asynchrony:
     """a of (1 + τ)^-a, what an update counts that started τ versions ago."""
 
     def __post_init__(self) -> None:
-        count(self, "buffer")
+        positive_integer(self, "buffer")
         at_least(self, 0.0, "staleness_power")
         if not 0.0 < number("mixing", self.mixing) <= 1.0:
             raise ValueError(f"mixing must lie in (0, 1], got {self.mixing!r}")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import boolean, number, share
+from dtenv.validation import in_unit_interval, is_bool, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Attack:
     """What an attacker's update is multiplied by: -1 flips its sign, more than 1 lets it outvote others."""
 
     def __post_init__(self) -> None:
-        share(self, "share")
-        boolean(self, "flip_labels")
+        in_unit_interval(self, "share")
+        is_bool(self, "flip_labels")
         number("scale", self.scale)
 
     def attackers(self, streams: Streams, clients: int) -> torch.Tensor:

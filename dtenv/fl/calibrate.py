@@ -30,8 +30,8 @@ from dtenv.fl.network import Perceptron
 from dtenv.fl.picture import draw
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.variants import recipe_of
-from dtenv.scenario.fields import one_of
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
+from dtenv.validation import one_of
 
 REFUSED = 2
 """Exit status where everything was measured, and the profile may not be published."""

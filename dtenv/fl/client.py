@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from dtenv.fl.network import Perceptron
-from dtenv.scenario.fields import at_least, count, number, positive
+from dtenv.validation import at_least, number, positive, positive_integer
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Logits (M, B, classes) and targets (M, B) or (M, B, classes) to losses (M, B)."""
@@ -31,9 +31,9 @@ class LocalTraining:
     """λ of the penalty λ/2 ‖w - W‖² that keeps weights near where training started (Li 2025's L_Penalty)."""
 
     def __post_init__(self) -> None:
-        count(self, "epochs", "batch")
+        positive_integer(self, "epochs", "batch")
         if self.steps is not None:
-            count(self, "steps")
+            positive_integer(self, "steps")
         positive(self, "learning_rate")
         at_least(self, 0.0, "proximal")
         if not 0.0 <= number("momentum", self.momentum) < 1.0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import at_least, positive
+from dtenv.validation import at_least, positive
 
 
 @dataclass(frozen=True, kw_only=True)

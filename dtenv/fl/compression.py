@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from dtenv.scenario.fields import boolean, count, number
+from dtenv.validation import is_bool, number, positive_integer
 
 FLOAT_BYTES = 4
 INDEX_BYTES = 4
@@ -47,7 +47,7 @@ class TopK:
     factor masking; Lin et al. 2018). It takes error feedback."""
 
     def __post_init__(self) -> None:
-        boolean(self, "error_feedback")
+        is_bool(self, "error_feedback")
         if not 0.0 <= number("momentum", self.momentum) < 1.0 or (self.momentum and not self.error_feedback):
             raise ValueError(f"momentum must lie in [0, 1), and be 0 without error_feedback, got {self.momentum!r}")
         if not 0.0 < number("share", self.share) <= 1.0:
@@ -82,7 +82,7 @@ class Quantise:
     bits: int = 8
 
     def __post_init__(self) -> None:
-        count(self, "bits")
+        positive_integer(self, "bits")
         if not 2 <= self.bits <= 16:
             raise ValueError(f"bits must lie in [2, 16], got {self.bits!r}")
 
@@ -109,7 +109,7 @@ class SharedValues:
     """Of Lloyd's algorithm, from an even grid between the update's smallest and largest entry."""
 
     def __post_init__(self) -> None:
-        count(self, "bits", "iterations")
+        positive_integer(self, "bits", "iterations")
         if self.bits > 8:
             raise ValueError(f"bits must lie in [1, 8], got {self.bits!r}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dtenv.scenario.fields import count
+from dtenv.validation import positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Dispersed:
     """Rounds of the groups from one aggregation at the cloud to the next."""
 
     def __post_init__(self) -> None:
-        count(self, "groups", "edge_rounds")
+        positive_integer(self, "groups", "edge_rounds")
 
     def to_cloud(self, i: int, rounds: int) -> bool:
         """Whether round i ends at the cloud; the last one does."""

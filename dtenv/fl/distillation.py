@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import one_hot, softmax
 
-from dtenv.scenario.fields import positive
+from dtenv.validation import positive
 
 
 @dataclass(frozen=True, kw_only=True)

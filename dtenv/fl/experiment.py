@@ -19,7 +19,7 @@ from dtenv.fl.outcome import Diverged, Outcome
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import client_counts
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import at_least, count, number
+from dtenv.validation import at_least, number, positive_integer
 
 Row = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Setting:
     """balanced test images"""
 
     def __post_init__(self) -> None:
-        count(self, "samples", "clients", "test_size")
+        positive_integer(self, "samples", "clients", "test_size")
         number("emd", self.emd)
         at_least(self, 1.0, "unequal")
 

@@ -28,7 +28,7 @@ from dtenv.fl.outcome import Diverged
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.skew import SKEWS, client_counts
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import count, numbers, one_of
+from dtenv.validation import numbers, one_of, positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         one_of(self, "skew", list(SKEWS))
-        count(self, "clients", "test_size")
+        positive_integer(self, "clients", "test_size")
         for name, low in (("sizes", 1), ("seeds", 0)):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values) or not all(v == int(v) >= low for v in values):

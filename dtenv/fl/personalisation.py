@@ -8,7 +8,7 @@ import torch
 
 from dtenv.fl.network import Perceptron
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import at_least, one_of
+from dtenv.validation import at_least, one_of
 
 ANCHORS = ("global", "garbage")
 

@@ -8,7 +8,7 @@ import torch
 
 from dtenv.fl.accountant import epsilon
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import at_least, one_of, positive
+from dtenv.validation import at_least, one_of, positive
 
 WHERE = ("server", "client")
 

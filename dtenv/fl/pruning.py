@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dtenv.fl.network import Perceptron
-from dtenv.scenario.fields import count, number
+from dtenv.validation import number, positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Pruning:
     """Rounds before."""
 
     def __post_init__(self) -> None:
-        count(self, "after")
+        positive_integer(self, "after")
         if not 0.0 < number("share", self.share) < 1.0:
             raise ValueError(f"share must lie in (0, 1), got {self.share!r}")
 

@@ -16,7 +16,7 @@ from dtenv.fl.personalisation import Personalisation
 from dtenv.fl.privacy import ClientPrivacy
 from dtenv.fl.pruning import Pruning
 from dtenv.fl.record_privacy import RecordPrivacy
-from dtenv.scenario.fields import count, number
+from dtenv.validation import number, positive_integer
 
 ALONE = (
     "attack",
@@ -54,9 +54,9 @@ class Recipe:
     distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
-        count(self, "rounds")
+        positive_integer(self, "rounds")
         if self.fine_tune_epochs != 0:
-            count(self, "fine_tune_epochs")
+            positive_integer(self, "fine_tune_epochs")
         if not 0.0 < number("participation", self.participation) <= 1.0:
             raise ValueError(f"participation must lie in (0, 1], got {self.participation!r}")
         at_server = self.client_privacy is not None and self.client_privacy.where == "server"

@@ -12,7 +12,7 @@ from dtenv.fl.accountant import subsampled_epsilon
 from dtenv.fl.client import LocalTraining, Loss, image_loss, loss_and_slope
 from dtenv.fl.network import Perceptron
 from dtenv.fl.streams import Streams
-from dtenv.scenario.fields import at_least, positive
+from dtenv.validation import at_least, positive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 
 from dtenv.fl.aggregation import CoordinateMedian, Uploads
-from dtenv.scenario.fields import number, positive
+from dtenv.validation import number, positive
 
 MAD_TO_SD = 1.4826
 """Median absolute deviation to standard deviation, for normal variates."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-LARGEST = sys.float_info.max
+from dtenv import validation
+
 ABOVE_ZERO = math.ulp(0.0)
 """The least number above zero, as the lower end of what has to be positive."""
 WHOLE = 1 << 63
@@ -43,12 +43,14 @@ def fields(name: str, group: Any, known: tuple[str, ...]) -> None:
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """The value as a float in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise InstanceError(f"{name} must be a finite number, got {value!r}")
+    try:
+        as_float = validation.number(name, value)
+    except ValueError as error:
+        raise InstanceError(error) from None
     if not low <= value <= high:
         bounds = "not negative" if (low, high) == (0.0, math.inf) else f"in [{low:g}, {high:g}]"
         raise InstanceError(f"{name} must be {'positive' if low == ABOVE_ZERO else bounds}, got {value!r}")
-    return float(value)
+    return as_float
 
 
 def parameter(name: str, value: Any) -> int | float:
@@ -78,9 +80,10 @@ def indices(name: str, values: Any, length: int, count: int) -> np.ndarray:
     """A list of `length` whole numbers in 0..count - 1, as (length,)."""
 
     def read(entry: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < count:
-            raise InstanceError(f"{entry} must be a whole number in 0..{count - 1}, got {value!r}")
-        return value
+        try:
+            return validation.integer(entry, value, 0, count - 1)
+        except ValueError as error:
+            raise InstanceError(error) from None
 
     return _list(name, values, length, read).astype(np.int64)
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from dtenv.forecast import certain
 from dtenv.mobility_prediction.traces import CellTraces, History
+from dtenv.validation import integer, positive_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,16 +41,8 @@ def check_question(forecaster: object, history: History, horizon: int, num_cells
     """Raise where a forecaster cannot answer; `num_cells` is 0 before it is fitted."""
     if num_cells == 0:
         raise RuntimeError(f"{type(forecaster).__name__} has to be fitted before it predicts")
-    if horizon < 1:
-        raise ValueError(f"horizon must be at least 1, got {horizon!r}")
+    integer("horizon", horizon)
     history.check(num_cells, num_users)
-
-
-def one_hot(cell: np.ndarray, num_cells: int) -> np.ndarray:
-    """Certainty of cells (…,), (…, cells)."""
-    certain = np.zeros((*cell.shape, num_cells))
-    np.put_along_axis(certain, cell[..., None], 1.0, axis=-1)
-    return certain
 
 
 class Persistence:
@@ -64,7 +58,7 @@ class Persistence:
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
         """As `CellForecaster.predict_proba`: the cell now, for certain."""
         check_question(self, history, horizon, self.num_cells, self.num_users)
-        now = one_hot(history.cell[:, -1], self.num_cells)
+        now = certain(history.cell[:, -1], self.num_cells)
         return np.repeat(now[:, None], horizon, axis=1)
 
 
@@ -79,7 +73,7 @@ class MostFrequent:
     num_cells, num_users = 0, 0
 
     def __init__(self, per_user: bool = True, strength: float = 1.0):
-        self.per_user, self.strength = per_user, check_strength(strength)
+        self.per_user, self.strength = per_user, positive_number("strength", strength)
 
     def fit(self, traces: CellTraces) -> Self:
         """Count every user's cells."""
@@ -92,13 +86,6 @@ class MostFrequent:
         check_question(self, history, horizon, self.num_cells, self.num_users)
         shares = self.shares[history.user if self.per_user else np.full(len(history.user), -1)]
         return np.repeat(shares[:, None], horizon, axis=1)
-
-
-def check_strength(strength: float) -> float:
-    """The strength of a back-off, or ValueError where it is not positive."""
-    if not (np.isfinite(strength) and strength > 0):
-        raise ValueError(f"strength must be positive, got {strength!r}")
-    return float(strength)
 
 
 def cell_shares(traces: CellTraces, per_user: bool, strength: float) -> np.ndarray:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dtenv.mobility_prediction.forecasters import cell_shares, check_question, check_strength, one_hot
+from dtenv.forecast import certain
+from dtenv.mobility_prediction.forecasters import cell_shares, check_question
 from dtenv.mobility_prediction.traces import CellTraces, History
+from dtenv.validation import positive_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +32,7 @@ class Markov:
     num_cells, num_users = 0, 0
 
     def __init__(self, per_user: bool = True, strength: float = 1.0):
-        self.per_user, self.strength = per_user, check_strength(strength)
+        self.per_user, self.strength = per_user, positive_number("strength", strength)
 
     def fit(self, traces: CellTraces) -> Self:
         """Count transitions within stretches."""
@@ -63,7 +65,7 @@ class Markov:
         chain = history.user if self.per_user else np.full(len(history.user), -1)
         for user in np.unique(chain):
             rows = np.flatnonzero(chain == user)
-            p = one_hot(history.cell[rows, -1], self.num_cells)
+            p = certain(history.cell[rows, -1], self.num_cells)
             for h in range(horizon):
                 # Only the first step leaves at a known time; of records, later ones leave at a mean interval.
                 hours = self._hours(history.time_s[rows, -1] + h * self.step_seconds)

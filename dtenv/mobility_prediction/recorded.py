@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from dtenv.mobility_prediction.traces import CellTraces
-from dtenv.scenario.fields import number
 from dtenv.trace_files import Sites, Walks
 from dtenv.traces import fullest, resample
+from dtenv.validation import positive_number
 
 ROWS = 4096
 
@@ -32,8 +32,8 @@ def cells_of_walks(
     Raises:
         ValueError: no sites for walks that are no sessions, users who stand still, or nobody is near the sites.
     """
-    if slot_seconds is not None and number("slot_seconds", slot_seconds) <= 0:
-        raise ValueError(f"slot_seconds must be positive, got {slot_seconds!r}")
+    if slot_seconds is not None:
+        positive_number("slot_seconds", slot_seconds)
     if np.isinf(walks.until_s).any():
         raise ValueError(f"{walks.source}: its users stand still, there is nothing to predict")
     xy, site_xy = _in_metres(walks, sites)
@@ -100,8 +100,7 @@ def hexagonal_sites(side_m: float, spacing_m: float) -> np.ndarray:
         ValueError: side_m or spacing_m is not positive, or the square holds fewer than two sites.
     """
     for name, value in (("side_m", side_m), ("spacing_m", spacing_m)):
-        if number(name, value) <= 0:
-            raise ValueError(f"{name} must be positive, got {value!r}")
+        positive_number(name, value)
     row_m, reach = spacing_m * math.sqrt(0.75), math.ceil(side_m / spacing_m) + 1
     j, i = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     xy = np.stack([(i + 0.5 * (j % 2)) * spacing_m, j * row_m], axis=-1).reshape(-1, 2)

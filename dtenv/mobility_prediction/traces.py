@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.scenario.fields import number
+from dtenv.validation import integer, number, positive
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,8 +54,8 @@ class CellTraces:
             raise ValueError("a stretch must belong to one user")
         if (np.diff(self.time_s)[same] <= 0).any():
             raise ValueError("time_s must grow within a stretch")
-        if self.slot_seconds is not None and number("slot_seconds", self.slot_seconds) <= 0:
-            raise ValueError(f"slot_seconds must be positive, got {self.slot_seconds!r}")
+        if self.slot_seconds is not None:
+            positive(self, "slot_seconds")
 
     @property
     def num_cells(self) -> int:
@@ -156,8 +156,8 @@ def windows(traces: CellTraces, length: int, horizon: int, within: np.ndarray | 
     Raises:
         ValueError: length or horizon below 1, or no stretch is long enough.
     """
-    if length < 1 or horizon < 1:
-        raise ValueError(f"length and horizon must be at least 1, got {length!r} and {horizon!r}")
+    integer("length", length)
+    integer("horizon", horizon)
     allowed = np.ones(len(traces.cell), dtype=bool) if within is None else np.asarray(within, dtype=bool)
     now = np.arange(length - 1, len(traces.cell) - horizon)
     now = now[traces.stretch[now - length + 1] == traces.stretch[now + horizon]]  # never falling: all between as well

@@ -6,8 +6,10 @@ from typing import Any
 
 from gymnasium.utils import seeding
 
+import dtenv.oracle.association as association
+import dtenv.oracle.migration as migration
+import dtenv.oracle.placement as placement
 from dtenv import presets
-from dtenv.oracle import association, migration, placement
 from dtenv.oracle.solution import Solution
 from dtenv.scenario import Scenario
 from dtenv.tasks.association import AssociationTask

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dtenv.validation import integer
+
 
 def row_of(task: Any, b: int) -> Any:
     """A task of row b alone, in the state that the row is in; playing it leaves `task` as it is."""
@@ -31,18 +33,14 @@ def slots_left(task: Any, b: int, horizon: int | None) -> int:
     """Slots that a plan of row b is to cover: `horizon`, at most what is left of the episode; None for all of that.
 
     Raises:
-        ValueError: there is no such row, its episode has not begun or is over, or horizon is not a whole number from 1
-            on.
+        ValueError: there is no such row, its episode has not begun or is over, or horizon is not a positive integer.
     """
     rows = len(task.state.slot)
-    if isinstance(b, bool) or not isinstance(b, int | np.integer) or not 0 <= b < rows:
-        raise ValueError(f"b must be a row in 0..{rows - 1}, got {b!r}")
-    if horizon is not None and (
-        isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not horizon >= 1
-    ):
-        raise ValueError(f"horizon must be a whole number of slots, at least 1, or None, got {horizon!r}")
+    b = integer("b", b, 0, rows - 1)
+    if horizon is not None:
+        horizon = integer("horizon", horizon)
     slot, last = int(task.state.slot[b]), task.scenario.episode.num_slots
     if not 1 <= slot <= last:
         raise ValueError(f"row {b} has no slot to decide: its episode {'is over' if slot else 'has not begun'}")
     left = last - slot + 1
-    return left if horizon is None else min(int(horizon), left)
+    return left if horizon is None else min(horizon, left)

@@ -8,6 +8,8 @@ import threading
 import time
 from typing import Any
 
+from dtenv.validation import positive_number
+
 
 class Search:
     """A time limit, Ctrl-C and a progress bar around one search.
@@ -26,10 +28,7 @@ class Search:
     """
 
     def __init__(self, what: str, time_limit: float = math.inf, progress: bool = False):
-        if isinstance(time_limit, bool) or not isinstance(time_limit, int | float) or not time_limit > 0.0:
-            raise ValueError(f"time_limit must be a positive number of seconds, got {time_limit!r}")
-        self._what = what
-        self._limit = float(time_limit)
+        self._limit = math.inf if time_limit == math.inf else positive_number("time_limit", time_limit)
         self._interrupted = False
         self._bar: Any = None
         if progress:

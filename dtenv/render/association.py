@@ -14,11 +14,9 @@ from dtenv.render.canvas import (
     Canvas,
     draw_anchors,
     draw_grid,
-    draw_head,
     draw_move,
     draw_moves,
     draw_sign,
-    draw_sources,
     draw_user,
     on_map,
     short,
@@ -33,7 +31,7 @@ TRAIL = 6  # slots of a user's walk that stay visible
 class AssociationCanvas(Canvas):
     """Draws slots of DTAssociation, as arrays or into a window; the panel follows the objective."""
 
-    title = "DTAssociation-v0"
+    title, figures = "DTAssociation-v0", ("objective", "score")
 
     def _draw_map(self, task: AssociationTask, values: Sequence[Any]) -> None:
         """Servers, users, the links to their twins, and the last slot's moves of twins."""
@@ -57,22 +55,14 @@ class AssociationCanvas(Canvas):
         for walk, s in zip(walks, server, strict=True):
             draw_user(pen, walk[-1], hues[s])
 
-    def _draw_panel(self, task: AssociationTask, values: Sequence[float]) -> None:
-        """The slot's numbers, a legend, and where recorded sites and walks come from."""
-        pen, scenario, network, emd = self._pen, self._scenario, self._scenario.network, task.tape.emd[0]
-        slot = int(task.state.slot[0]) - 1
-        info = task.info() if slot else None
+    def _facts(self, task: AssociationTask) -> str:
+        network, emd = self._scenario.network, task.tape.emd[0]
         phi = " … ".join(f"{value:.3g}" for value in sorted({emd.min(), emd.max()}))
-        figures = {
-            "objective": info["objective"] if info else None,
-            "running mean": sum(values) / len(values) if values else None,
-            "score": info["score"] if info else None,
-        }
-        facts = f"U = {network.num_users}    S = {network.num_servers}    φ = {phi}"
-        draw_head(pen, self.title, scenario, facts, slot, figures, values)
-        draw_terms(pen, task, info)
-        draw_legend(pen)
-        draw_sources(pen, scenario.mobility.recording)
+        return f"U = {network.num_users}    S = {network.num_servers}    φ = {phi}"
+
+    def _draw_numbers(self, task: AssociationTask, info: dict[str, Any] | None, values: Sequence[Any]) -> None:
+        draw_terms(self._pen, task, info)
+        draw_legend(self._pen)
 
 
 def draw_server(pen: Pen, xy: Any, label: str, hue: Colour | None, loads: Sequence[tuple[float, float]]) -> None:

@@ -48,6 +48,8 @@ class Canvas(ABC):
 
     title: str
     """The environment's id."""
+    figures: tuple[str, str]
+    """Two entries of `info` in the panel's head; the curve and its mean are of the first."""
 
     def __init__(self, scenario: Any, window: bool = False):
         self._scenario = scenario
@@ -66,7 +68,7 @@ class Canvas(ABC):
 
         Args:
             task: the episodes.
-            values: what the panel follows through the episode's slots so far.
+            values: the first of `figures`, or all of `info`, in the episode's slots so far.
 
         Returns:
             The picture (HEIGHT, WIDTH, 3), uint8; None where there is a window, or was one until it was closed.
@@ -93,9 +95,27 @@ class Canvas(ABC):
     def _draw_map(self, task: Any, values: Sequence[Any]) -> None:
         """The left part of the picture."""
 
-    @abstractmethod
     def _draw_panel(self, task: Any, values: Sequence[Any]) -> None:
         """The right part of the picture."""
+        slot, (first, last) = int(task.state.slot[0]) - 1, self.figures
+        info = task.info() if slot else None
+        curve = [float(value[first] if isinstance(value, dict) else value) for value in values]
+        figures = {
+            first: info[first] if info else None,
+            "running mean": sum(curve) / len(curve) if curve else None,
+            last: info[last] if info else None,
+        }
+        draw_head(self._pen, self.title, self._scenario, self._facts(task), slot, figures, curve)
+        self._draw_numbers(task, info, values)
+        draw_sources(self._pen, self._scenario.mobility.recording)
+
+    @abstractmethod
+    def _facts(self, task: Any) -> str:
+        """The network's size, on one line of the panel."""
+
+    @abstractmethod
+    def _draw_numbers(self, task: Any, info: dict[str, Any] | None, values: Sequence[Any]) -> None:
+        """The slot's numbers and the legend; info is None before the first slot."""
 
     def _show(self, picture: Any) -> None:
         display, event = self._pygame.display, self._pygame.event

@@ -13,11 +13,9 @@ from dtenv.render.canvas import (
     Canvas,
     draw_anchors,
     draw_grid,
-    draw_head,
     draw_move,
     draw_moves,
     draw_sign,
-    draw_sources,
     draw_user,
     on_map,
     short,
@@ -35,7 +33,7 @@ FOCAL = 6.5  # radius of the agent's user beside the others
 class MigrationCanvas(Canvas):
     """Draws slots of DTMigration, as arrays or into a window; `draw` takes `info` of all slots so far."""
 
-    title = "DTMigration-v0"
+    title, figures = "DTMigration-v0", ("score", "utility")
 
     def _draw_map(self, task: MigrationTask, values: Sequence[Any]) -> None:
         """Stations; the focal user's walk, link and twin among the others; or, with joint control, all of them."""
@@ -103,24 +101,15 @@ class MigrationCanvas(Canvas):
             if not task.joint and k in ahead:
                 draw_tag(self._pen, sign, f"+{ahead.index(k) + 1}")
 
-    def _draw_panel(self, task: MigrationTask, values: Sequence[Any]) -> None:
-        """The slot's numbers and the episode's, a legend, and where recorded sites and walks come from."""
-        pen, network = self._pen, self._scenario.network
-        slot = int(task.state.slot[0]) - 1
-        info = task.info() if slot else None
-        scores = [float(value["score"]) for value in values]
-        figures = {
-            "score": info["score"] if info else None,
-            "running mean": sum(scores) / len(scores) if scores else None,
-            "utility": info["utility"] if info else None,
-        }
+    def _facts(self, task: MigrationTask) -> str:
+        network = self._scenario.network
         whose = f"means of {network.num_users} users" if task.joint else "user 0's twin"
-        facts = f"N = {network.num_users}    M = {network.num_stations}    {whose}"
-        draw_head(pen, self.title, self._scenario, facts, slot, figures, scores)
-        draw_latency(pen, info, float(task.tape.deadline_s[0, : len(task.mask[0])].mean()))
-        draw_sums(pen, info, values, task.joint)
-        draw_legend(pen, task.joint)
-        draw_sources(pen, self._scenario.mobility.recording)
+        return f"N = {network.num_users}    M = {network.num_stations}    {whose}"
+
+    def _draw_numbers(self, task: MigrationTask, info: dict[str, Any] | None, values: Sequence[Any]) -> None:
+        draw_latency(self._pen, info, float(task.tape.deadline_s[0, : len(task.mask[0])].mean()))
+        draw_sums(self._pen, info, values, task.joint)
+        draw_legend(self._pen, task.joint)
 
 
 def draw_other(pen: Pen, xy: Any, hue: Colour) -> None:

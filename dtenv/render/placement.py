@@ -13,25 +13,13 @@ from dtenv.render.canvas import (
     Canvas,
     draw_anchors,
     draw_grid,
-    draw_head,
     draw_sign,
-    draw_sources,
     draw_user,
     on_map,
     short,
     spread,
 )
-from dtenv.render.pen import (
-    BAD,
-    GRID,
-    HUES,
-    INK,
-    MOVE,
-    PAPER,
-    SOFT,
-    Pen,
-    mix,
-)
+from dtenv.render.pen import BAD, GRID, HUES, INK, MOVE, PAPER, SOFT, Pen, mix
 from dtenv.render.stations import draw_flow, draw_idle, draw_links, draw_mark, draw_parts, draw_users, hue_of
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_slot import ACCESS, COMPUTE, LATE
@@ -40,7 +28,7 @@ from dtenv.tasks.placement_slot import ACCESS, COMPUTE, LATE
 class PlacementCanvas(Canvas):
     """Draws slots of DTPlacementMA, as arrays or into a window; the panel follows the score."""
 
-    title = "DTPlacementMA-v0"
+    title, figures = "DTPlacementMA-v0", ("score", "objective")
 
     def _draw_map(self, task: PlacementTask, values: Sequence[Any]) -> None:
         """Stations, users, their links, and the flows of data to twins on other stations."""
@@ -72,22 +60,15 @@ class PlacementCanvas(Canvas):
                 draw_idle(pen, sign, str(k))
         draw_users(pen, places, server, late, moved)
 
-    def _draw_panel(self, task: PlacementTask, values: Sequence[float]) -> None:
-        """The slot's numbers, a legend, and where recorded sites and walks come from."""
-        pen, network = self._pen, self._scenario.network
-        slot = int(task.state.slot[0]) - 1
-        info = task.info() if slot else None
-        figures = {
-            "score": info["score"] if info else None,
-            "running mean": sum(values) / len(values) if values else None,
-            "objective": info["objective"] if info else None,
-        }
-        facts = f"N = {network.num_users}    M = {network.num_stations}    room for {network.capacity} twins each"
-        draw_head(pen, self.title, self._scenario, facts, slot, figures, values)
-        draw_latency(pen, info, 2 if self._scenario.objective.wired_count == "twice" else 1)
-        draw_counts(pen, info, network.num_users, network.num_stations)
-        draw_legend(pen)
-        draw_sources(pen, self._scenario.mobility.recording)
+    def _facts(self, task: PlacementTask) -> str:
+        network = self._scenario.network
+        return f"N = {network.num_users}    M = {network.num_stations}    room for {network.capacity} twins each"
+
+    def _draw_numbers(self, task: PlacementTask, info: dict[str, Any] | None, values: Sequence[Any]) -> None:
+        network = self._scenario.network
+        draw_latency(self._pen, info, 2 if self._scenario.objective.wired_count == "twice" else 1)
+        draw_counts(self._pen, info, network.num_users, network.num_stations)
+        draw_legend(self._pen)
 
 
 def draw_latency(pen: Pen, info: dict[str, Any] | None, wired_times: int) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 
 from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import earth_movers_distance
-from dtenv.scenario.fields import Range, Scenario, at_least, boolean, count, number, numbers, one_of, pair, positive
+from dtenv.scenario.fields import Scenario
 from dtenv.scenario.mobility import Mobility
 from dtenv.utility_profile import UtilityProfile, coefficients, load
+from dtenv.validation import Range, at_least, is_bool, number, numbers, one_of, ordered_pair, positive, positive_integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,9 +46,9 @@ class Network:
     """CPU cycles a bit, ε_s, uniform."""
 
     def __post_init__(self) -> None:
-        count(self, "num_users", "num_servers")
+        positive_integer(self, "num_users", "num_servers")
         positive(self, "area_m")
-        pair(self, 1e-9, "compute_capacity", "sync_capacity", "cycles_per_bit")
+        ordered_pair(self, 1e-9, "compute_capacity", "sync_capacity", "cycles_per_bit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +69,11 @@ class Data:
     """Label histogram of the whole data set, P_all in (10); by default the sum of label_counts."""
 
     def __post_init__(self) -> None:
-        pair(self, 1, "samples")
+        ordered_pair(self, 1, "samples")
         if any(v != int(v) for v in self.samples):
             raise ValueError(f"samples must be whole numbers, got {self.samples!r}")
         positive(self, "bits_per_sample")
-        pair(self, 0.0, "twin_bits")
+        ordered_pair(self, 0.0, "twin_bits")
         emd = (number("emd", self.emd),) if np.isscalar(self.emd) else numbers("emd", self.emd)
         object.__setattr__(self, "emd", emd[0] if np.isscalar(self.emd) else emd)
         for value in emd:
@@ -122,7 +123,7 @@ class Learning:
     """E_{u,s}."""
 
     def __post_init__(self) -> None:
-        count(self, "epochs_local", "epochs_fine_tune")
+        positive_integer(self, "epochs_local", "epochs_fine_tune")
         object.__setattr__(self, "utility", _profile(self.utility))
         default = TABLE_II_ALPHA if self.utility is None else self.utility.alpha
         alpha = default if isinstance(self.alpha, tuple) and not self.alpha else coefficients("alpha", self.alpha)
@@ -172,7 +173,7 @@ class Radio:
     def __post_init__(self) -> None:
         positive(self, "bandwidth_hz", "transmit_power_w", "channel_gain")
         number("noise_dbm", self.noise_dbm)
-        boolean(self, "noise_per_hertz")
+        is_bool(self, "noise_per_hertz")
 
     @property
     def rate_bps(self) -> float:
@@ -203,7 +204,7 @@ class Energy:
     def __post_init__(self) -> None:
         at_least(self, 0.0, "n_mig", "n_syn")
         positive(self, "n_cmp")
-        boolean(self, "migrate_current_data")
+        is_bool(self, "migrate_current_data")
         one_of(self, "model_transfer", MODEL_TRANSFERS)
         if self.n_agg is not None:
             at_least(self, 0.0, "n_agg")
@@ -239,7 +240,7 @@ class Episode:
     "none" is 0; "action" leaves it to the agent."""
 
     def __post_init__(self) -> None:
-        count(self, "num_slots")
+        positive_integer(self, "num_slots")
         one_of(self, "history", HISTORIES)
 
 

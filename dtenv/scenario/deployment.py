@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dtenv.scenario.fields import Range, at_least, count, number, one_of, pair, positive
+from dtenv.validation import Range, at_least, number, one_of, ordered_pair, positive, positive_integer
 
-EDGE, CLOUD, BOTH = DEPLOYMENTS = ("edge", "cloud", "edge-cloud")
+EDGE, CLOUD, _ = DEPLOYMENTS = ("edge", "cloud", "edge-cloud")
 AGGREGATIONS = ("none", "synchronous", "asynchronous")
 CONSENSUS = ("none", "pbft", "dpos")
 FEWEST_REPLICAS = 4
@@ -46,8 +46,8 @@ class Deployment:
     def __post_init__(self) -> None:
         one_of(self, "deployment", DEPLOYMENTS)
         if self.cloud_capacity is not None:
-            count(self, "cloud_capacity")
-        pair(self, 1.0, "cloud_compute_hz")
+            positive_integer(self, "cloud_capacity")
+        ordered_pair(self, 1.0, "cloud_compute_hz")
         at_least(self, 0.0, "cloud_distance_m", "cloud_latency_s", "failure_rate_per_s", "cloud_failure_rate_per_s")
         at_least(self, 0.0, "creation_s", "isolation_price")
         positive(self, "repair_s")
@@ -101,7 +101,7 @@ class Rounds:
     def __post_init__(self) -> None:
         one_of(self, "aggregation", AGGREGATIONS)
         one_of(self, "consensus", CONSENSUS)
-        count(self, "num_miners")
+        positive_integer(self, "num_miners")
         at_least(self, 0.0, "model_bits", "block_bits", "vote_bits", "miner_hop_s", "verify_s")
         at_least(self, 0.0, "miner_j_per_bit", "verify_j")
         positive(self, "round_deadline_s", "miner_rate_bps")

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from dtenv.physics.radio import dbm_to_watt
-from dtenv.scenario.fields import Range, at_least, count, number, one_of, pair, positive, share
+from dtenv.validation import Range, at_least, in_unit_interval, number, one_of, ordered_pair, positive, positive_integer
 
 ACCESSES = ("strongest", "nearest", "direct")
 BANDWIDTH_SHARINGS = ("equal", "full")
@@ -43,12 +43,12 @@ class Network:
     """N_k, twins that a station may host; by default ⌈2N / M⌉ (our choice)."""
 
     def __post_init__(self) -> None:
-        count(self, "num_users", "num_stations")
+        positive_integer(self, "num_users", "num_stations")
         positive(self, "area_m")
         at_least(self, 0.0, "separation_m")
-        pair(self, 1.0, "compute_hz")
+        ordered_pair(self, 1.0, "compute_hz")
         if self.twin_capacity is not None:
-            count(self, "twin_capacity")
+            positive_integer(self, "twin_capacity")
             self.check_room(self.twin_capacity * self.num_stations)
         crowd = self.num_stations * math.pi * (0.5 * self.separation_m) ** 2 / (self.area_m + self.separation_m) ** 2
         if self.num_stations > 1 and crowd > DENSEST:
@@ -107,7 +107,7 @@ class Radio:
         at_least(self, 0.0, "shadowing_db", "shadowing_decorrelation_m", "handover_margin_db")
         number("noise_dbm_per_hz", self.noise_dbm_per_hz)
         number("path_loss_km_db", self.path_loss_km_db)
-        share(self, "shadowing_site_correlation")
+        in_unit_interval(self, "shadowing_site_correlation")
         one_of(self, "access", ACCESSES)
         one_of(self, "bandwidth_sharing", BANDWIDTH_SHARINGS)
         one_of(self, "rate_logarithm", RATE_LOGARITHMS)
@@ -153,8 +153,8 @@ class Twins:
     """η, weight of synchronisation in (13), seconds (our choice)."""
 
     def __post_init__(self) -> None:
-        pair(self, 1.0, "data_bits")
-        pair(self, 0.0, "update_bits")
+        ordered_pair(self, 1.0, "data_bits")
+        ordered_pair(self, 0.0, "update_bits")
         positive(self, "cycles_per_bit", "sync_interval_s")
         at_least(self, 0.0, "wired_s_per_bit_m", "eta_s")
         one_of(self, "compute_sharing", COMPUTE_SHARINGS)
@@ -172,7 +172,7 @@ class Utility:
     """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
 
     def __post_init__(self) -> None:
-        share(self, "utility_beta")
+        in_unit_interval(self, "utility_beta")
         if self.utility_time_s is not None:
             positive(self, "utility_time_s")
         positive(self, "utility_energy_j")

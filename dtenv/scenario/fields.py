@@ -1,91 +1,13 @@
-"""What scenarios have in common: fields checked by name, and overriding single ones."""
+"""Base of the scenarios: groups of fields, overridden by name."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Range = tuple[float, float]
-
-
-def number(name: str, value: Any) -> float:
-    """The value as a float, or ValueError where it is none or not finite."""
-    try:
-        if not isinstance(value, bool | np.bool_ | str | bytes) and np.isscalar(value) and math.isfinite(value):  # type: ignore[arg-type]
-            return float(value)  # type: ignore[arg-type]
-    except (TypeError, OverflowError):
-        pass  # complex, or a whole number beyond floats
-    raise ValueError(f"{name} must be a finite number, got {value!r}")
-
-
-def numbers(name: str, values: Any) -> tuple[float, ...]:
-    """The values as floats, or ValueError that names the entry at fault."""
-    if isinstance(values, str) or not np.iterable(values):
-        raise ValueError(f"{name} must be a sequence of numbers, got {values!r}")
-    return tuple(number(f"{name}[{i}]", value) for i, value in enumerate(values))
-
-
-def at_least(group: Any, low: float, *names: str) -> None:
-    """Refuse named fields of a group below `low`."""
-    for name in names:
-        if number(name, getattr(group, name)) < low:
-            raise ValueError(f"{name} must be at least {low:g}, got {getattr(group, name)!r}")
-
-
-def positive(group: Any, *names: str) -> None:
-    """Refuse named fields of a group that are not above zero."""
-    for name in names:
-        if number(name, getattr(group, name)) <= 0:
-            raise ValueError(f"{name} must be positive, got {getattr(group, name)!r}")
-
-
-def share(group: Any, name: str) -> None:
-    """Refuse a field outside [0, 1]."""
-    if not 0.0 <= number(name, getattr(group, name)) <= 1.0:
-        raise ValueError(f"{name} must lie in [0, 1], got {getattr(group, name)!r}")
-
-
-def boolean(group: Any, name: str) -> None:
-    """Refuse a field that is neither True nor False."""
-    if not isinstance(getattr(group, name), bool | np.bool_):
-        raise ValueError(f"{name} must be True or False, got {getattr(group, name)!r}")
-
-
-def count(group: Any, *names: str) -> None:
-    """Make named fields whole numbers of at least 1, or refuse them."""
-    for name in names:
-        value = getattr(group, name)
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        object.__setattr__(group, name, int(value))
-
-
-def one_of(group: Any, name: str, known: Sequence[str]) -> None:
-    """Refuse a field that is not one of the known words."""
-    value = getattr(group, name)
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-
-
-def pair(group: Any, low: float, *names: str) -> None:
-    """Make named fields pairs low <= high, or refuse them."""
-    for name in names:
-        value = getattr(group, name)
-        try:
-            a, b = numbers(name, value)
-        except ValueError:
-            raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
-        if not low <= a <= b:
-            raise ValueError(f"{name} must be a pair {low:g} <= low <= high, got {value!r}")
-        object.__setattr__(group, name, (a, b))
 
 
 class Scenario:

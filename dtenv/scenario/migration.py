@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+import dtenv.scenario.edge as edge
+import dtenv.scenario.mobility as mobility
 from dtenv.forecast import Forecaster, Foresight, StationForecaster, check_forecaster
-from dtenv.scenario import edge, mobility
 from dtenv.scenario.deployment import CLOUD, Deployment, Rounds
-from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
+from dtenv.scenario.fields import Scenario
+from dtenv.validation import Range, at_least, one_of, ordered_pair, positive_integer
 
 CONTROLS = ("focal", "joint")
 BACKGROUNDS = ("payback", "best-latency", "never")
@@ -70,7 +72,7 @@ class Objective:
     change, so that learners see less noise."""
 
     def __post_init__(self) -> None:
-        pair(self, 1e-9, "update_deadline_s")
+        ordered_pair(self, 1e-9, "update_deadline_s")
         at_least(self, 0.0, "kappa", "downtime_s", "deadline_penalty")
         one_of(self, "reward", REWARDS)
 
@@ -99,7 +101,7 @@ class Episode:
     """H, slots that are predicted."""
 
     def __post_init__(self) -> None:
-        count(self, "num_slots", "horizon")
+        positive_integer(self, "num_slots", "horizon")
         one_of(self, "control", CONTROLS)
         one_of(self, "background", BACKGROUNDS)
         check_forecaster("forecaster", self.forecaster)

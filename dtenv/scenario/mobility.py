@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dtenv.recording import Recording
-from dtenv.scenario.fields import Range, one_of, pair, positive, share
+from dtenv.validation import Range, in_unit_interval, one_of, ordered_pair, positive
 
 WALKS = ("random-waypoint", "gauss-markov")
 FARTHEST = 1e4
@@ -29,8 +29,8 @@ class Mobility:
 
     def __post_init__(self) -> None:
         one_of(self, "walk", WALKS)
-        pair(self, 0.0, "speed_mps")
-        share(self, "walk_memory")
+        ordered_pair(self, 0.0, "speed_mps")
+        in_unit_interval(self, "walk_memory")
         positive(self, "slot_seconds")
         if self.recording is not None and not isinstance(self.recording, Recording):
             raise ValueError(f"recording must be a Recording (dtenv.traces), got {self.recording!r}")

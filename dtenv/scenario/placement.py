@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from dtenv.scenario import mobility
+import dtenv.scenario.mobility as mobility
 from dtenv.scenario.edge import Network, Radio, Twins, Utility
-from dtenv.scenario.fields import Range, Scenario, at_least, count, one_of, pair
+from dtenv.scenario.fields import Scenario
+from dtenv.validation import Range, at_least, one_of, ordered_pair, positive_integer
 
 ACTIONS = ("bid", "price", "binary", "association")
 OBSERVATIONS = ("local", "shared")
@@ -52,7 +53,7 @@ class Objective:
     """"shared": every agent gets the score; "local": its own share, which add up to the score."""
 
     def __post_init__(self) -> None:
-        pair(self, 1e-9, "deadline_s")
+        ordered_pair(self, 1e-9, "deadline_s")
         at_least(self, 0.0, "alpha", "beta", "host_cost", "deadline_penalty", "move_cost")
         one_of(self, "charge_initial", ("always", "on_change"))
         one_of(self, "wired_count", ("once", "twice"))
@@ -75,7 +76,7 @@ class Episode:
     """An agent's view: "local", its own station and links, or "shared", the whole network (Section V-A)."""
 
     def __post_init__(self) -> None:
-        count(self, "num_slots")
+        positive_integer(self, "num_slots")
         one_of(self, "action", ACTIONS)
         one_of(self, "observe", OBSERVATIONS)
 

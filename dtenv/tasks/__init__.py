@@ -1,1 +1,1 @@
-"""One file a task: its constants, state, batched step kernel, observation, reward and costs."""
+"""Models of the three tasks: constants, state, batched step kernels, observations, rewards and `info`."""

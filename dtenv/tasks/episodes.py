@@ -20,6 +20,7 @@ class Episodes(ABC):
 
     state: Any
     """What episodes' pasts leave to their futures; state.slot (B,) is the slot to be decided, 1 … T, or T + 1."""
+    obs: np.ndarray
     mask: np.ndarray
     _arrays: tuple[np.ndarray, ...]
     """What kernels read and write, all of it."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtenv.compiled import as_record
-from dtenv.scenario.fields import Range
+from dtenv.validation import Range
 from dtenv.world.channel import Shadowing
 from dtenv.world.walks import Walk
 

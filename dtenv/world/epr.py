@@ -8,8 +8,17 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv.mobility_prediction.traces import CellTraces
-from dtenv.scenario.fields import at_least, count, number, pair, positive, share
 from dtenv.trace_files import DAY_S
+from dtenv.validation import (
+    at_least,
+    in_unit_interval,
+    integer,
+    number,
+    ordered_pair,
+    positive,
+    positive_integer,
+    positive_number,
+)
 
 WEEK = 7
 WORKDAYS = 5
@@ -57,12 +66,11 @@ class Habits:
     """Chance to be home in hours that are neither night nor work; else a user goes out."""
 
     def __post_init__(self) -> None:
-        for name in ("rho", "rho_regular", "explorers", "at_work", "at_home"):
-            share(self, name)
+        in_unit_interval(self, "rho", "rho_regular", "explorers", "at_work", "at_home")
         at_least(self, 0.0, "gamma", "alpha", "spread_hours")
         positive(self, "jump_m", "beta")
-        count(self, "regulars")
-        pair(self, 0.0, "stay_hours", "work")
+        positive_integer(self, "regulars")
+        ordered_pair(self, 0.0, "stay_hours", "work")
         if self.stay_hours[0] <= 0.0:
             raise ValueError(f"stay_hours must be positive, got {self.stay_hours!r}")
         for name in ("night", "work"):
@@ -102,8 +110,7 @@ def explore_and_return(
     habits = Habits() if habits is None else habits
     known = habits.regulars + 2
     for name, value in (("num_users", num_users), ("days", days)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value!r}")
+        integer(name, value)
     if len(site_xy) < known:
         raise ValueError(f"site_xy must hold at least {known} sites for regulars={habits.regulars}, got {len(site_xy)}")
     apart = np.hypot(*(site_xy[:, None] - site_xy[None]).transpose(2, 0, 1))
@@ -201,8 +208,7 @@ def slots_of_stays(
     Raises:
         ValueError: slot_seconds is not positive, or neighbour_share is no share.
     """
-    if number("slot_seconds", slot_seconds) <= 0:
-        raise ValueError(f"slot_seconds must be positive, got {slot_seconds!r}")
+    positive_number("slot_seconds", slot_seconds)
     tick = np.arange(0.0, stays.days * DAY_S, slot_seconds)
     user, time_s = np.repeat(np.arange(stays.num_users), len(tick)), np.tile(tick, stays.num_users)
     return _served(rng, stays, site_xy, neighbour_share, user, time_s, float(slot_seconds))

@@ -21,7 +21,7 @@ from dtenv.fl.forecast.networks import Shape, probabilities
 from dtenv.fl.forecast.training import Adam, Stack
 from dtenv.mobility_prediction import CellTraces, History
 from dtenv.mobility_prediction.forecasters import check_question
-from dtenv.scenario.fields import at_least, count, positive
+from dtenv.validation import at_least, positive, positive_integer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,9 +50,9 @@ class Rounds:
     """standard deviation of what the server adds to the sum of changes, over C"""
 
     def __post_init__(self) -> None:
-        count(self, "rounds", "steps", "batch")
+        positive_integer(self, "rounds", "steps", "batch")
         if self.clients is not None:
-            count(self, "clients")
+            positive_integer(self, "clients")
         positive(self, "learning_rate", "clip")
         at_least(self, 0.0, "penalty", "upload_noise", "download_noise")
 

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from dtenv.fl.forecast.channels import CHANNELS
 from dtenv.fl.forecast.trunks import TRUNKS
-from dtenv.mobility_prediction.forecasters import one_hot
-from dtenv.scenario.fields import boolean, count, one_of
+from dtenv.forecast import certain
+from dtenv.validation import is_bool, one_of, positive_integer
 
 EPSILON = 1e-2
 """Least standard deviation that a sequence is divided by, a hundredth of that between sites: many users stand still."""
@@ -37,8 +37,8 @@ class Shape:
 
     def __post_init__(self) -> None:
         one_of(self, "trunk", tuple(TRUNKS))
-        boolean(self, "classify")
-        count(self, "length", "horizon", "width")
+        is_bool(self, "classify")
+        positive_integer(self, "length", "horizon", "width")
 
     @property
     def name(self) -> str:
@@ -92,4 +92,4 @@ def probabilities(network: Network, output: torch.Tensor, horizon: int, site: to
     if network.shape.classify:
         return torch.softmax(output[:, :horizon].double(), dim=-1).numpy()
     places = output[:, 1:, :horizon].movedim(1, -1).numpy()  # the first channel is time
-    return one_hot(cKDTree(site.numpy()).query(places)[1], len(site))
+    return certain(cKDTree(site.numpy()).query(places)[1], len(site))

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dtenv.fl.forecast.channels import Samples
 from dtenv.fl.forecast.networks import Network
-from dtenv.scenario.fields import count, positive
+from dtenv.validation import positive, positive_integer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Optimisation:
     """falls to nothing, as a cosine, in centralised training; of clients, stays"""
 
     def __post_init__(self) -> None:
-        count(self, "steps", "batch")
+        positive_integer(self, "steps", "batch")
         positive(self, "learning_rate")
 
 

@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.oracle.association.master import Master
-from dtenv.oracle.association.pricing import (
-    REGIMES,
-    chords,
-    fill_prices,
-    new_knapsack_work,
-    new_prices,
-    price_server,
-)
+from dtenv.oracle.association.pricing import REGIMES, chords, fill_prices, new_knapsack_work, new_prices, price_server
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import sets_above, worth_of_sets
 from dtenv.oracle.search import Search
@@ -155,9 +148,8 @@ class Pricing:
 
     def __init__(self, problem: Problem, chord_count: int):
         users, servers = problem.num_users, problem.num_servers
-        lines = chords(float(problem.c["f0"]), chord_count)
         self.prices = new_prices(users, servers, chord_count, problem.penalised)
-        fill_prices(problem.c, problem.slot, lines.slope, lines.intercept, self.prices, problem.work[0])
+        fill_prices(problem.c, problem.slot, *chords(float(problem.c["f0"]), chord_count), self.prices, problem.work[0])
         self.multiplier = np.zeros((servers, REGIMES, chord_count), np.int64)
         self._last = np.zeros((servers, 2), np.int64)
         self.top = np.zeros(servers)  # each server's part of the last bound, below 0 where it had better be idle

@@ -42,15 +42,8 @@ SATURATED = 6.0
 """z / 4 f0 from which on tanh is held constant, at its value there."""
 
 
-MEETS_ALL, BREAKS_C3, BREAKS_C2, REGIMES = 0, 1, 2, 4
-"""What a set does to the constraints, which decides what it is charged: breaking both is the sum of two of them."""
-
-
-class Chords(NamedTuple):
-    """tanh(z / 4 f0) >= intercept + slope z within an interval of z."""
-
-    slope: np.ndarray  # (K,) a unit of energy
-    intercept: np.ndarray  # (K,)
+BREAKS_C3, BREAKS_C2, REGIMES = 1, 2, 4
+"""What a set does to the constraints, which decides its charge: 0 where it meets both, the sum where it breaks both."""
 
 
 class Prices(NamedTuple):
@@ -78,15 +71,19 @@ def new_knapsack_work(num_users: int) -> KnapsackWork:
     return KnapsackWork(np.zeros(num_users), np.zeros(num_users, np.int64), np.zeros(num_users, np.bool_))
 
 
-def chords(f0: float, intervals: int) -> Chords:
-    """Chords of tanh(z / 4 f0) from 0 to SATURATED with about equal errors; the last is flat."""
+def chords(f0: float, intervals: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chords of tanh(z / 4 f0) from 0 to SATURATED with about equal errors; the last is flat.
+
+    Returns:
+        Slopes (K,), a unit of energy, and intercepts (K,): within its interval tanh >= intercept + slope z.
+    """
     fine = np.linspace(0.0, SATURATED, 20_001)
     density = np.sqrt(np.abs(2.0 * np.tanh(fine) / np.cosh(fine) ** 2)) + 1e-6
     mass = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]))])
     ends = np.interp(np.linspace(0.0, mass[-1], intervals), mass, fine) * 4.0 * f0
     height = np.array([normalised_energy(z, f0) for z in ends])
     slope = np.append(np.diff(height) / np.diff(ends), 0.0)
-    return Chords(slope, height - slope * ends)
+    return slope, height - slope * ends
 
 
 def new_prices(num_users: int, num_servers: int, intervals: int, penalised: bool) -> Prices:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dtenv.oracle.migration.focal import best_path, tabulate_focal
+from dtenv.oracle.migration.dual import plan_paths
+from dtenv.oracle.migration.focal import tabulate_focal
 from dtenv.oracle.migration.joint import JointSearch, load_kernels
 from dtenv.oracle.migration.row import alone, play, price_rows
 from dtenv.oracle.replay import slots_left
@@ -76,10 +77,10 @@ def solve_episode(
             return Solution(joint.plan, joint.value, joint.bound, joint.proof, search.seconds)
         stations = task.scenario.network.num_stations
         batch = alone(task, b)
-        table, moving = np.empty((slots, stations)), np.empty((price_rows(batch, slots), stations, stations, 1))
+        table, moving = np.empty((slots, stations, 1)), np.empty((price_rows(batch, slots), stations, stations, 1))
         tabulate_focal(batch.flat(), table, moving)
-        path = np.empty(slots, np.int64)
-        total = best_path(table, moving[..., 0], task.server(b), np.empty((slots, stations), np.int64), path)
-        value = float(play(task, b, path[:, None]).mean())
+        choice, path = np.empty((slots, stations, 1), np.int64), np.empty((slots, 1), np.int64)
+        total = plan_paths(table, moving, np.array([task.server(b)]), choice, path)
+        value = float(play(task, b, path).mean())
         check_bound(value, total / slots, "a focal plan")
-        return Solution(path, value, max(value, total / slots), "dynamic programming", search.seconds)
+        return Solution(path[:, 0], value, max(value, total / slots), "dynamic programming", search.seconds)

@@ -12,14 +12,7 @@ from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.migration_batch import SCORE, Batch, State, Terms
 from dtenv.tasks.migration_episode import Course
 from dtenv.tasks.migration_life import is_up, price_of_being
-from dtenv.tasks.migration_slot import (
-    Constants,
-    computing_latency,
-    fixed_latency,
-    seats_of,
-    update_latency,
-    utility,
-)
+from dtenv.tasks.migration_slot import Constants, computing_latency, fixed_latency, seats_of, update_latency, utility
 from dtenv.tasks.migration_step import advance
 from dtenv.world.migration import MigrationTape
 

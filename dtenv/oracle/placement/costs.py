@@ -127,7 +127,7 @@ def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bo
     slope, weight = np.zeros((num_users, num_stations)), np.zeros(num_users)
     free = np.array([constants])  # the same without a penalty for late twins, which `limit` decides
     free["deadline_penalty"] = 0.0
-    host = _fill(free[0], slot, settled, by_count, cost, slope, limit, weight)
+    host = _fill(free[0], slot, settled, cost, slope, limit, weight)
     for name, values in (("cost", cost), ("slope", slope), ("limit", limit)):
         if np.isnan(values).any():
             u, k = np.argwhere(np.isnan(values))[0, :2]
@@ -175,7 +175,6 @@ def _fill(
     c: Constants,
     slot: Slot,
     settled: bool,
-    by_count: bool,
     cost: np.ndarray,
     slope: np.ndarray,
     limit: np.ndarray,
