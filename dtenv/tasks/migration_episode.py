@@ -55,8 +55,11 @@ class Work(NamedTuple):
     """Work arrays of a batch (B)."""
 
     shadowing_db: np.ndarray  # (B, M, N) of one slot
-    variate: np.ndarray  # (B, M, N) normal variates, then rough losses
-    user: np.ndarray  # (B, 4, N) numbers of a user's in one slot
+    variate: np.ndarray  # (B, M, N) normal variates; then, to stay in the cache, the rough losses of `rough_losses`
+    kept: np.ndarray  # (B, N) of `Fading`
+    fresh: np.ndarray  # (B, N) likewise
+    total: np.ndarray  # (B, N) likewise
+    least_loss_db: np.ndarray  # (B, N) of a user's rough losses
     gain_db: np.ndarray  # (B, 1, M) of one user
     transmitting: np.ndarray  # (B, M) users at every station in one slot
     nearest_m: np.ndarray  # (B, M) from every station to the nearest other
@@ -69,7 +72,7 @@ def unfold(
     """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
     n, path = c.stations, course.background[b]
     user_xy, shadowing_db = tape.user_xy[b], work.shadowing_db[b, :n]
-    fading = Fading(work.user[b, 0], work.user[b, 1], work.user[b, 2], work.variate[b, :n])
+    fading = Fading(work.kept[b], work.fresh[b], work.total[b], work.variate[b, :n])
     wired_distances(tape.station_xy[b], course.wired_m[b])
     for k in range(n, course.wired_m.shape[1]):
         for j in range(n):
@@ -102,7 +105,7 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: L
     n = c.stations
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b, :n]
     shadowing_db, gain_db, transmitting = work.shadowing_db[b].T, course.gain_db[b, t], work.transmitting[b]
-    loss_db, least_db, margin_db, slack = work.variate[b, :n], work.user[b, 3], c.handover_margin_db, slack_db(c)
+    loss_db, least_db, margin_db, slack = work.variate[b, :n], work.least_loss_db[b], c.handover_margin_db, slack_db(c)
     users, own = len(now), len(gain_db)
     rough = t > 0 and own < users and c.access != NEAREST
     if rough:
