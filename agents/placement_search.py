@@ -15,9 +15,8 @@ from dtenv.physics.latency import wired_latency
 from dtenv.scenario.edge import SLICE
 from dtenv.tasks.placement_decode import computing_size
 from dtenv.tasks.placement_slot import (
-    STATION_TERMS,
-    TRANSMITTING,
-    USER_TERMS,
+    STATION_TERM,
+    USER_TERM,
     Constants,
     Slot,
     add_loads,
@@ -44,8 +43,8 @@ def station_worth(
         server: (N,); -1 is nowhere.
         k: the station.
         free: whether hosting is not charged.
-        stations: rows of `add_loads`, whose TRANSMITTING is read.
-        users: work array (USER_TERMS, N).
+        stations: rows of `add_loads`, whose STATION_TERM.transmitting is read.
+        users: work array (len(USER_TERM), N).
     """
     weight = twins = 0.0
     for u in range(len(server)):
@@ -57,7 +56,7 @@ def station_worth(
     worth = 0.0 if free else host_score(c, twins > 0.0, twins)
     for u in range(len(server)):
         if server[u] == k:
-            transmitting = twins if c.access == DIRECT else stations[TRANSMITTING, slot.access[u]]
+            transmitting = twins if c.access == DIRECT else stations[STATION_TERM.transmitting, slot.access[u]]
             worth += twin_score(c, slot, u, k, weight, transmitting, users)
     return worth
 
@@ -83,7 +82,7 @@ def relocate(
         banned: station that twins leave, whatever it costs, while no others move; or -1.
         worth: station_worth of all stations (M,), written.
         stations: work array, its loads of `server` given.
-        users: work array (USER_TERMS, N).
+        users: work array (len(USER_TERM), N).
     """
     num_stations = len(worth)
     held = np.zeros(num_stations, np.int64)
@@ -120,7 +119,7 @@ def relocate(
 def improve(c: Constants, slot: Slot, server: np.ndarray) -> float:
     """Local search from `server`, in place: twins move, stations open and close; gives the score reached."""
     num_users, num_stations = slot.gain_db.shape
-    stations, users = np.zeros((STATION_TERMS, num_stations)), np.zeros((USER_TERMS, num_users))
+    stations, users = np.zeros((len(STATION_TERM), num_stations)), np.zeros((len(USER_TERM), num_users))
     worth, trial = np.zeros(num_stations), np.zeros(num_users, np.int64)
     add_loads(c, slot, server, stations)
     relocate(c, slot, server, -1, -1, worth, stations, users)
@@ -168,7 +167,7 @@ def greedy_add(c: Constants, slot: Slot, server: np.ndarray) -> None:
     that they add. Until the hosts have room for all, capacities are left out of account.
     """
     num_users, num_stations = slot.gain_db.shape
-    stations, users = np.zeros((STATION_TERMS, num_stations)), np.zeros((USER_TERMS, num_users))
+    stations, users = np.zeros((len(STATION_TERM), num_stations)), np.zeros((len(USER_TERM), num_users))
     hosts, trial = np.zeros(num_stations, np.bool_), np.zeros(num_users, np.int64)
     size = np.array([computing_size(c, slot, u) for u in range(num_users)])
     order = np.argsort(-size)

@@ -11,7 +11,7 @@ import numpy as np
 from dtenv.presets import resolve
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import DOWNTIME, ENERGY, LATE, PRICE, UPDATE, UTILITY
+from dtenv.tasks.migration_batch import TERM
 from dtenv.tasks.migration_step import draw, start
 from dtenv.world.stream import load
 
@@ -116,16 +116,16 @@ def measured(task: MigrationTask, t: int, before: np.ndarray, slot_s: float) -> 
     sites, up = np.arange(task.mask.shape[2]), task.tape.up
     works = up[:, t] if up.shape[1] > 0 else np.ones((len(host), len(sites)), np.bool_)
     served = np.take_along_axis(works, host, axis=1)
-    interrupted = np.where(served, rows[:, :, DOWNTIME] / slot_s, 1.0).mean(axis=1)
+    interrupted = np.where(served, rows[:, :, TERM.downtime] / slot_s, 1.0).mean(axis=1)
     share = (host[:, :, None] == sites).mean(axis=1)
     return {
-        "latency_served": (rows[:, :, UPDATE] * served).mean(axis=1),
+        "latency_served": (rows[:, :, TERM.update] * served).mean(axis=1),
         "served": served.mean(axis=1),
         "service": 1.0 - interrupted,
-        "utility": rows[:, :, UTILITY].mean(axis=1),
-        "objective": (rows[:, :, UTILITY] - rows[:, :, PRICE]).mean(axis=1),
-        "late": rows[:, :, LATE].mean(axis=1),
-        "energy": rows[:, :, ENERGY].mean(axis=1),
+        "utility": rows[:, :, TERM.utility].mean(axis=1),
+        "objective": (rows[:, :, TERM.utility] - rows[:, :, TERM.price]).mean(axis=1),
+        "late": rows[:, :, TERM.late].mean(axis=1),
+        "energy": rows[:, :, TERM.energy].mean(axis=1),
         "moves_per_minute": (host != before[:, 1:]).mean(axis=1) * 60.0 / slot_s,
         "interrupted_s_per_minute": 60.0 * interrupted,
         "hosts": 1.0 / (share**2).sum(axis=1),

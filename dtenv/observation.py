@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import namedtuple
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+
+
+def columns(entries: tuple[tuple[str, str], ...]) -> Any:
+    """Indices of a block's entries on its last axis, as fields by their names: constants to kernels too."""
+    names = [name for name, _ in entries]
+    return namedtuple("Columns", names)(*range(len(names)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dtenv.allocation import CEILING, COST, FRESH, HIGH_MARGINAL, LOW_MARGINAL, 
 from dtenv.presets import resolve
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_slot import chain_users, list_chain, list_users, serve
-from dtenv.tasks.association_terms import MIGRATIONS
+from dtenv.tasks.association_terms import TOTAL
 
 
 @pytest.mark.parametrize(("users", "servers"), [(1, 1), (1, 4), (7, 3), (20, 15), (40, 2)])
@@ -82,7 +82,7 @@ def test_the_kernels_terms_are_the_sums_of_its_servers(history):
         assert task.terms.energy[0].tolist() == [list(part) for part in parts]
         assert task.terms.history[0].tolist() == gamma.tolist()
         assert task.terms.utility[0].tolist() == utility.tolist()
-        assert task.terms.totals[0, MIGRATIONS] == (server != slot.previous_server).sum()
+        assert task.terms.totals[0, TOTAL.migrations] == (server != slot.previous_server).sum()
 
 
 def test_what_python_is_handed_after_the_kernel_ran_is_a_view_of_one_slot():

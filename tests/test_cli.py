@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from dtenv.__main__ import main
-from dtenv.tasks.association import LINKS, SERVERS, USERS
+from dtenv.tasks.association_entries import LINKS, SERVERS, USERS
 
 
 def test_list_names_every_preset(capsys):

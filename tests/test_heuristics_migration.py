@@ -15,7 +15,7 @@ from agents.policy import SlotPolicy
 from benchmarks.evaluate import run_episodes
 from dtenv.presets import MIGRATION, resolve
 from dtenv.tasks.migration import MigrationTask, Slot
-from dtenv.tasks.migration_batch import UTILITY
+from dtenv.tasks.migration_batch import TERM
 
 ENV_ID = "DTMigration-v0"
 NAMES = tuple(agents.HEURISTICS[ENV_ID])
@@ -43,7 +43,7 @@ def tried(task, plans):
         utility, score = [], []
         for action in plan:
             task.advance(np.array([action]))
-            utility.append(task.terms.users[0, :, UTILITY].copy())
+            utility.append(task.terms.users[0, :, TERM.utility].copy())
             score.append(task.reward())
         for field, was in zip(task.state, before, strict=True):
             field[:] = was

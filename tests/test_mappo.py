@@ -19,7 +19,7 @@ from agents.networks.placement import stations_see
 from dtenv import presets
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_decode import bids_of_prices, computing_size
-from dtenv.tasks.placement_slot import VIOLATIONS, evaluate, new_terms
+from dtenv.tasks.placement_slot import TOTAL, evaluate, new_terms
 
 ENV = "DTPlacementMA-v0"
 SMALL = presets.resolve("small-20x5", ENV, num_users=8, num_stations=3, num_slots=3, action="price")
@@ -70,7 +70,7 @@ def test_late_users_are_the_models():
     seen, terms = choices(market, host, price), new_terms(1, 8, 3)
     for b in range(6):
         evaluate(task.constants[0], task.slot(b), host[b].bool().numpy(), np.full(8, 1), terms, 0)
-        assert seen.late[b].sum().item() * 8 == pytest.approx(terms.totals[0, VIOLATIONS])
+        assert seen.late[b].sum().item() * 8 == pytest.approx(terms.totals[0, TOTAL.violations])
     assert 0.0 < seen.late.sum() * 8 < 48
 
 

@@ -25,7 +25,7 @@ from dtenv.oracle.search import Search
 from dtenv.oracle.solution import tolerance
 from dtenv.tasks.association import AssociationTask
 from dtenv.tasks.association_slot import OPTIMAL
-from dtenv.tasks.association_terms import OBJECTIVE, SCORE, VIOLATIONS, evaluate, new_terms, new_work
+from dtenv.tasks.association_terms import TOTAL, evaluate, new_terms, new_work
 
 
 def random_task(seed: int, users: int | None = None, servers: int | None = None, slots: int = 3) -> AssociationTask:
@@ -63,9 +63,9 @@ def best_of_all(task) -> dict[str, float]:
     for server in all_associations(task):
         evaluate(c, slot, server, work.users[0], work.slopes[0], terms, 0)
         totals = terms.totals[0]
-        best["penalised"] = max(best["penalised"], totals[SCORE])
-        if totals[VIOLATIONS] == 0:
-            best["hard"] = max(best["hard"], totals[OBJECTIVE])
+        best["penalised"] = max(best["penalised"], totals[TOTAL.score])
+        if totals[TOTAL.violations] == 0:
+            best["hard"] = max(best["hard"], totals[TOTAL.objective])
     return best
 
 
@@ -100,7 +100,7 @@ def features(task, server, constraints) -> set[str]:
     energy, seen = terms.energy[0], {constraints}
     if (np.abs(energy[:, 2] / slot.compute_capacity - 1.0) < 1e-6).any():
         seen.add("C2 binds")
-    if terms.totals[0, VIOLATIONS]:
+    if terms.totals[0, TOTAL.violations]:
         seen.add("violation")
     if len(server) == 1:
         seen.add("one user")

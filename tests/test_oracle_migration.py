@@ -17,7 +17,7 @@ from dtenv.oracle.migration import solve_episode, solve_slot
 from dtenv.oracle.solution import tolerance
 from dtenv.presets import MIGRATION, resolve
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import REFUSED, SCORE
+from dtenv.tasks.migration_batch import TERM
 
 ENV_ID = "DTMigration-v0"
 HEURISTICS = ("never", "best-latency", "best-latency-literal", "payback", "lookahead", "random")
@@ -78,7 +78,7 @@ def every_plan(task, slots):
         before, most = [field.copy() for field in task.state], -math.inf
         for action in actions:
             task.advance(action)
-            score, turned_down = task.terms.totals[0, [SCORE, REFUSED]]
+            score, turned_down = task.terms.totals[0, [TERM.score, TERM.refused]]
             refused |= turned_down > 0
             most = max(most, score + (best(left - 1) if left > 1 else 0.0))
             for field, was in zip(task.state, before, strict=True):

@@ -12,7 +12,7 @@ from dtenv.oracle.migration.seats import PARTS, RANGES, load_levels, sell_by_loa
 from dtenv.presets import resolve
 from dtenv.scenario.edge import COMPUTE_SHARINGS
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import LATE, UTILITY
+from dtenv.tasks.migration_batch import TERM
 from dtenv.tasks.migration_slot import add_loads
 from dtenv.tasks.migration_step import evaluate
 
@@ -34,7 +34,7 @@ def station(sharing, seed):
             add_loads(batch.constants[0], batch.state.server[0], batch.course.weight[0], batch.state.loads[0])
             evaluate(batch, 0, 1)
             terms = batch.terms.users[0, list(members)]
-            sets.append((list(members), terms[:, UTILITY] - PENALTY * terms[:, LATE]))
+            sets.append((list(members), terms[:, TERM.utility] - PENALTY * terms[:, TERM.late]))
     return batch, sets
 
 

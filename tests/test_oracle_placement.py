@@ -23,7 +23,7 @@ from dtenv.oracle.search import Search
 from dtenv.presets import PLACEMENT
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import OBJECTIVE, SCORE, VIOLATIONS, Constants, evaluate, new_terms
+from dtenv.tasks.placement_slot import TOTAL, Constants, evaluate, new_terms
 
 DEADLINES = ("penalised", "ignore", "hard")
 CHOICES = {
@@ -80,8 +80,8 @@ def brute_force(constants, slot, deadlines):
             continue
         host = np.isin(np.arange(stations), server)
         evaluate(constants, slot, host, np.array(server), found, 0)
-        if deadlines != "hard" or not found.totals[0, VIOLATIONS]:
-            best = max(best, found.totals[0, SCORE if deadlines == "penalised" else OBJECTIVE])
+        if deadlines != "hard" or not found.totals[0, TOTAL.violations]:
+            best = max(best, found.totals[0, TOTAL.score if deadlines == "penalised" else TOTAL.objective])
     return best
 
 
@@ -89,8 +89,8 @@ def worth(constants, slot, server, deadlines):
     found, hosts = new_terms(1, *slot.gain_db.shape), np.isin(np.arange(slot.gain_db.shape[1]), server)
     evaluate(constants, slot, hosts, server, found, 0)
     assert (np.bincount(server, minlength=len(hosts)) <= slot.capacity).all()
-    assert deadlines != "hard" or not found.totals[0, VIOLATIONS]
-    return found.totals[0, SCORE if deadlines == "penalised" else OBJECTIVE]
+    assert deadlines != "hard" or not found.totals[0, TOTAL.violations]
+    return found.totals[0, TOTAL.score if deadlines == "penalised" else TOTAL.objective]
 
 
 def program(constants, slot, deadlines, gap=1e-9, time_limit=60.0):

@@ -20,6 +20,8 @@ from dtenv.tasks.placement import PlacementTask
 from dtenv.world.channel import decay, station_shares
 from dtenv.world.sites import draw_sites
 from dtenv.world.walks import Recorded, Walk, draw_walks
+from dtenv.world.waypoints import random_waypoints
+from dtenv.world.waypoints_abreast import waypoints_abreast
 
 
 def walks(seed=0, slots=200, users=50, area_m=1500.0, **mobility):
@@ -27,6 +29,18 @@ def walks(seed=0, slots=200, users=50, area_m=1500.0, **mobility):
     settings = Mobility(**mobility)
     draw_walks(stream_of(seed), Walk.of(settings, area_m), Recorded.of(settings.recording), xy)
     return xy
+
+
+@pytest.mark.parametrize(
+    ("slots", "slowest", "fastest"), [(3, 1.0, 9.0), (40, 0.0, 30.0), (90, 400.0, 900.0), (9, 0.0, 0.0)]
+)
+def test_waypoints_abreast_are_those_of_one_user_after_another(slots, slowest, fastest):
+    for seed in range(20):
+        xy, streams = np.empty((2, slots, 7, 2)), [stream_of(seed), stream_of(seed)]
+        for walk, stream, out in zip((random_waypoints, waypoints_abreast), streams, xy, strict=True):
+            walk(stream, 1500.0, slowest, fastest, out)
+        np.testing.assert_array_equal(*xy)
+        np.testing.assert_array_equal(*streams)
 
 
 def sites(seed, count, separation_m=0.0, recording=None):

@@ -11,6 +11,7 @@ from torch.distributions import Categorical
 from agents.networks.decision import Decision, orthogonal
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association import AssociationTask
+from dtenv.tasks.association_entries import LINK, SERVER, USER
 from dtenv.tasks.association_slot import Constants
 from dtenv.tasks.association_step import Scale
 
@@ -70,7 +71,7 @@ class Equivariant(nn.Module):
         """Decide, or judge the given actions. Observations are flat (B, size), or their blocks by name."""
         view = obs if isinstance(obs, dict) else self.layout.split(obs)
         links = planes(view["links"])  # (4, B, U, S)
-        hosts = links[1]
+        hosts = links[LINK.hosts]
         own = self.loads(view)  # (4, B, U, S)
         user, server = self.encode(view["users"], view["servers"], hosts)
         link = self.pair_link.weight @ torch.cat([links, own.clamp(max=3.0)]).flatten(1)
@@ -145,14 +146,14 @@ class Equivariant(nn.Module):
         """
         c, scale = self.constants, self.scale
         users, servers, links = view["users"], view["servers"], view["links"]
-        bits = users[..., 4] * scale.samples * c.bits_per_sample  # (B, U)
-        compute_capacity = servers[..., 3] * scale.compute_capacity  # (B, S)
-        sync_capacity = servers[..., 4] * scale.sync_capacity
-        cycles = servers[..., 2] * scale.cycles_per_bit
+        bits = users[..., USER.samples] * scale.samples * c.bits_per_sample  # (B, U)
+        compute_capacity = servers[..., SERVER.compute_capacity] * scale.compute_capacity  # (B, S)
+        sync_capacity = servers[..., SERVER.sync_capacity] * scale.sync_capacity
+        cycles = servers[..., SERVER.cycles_per_bit] * scale.cycles_per_bit
         compute = c.n_cmp * c.epochs * bits[..., None] * cycles[:, None]
-        sync = c.n_syn / c.rate_bps * bits[..., None] * 2.0 * scale.area_m * links[..., 0]
-        moved = (bits if c.migrate_current_data else 0.0) + users[..., 6] * scale.twin_bits
-        migration = c.n_mig * moved[..., None] * 2.0 * scale.area_m * links[..., 2]
+        sync = c.n_syn / c.rate_bps * bits[..., None] * 2.0 * scale.area_m * links[..., LINK.distance]
+        moved = (bits if c.migrate_current_data else 0.0) + users[..., USER.twin_bits] * scale.twin_bits
+        migration = c.n_mig * moved[..., None] * 2.0 * scale.area_m * links[..., LINK.move_distance]
         energy = (compute + sync + migration) / (4.0 * c.f0)
         twins = torch.full_like(energy, 1.0 / energy.shape[1])
         return torch.stack([compute / compute_capacity[:, None], sync / sync_capacity[:, None], energy, twins])

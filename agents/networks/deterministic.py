@@ -13,6 +13,7 @@ from agents.networks.decision import Decision, orthogonal
 from agents.networks.market import STEP
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.placement_entries import LINK, USER
 
 REACH = 2.0
 """How far prices reach from the price level, as a logarithm."""
@@ -30,10 +31,10 @@ def stations_view(view: dict[str, Tensor]) -> Tensor:
     Users count for the stations that are near their access station by wire, more for the nearer ones.
     """
     users, stations, links = view["users"], view["stations"], view["links"]
-    wired, access = links[..., 3], links[..., 1]
+    wired, access = links[..., LINK.wired], links[..., LINK.access]
     per_station = wired.shape[2] / wired.shape[1]  # to means over the users that a station has if all have as many
     near = torch.softmax(-12.0 * wired, -1)
-    own = users[..., [2, 3, 5]]
+    own = users[..., [USER.data_bits, USER.update_bits, USER.slack]]
     apart = (stations[..., None, :2] - stations[..., None, :, :2]).norm(dim=-1)
     entries = [
         stations,

@@ -14,6 +14,7 @@ from torch import Tensor
 from agents.networks.migration import Equivariant
 from agents.networks.outlook import LARGEST, Outlook, Reader
 from dtenv.scenario import MigrationScenario
+from dtenv.tasks.migration_entries import LINK, USER
 
 ENDS = (2, 5, 10, 20)
 """Last slots of the windows over which forecasts are averaged; beyond the scenario's horizon, its last slot stands."""
@@ -46,14 +47,14 @@ class ForeseeingReader(Reader):
         """
         view, c = self.layout.split(obs), self.constants
         users, links, xy = view["users"], view["links"], 0.5 * self.scale.area_m * view["stations"][:, None, :, :2]
-        deadline_s = (users[..., 6] * self.scale.deadline_s)[..., None, None]
+        deadline_s = (users[..., USER.deadline] * self.scale.deadline_s)[..., None, None]
         time_s: Any = torch.full_like(deadline_s, c.utility_time_s) if c.utility_time_s > 0.0 else deadline_s
         most = c.utility_beta * torch.exp(deadline_s / time_s)
-        bits = (users[..., 5] * self.scale.update_bits)[..., None, None]
+        bits = (users[..., USER.update_bits] * self.scale.update_bits)[..., None, None]
         wired_s = c.wired_s_per_bit_m * bits * (xy[:, :, :, None] - xy[:, :, None]).norm(dim=-1)  # (B, K, M, M)
-        access = links[..., 1]
-        wireless_s = users[..., 7, None] * deadline_s[..., 0]  # (B, K, 1)
-        seconds_now = seconds(time_s[..., 0], links[..., 6])
+        access = links[..., LINK.access]
+        wireless_s = users[..., USER.wireless, None] * deadline_s[..., 0]  # (B, K, 1)
+        seconds_now = seconds(time_s[..., 0], links[..., LINK.worth])
         computing_s = seconds_now - wireless_s - (access[..., None, :] @ wired_s).squeeze(-2)
         scores, chances = [], []
         for window in self.windows:

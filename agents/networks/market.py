@@ -17,6 +17,7 @@ from torch import Tensor
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_decode import PRICE_SPAN
+from dtenv.tasks.placement_entries import LINK, STATION, USER
 from dtenv.tasks.placement_slot import Constants, update_weight
 from dtenv.tasks.placement_step import Scale
 
@@ -67,20 +68,20 @@ class Reader:
         view = self.layout.split(obs)
         users, stations, links = view["users"], view["stations"], view["links"]
         c, scale = self.constants, self.scale
-        data, update = users[..., 2] * scale.data_bits, users[..., 3] * scale.update_bits
+        data, update = users[..., USER.data_bits] * scale.data_bits, users[..., USER.update_bits] * scale.update_bits
         bits = data + float(update_weight(c)) * update
         root = (self.cycles_per_bit * bits).sqrt()  # s_i
-        total, cycles = root.sum(-1), stations[..., 2].sum(-1) * scale.compute_hz
+        total, cycles = root.sum(-1), stations[..., STATION.compute_hz].sum(-1) * scale.compute_hz
         level = 2.0 * total / cycles
-        metres = links[..., 3] * math.sqrt(2.0) * scale.area_m
-        slack_s = users[..., 5] * scale.deadline_s
-        wireless_s = users[..., 4] * scale.deadline_s - slack_s
+        metres = links[..., LINK.wired] * math.sqrt(2.0) * scale.area_m
+        slack_s = users[..., USER.slack] * scale.deadline_s
+        wireless_s = users[..., USER.deadline] * scale.deadline_s - slack_s
         transmitting = wireless_s * (c.alpha * bits / data + c.beta * self.power_w)
         return Market(
             detour=c.wired_s_per_bit_m * bits[..., None] * metres / (root * level[:, None])[..., None],
             size=root / total[:, None],
-            compute=stations[..., 2] * scale.compute_hz / cycles[:, None],
-            capacity=stations[..., 3],
+            compute=stations[..., STATION.compute_hz] * scale.compute_hz / cycles[:, None],
+            capacity=stations[..., STATION.capacity],
             slack_s=slack_s,
             wired_s=c.wired_s_per_bit_m * data[..., None] * metres,
             computing_s=self.cycles_per_bit * data / root * 0.5 * level[:, None],

@@ -11,6 +11,7 @@ from torch import Tensor
 from dtenv.scenario import MigrationScenario
 from dtenv.tasks.migration import MigrationTask
 from dtenv.tasks.migration_batch import Scale
+from dtenv.tasks.migration_entries import LINK, STATION, USER
 from dtenv.tasks.migration_slot import Constants, seats_of
 
 AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
@@ -63,25 +64,25 @@ class Reader:
         view = self.layout.split(obs)
         users, stations, links = view["users"], view["stations"], view["links"]
         c, area_m = self.constants, self.scale.area_m
-        host, room = links[..., 2], links[..., 3]
+        host, room = links[..., LINK.hosts], links[..., LINK.room]
         xy, station_xy = 0.5 * area_m * users[..., None, :2], 0.5 * area_m * stations[:, None, :, :2]  # from the centre
-        step = users[..., None, 2:4] * self.scale.step_m
+        step = users[..., None, USER.dx : USER.dy + 1] * self.scale.step_m
         wired_m = (station_xy - station_xy.transpose(1, 2)).norm(dim=-1)[:, None]  # (B, 1, M, M)
         if c.cloud >= 0:
             wired_m[..., c.cloud, : c.cloud] = wired_m[..., : c.cloud, c.cloud] = c.cloud_distance_m
-        deadline_s = (users[..., 6] * self.scale.deadline_s)[..., None]
+        deadline_s = (users[..., USER.deadline] * self.scale.deadline_s)[..., None]
         time_s = torch.full_like(deadline_s, c.utility_time_s) if c.utility_time_s > 0.0 else deadline_s
         most = c.utility_beta * torch.exp(deadline_s / time_s)
-        latency_s = -time_s * links[..., 6].clamp(min=torch.finfo(torch.float32).tiny).log()
-        wired_s_per_m = c.wired_s_per_bit_m * self.scale.update_bits * users[..., 5:6]
+        latency_s = -time_s * links[..., LINK.worth].clamp(min=torch.finfo(torch.float32).tiny).log()
+        wired_s_per_m = c.wired_s_per_bit_m * self.scale.update_bits * users[..., USER.update_bits, None]
         side_m = area_m if c.cloud < 0 else self.scale.wire_m / math.sqrt(2.0)
-        unwired_s = latency_s - wired_s_per_m * math.sqrt(2.0) * side_m * links[..., 4]
-        now = most * links[..., 6] - c.deadline_penalty * (latency_s > deadline_s)
+        unwired_s = latency_s - wired_s_per_m * math.sqrt(2.0) * side_m * links[..., LINK.wired]
+        now = most * links[..., LINK.worth] - c.deadline_penalty * (latency_s > deadline_s)
 
         # The stations ahead
         distance_m = (station_xy - xy).norm(dim=-1)
         span_db = self.scale.most_gain_db - self.scale.least_gain_db
-        gain_db = 0.5 * (links[..., 0] + 1.0) * span_db + self.scale.least_gain_db
+        gain_db = 0.5 * (links[..., LINK.gain] + 1.0) * span_db + self.scale.least_gain_db
         shadowing_db = gain_db + self.loss_db(distance_m)  # a gain here
         walked_m = step.norm(dim=-1)
         worth, chances, distances = [now], [], []
@@ -89,7 +90,7 @@ class Reader:
             there = (xy + slots * step).clamp(-0.5 * area_m, 0.5 * area_m)
             then_m = (station_xy - there).norm(dim=-1)
             kept = torch.exp(-slots * walked_m / self.decorrelation_m) if self.decorrelation_m > 0.0 else 0.0 * walked_m
-            expected_db = kept * shadowing_db - self.loss_db(then_m) + c.handover_margin_db * links[..., 1]
+            expected_db = kept * shadowing_db - self.loss_db(then_m) + c.handover_margin_db * links[..., LINK.access]
             temperature_db = 1.0 + self.shadowing_db * (1.0 - kept * kept).clamp(min=0.0).sqrt()
             expected_db[..., c.stations :] = -torch.inf  # the cloud has no radio
             chance = torch.softmax(expected_db / temperature_db, -1)  # of being the access station
@@ -100,14 +101,16 @@ class Reader:
             distances.append(then_m / area_m)
 
         towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / STEP_M
-        computing = unwired_s / deadline_s - users[..., 7:8]
-        others = stations[:, None, :, 3] - host / self.seats  # twins there beside this one
+        computing = unwired_s / deadline_s - users[..., USER.wireless, None]
+        others = stations[:, None, :, STATION.twins] - host / self.seats  # twins there beside this one
         own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
         parts = [
-            *users[..., None, (0, 1, 4, 5, 6, 7)].unbind(-1),
+            *users[..., None, (USER.x, USER.y, USER.data_bits, USER.update_bits, USER.deadline, USER.wireless)].unbind(
+                -1
+            ),
             *(step / STEP_M).unbind(-1),
-            *stations[:, None, :, :3].unbind(-1),
-            *links[..., (0, 1, 4, 5)].unbind(-1),
+            *stations[:, None, :, (STATION.x, STATION.y, STATION.compute_hz)].unbind(-1),
+            *links[..., (LINK.gain, LINK.access, LINK.wired, LINK.latency)].unbind(-1),
             *own,
             *worth[1:],
             *chances,
@@ -115,7 +118,7 @@ class Reader:
             view["forecast"].mean(-1),
         ]
         station = torch.stack([part.expand_as(now) for part in parts], -1).clamp(-LARGEST, LARGEST)
-        bits = (users[..., 4] * self.scale.data_bits)[..., None, None]
+        bits = (users[..., USER.data_bits] * self.scale.data_bits)[..., None, None]
         price = c.kappa * (c.downtime_s + c.wired_s_per_bit_m * bits * wired_m) / c.slot_seconds
         price = price * (1.0 - torch.eye(now.shape[-1]))
         return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])

@@ -30,6 +30,7 @@ from agents.networks.market import (
 from agents.networks.perceptron import stack
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.placement_entries import LINK, USER
 
 NOISE = 0.2
 """Standard deviation of a price's logarithm at first, where prices are learned."""
@@ -168,8 +169,10 @@ class Exchange(nn.Module):
 
 def own_view(view: dict[str, Tensor]) -> Tensor:
     """What every station sees by itself, users taken together, (B, M, 10), out of the network's observation."""
-    users, stations, wired = view["users"], view["stations"], view["links"][..., 3]
-    mean = users[:, :, [2, 3, 5]].mean(1)[:, None].expand(-1, stations.shape[1], -1)
+    users, stations, wired = view["users"], view["stations"], view["links"][..., LINK.wired]
+    mean = (
+        users[:, :, [USER.data_bits, USER.update_bits, USER.slack]].mean(1)[:, None].expand(-1, stations.shape[1], -1)
+    )
     return torch.cat([mean, stations, wired.mean(1)[..., None]], -1)
 
 
@@ -248,7 +251,7 @@ def stations_see(view: dict[str, Tensor]) -> Tensor:
     """Every station's own observation (B, M, …), out of the blocks of the central controller's."""
     users, stations, links = view["users"], view["stations"], view["links"]
     batch, count = stations.shape[:2]
-    rows = users[:, None, :, [2, 3, 5]].expand(-1, count, -1, -1)
-    linked = links[..., [0, 2, 3]].transpose(1, 2)
+    rows = users[:, None, :, [USER.data_bits, USER.update_bits, USER.slack]].expand(-1, count, -1, -1)
+    linked = links[..., [LINK.gain, LINK.hosted, LINK.wired]].transpose(1, 2)
     which = torch.eye(count).expand(batch, -1, -1)
     return torch.cat([stations, which, torch.cat([rows, linked], -1).flatten(2)], -1)

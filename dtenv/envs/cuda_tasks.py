@@ -12,15 +12,24 @@ from dtenv.envs import cuda_kernels as kernels
 from dtenv.envs.actions import read_server_and_history
 from dtenv.envs.cuda_episodes import Choice, CudaEpisodes, Kind
 from dtenv.scenario import MigrationScenario
-from dtenv.tasks import association, migration, migration_batch, migration_entries, placement, placement_slot
-from dtenv.tasks.association_terms import REWARD
+from dtenv.tasks import (
+    association,
+    association_entries,
+    association_terms,
+    migration,
+    migration_batch,
+    migration_entries,
+    placement,
+    placement_entries,
+    placement_slot,
+)
 from dtenv.tasks.placement_step import ASSOCIATION, BINARY
 
 
 class CudaAssociation(CudaEpisodes):
     """DTAssociation."""
 
-    task, reward = association.AssociationTask, REWARD
+    task, reward = association.AssociationTask, association_terms.TOTAL.reward
     begin_kernel, advance_kernel = kernels.begin_association, kernels.advance_association
 
     def entries(self) -> dict[str, Any]:
@@ -28,7 +37,7 @@ class CudaAssociation(CudaEpisodes):
         return self.told | {"history": self.of(self.one.terms.history), "action_mask": self.mask}
 
     def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return association.entries_of(totals, count)
+        return association_entries.entries_of(totals, count)
 
     def _kinds(self) -> list[Kind]:
         network, batch = self.scenario.network, len(self.rows)
@@ -56,14 +65,14 @@ class CudaAssociation(CudaEpisodes):
 class CudaPlacement(CudaEpisodes):
     """DTPlacementMA, by a central controller."""
 
-    task, reward = placement.PlacementTask, placement_slot.SCORE
+    task, reward = placement.PlacementTask, placement_slot.TOTAL.score
     begin_kernel, advance_kernel = kernels.begin_placement, kernels.advance_placement
 
     def _users(self) -> np.ndarray:
         return self.one.terms.users
 
     def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return placement.entries_of(totals, means, self.scenario.network.num_users, count)
+        return placement_entries.entries_of(totals, means, self.scenario.network.num_users, count)
 
     def _kinds(self) -> list[Kind]:
         network, batch, mode = self.scenario.network, len(self.rows), self.one.mode
@@ -95,7 +104,7 @@ class CudaMigration(CudaEpisodes):
             a cloud, failures, twins' creation, rounds or a consensus.
     """
 
-    task, reward = migration.MigrationTask, migration_batch.REWARD
+    task, reward = migration.MigrationTask, migration_batch.TERM.reward
     begin_kernel, advance_kernel = kernels.begin_migration, kernels.advance_migration
 
     def __init__(self, scenario: MigrationScenario, batch: int):

@@ -25,7 +25,7 @@ from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import model_transfer_energy, normalised_energy
 from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
 from dtenv.tasks.association_slot import GIVEN, MODES, Constants, Slot
-from dtenv.tasks.association_terms import CERTIFIED_BOUND, CERTIFIED_VALUE, OBJECTIVE, evaluate, new_terms, new_work
+from dtenv.tasks.association_terms import TOTAL, evaluate, new_terms, new_work
 
 FIELDS = ("model", "params", "users", "servers", "action")
 PARAMS = (
@@ -101,16 +101,16 @@ def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
             "transfer": transfer.tolist(),
         },
         "normalised_energy": [normalised_energy(x, c.f0) for x in terms.energy[0].sum(axis=1).tolist()],
-        "objective": float(totals[OBJECTIVE]),
+        "objective": float(totals[TOTAL.objective]),
         "barrier": finite(barrier),
-        "reward": finite(totals[OBJECTIVE] - barrier),
+        "reward": finite(totals[TOTAL.objective] - barrier),
         "feasible": {
             "compute": not any(map(is_violated, computation, slot.compute_capacity)),
             "synchronisation": not any(map(is_violated, synchronisation, slot.sync_capacity)),
         },
     }
     if c.mode != GIVEN:
-        value, bound = float(totals[CERTIFIED_VALUE]), float(totals[CERTIFIED_BOUND])
+        value, bound = float(totals[TOTAL.certified_value]), float(totals[TOTAL.certified_bound])
         report["certificate"] = {"value": value, "bound": bound, "gap": bound - value}
     return report
 

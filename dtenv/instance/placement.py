@@ -25,32 +25,7 @@ from dtenv.oracle.placement import solve_slot
 from dtenv.oracle.solution import Solution
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective
-from dtenv.tasks.placement_slot import (
-    ACCESS,
-    COMPUTE,
-    COST,
-    ENERGY_INITIAL,
-    ENERGY_UPDATE,
-    HOSTS,
-    INITIAL,
-    LATE,
-    LATENCY,
-    OBJECTIVE,
-    RATE,
-    SHARE,
-    SYSTEM_LATENCY,
-    TOTAL,
-    TWINS,
-    UPDATE,
-    UTILITY_OF_USER,
-    WIRED,
-    WIRELESS,
-    Constants,
-    Slot,
-    Terms,
-    evaluate,
-    new_terms,
-)
+from dtenv.tasks.placement_slot import STATION_TERM, TOTAL, USER_TERM, Constants, Slot, Terms, evaluate, new_terms
 from dtenv.tasks.uplink import choose_access, link_gains, wired_distances
 
 FIELDS = ("model", "params", "users", "stations", "action")
@@ -102,27 +77,27 @@ class UserTerm(NamedTuple):
 
 
 USER_TERMS = (  # in the order of computation: the first one without a value is the one at fault
-    UserTerm("uplink_rate_bps", RATE, ("users.transmit_power_w", "stations.shadowing_db")),
+    UserTerm("uplink_rate_bps", USER_TERM.rate, ("users.transmit_power_w", "stations.shadowing_db")),
     UserTerm(
         "compute_share_hz",
-        SHARE,
+        USER_TERM.share,
         ("users.cycles_per_bit", "users.data_bits", "users.update_bits", "params.eta_s", "params.sync_interval_s"),
     ),
-    UserTerm("latency_s.wireless", WIRELESS, ("users.data_bits", "stations.shadowing_db")),
-    UserTerm("latency_s.wired", WIRED, ("users.data_bits", "params.wired_s_per_bit_m")),
-    UserTerm("latency_s.compute", COMPUTE, ("users.data_bits", "users.cycles_per_bit")),
-    UserTerm("latency_s.initial", INITIAL, ("users.data_bits",)),
+    UserTerm("latency_s.wireless", USER_TERM.wireless, ("users.data_bits", "stations.shadowing_db")),
+    UserTerm("latency_s.wired", USER_TERM.wired, ("users.data_bits", "params.wired_s_per_bit_m")),
+    UserTerm("latency_s.compute", USER_TERM.compute, ("users.data_bits", "users.cycles_per_bit")),
+    UserTerm("latency_s.initial", USER_TERM.initial, ("users.data_bits",)),
     UserTerm(
         "latency_s.update",
-        UPDATE,
+        USER_TERM.update,
         ("users.update_bits", "stations.shadowing_db", "params.wired_s_per_bit_m", "users.cycles_per_bit"),
     ),
-    UserTerm("latency_s.total", TOTAL, ("params.eta_s", "params.sync_interval_s")),
-    UserTerm("energy_j.initial", ENERGY_INITIAL, ("users.transmit_power_w",)),
-    UserTerm("energy_j.update", ENERGY_UPDATE, ("users.transmit_power_w",)),
+    UserTerm("latency_s.total", USER_TERM.total, ("params.eta_s", "params.sync_interval_s")),
+    UserTerm("energy_j.initial", USER_TERM.energy_initial, ("users.transmit_power_w",)),
+    UserTerm("energy_j.update", USER_TERM.energy_update, ("users.transmit_power_w",)),
     UserTerm(
         "utility",
-        UTILITY_OF_USER,
+        USER_TERM.utility,
         ("params.utility_beta", "users.deadline_s", "params.utility_time_s", "params.utility_energy_j"),
     ),
 )
@@ -248,25 +223,25 @@ def _refuse_undefined(c: Constants, instance: dict[str, Any], terms: Terms) -> N
                 value = instance[group][key]
                 got.append(f"{group}.{key} {value!r}" if group == "params" else f"{group}.{key}[{u}] {value[u]!r}")
             raise InstanceError(f"{name}[{u}] must not be 0 * inf, 0 / 0 or the like, got {', '.join(got)}")
-    if math.isnan(terms.totals[0, OBJECTIVE]):  # a weight of 0 on what is infinite
-        name = "alpha" if c.alpha == 0.0 and math.isinf(terms.totals[0, LATENCY]) else "beta"
+    if math.isnan(terms.totals[0, TOTAL.objective]):  # a weight of 0 on what is infinite
+        name = "alpha" if c.alpha == 0.0 and math.isinf(terms.totals[0, TOTAL.latency]) else "beta"
         value = instance["params"][name]
         raise InstanceError(f"params.{name} must be positive where what it weighs is infinite, got {value!r}")
 
 
 def _report(slot: Slot, terms: Terms) -> dict[str, Any]:
     users, stations, totals = terms.users[0], terms.stations[0], terms.totals[0]
-    report: dict[str, Any] = {"access_station": users[ACCESS].astype(int).tolist()}
+    report: dict[str, Any] = {"access_station": users[USER_TERM.access].astype(int).tolist()}
     for name, row, _ in USER_TERMS:
         *above, last = name.split(".")
         group = report.setdefault(above[0], {}) if above else report
         group[last] = [finite(value) for value in users[row]]
     return report | {
-        "system_latency_s": finite(totals[SYSTEM_LATENCY]),
-        "hosts": int(totals[HOSTS]),
-        "latency_reward": finite(0.0 - totals[LATENCY]),  # not -0.0
-        "cost": finite(totals[COST]),
-        "reward": finite(totals[OBJECTIVE]),
-        "capacity_violated": (stations[TWINS] > slot.capacity).tolist(),
-        "deadline_violated": (users[LATE] > 0.0).tolist(),
+        "system_latency_s": finite(totals[TOTAL.system_latency]),
+        "hosts": int(totals[TOTAL.hosts]),
+        "latency_reward": finite(0.0 - totals[TOTAL.latency]),  # not -0.0
+        "cost": finite(totals[TOTAL.cost]),
+        "reward": finite(totals[TOTAL.objective]),
+        "capacity_violated": (stations[STATION_TERM.twins] > slot.capacity).tolist(),
+        "deadline_violated": (users[USER_TERM.late] > 0.0).tolist(),
     }

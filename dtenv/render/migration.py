@@ -24,7 +24,7 @@ from dtenv.render.canvas import (
 from dtenv.render.pen import BAD, GRID, GROUND, INK, PAPER, SOFT, Colour, Pen, mix
 from dtenv.render.stations import draw_flow, draw_links, draw_mark, draw_parts, draw_users, hue_of
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import LATE
+from dtenv.tasks.migration_batch import TERM
 
 LIMIT = 0.75  # of the latency bar's width lies the deadline
 FOCAL = 6.5  # radius of the agent's user beside the others
@@ -47,7 +47,7 @@ class MigrationCanvas(Canvas):
         if not task.joint:
             server[1:] = course.background[0, now, 1:]
         access = course.access[0, now].astype(int)
-        late = task.terms.users[0, :, LATE] > 0 if slot else np.zeros(len(task.mask[0]), bool)
+        late = task.terms.users[0, :, TERM.late] > 0 if slot else np.zeros(len(task.mask[0]), bool)
         area_m = self._scenario.network.area_m
         draw_grid(pen, area_m)
         sites, places = on_map(tape.station_xy[0], area_m), on_map(tape.user_xy[0, now], area_m)

@@ -22,7 +22,7 @@ from dtenv.render.canvas import (
 from dtenv.render.pen import BAD, GRID, HUES, INK, MOVE, PAPER, SOFT, Pen, mix
 from dtenv.render.stations import draw_flow, draw_idle, draw_links, draw_mark, draw_parts, draw_users, hue_of
 from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import ACCESS, COMPUTE, LATE
+from dtenv.tasks.placement_slot import USER_TERM
 
 
 class PlacementCanvas(Canvas):
@@ -41,7 +41,11 @@ class PlacementCanvas(Canvas):
         server, host = state.server[0], state.host[0].tolist()
         users, capacity = task.terms.users[0], task.fixed.capacity
         if slot:
-            access, late, compute = users[ACCESS].astype(int), users[LATE] > 0, users[COMPUTE]
+            access, late, compute = (
+                users[USER_TERM.access].astype(int),
+                users[USER_TERM.late] > 0,
+                users[USER_TERM.compute],
+            )
         else:
             direct = self._scenario.radio.access == "direct"
             access, late, compute = server if direct else state.access[0], np.zeros(len(server), bool), 0 * users[0]

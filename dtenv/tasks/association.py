@@ -1,8 +1,7 @@
-"""DTAssociation: spaces, the entries of an observation, info, and episodes in batches (Zhou 2025)."""
+"""DTAssociation: spaces, observations, info, and episodes in batches (Zhou 2025)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,75 +10,13 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario import AssociationScenario
+from dtenv.tasks.association_entries import LINK, LINKS, SERVER, SERVERS, USER, USERS, entries_of
 from dtenv.tasks.association_slot import Constants, Slot
 from dtenv.tasks.association_step import Batch, Scale, State, advance, begin, slot_at
-from dtenv.tasks.association_terms import (
-    COMPUTATION,
-    EXCESS,
-    LATENCY,
-    MIGRATION,
-    MIGRATIONS,
-    OBJECTIVE,
-    REWARD,
-    SCORE,
-    SYNCHRONISATION,
-    TRANSFER,
-    UTILITY,
-    VIOLATIONS,
-    new_terms,
-    new_work,
-)
+from dtenv.tasks.association_terms import TOTAL, new_terms, new_work
 from dtenv.tasks.episodes import Episodes, whole
 from dtenv.world.association import AssociationRanges, empty_association_tape
 from dtenv.world.walks import Recorded
-
-USERS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("dx", "walked since the last slot, over the fastest walk of a slot, clipped to ±1"),
-    ("dy", "walked since the last slot, over the fastest walk of a slot, clipped to ±1"),
-    ("samples", "D_t, new samples, over the largest possible"),
-    ("previous_samples", "D_{t-1}, last slot's samples, over the largest possible"),
-    ("twin_bits", "D^twin, over the largest possible"),
-    ("emd", "φ / 2"),
-)
-SERVERS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("cycles_per_bit", "ε, over the largest possible"),
-    ("compute_capacity", "q, over the largest possible"),
-    ("sync_capacity", "p, over the largest possible"),
-    ("twins", "twins hosted last slot, over U"),
-    ("compute_load", "computation energy of new data alone, if twins stay, over q, at most 1"),
-    ("sync_load", "synchronisation energy, if twins stay, over p, at most 1"),
-)
-LINKS = (
-    ("distance", "Manhattan distance user to server, over 2 sides"),
-    ("hosts", "1 where the server hosts the user's twin since last slot, else 0"),
-    ("move_distance", "Manhattan distance of moving the twin there, over 2 sides"),
-    ("sync_share", "the user's synchronisation energy there, over p, at most 1 (alone it would break C3)"),
-)
-
-
-def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
-    migration, synchronisation, computation = totals[MIGRATION], totals[SYNCHRONISATION], totals[COMPUTATION]
-    transfer = totals[TRANSFER]
-    return {
-        "score": totals[SCORE],
-        "objective": totals[OBJECTIVE],
-        "utility": totals[UTILITY],
-        "energy": migration + synchronisation + computation + transfer,
-        "energy_migration": migration,
-        "energy_synchronisation": synchronisation,
-        "energy_computation": computation,
-        "energy_transfer": transfer,
-        "latency": totals[LATENCY],
-        "cost": totals[EXCESS],
-        "violations": count(totals[VIOLATIONS]),
-        "feasible": totals[VIOLATIONS] == 0.0,
-        "migrations": count(totals[MIGRATIONS]),
-    }
 
 
 class AssociationTask(Episodes):
@@ -167,11 +104,11 @@ class AssociationTask(Episodes):
     @property
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
-        return self.terms.totals[:, REWARD]
+        return self.terms.totals[:, TOTAL.reward]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
-        return float(self.terms.totals[b, REWARD])
+        return float(self.terms.totals[b, TOTAL.reward])
 
     def decode(self, obs: np.ndarray) -> Slot:
         """The slots that flat observations (B, size) show, in physical units, each field with a leading B.
@@ -180,16 +117,15 @@ class AssociationTask(Episodes):
         """
         view = self.layout.split(np.asarray(obs, dtype=np.float64))
         users, servers, scale = view["users"], view["servers"], Scale.of(self.scenario)
-        host = self.layout.blocks[2].column("hosts")
         return Slot(
             user_xy=np.ascontiguousarray(0.5 * (users[..., :2] + 1.0) * scale.area_m),
-            samples=np.round(users[..., 4] * scale.samples),
-            previous_samples=np.round(users[..., 5] * scale.samples),
-            twin_bits=users[..., 6] * scale.twin_bits,
-            emd=2.0 * users[..., 7],
-            previous_server=view["links"][..., host].argmax(axis=-1),
+            samples=np.round(users[..., USER.samples] * scale.samples),
+            previous_samples=np.round(users[..., USER.previous_samples] * scale.samples),
+            twin_bits=users[..., USER.twin_bits] * scale.twin_bits,
+            emd=2.0 * users[..., USER.emd],
+            previous_server=view["links"][..., LINK.hosts].argmax(axis=-1),
             server_xy=np.ascontiguousarray(0.5 * (servers[..., :2] + 1.0) * scale.area_m),
-            cycles_per_bit=servers[..., 2] * scale.cycles_per_bit,
-            compute_capacity=servers[..., 3] * scale.compute_capacity,
-            sync_capacity=servers[..., 4] * scale.sync_capacity,
+            cycles_per_bit=servers[..., SERVER.cycles_per_bit] * scale.cycles_per_bit,
+            compute_capacity=servers[..., SERVER.compute_capacity] * scale.compute_capacity,
+            sync_capacity=servers[..., SERVER.sync_capacity] * scale.sync_capacity,
         )

@@ -37,6 +37,9 @@ from dtenv.physics.geometry import manhattan
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
 from dtenv.scenario.association import REWARDS, AssociationScenario, Data, Energy, Learning, Objective, Radio
 
+BARRIER_REWARD, LITERAL_REWARD, OBJECTIVE_REWARD, SCORE_REWARD = (
+    REWARDS.index(name) for name in ("barrier", "literal", "objective", "score")
+)
 GIVEN, OPTIMAL, OPTIMAL_BARRIER = 0, 1, 2
 MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN, "none": GIVEN, "action": GIVEN}
 """How γ comes about, by the scenario's `history`."""

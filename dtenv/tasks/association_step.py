@@ -11,9 +11,11 @@ from dtenv.physics.barrier import is_violated
 from dtenv.physics.energy import computation_energy, metre_energy
 from dtenv.physics.geometry import manhattan
 from dtenv.scenario import AssociationScenario
+from dtenv.tasks.association_entries import LINK, SERVER, USER
 from dtenv.tasks.association_nearest import nearest_with_room
 from dtenv.tasks.association_slot import Slot
 from dtenv.tasks.association_terms import Terms, Work, evaluate
+from dtenv.tasks.episodes import ends, flat
 from dtenv.world.association import AssociationTape, draw_association
 from dtenv.world.walks import Recorded
 
@@ -85,20 +87,23 @@ class Batch(NamedTuple):
     scale: np.ndarray  # (1,) record of Scale
 
     def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.state, *self.terms, *self.work, *self.recorded, *self[5:])
+        """The arrays as one plain tuple."""
+        return flat(self)
+
+
+_TAPE, _STATE, _TERMS, _WORK, _RECORDED = ends(AssociationTape, State, Terms, Work, Recorded)
 
 
 @inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
-        AssociationTape(*arrays[:9]),
-        State(*arrays[9:12]),
-        Terms(*arrays[12:16]),
-        Work(*arrays[16:18]),
-        Recorded(*arrays[18:21]),
-        *arrays[21:],
+        AssociationTape(*arrays[:_TAPE]),
+        State(*arrays[_TAPE:_STATE]),
+        Terms(*arrays[_STATE:_TERMS]),
+        Work(*arrays[_TERMS:_WORK]),
+        Recorded(*arrays[_WORK:_RECORDED]),
+        *arrays[_RECORDED:],
     )
 
 
@@ -164,23 +169,23 @@ def observe(batch: Batch, b: int) -> None:
         return
     i = 0
     for u in range(num_users):
-        row[i] = 2.0 * user_xy[u, 0] / area - 1.0
-        row[i + 1] = 2.0 * user_xy[u, 1] / area - 1.0
-        row[i + 2] = min(max((user_xy[u, 0] - before[u, 0]) / step, -1.0), 1.0)
-        row[i + 3] = min(max((user_xy[u, 1] - before[u, 1]) / step, -1.0), 1.0)
-        row[i + 4] = samples[u] / most_samples
-        row[i + 5] = slot.previous_samples[u] / most_samples
-        row[i + 6] = slot.twin_bits[u] / most_bits
-        row[i + 7] = 0.5 * slot.emd[u]
-        i += 8
+        row[i + USER.x] = 2.0 * user_xy[u, 0] / area - 1.0
+        row[i + USER.y] = 2.0 * user_xy[u, 1] / area - 1.0
+        row[i + USER.dx] = min(max((user_xy[u, 0] - before[u, 0]) / step, -1.0), 1.0)
+        row[i + USER.dy] = min(max((user_xy[u, 1] - before[u, 1]) / step, -1.0), 1.0)
+        row[i + USER.samples] = samples[u] / most_samples
+        row[i + USER.previous_samples] = slot.previous_samples[u] / most_samples
+        row[i + USER.twin_bits] = slot.twin_bits[u] / most_bits
+        row[i + USER.emd] = 0.5 * slot.emd[u]
+        i += len(USER)
     for s in range(num_servers):
-        row[i] = 2.0 * server_xy[s, 0] / area - 1.0
-        row[i + 1] = 2.0 * server_xy[s, 1] / area - 1.0
-        row[i + 2] = cycles_per_bit[s] / most_cycles
-        row[i + 3] = compute_capacity[s] / most_compute
-        row[i + 4] = sync_capacity[s] / most_sync
-        row[i + 5] = row[i + 6] = row[i + 7] = 0.0
-        i += 8
+        row[i + SERVER.x] = 2.0 * server_xy[s, 0] / area - 1.0
+        row[i + SERVER.y] = 2.0 * server_xy[s, 1] / area - 1.0
+        row[i + SERVER.cycles_per_bit] = cycles_per_bit[s] / most_cycles
+        row[i + SERVER.compute_capacity] = compute_capacity[s] / most_compute
+        row[i + SERVER.sync_capacity] = sync_capacity[s] / most_sync
+        row[i + SERVER.twins] = row[i + SERVER.compute_load] = row[i + SERVER.sync_load] = 0.0
+        i += len(SERVER)
     for u in range(num_users):
         host = slot.previous_server[u]
         x, y, host_x, host_y = user_xy[u, 0], user_xy[u, 1], server_xy[host, 0], server_xy[host, 1]
@@ -188,22 +193,24 @@ def observe(batch: Batch, b: int) -> None:
         upload = metre_energy(n_syn, bits, rate)
         load = computation_energy(n_cmp, cycles_per_bit[host], bits, epochs)
         energy = upload * manhattan(x, y, host_x, host_y)
-        k = 8 * (num_users + host) + 5
-        row[k] = min(row[k] + 1.0 / num_users, 1.0)
-        row[k + 1] = min(row[k + 1] + load / compute_capacity[host], 1.0)
-        row[k + 2] = min(row[k + 2] + energy / sync_capacity[host], 1.0)
-        links, possible = row[i : i + 4 * num_servers], 0
+        at = len(USER) * num_users + len(SERVER) * host
+        there = row[at : at + len(SERVER)]
+        there[SERVER.twins] = min(there[SERVER.twins] + 1.0 / num_users, 1.0)
+        there[SERVER.compute_load] = min(there[SERVER.compute_load] + load / compute_capacity[host], 1.0)
+        there[SERVER.sync_load] = min(there[SERVER.sync_load] + energy / sync_capacity[host], 1.0)
+        links, possible = row[i : i + len(LINK) * num_servers], 0
         for s in range(num_servers):
             distance = manhattan(x, y, server_xy[s, 0], server_xy[s, 1])
             energy, load = upload * distance, computation_energy(n_cmp, cycles_per_bit[s], bits, epochs)
-            links[4 * s] = 0.5 * distance / area
-            links[4 * s + 1] = 0.0
-            links[4 * s + 2] = 0.5 * manhattan(host_x, host_y, server_xy[s, 0], server_xy[s, 1]) / area
-            links[4 * s + 3] = min(energy / sync_capacity[s], 1.0)
+            links[len(LINK) * s + LINK.distance] = 0.5 * distance / area
+            links[len(LINK) * s + LINK.hosts] = 0.0
+            moved = manhattan(host_x, host_y, server_xy[s, 0], server_xy[s, 1])
+            links[len(LINK) * s + LINK.move_distance] = 0.5 * moved / area
+            links[len(LINK) * s + LINK.sync_share] = min(energy / sync_capacity[s], 1.0)
             # `|`, as a branch would be guessed wrong at every other link.
             mask[u, s] = not (is_violated(energy, sync_capacity[s]) | is_violated(load, compute_capacity[s]))
             possible += mask[u, s]
-        links[4 * host + 1] = 1.0
-        i += 4 * num_servers
+        links[len(LINK) * host + LINK.hosts] = 1.0
+        i += len(LINK) * num_servers
         if possible == 0:  # every server is too far: leave the choice open
             mask[u, :] = True

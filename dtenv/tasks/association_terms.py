@@ -19,7 +19,17 @@ from dtenv.physics.barrier import (
     violation_penalty,
 )
 from dtenv.physics.energy import normalised_energy
-from dtenv.tasks.association_slot import OPTIMAL_BARRIER, Constants, Slot, chain_users, host, list_chain
+from dtenv.tasks.association_slot import (
+    BARRIER_REWARD,
+    LITERAL_REWARD,
+    OPTIMAL_BARRIER,
+    SCORE_REWARD,
+    Constants,
+    Slot,
+    chain_users,
+    host,
+    list_chain,
+)
 
 
 class Terms(NamedTuple):
@@ -28,25 +38,30 @@ class Terms(NamedTuple):
     history: np.ndarray  # (B, U) γ
     utility: np.ndarray  # (B, U) ρ
     energy: np.ndarray  # (B, S, 4) migration, synchronisation, computation, transfer
-    totals: np.ndarray  # (B, TOTALS)
+    totals: np.ndarray  # (B, len(TOTAL))
+    first: np.ndarray  # (B, S) work array: every server's first user, of `chain_users`
 
 
-# Columns of Terms.totals.
-OBJECTIVE = 0  # e (22)
-SCORE = 1  # e minus the penalties of violated constraints
-REWARD = 2
-UTILITY = 3  # mean ρ
-MIGRATION = 4  # energy, summed over servers (13)
-SYNCHRONISATION = 5  # (14)
-COMPUTATION = 6  # (15)
-LATENCY = 7  # mean upload time, seconds, the time in (14)
-EXCESS = 8  # sum of the relative excess of violated constraints
-VIOLATIONS = 9  # how many are violated
-MIGRATIONS = 10  # twins moved
-CERTIFIED_VALUE = 11  # what the allocation's program attains
-CERTIFIED_BOUND = 12  # and what is proven to be its upper bound
-TRANSFER = 13  # energy of models, which the paper neglects
-TOTALS = 14
+class Totals(NamedTuple):
+    """Columns of Terms.totals."""
+
+    objective: int = 0  # e (22)
+    score: int = 1  # e minus the penalties of violated constraints
+    reward: int = 2
+    utility: int = 3  # mean ρ
+    migration: int = 4  # energy, summed over servers (13)
+    synchronisation: int = 5  # (14)
+    computation: int = 6  # (15)
+    latency: int = 7  # mean upload time, seconds, the time in (14)
+    excess: int = 8  # sum of the relative excess of violated constraints
+    violations: int = 9  # how many are violated
+    migrations: int = 10  # twins moved
+    certified_value: int = 11  # what the allocation's program attains
+    certified_bound: int = 12  # and what is proven to be its upper bound
+    transfer: int = 13  # energy of models, which the paper neglects
+
+
+TOTAL = Totals()
 
 
 class Work(NamedTuple):
@@ -62,7 +77,8 @@ def new_terms(batch: int, num_users: int, num_servers: int) -> Terms:
         np.zeros((batch, num_users)),
         np.zeros((batch, num_users)),
         np.zeros((batch, num_servers, 4)),
-        np.zeros((batch, TOTALS)),
+        np.zeros((batch, len(TOTAL))),
+        np.zeros((batch, num_servers), np.int64),
     )
 
 
@@ -76,15 +92,15 @@ def new_work(batch: int, num_users: int) -> Work:
 def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray, terms: Terms, b: int):
     """Terms of one slot under κ = server (U,), into row b of `terms`; γ is read from it where c.mode is GIVEN."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
-    history, utility, totals = terms.history[b], terms.utility[b], terms.totals[b]
+    history, utility, totals, first = terms.history[b], terms.utility[b], terms.totals[b], terms.first[b]
     f0, curve, reward, barrier_program = c.f0, c.barrier_curve, c.reward, c.mode == OPTIMAL_BARRIER
     moved = sent = computed = transferred = spent = penalty = barrier = program_barrier = gap = violations = excess = (
         0.0
     )
-    chain_users(server, terms.energy[b, :, 0], users)  # which is written anew below
+    chain_users(server, first, users)
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
-        n = list_chain(int(terms.energy[b, s, 0]), users)
+        n = list_chain(first[s], users)
         migration, synchronisation, load, transfer, server_gap = host(c, slot, s, n, users, slopes, history, utility)
         terms.energy[b, s, 0] = migration
         terms.energy[b, s, 1] = synchronisation
@@ -104,9 +120,9 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
             if is_violated(synchronisation, p):
                 violations += 1.0
                 excess += synchronisation / p - 1.0
-            if reward == 0:
+            if reward == BARRIER_REWARD:
                 barrier += smooth_barrier(load, q, curve) + smooth_barrier(synchronisation, p, curve)
-        if reward == 1:
+        if reward == LITERAL_REWARD:
             barrier += floored_barrier(load, q, curve) + floored_barrier(synchronisation, p, curve)
         if barrier_program and load < q:
             program_barrier += literal_barrier(load, q, curve)
@@ -118,17 +134,17 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
         migrations += 1.0 if server[u] != slot.previous_server[u] else 0.0
     objective = c.beta1 * mean_utility - c.beta2 / num_servers * spent
     score = objective - penalty
-    totals[OBJECTIVE] = objective
-    totals[SCORE] = score
-    totals[REWARD] = score if reward == 3 else objective - barrier
-    totals[UTILITY] = mean_utility
-    totals[MIGRATION] = moved
-    totals[SYNCHRONISATION] = sent
-    totals[COMPUTATION] = computed
-    totals[TRANSFER] = transferred
-    totals[LATENCY] = latency
-    totals[EXCESS] = excess
-    totals[VIOLATIONS] = violations
-    totals[MIGRATIONS] = migrations
-    totals[CERTIFIED_VALUE] = objective - program_barrier
-    totals[CERTIFIED_BOUND] = objective - program_barrier + gap
+    totals[TOTAL.objective] = objective
+    totals[TOTAL.score] = score
+    totals[TOTAL.reward] = score if reward == SCORE_REWARD else objective - barrier
+    totals[TOTAL.utility] = mean_utility
+    totals[TOTAL.migration] = moved
+    totals[TOTAL.synchronisation] = sent
+    totals[TOTAL.computation] = computed
+    totals[TOTAL.transfer] = transferred
+    totals[TOTAL.latency] = latency
+    totals[TOTAL.excess] = excess
+    totals[TOTAL.violations] = violations
+    totals[TOTAL.migrations] = migrations
+    totals[TOTAL.certified_value] = objective - program_barrier
+    totals[TOTAL.certified_bound] = objective - program_barrier + gap

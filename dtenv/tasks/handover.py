@@ -1,4 +1,7 @@
-"""Access stations told without a logarithm, for most users in most slots."""
+"""Access stations without a logarithm, for most users in most slots; `choose_access` of `uplink` is the plain rule.
+
+A step of DTMigration takes at least half as long again without.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,18 @@ from dtenv.observation import Block, Layout
 from dtenv.scenario.migration import MigrationScenario
 from dtenv.tasks.episodes import Episodes, whole
 from dtenv.tasks.migration_background import Looks
-from dtenv.tasks.migration_batch import REWARD, TOTALS, UPDATE, USER_TERMS, Batch, Scale, State, Terms
-from dtenv.tasks.migration_entries import CLOUD_ENTRY, LINKS, STATIONS, UP_ENTRY, USERS, entries_of, lives_of
+from dtenv.tasks.migration_batch import TERM, USER_TERMS, Batch, Scale, State, Terms
+from dtenv.tasks.migration_entries import (
+    CLOUD_ENTRY,
+    LINK,
+    LINKS,
+    STATIONS,
+    UP_ENTRY,
+    USER,
+    USERS,
+    entries_of,
+    lives_of,
+)
 from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_foresight import as_foresight, blocks_of, foretell
 from dtenv.tasks.migration_life import price_of_being
@@ -74,14 +84,17 @@ class MigrationTask(Episodes):
             np.zeros(batch, np.int64),
             np.zeros((batch, 2, stations)),
         )
-        self.terms = Terms(np.zeros((batch, own, USER_TERMS)), np.zeros((batch, TOTALS)))
+        self.terms = Terms(np.zeros((batch, own, USER_TERMS)), np.zeros((batch, len(TERM))))
         self.obs = np.zeros((batch, self.layout.size), np.float32)
         self.mask = np.ones((batch, own, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
         work = Work(
             np.zeros((batch, stations, users)),
             np.zeros((batch, stations, users)),
-            np.zeros((batch, 4, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
+            np.zeros((batch, users)),
             np.zeros((batch, 1, stations)),
             np.zeros((batch, stations)),
             np.zeros((batch, stations)),
@@ -162,11 +175,11 @@ class MigrationTask(Episodes):
     @property
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
-        return self.terms.totals[:, REWARD]
+        return self.terms.totals[:, TERM.reward]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
-        return float(self.terms.totals[b, REWARD])
+        return float(self.terms.totals[b, TERM.reward])
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
@@ -195,7 +208,7 @@ class MigrationTask(Episodes):
             up = np.ones(self.state.loads[:, 0].shape, np.bool_)
             if self.scenario.deployment.fails:
                 up = self.tape.up[self.rows, np.maximum(self.state.slot - 1, 0)]
-            update_s = self.terms.users[:, :, UPDATE]
+            update_s = self.terms.users[:, :, TERM.update]
             told |= round_of(self.scenario, update_s, self.state.server, up, self.course.wired_m)
         return told
 
@@ -244,23 +257,23 @@ class MigrationTask(Episodes):
         wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
         if c["cloud"] >= 0:
             wired_m[:, c["cloud"], : c["cloud"]] = wired_m[:, : c["cloud"], c["cloud"]] = c["cloud_distance_m"]
-        deadline_s = users[..., 6] * scale.deadline_s
+        deadline_s = users[..., USER.deadline] * scale.deadline_s
         time_s = self.scenario.utility.utility_time_s
         time_s = deadline_s if time_s is None else np.full_like(deadline_s, time_s)
-        worth = np.maximum(links[..., 6], np.finfo(np.float32).tiny)
+        worth = np.maximum(links[..., LINK.worth], np.finfo(np.float32).tiny)
         return Slot(
             user_xy=0.5 * (users[..., :2] + 1.0) * scale.area_m,
-            step_xy=users[..., 2:4] * scale.step_m,
-            data_bits=users[..., 4] * scale.data_bits,
-            update_bits=users[..., 5] * scale.update_bits,
+            step_xy=users[..., USER.dx : USER.dy + 1] * scale.step_m,
+            data_bits=users[..., USER.data_bits] * scale.data_bits,
+            update_bits=users[..., USER.update_bits] * scale.update_bits,
             deadline_s=deadline_s,
-            wireless_s=users[..., 7] * deadline_s,
-            access=links[..., 1].argmax(axis=-1),
-            server=links[..., 2].argmax(axis=-1),
-            gain_db=unscaled_gain(links[..., 0], scale.least_gain_db, scale.most_gain_db),
-            room=links[..., 3] > 0.5,
+            wireless_s=users[..., USER.wireless] * deadline_s,
+            access=links[..., LINK.access].argmax(axis=-1),
+            server=links[..., LINK.hosts].argmax(axis=-1),
+            gain_db=unscaled_gain(links[..., LINK.gain], scale.least_gain_db, scale.most_gain_db),
+            room=links[..., LINK.room] > 0.5,
             latency_s=-time_s[..., None] * np.log(worth),
-            price=links[..., 7] * scale.price,
+            price=links[..., LINK.price] * scale.price,
             station_xy=xy,
             wired_m=wired_m,
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from dtenv.compiled import inlined
 from dtenv.scenario.migration import MigrationScenario
+from dtenv.tasks.episodes import ends, flat
 from dtenv.tasks.migration_background import Looks
 from dtenv.tasks.migration_episode import Course, Work
 from dtenv.tasks.migration_slot import Constants, creation_seconds, migration_price, stop_price
@@ -25,35 +26,37 @@ class State(NamedTuple):
     loads: np.ndarray  # (B, 2, M) computing weights and twins of every station under `server`
 
 
-# Columns of Terms.users.
-WIRELESS = 0  # seconds, of an update
-WIRED = 1
-COMPUTE = 2
-UPDATE = 3  # T_upd (11)
-ENERGY = 4  # joules (19)
-UTILITY = 5  # U (20)
-PRICE = 6  # of a migration
-DOWNTIME = 7  # T_mig, seconds
-LATE = 8  # 1 where T_upd is past the deadline
-USER_TERMS = 9
+class TermColumns(NamedTuple):
+    """Columns of Terms: of users the first USER_TERMS, of totals all; the others are of totals alone."""
 
-# Columns of Terms.totals: means over the agent's users, but for the counts.
-REWARD = 9
-SCORE = 10
-MIGRATIONS = 11
-HANDOVERS = 12  # changes of access station
-REFUSED = 13  # migrations to a full station or one that is down, which stay undone
-CREATIONS = 14
-ISOLATIONS = 15  # slots without service
-RELEASES = 16  # seats given up, by moving or being created elsewhere
-TOTALS = 17
+    wireless: int = 0  # seconds, of an update
+    wired: int = 1
+    compute: int = 2
+    update: int = 3  # T_upd (11)
+    energy: int = 4  # joules (19)
+    utility: int = 5  # U (20)
+    price: int = 6  # of a migration
+    downtime: int = 7  # T_mig, seconds
+    late: int = 8  # 1 where T_upd is past the deadline
+    reward: int = 9
+    score: int = 10
+    migrations: int = 11
+    handovers: int = 12  # changes of access station
+    refused: int = 13  # migrations to a full station or one that is down, which stay undone
+    creations: int = 14
+    isolations: int = 15  # slots without service
+    releases: int = 16  # seats given up, by moving or being created elsewhere
+
+
+TERM = TermColumns()
+USER_TERMS = TERM.late + 1
 
 
 class Terms(NamedTuple):
     """What the last slot was worth, for a batch (B)."""
 
     users: np.ndarray  # (B, n, USER_TERMS)
-    totals: np.ndarray  # (B, TOTALS), the first as the columns of users
+    totals: np.ndarray  # (B, len(TERM)), the first as the columns of users
 
 
 SLOW_BPS = 1e6
@@ -117,20 +120,25 @@ class Batch(NamedTuple):
     scale: np.ndarray  # (1,) record of Scale
 
     def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.course, *self.state, *self.terms, *self.work, *self.looks, *self.recorded, *self[7:])
+        """The arrays as one plain tuple."""
+        return flat(self)
+
+
+_TAPE, _COURSE, _STATE, _TERMS, _WORK, _LOOKS, _RECORDED = ends(
+    MigrationTape, Course, State, Terms, Work, Looks, Recorded
+)
 
 
 @inlined
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
-        MigrationTape(*arrays[:8]),
-        Course(*arrays[8:16]),
-        State(*arrays[16:20]),
-        Terms(*arrays[20:22]),
-        Work(*arrays[22:28]),
-        Looks(*arrays[28:35]),
-        Recorded(*arrays[35:38]),
-        *arrays[38:],
+        MigrationTape(*arrays[:_TAPE]),
+        Course(*arrays[_TAPE:_COURSE]),
+        State(*arrays[_COURSE:_STATE]),
+        Terms(*arrays[_STATE:_TERMS]),
+        Work(*arrays[_TERMS:_WORK]),
+        Looks(*arrays[_WORK:_LOOKS]),
+        Recorded(*arrays[_LOOKS:_RECORDED]),
+        *arrays[_RECORDED:],
     )

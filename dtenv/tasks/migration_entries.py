@@ -5,24 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dtenv.tasks.migration_batch import (
-    COMPUTE,
-    CREATIONS,
-    DOWNTIME,
-    ENERGY,
-    HANDOVERS,
-    ISOLATIONS,
-    LATE,
-    MIGRATIONS,
-    PRICE,
-    REFUSED,
-    RELEASES,
-    SCORE,
-    UPDATE,
-    UTILITY,
-    WIRED,
-    WIRELESS,
-)
+from dtenv.observation import columns
+from dtenv.tasks.migration_batch import TERM
 
 USERS = (
     ("x", "position, -1 … 1 over the square"),
@@ -55,34 +39,35 @@ LINKS = (
     ),
     ("price", "price of moving the twin there, over that of the largest twin across the diagonal"),
 )
+USER, STATION, LINK = columns(USERS), columns(STATIONS), columns(LINKS)
 
 
 def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
     """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
     return {
-        "score": totals[SCORE],
-        "objective": totals[UTILITY] - totals[PRICE],
-        "utility": totals[UTILITY],
-        "migration_price": totals[PRICE],
-        "energy": totals[ENERGY],
-        "latency": totals[UPDATE],
-        "latency_wireless": totals[WIRELESS],
-        "latency_wired": totals[WIRED],
-        "latency_compute": totals[COMPUTE],
-        "downtime": totals[DOWNTIME],
-        "cost": totals[LATE],
-        "violations": count(totals[LATE] * num_users + 0.5),
-        "feasible": totals[LATE] == 0.0,
-        "migrations": count(totals[MIGRATIONS]),
-        "refused": count(totals[REFUSED]),
-        "handovers": count(totals[HANDOVERS]),
+        "score": totals[TERM.score],
+        "objective": totals[TERM.utility] - totals[TERM.price],
+        "utility": totals[TERM.utility],
+        "migration_price": totals[TERM.price],
+        "energy": totals[TERM.energy],
+        "latency": totals[TERM.update],
+        "latency_wireless": totals[TERM.wireless],
+        "latency_wired": totals[TERM.wired],
+        "latency_compute": totals[TERM.compute],
+        "downtime": totals[TERM.downtime],
+        "cost": totals[TERM.late],
+        "violations": count(totals[TERM.late] * num_users + 0.5),
+        "feasible": totals[TERM.late] == 0.0,
+        "migrations": count(totals[TERM.migrations]),
+        "refused": count(totals[TERM.refused]),
+        "handovers": count(totals[TERM.handovers]),
     }
 
 
 def lives_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
     """What is told beside `entries_of` where twins have lives."""
     return {
-        "creations": count(totals[CREATIONS]),
-        "isolations": count(totals[ISOLATIONS]),
-        "releases": count(totals[RELEASES]),
+        "creations": count(totals[TERM.creations]),
+        "isolations": count(totals[TERM.isolations]),
+        "releases": count(totals[TERM.releases]),
     }

@@ -9,28 +9,8 @@ import numpy as np
 from dtenv.compiled import compiled, kernel
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
-from dtenv.tasks.migration_batch import (
-    COMPUTE,
-    CREATIONS,
-    DOWNTIME,
-    ENERGY,
-    HANDOVERS,
-    ISOLATIONS,
-    LATE,
-    MIGRATIONS,
-    PRICE,
-    REFUSED,
-    RELEASES,
-    REWARD,
-    SCORE,
-    UPDATE,
-    USER_TERMS,
-    UTILITY,
-    WIRED,
-    WIRELESS,
-    Batch,
-    named,
-)
+from dtenv.tasks.migration_batch import TERM, USER_TERMS, Batch, named
+from dtenv.tasks.migration_entries import LINK, STATION, USER
 from dtenv.tasks.migration_episode import unfold
 from dtenv.tasks.migration_forecast import foresee
 from dtenv.tasks.migration_life import CREATED, ISOLATED, KEPT, MOVED, fate, is_up, price_of_being, stopped_seconds
@@ -126,7 +106,7 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
             server[u] = k
         add_loads(c, server, course.weight[b], loads)
         evaluate(batch, b, t)
-        terms.totals[b, REFUSED] = refused
+        terms.totals[b, TERM.refused] = refused
         enter(batch, b, t + 1)
 
 
@@ -185,39 +165,39 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
         what = fate(c, tape.up[b], t, before, k)
         if what == ISOLATED:  # nothing is sent: no latency, no energy
             row[:] = 0.0
-            row[UTILITY], row[LATE] = -c.isolation_price, 1.0
-            totals[ISOLATIONS] += 1.0
+            row[TERM.utility], row[TERM.late] = -c.isolation_price, 1.0
+            totals[TERM.isolations] += 1.0
         else:
             latency = latency_at(batch, b, t, u, k)
-            row[WIRELESS] = update_latency(c, bits, rate, 0.0, 0.0)
-            row[COMPUTE] = computing_at(batch, b, u, k)
-            row[WIRED] = update_latency(c, bits, rate, course.wired_m[b, access, k], 0.0) - row[WIRELESS]
+            row[TERM.wireless] = update_latency(c, bits, rate, 0.0, 0.0)
+            row[TERM.compute] = computing_at(batch, b, u, k)
+            row[TERM.wired] = update_latency(c, bits, rate, course.wired_m[b, access, k], 0.0) - row[TERM.wireless]
             if k == c.cloud:
-                row[WIRED] += c.cloud_latency_s
-            row[UPDATE] = latency
-            row[ENERGY] = update_energy(c, bits, rate)
-            row[UTILITY] = utility(c, bits, rate, latency, deadline)
-            row[LATE] = 1.0 if is_violated(latency, deadline) else 0.0
-            row[DOWNTIME] = row[PRICE] = 0.0
+                row[TERM.wired] += c.cloud_latency_s
+            row[TERM.update] = latency
+            row[TERM.energy] = update_energy(c, bits, rate)
+            row[TERM.utility] = utility(c, bits, rate, latency, deadline)
+            row[TERM.late] = 1.0 if is_violated(latency, deadline) else 0.0
+            row[TERM.downtime] = row[TERM.price] = 0.0
             if what != KEPT:
-                row[DOWNTIME] = stopped_seconds(batch, b, t, u, before, k)
-                row[PRICE] = stop_price(c, row[DOWNTIME])
+                row[TERM.downtime] = stopped_seconds(batch, b, t, u, before, k)
+                row[TERM.price] = stop_price(c, row[TERM.downtime])
             if what == MOVED:
-                totals[MIGRATIONS] += 1.0
+                totals[TERM.migrations] += 1.0
             elif what == CREATED:
-                totals[CREATIONS] += 1.0
+                totals[TERM.creations] += 1.0
             if k != before:
-                totals[RELEASES] += 1.0
+                totals[TERM.releases] += 1.0
         for n in range(USER_TERMS):
             totals[n] += row[n] * share
         if access != course.access[b, t - 1, u]:
-            totals[HANDOVERS] += 1.0
+            totals[TERM.handovers] += 1.0
         if c.centred:
             stations = state.loads.shape[2]
             for s in range(stations):
-                totals[REWARD] -= utility_at(batch, b, t, u, s) / stations * share
-    totals[SCORE] = totals[UTILITY] - totals[PRICE] - c.deadline_penalty * totals[LATE]
-    totals[REWARD] += totals[SCORE]
+                totals[TERM.reward] -= utility_at(batch, b, t, u, s) / stations * share
+    totals[TERM.score] = totals[TERM.utility] - totals[TERM.price] - c.deadline_penalty * totals[TERM.late]
+    totals[TERM.reward] += totals[TERM.score]
 
 
 @kernel
@@ -232,20 +212,20 @@ def observe(batch: Batch, b: int) -> None:
     for u in range(shown):
         x, y = tape.user_xy[b, t, u, 0], tape.user_xy[b, t, u, 1]
         bits, deadline = tape.update_bits[b, u], tape.deadline_s[b, u]
-        row[i] = 2.0 * x / scale.area_m - 1.0
-        row[i + 1] = 2.0 * y / scale.area_m - 1.0
-        row[i + 2] = min(max((x - tape.user_xy[b, t - 1, u, 0]) / scale.step_m, -1.0), 1.0)
-        row[i + 3] = min(max((y - tape.user_xy[b, t - 1, u, 1]) / scale.step_m, -1.0), 1.0)
-        row[i + 4] = tape.data_bits[b, u] / scale.data_bits
-        row[i + 5] = bits / scale.update_bits
-        row[i + 6] = deadline / scale.deadline_s
-        row[i + 7] = min(update_latency(c, bits, course.rate[b, t, u], 0.0, 0.0) / deadline, 1.0)
-        i += 8
+        row[i + USER.x] = 2.0 * x / scale.area_m - 1.0
+        row[i + USER.y] = 2.0 * y / scale.area_m - 1.0
+        row[i + USER.dx] = min(max((x - tape.user_xy[b, t - 1, u, 0]) / scale.step_m, -1.0), 1.0)
+        row[i + USER.dy] = min(max((y - tape.user_xy[b, t - 1, u, 1]) / scale.step_m, -1.0), 1.0)
+        row[i + USER.data_bits] = tape.data_bits[b, u] / scale.data_bits
+        row[i + USER.update_bits] = bits / scale.update_bits
+        row[i + USER.deadline] = deadline / scale.deadline_s
+        row[i + USER.wireless] = min(update_latency(c, bits, course.rate[b, t, u], 0.0, 0.0) / deadline, 1.0)
+        i += len(USER)
     for k in range(num_stations):
-        row[i] = 2.0 * tape.station_xy[b, k, 0] / scale.area_m - 1.0
-        row[i + 1] = 2.0 * tape.station_xy[b, k, 1] / scale.area_m - 1.0
-        row[i + 2] = tape.compute_hz[b, k] / scale.compute_hz
-        row[i + 3] = min(loads[1, k] / c.capacity, 1.0)
+        row[i + STATION.x] = 2.0 * tape.station_xy[b, k, 0] / scale.area_m - 1.0
+        row[i + STATION.y] = 2.0 * tape.station_xy[b, k, 1] / scale.area_m - 1.0
+        row[i + STATION.compute_hz] = tape.compute_hz[b, k] / scale.compute_hz
+        row[i + STATION.twins] = min(loads[1, k] / c.capacity, 1.0)
         i += width
     for u in range(shown):
         host, access, deadline = state.server[b, u], course.access[b, t, u], tape.deadline_s[b, u]
@@ -253,15 +233,17 @@ def observe(batch: Batch, b: int) -> None:
             latency = latency_at(batch, b, t, u, k)
             room = k == host or loads[1, k] < c.capacity
             mask[b, u, k] = room
-            row[i] = scaled_gain(course.gain_db[b, t, u, k], scale.least_gain_db, scale.most_gain_db)
-            row[i + 1] = 1.0 if k == access else 0.0
-            row[i + 2] = 1.0 if k == host else 0.0
-            row[i + 3] = 1.0 if room else 0.0
-            row[i + 4] = wired_m[access, k] / scale.wire_m
-            row[i + 5] = min(0.5 * latency / deadline, 1.0)
-            row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
-            row[i + 7] = 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
-            i += 8
+            row[i + LINK.gain] = scaled_gain(course.gain_db[b, t, u, k], scale.least_gain_db, scale.most_gain_db)
+            row[i + LINK.access] = 1.0 if k == access else 0.0
+            row[i + LINK.hosts] = 1.0 if k == host else 0.0
+            row[i + LINK.room] = 1.0 if room else 0.0
+            row[i + LINK.wired] = wired_m[access, k] / scale.wire_m
+            row[i + LINK.latency] = min(0.5 * latency / deadline, 1.0)
+            row[i + LINK.worth] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
+            row[i + LINK.price] = (
+                0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
+            )
+            i += len(LINK)
     if batch.told.shape[1] > 0:
         for j in range(batch.told.shape[2]):
             row[i + j] = batch.told[b, t, j]
@@ -278,7 +260,7 @@ def observe(batch: Batch, b: int) -> None:
 @compiled
 def station_entries(c: Constants) -> int:
     """Entries of a station in an observation."""
-    return 4 + (1 if c.cloud >= 0 else 0) + (1 if c.fails else 0)
+    return len(STATION) + (1 if c.cloud >= 0 else 0) + (1 if c.fails else 0)
 
 
 @kernel
@@ -291,12 +273,12 @@ def amend(batch: Batch, b: int) -> None:
     c, scale, up = batch.constants[0], batch.scale[0], batch.tape.up[b]
     t, loads = state.slot[b], state.loads[b]
     shown, num_stations = mask.shape[1], mask.shape[2]
-    width, i = station_entries(c), 8 * shown
+    width, i = station_entries(c), len(USER) * shown
     for k in range(num_stations):
         seats = seats_of(c, k)
-        row[i + 3] = min(loads[1, k] / seats, 1.0) if seats > 0 else 1.0
+        row[i + STATION.twins] = min(loads[1, k] / seats, 1.0) if seats > 0 else 1.0
         if c.cloud >= 0:
-            row[i + 4] = 1.0 if k == c.cloud else 0.0
+            row[i + len(STATION)] = 1.0 if k == c.cloud else 0.0
         if c.fails:
             row[i + width - 1] = 1.0 if is_up(c, up, t, k) else 0.0
         i += width
@@ -306,8 +288,8 @@ def amend(batch: Batch, b: int) -> None:
             latency = offered_latency(batch, b, t, u, k)
             room = k == host or (loads[1, k] < seats_of(c, k) and is_up(c, up, t, k))
             mask[b, u, k] = room
-            row[i + 3] = 1.0 if room else 0.0
-            row[i + 5] = min(0.5 * latency / deadline, 1.0)
-            row[i + 6] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
-            row[i + 7] = min(price_of_being(batch, b, t, u, host, k) / scale.price, 1.0)
-            i += 8
+            row[i + LINK.room] = 1.0 if room else 0.0
+            row[i + LINK.latency] = min(0.5 * latency / deadline, 1.0)
+            row[i + LINK.worth] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
+            row[i + LINK.price] = min(price_of_being(batch, b, t, u, host, k) / scale.price, 1.0)
+            i += len(LINK)

@@ -1,8 +1,7 @@
-"""DTPlacementMA: spaces, the entries of observations, info, and episodes in batches (Lu 2021)."""
+"""DTPlacementMA: spaces, observations, info, and episodes in batches (Lu 2021)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,28 +11,8 @@ from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
 from dtenv.tasks.episodes import Episodes, whole
-from dtenv.tasks.placement_slot import (
-    COMPUTE,
-    COST,
-    ENERGY,
-    HOSTS,
-    INITIAL,
-    LATENCY,
-    MIGRATIONS,
-    OBJECTIVE,
-    REWARD,
-    SCORE,
-    STATION_TERMS,
-    SYSTEM_LATENCY,
-    UPDATE,
-    UTILITY,
-    VIOLATIONS,
-    WIRED,
-    WIRELESS,
-    Constants,
-    Slot,
-    new_terms,
-)
+from dtenv.tasks.placement_entries import LINK, LINKS, OWN_USERS, STATION, STATIONS, USER, USERS, entries_of
+from dtenv.tasks.placement_slot import STATION_TERM, TOTAL, Constants, Slot, new_terms
 from dtenv.tasks.placement_step import (
     ASSOCIATION,
     BINARY,
@@ -50,65 +29,6 @@ from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.edge import EdgeRanges
 from dtenv.world.placement import empty_placement_tape
 from dtenv.world.walks import Recorded
-
-SLACK = "τ less T_wireless, over the largest τ, clipped to ±1"
-GAIN = "channel gain in dB, -1 … 1 over what the square and six deviations of shadowing give, clipped"
-WIRED_DISTANCE = "distance from the user's access station to this one, over the square's diagonal"
-HOSTED = "1 where the station hosted the user's twin in the last slot, else 0"
-USERS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("data_bits", "D, over the largest possible"),
-    ("update_bits", "ΔD, over the largest possible"),
-    ("deadline", "τ, over the largest possible"),
-    ("slack", SLACK),
-)
-STATIONS = (
-    ("x", "position, -1 … 1 over the square"),
-    ("y", "position, -1 … 1 over the square"),
-    ("compute_hz", "F of this slot, over the largest possible"),
-    ("capacity", "N_k, over N, at most 1"),
-    ("twins", "twins hosted in the last slot, over N"),
-    ("transmitting", "users whose access station it is, over N; with direct access those whose twin it hosted"),
-)
-LINKS = (
-    ("gain", GAIN),
-    ("access", "1 where it is the user's access station (with direct access the strongest), else 0"),
-    ("hosted", HOSTED),
-    ("wired", WIRED_DISTANCE),
-)
-OWN_USERS = (
-    ("data_bits", "D, over the largest possible"),
-    ("update_bits", "ΔD, over the largest possible"),
-    ("slack", SLACK),
-    ("gain", GAIN),
-    ("hosted", HOSTED),
-    ("wired", WIRED_DISTANCE),
-)
-
-
-def entries_of(totals: Any, mean: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals and users' means: of one row, or of a batch with the rows on the last axis."""
-    return {
-        "score": totals[SCORE],
-        "objective": totals[OBJECTIVE],
-        "utility": totals[UTILITY],
-        "energy": totals[ENERGY],
-        "latency": totals[SYSTEM_LATENCY],
-        "latency_wireless": mean[WIRELESS],
-        "latency_wired": mean[WIRED],
-        "latency_compute": mean[COMPUTE],
-        "latency_initial": mean[INITIAL],
-        "latency_update": mean[UPDATE],
-        "latency_reward": -totals[LATENCY],
-        "placement_cost": totals[COST],
-        "system_cost": -totals[OBJECTIVE],
-        "cost": totals[VIOLATIONS] / num_users,
-        "violations": count(totals[VIOLATIONS]),
-        "feasible": totals[VIOLATIONS] == 0.0,
-        "migrations": count(totals[MIGRATIONS]),
-        "hosts": count(totals[HOSTS]),
-    }
 
 
 class PlacementTask(Episodes):
@@ -147,7 +67,7 @@ class PlacementTask(Episodes):
             np.zeros((batch, users, stations)),
             np.zeros((batch, users), np.int64),
             np.zeros((batch, stations, stations)),
-            np.zeros((batch, STATION_TERMS, stations)),
+            np.zeros((batch, len(STATION_TERM), stations)),
             np.zeros((batch, users, stations)),
         )
         self.terms = new_terms(batch, users, stations)
@@ -162,7 +82,6 @@ class PlacementTask(Episodes):
         self.station_obs = np.zeros((batch, watched, self.station_layout.size), np.float32)
         self.mask = np.ones((batch, users, stations), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
-        bid, host_bid = np.zeros((batch, stations, users)), np.zeros((batch, stations))
         self.batch = Batch(
             self.tape,
             self.state,
@@ -171,9 +90,11 @@ class PlacementTask(Episodes):
             Recorded.of(scenario.mobility.recording),
             self.streams,
             EdgeRanges.record(scenario, scenario.objective.deadline_s),
-            bid,
-            host_bid,
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, stations)),
             np.zeros((batch, stations), np.int64),
+            np.zeros((batch, stations if scenario.radio.access == "direct" else 1, users)),
+            np.zeros((batch, stations)),
             self.obs,
             self.station_obs,
             self.mask,
@@ -248,21 +169,21 @@ class PlacementTask(Episodes):
 
     def rewards(self, b: int = 0) -> np.ndarray:
         """Row b's reward of the last slot for every station, (M,)."""
-        return self.terms.stations[b, REWARD]
+        return self.terms.stations[b, STATION_TERM.reward]
 
     @property
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
-        return self.terms.totals[:, SCORE]
+        return self.terms.totals[:, TOTAL.score]
 
     @property
     def rewards_of_stations(self) -> np.ndarray:
         """Stations' rewards (B, M) of the last slot; a view."""
-        return self.terms.stations[:, REWARD]
+        return self.terms.stations[:, STATION_TERM.reward]
 
     def reward(self, b: int = 0) -> float:
         """Row b's score of the last slot."""
-        return float(self.terms.totals[b, SCORE])
+        return float(self.terms.totals[b, TOTAL.score])
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """Row b's last slot, unshaped; keys as in the environment's page."""
@@ -294,14 +215,14 @@ class PlacementTask(Episodes):
         wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
         return Slot(
             transmit_power_w=np.tile(self.fixed.transmit_power_w, (batch, 1)),
-            data_bits=users[..., 2] * scale.data_bits,
-            update_bits=users[..., 3] * scale.update_bits,
+            data_bits=users[..., USER.data_bits] * scale.data_bits,
+            update_bits=users[..., USER.update_bits] * scale.update_bits,
             cycles_per_bit=np.tile(self.fixed.cycles_per_bit, (batch, 1)),
-            deadline_s=users[..., 4] * scale.deadline_s,
-            gain_db=unscaled_gain(links[..., 0], scale.least_gain_db, scale.most_gain_db),
-            access=links[..., 1].argmax(axis=-1),
-            previous_server=links[..., 2].argmax(axis=-1),
-            compute_hz=stations[..., 2] * scale.compute_hz,
+            deadline_s=users[..., USER.deadline] * scale.deadline_s,
+            gain_db=unscaled_gain(links[..., LINK.gain], scale.least_gain_db, scale.most_gain_db),
+            access=links[..., LINK.access].argmax(axis=-1),
+            previous_server=links[..., LINK.hosted].argmax(axis=-1),
+            compute_hz=stations[..., STATION.compute_hz] * scale.compute_hz,
             capacity=np.tile(self.fixed.capacity, (batch, 1)),
             wired_m=wired_m,
             user_xy=np.ascontiguousarray(0.5 * (users[..., :2] + 1.0) * scale.area_m),

@@ -107,59 +107,67 @@ class Slot(NamedTuple):
     station_xy: np.ndarray  # (M, 2) metres
 
 
-# Rows of Terms.users.
-ACCESS = 0  # station transmitted to
-RATE = 1  # bit/s (3)
-SHARE = 2  # f_ik, cycles a second
-WIRELESS = 3  # seconds (4)
-WIRED = 4  # (7), one way
-COMPUTE = 5  # (9)
-INITIAL = 6  # (10)
-UPDATE = 7  # (11)
-TOTAL = 8  # T_ini + η T_syn, the summand of (13)
-ENERGY_INITIAL = 9  # joules (19)
-ENERGY_UPDATE = 10
-UTILITY_OF_USER = 11  # (20)
-LATE = 12  # 1 where T_ini is past the deadline
-MOVED = 13  # 1 where the twin changed station
-CHARGED = 14  # the summand of (17)
-USER_TERMS = 15
+class UserTerms(NamedTuple):
+    """Rows of Terms.users."""
 
-# Rows of Terms.stations.
-TWINS = 0  # hosted
-WEIGHT = 1  # sum of the twins' computing weights
-TRANSMITTING = 2  # users that transmit to the station
-REWARD = 3  # of the station's agent
-STATION_TERMS = 4
+    access: int = 0  # station transmitted to
+    rate: int = 1  # bit/s (3)
+    share: int = 2  # f_ik, cycles a second
+    wireless: int = 3  # seconds (4)
+    wired: int = 4  # (7), one way
+    compute: int = 5  # (9)
+    initial: int = 6  # (10)
+    update: int = 7  # (11)
+    total: int = 8  # T_ini + η T_syn, the summand of (13)
+    energy_initial: int = 9  # joules (19)
+    energy_update: int = 10
+    utility: int = 11  # (20)
+    late: int = 12  # 1 where T_ini is past the deadline
+    moved: int = 13  # 1 where the twin changed station
+    charged: int = 14  # the summand of (17)
 
-# Columns of Terms.totals.
-OBJECTIVE = 0  # (26) less the cost of moves
-SCORE = 1  # less the penalty of missed deadlines
-LATENCY = 2  # T(pl, A) (17)
-SYSTEM_LATENCY = 3  # T_sys (13), mean over users
-HOSTS = 4
-COST = 5  # R_C (25)
-ENERGY = 6  # joules, summed over users, for building the twins
-UTILITY = 7  # mean of (20)
-VIOLATIONS = 8  # users past their deadline
-MIGRATIONS = 9  # twins that changed station
-TOTALS = 10
+
+class StationTerms(NamedTuple):
+    """Rows of Terms.stations."""
+
+    twins: int = 0  # hosted
+    weight: int = 1  # sum of the twins' computing weights
+    transmitting: int = 2  # users that transmit to the station
+    reward: int = 3  # of the station's agent
+
+
+class Totals(NamedTuple):
+    """Columns of Terms.totals."""
+
+    objective: int = 0  # (26) less the cost of moves
+    score: int = 1  # less the penalty of missed deadlines
+    latency: int = 2  # T(pl, A) (17)
+    system_latency: int = 3  # T_sys (13), mean over users
+    hosts: int = 4
+    cost: int = 5  # R_C (25)
+    energy: int = 6  # joules, summed over users, for building the twins
+    utility: int = 7  # mean of (20)
+    violations: int = 8  # users past their deadline
+    migrations: int = 9  # twins that changed station
+
+
+USER_TERM, STATION_TERM, TOTAL = UserTerms(), StationTerms(), Totals()
 
 
 class Terms(NamedTuple):
     """What `evaluate` leaves, for a batch (B)."""
 
-    users: np.ndarray  # (B, USER_TERMS, N)
-    stations: np.ndarray  # (B, STATION_TERMS, M)
-    totals: np.ndarray  # (B, TOTALS)
+    users: np.ndarray  # (B, len(USER_TERM), N)
+    stations: np.ndarray  # (B, len(STATION_TERM), M)
+    totals: np.ndarray  # (B, len(TOTAL))
 
 
 def new_terms(batch: int, num_users: int, num_stations: int) -> Terms:
     """Room for the terms of a batch of slots."""
     return Terms(
-        np.zeros((batch, USER_TERMS, num_users)),
-        np.zeros((batch, STATION_TERMS, num_stations)),
-        np.zeros((batch, TOTALS)),
+        np.zeros((batch, len(USER_TERM), num_users)),
+        np.zeros((batch, len(STATION_TERM), num_stations)),
+        np.zeros((batch, len(TOTAL))),
     )
 
 
@@ -195,12 +203,12 @@ def add_loads(c: Constants, slot: Slot, server: np.ndarray, stations: np.ndarray
     stations[:] = 0.0
     for u in range(len(server)):
         k = server[u]
-        stations[TWINS, k] += 1.0
-        stations[WEIGHT, k] += computing_weight(c, slot, u)
-        stations[TRANSMITTING, k if c.access == DIRECT else slot.access[u]] += 1.0
+        stations[STATION_TERM.twins, k] += 1.0
+        stations[STATION_TERM.weight, k] += computing_weight(c, slot, u)
+        stations[STATION_TERM.transmitting, k if c.access == DIRECT else slot.access[u]] += 1.0
     if c.compute_sharing == SLICE:
         for k in range(stations.shape[1]):
-            stations[WEIGHT, k] = slot.capacity[k]
+            stations[STATION_TERM.weight, k] = slot.capacity[k]
 
 
 @compiled
@@ -211,17 +219,22 @@ def host_score(c: Constants, hosts: bool, twins: float) -> float:
 
 @compiled
 def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, users: np.ndarray) -> None:
-    """User u's access station and rate (3) with its twin on station k, into column u of users (USER_TERMS, N)."""
+    """User u's access station and rate (3) with its twin on station k, into column u of users (len(USER_TERM), N)."""
     j = k if c.access == DIRECT else slot.access[u]
-    users[ACCESS, u] = j
-    users[RATE, u] = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
+    users[USER_TERM.access, u] = j
+    users[USER_TERM.rate, u] = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
 
 
 @compiled
 def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: np.ndarray) -> None:
-    """Latencies (4)-(13) of user u's twin on station k after `put_rate`, into rows SHARE to TOTAL of column u."""
+    """Latencies (4)-(13) of user u's twin on station k after `put_rate`, rows share to total of column u."""
     j = k if c.access == DIRECT else slot.access[u]
-    data, update, cycles_per_bit, rate = slot.data_bits[u], slot.update_bits[u], slot.cycles_per_bit[u], users[RATE, u]
+    data, update, cycles_per_bit, rate = (
+        slot.data_bits[u],
+        slot.update_bits[u],
+        slot.cycles_per_bit[u],
+        users[USER_TERM.rate, u],
+    )
     distance, seconds = slot.wired_m[j, k], c.wired_s_per_bit_m
     share = compute_share(slot.compute_hz[k], computing_weight(c, slot, u), weight)
     wireless, wired = wireless_latency(data, rate), wired_latency(seconds, data, distance)
@@ -234,34 +247,41 @@ def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: 
     )
     total = total_latency(initial, latest, c.eta_s, c.sync_interval_s)
     # Written at the end, as the compiler takes every write for one that may change what it has read.
-    users[SHARE, u] = share
-    users[WIRELESS, u] = wireless
-    users[WIRED, u] = wired
-    users[COMPUTE, u] = compute
-    users[INITIAL, u] = initial
-    users[UPDATE, u] = latest
-    users[TOTAL, u] = total
+    users[USER_TERM.share, u] = share
+    users[USER_TERM.wireless, u] = wireless
+    users[USER_TERM.wired, u] = wired
+    users[USER_TERM.compute, u] = compute
+    users[USER_TERM.initial, u] = initial
+    users[USER_TERM.update, u] = latest
+    users[USER_TERM.total, u] = total
 
 
 @compiled
 def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
     """What user u's twin takes from the score of its station k, after `put_latency`; the other terms into column u."""
     num_users, num_stations = slot.gain_db.shape
-    power, deadline, initial, latency = slot.transmit_power_w[u], slot.deadline_s[u], users[INITIAL, u], users[TOTAL, u]
+    power, deadline, initial, latency = (
+        slot.transmit_power_w[u],
+        slot.deadline_s[u],
+        users[USER_TERM.initial, u],
+        users[USER_TERM.total, u],
+    )
     moved = 1.0 if k != slot.previous_server[u] else 0.0
     if c.initial_on_change and moved == 0.0:
         latency -= initial
     charged = latency / num_stations if c.latency_over_stations else latency
-    energy = transmission_energy(power, users[WIRELESS, u])
+    energy = transmission_energy(power, users[USER_TERM.wireless, u])
     time = utility_time(c.utility_time_s, deadline)
     utility = interaction_utility(c.utility_beta, initial, deadline, energy, time, c.utility_energy_j)
     late = 1.0 if is_violated(initial, deadline) else 0.0
-    users[CHARGED, u] = charged
-    users[ENERGY_INITIAL, u] = energy
-    users[ENERGY_UPDATE, u] = transmission_energy(power, wireless_latency(slot.update_bits[u], users[RATE, u]))
-    users[UTILITY_OF_USER, u] = utility
-    users[LATE, u] = late
-    users[MOVED, u] = moved
+    users[USER_TERM.charged, u] = charged
+    users[USER_TERM.energy_initial, u] = energy
+    users[USER_TERM.energy_update, u] = transmission_energy(
+        power, wireless_latency(slot.update_bits[u], users[USER_TERM.rate, u])
+    )
+    users[USER_TERM.utility, u] = utility
+    users[USER_TERM.late, u] = late
+    users[USER_TERM.moved, u] = moved
     cost = energy * (num_users if c.energy_sum else 1.0)
     return -(c.alpha * charged + c.beta * cost + c.move_cost * moved + c.deadline_penalty * late) / num_users
 
@@ -279,7 +299,7 @@ def twin_score(
         k: the station.
         weight: sum of the computing weights on it, the user's included.
         transmitting: users that share the access station, the user included.
-        users: (USER_TERMS, N).
+        users: (len(USER_TERM), N).
     """
     put_rate(c, slot, u, k, transmitting, users)
     put_latency(c, slot, u, k, weight, users)
@@ -297,29 +317,31 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
     add_loads(c, slot, server, stations)
     totals[:] = 0.0
     for k in range(num_stations):
-        stations[REWARD, k] = host_score(c, host[k], stations[TWINS, k])
-        totals[HOSTS] += 1.0 if host[k] else 0.0
-        totals[COST] += c.host_cost * (stations[TWINS, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0)
+        stations[STATION_TERM.reward, k] = host_score(c, host[k], stations[STATION_TERM.twins, k])
+        totals[TOTAL.hosts] += 1.0 if host[k] else 0.0
+        totals[TOTAL.cost] += c.host_cost * (
+            stations[STATION_TERM.twins, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0
+        )
     # `twin_score` in three passes: each is small enough for the compiler to put in place, where a call would pass
     # all arrays of the slot for every user.
     for u in range(num_users):
         j = server[u] if c.access == DIRECT else slot.access[u]
-        put_rate(c, slot, u, server[u], stations[TRANSMITTING, j], users)
+        put_rate(c, slot, u, server[u], stations[STATION_TERM.transmitting, j], users)
     for u in range(num_users):
-        put_latency(c, slot, u, server[u], stations[WEIGHT, server[u]], users)
+        put_latency(c, slot, u, server[u], stations[STATION_TERM.weight, server[u]], users)
     for u in range(num_users):
-        stations[REWARD, server[u]] += put_worth(c, slot, u, server[u], users)
-        totals[SYSTEM_LATENCY] += users[TOTAL, u] / num_users
-        totals[LATENCY] += users[CHARGED, u] / num_users
-        totals[COST] += users[ENERGY_INITIAL, u] * (1.0 if c.energy_sum else 1.0 / num_users)
-        totals[ENERGY] += users[ENERGY_INITIAL, u]
-        totals[UTILITY] += users[UTILITY_OF_USER, u] / num_users
-        totals[VIOLATIONS] += users[LATE, u]
-        totals[MIGRATIONS] += users[MOVED, u]
-    moves = c.move_cost * totals[MIGRATIONS] / num_users
-    totals[OBJECTIVE] = -c.alpha * totals[LATENCY] - c.beta * totals[COST] - moves
+        stations[STATION_TERM.reward, server[u]] += put_worth(c, slot, u, server[u], users)
+        totals[TOTAL.system_latency] += users[USER_TERM.total, u] / num_users
+        totals[TOTAL.latency] += users[USER_TERM.charged, u] / num_users
+        totals[TOTAL.cost] += users[USER_TERM.energy_initial, u] * (1.0 if c.energy_sum else 1.0 / num_users)
+        totals[TOTAL.energy] += users[USER_TERM.energy_initial, u]
+        totals[TOTAL.utility] += users[USER_TERM.utility, u] / num_users
+        totals[TOTAL.violations] += users[USER_TERM.late, u]
+        totals[TOTAL.migrations] += users[USER_TERM.moved, u]
+    moves = c.move_cost * totals[TOTAL.migrations] / num_users
+    totals[TOTAL.objective] = -c.alpha * totals[TOTAL.latency] - c.beta * totals[TOTAL.cost] - moves
     for k in range(num_stations):  # so that the agents' shares add up to it exactly
-        totals[SCORE] += stations[REWARD, k]
+        totals[TOTAL.score] += stations[STATION_TERM.reward, k]
     if not c.local_reward:
         for k in range(num_stations):
-            stations[REWARD, k] = totals[SCORE]
+            stations[STATION_TERM.reward, k] = totals[TOTAL.score]

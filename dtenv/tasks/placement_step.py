@@ -12,15 +12,10 @@ from dtenv.physics.barrier import is_violated
 from dtenv.physics.latency import compute_latency, compute_share, wired_latency, wireless_latency
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
+from dtenv.tasks.episodes import ends, flat
 from dtenv.tasks.placement_decode import bids_of_association, bids_of_prices, choose_hosts, match
-from dtenv.tasks.placement_slot import (
-    TRANSMITTING,
-    TWINS,
-    Slot,
-    Terms,
-    add_loads,
-    evaluate,
-)
+from dtenv.tasks.placement_entries import LINK, OWN_USER, STATION, USER
+from dtenv.tasks.placement_slot import STATION_TERM, Slot, Terms, add_loads, evaluate
 from dtenv.tasks.uplink import DIRECT, choose_access, gain_range_db, link_gains, link_rate, scaled_gain, wired_distances
 from dtenv.world.channel import shadow_slot
 from dtenv.world.placement import PlacementTape, draw_placement
@@ -89,6 +84,8 @@ class Batch(NamedTuple):
     bid: np.ndarray  # (B, M, N) work array
     host_bid: np.ndarray  # (B, M) work array
     held: np.ndarray  # (B, M) work array, whole numbers
+    wireless_s: np.ndarray  # (B, M, N) work array: seconds to every station, or (B, 1, N) to the access station alone
+    share_hz: np.ndarray  # (B, M) work array: what a station computes for a twin that has its part, or all of it
     network_obs: np.ndarray  # (B, network.size) float32
     station_obs: np.ndarray  # (B, M, own.size) float32; (B, 0, …) where nobody asks for it
     mask: np.ndarray  # (B, N, M) bool
@@ -96,20 +93,23 @@ class Batch(NamedTuple):
     scale: np.ndarray  # (1,) record of Scale
 
     def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
-        return (*self.tape, *self.state, *self.terms, *self.fixed, *self.recorded, *self[5:])
+        """The arrays as one plain tuple."""
+        return flat(self)
+
+
+_TAPE, _STATE, _TERMS, _FIXED, _RECORDED = ends(PlacementTape, State, Terms, Fixed, Recorded)
 
 
 @compiled
 def named(arrays):
     """The `Batch` of its `flat` tuple, inside a kernel."""
     return Batch(
-        PlacementTape(*arrays[:7]),
-        State(*arrays[7:16]),
-        Terms(*arrays[16:19]),
-        Fixed(*arrays[19:22]),
-        Recorded(*arrays[22:25]),
-        *arrays[25:],
+        PlacementTape(*arrays[:_TAPE]),
+        State(*arrays[_TAPE:_STATE]),
+        Terms(*arrays[_STATE:_TERMS]),
+        Fixed(*arrays[_TERMS:_FIXED]),
+        Recorded(*arrays[_FIXED:_RECORDED]),
+        *arrays[_RECORDED:],
     )
 
 
@@ -214,7 +214,7 @@ def observe(batch: Batch, b: int) -> None:
     slot, t, own = slot_at(batch, b), batch.state.slot[b], batch.station_obs[b]
     user_xy, station_xy, row = batch.tape.user_xy[b, t], batch.tape.station_xy[b], batch.network_obs[b]
     num_users, num_stations = slot.gain_db.shape
-    loads, share, wireless_s = batch.state.loads[b], batch.host_bid[b], batch.bid[b]
+    loads, share_hz, wireless_s = batch.state.loads[b], batch.share_hz[b], batch.wireless_s[b]
     add_loads(c, slot, slot.previous_server, loads)
     # Locals, as writing to observations could change the records for all that the compiler knows.
     direct, sliced = c.access == DIRECT, c.compute_sharing == SLICE
@@ -223,66 +223,68 @@ def observe(batch: Batch, b: int) -> None:
     most_data, most_update, latest_s = scale.data_bits, scale.update_bits, scale.deadline_s
     least_gain_db, most_gain_db = scale.least_gain_db, scale.most_gain_db
     diagonal = math.sqrt(2.0) * area_m
-    for k in range(num_stations if direct else 1):  # to every station, or to the access station alone
+    for k in range(len(wireless_s)):
         for u in range(num_users):
             j = k if direct else slot.access[u]
-            transmitting = 1.0 if direct else loads[TRANSMITTING, j]
+            transmitting = 1.0 if direct else loads[STATION_TERM.transmitting, j]
             rate = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
             wireless_s[k, u] = wireless_latency(slot.data_bits[u], rate)
-    stations, links = row[6 * num_users :], row[6 * (num_users + num_stations) :]
+    stations = row[len(USER) * num_users :]
+    links = stations[len(STATION) * num_stations :]
     for k in range(num_stations):
-        stations[6 * k] = 2.0 * station_xy[k, 0] / area_m - 1.0
-        stations[6 * k + 1] = 2.0 * station_xy[k, 1] / area_m - 1.0
-        stations[6 * k + 2] = slot.compute_hz[k] / most_compute_hz
-        stations[6 * k + 3] = min(slot.capacity[k] / num_users, 1.0)
-        stations[6 * k + 4] = loads[TWINS, k] / num_users
-        stations[6 * k + 5] = loads[TRANSMITTING, k] / num_users
-        share[k] = compute_share(slot.compute_hz[k], 1.0, float(slot.capacity[k]) if sliced else 1.0)
+        station = stations[len(STATION) * k : len(STATION) * (k + 1)]
+        station[STATION.x] = 2.0 * station_xy[k, 0] / area_m - 1.0
+        station[STATION.y] = 2.0 * station_xy[k, 1] / area_m - 1.0
+        station[STATION.compute_hz] = slot.compute_hz[k] / most_compute_hz
+        station[STATION.capacity] = min(slot.capacity[k] / num_users, 1.0)
+        station[STATION.twins] = loads[STATION_TERM.twins, k] / num_users
+        station[STATION.transmitting] = loads[STATION_TERM.transmitting, k] / num_users
+        share_hz[k] = compute_share(slot.compute_hz[k], 1.0, float(slot.capacity[k]) if sliced else 1.0)
     i = 0
     for u in range(num_users):
         j, host = slot.access[u], slot.previous_server[u]
         data_bits, deadline_s, cycles_per_bit = slot.data_bits[u], slot.deadline_s[u], slot.cycles_per_bit[u]
         gain_db, wired_m, allowed = slot.gain_db[u], slot.wired_m[j], mask[u]
         wireless = wireless_s[j if direct else 0, u]
-        user = row[6 * u : 6 * u + 6]
-        user[0] = 2.0 * user_xy[u, 0] / area_m - 1.0
-        user[1] = 2.0 * user_xy[u, 1] / area_m - 1.0
-        user[2] = data_bits / most_data
-        user[3] = slot.update_bits[u] / most_update
-        user[4] = deadline_s / latest_s
-        user[5] = max((deadline_s - wireless) / latest_s, -1.0)
+        user = row[len(USER) * u : len(USER) * (u + 1)]
+        user[USER.x] = 2.0 * user_xy[u, 0] / area_m - 1.0
+        user[USER.y] = 2.0 * user_xy[u, 1] / area_m - 1.0
+        user[USER.data_bits] = data_bits / most_data
+        user[USER.update_bits] = slot.update_bits[u] / most_update
+        user[USER.deadline] = deadline_s / latest_s
+        user[USER.slack] = max((deadline_s - wireless) / latest_s, -1.0)
         choice = False
         for k in range(num_stations):
             distance = 0.0 if direct else wired_m[k]
-            links[i] = scaled_gain(gain_db[k], least_gain_db, most_gain_db)
-            links[i + 1] = 0.0
-            links[i + 2] = 0.0
-            links[i + 3] = distance / diagonal
-            i += 4
+            links[i + LINK.gain] = scaled_gain(gain_db[k], least_gain_db, most_gain_db)
+            links[i + LINK.access] = 0.0
+            links[i + LINK.hosted] = 0.0
+            links[i + LINK.wired] = distance / diagonal
+            i += len(LINK)
             alone = (
                 (wireless_s[k, u] if direct else wireless)
                 + wired_times * wired_latency(wired_s_per_bit_m, data_bits, distance)
-                + compute_latency(cycles_per_bit, data_bits, share[k])
+                + compute_latency(cycles_per_bit, data_bits, share_hz[k])
             )
             allowed[k] = not is_violated(alone, deadline_s)
             choice |= allowed[k]
-        first = i - 4 * num_stations  # ones after the loop: a choice in it would be guessed wrong twice a user
-        links[first + 4 * j + 1] = 1.0
-        links[first + 4 * host + 2] = 1.0
+        first = i - len(LINK) * num_stations  # ones after the loop: a choice in it would be guessed wrong twice a user
+        links[first + len(LINK) * j + LINK.access] = 1.0
+        links[first + len(LINK) * host + LINK.hosted] = 1.0
         if not choice:  # late wherever it goes: leave the choice open
             for k in range(num_stations):
                 allowed[k] = True
     for k in range(len(own)):
-        seen, link = own[k, 6 + num_stations :], links[4 * k :]
-        for n in range(6):
-            own[k, n] = stations[6 * k + n]
+        seen, link = own[k, len(STATION) + num_stations :], links[len(LINK) * k :]
+        for n in range(len(STATION)):
+            own[k, n] = stations[len(STATION) * k + n]
         for s in range(num_stations):
-            own[k, 6 + s] = 1.0 if s == k else 0.0
+            own[k, len(STATION) + s] = 1.0 if s == k else 0.0
         for u in range(num_users):
-            at = 4 * num_stations * u
-            seen[6 * u] = row[6 * u + 2]
-            seen[6 * u + 1] = row[6 * u + 3]
-            seen[6 * u + 2] = row[6 * u + 5]
-            seen[6 * u + 3] = link[at]
-            seen[6 * u + 4] = link[at + 2]
-            seen[6 * u + 5] = link[at + 3]
+            at, to, out_of = len(LINK) * num_stations * u, len(OWN_USER) * u, len(USER) * u
+            seen[to + OWN_USER.data_bits] = row[out_of + USER.data_bits]
+            seen[to + OWN_USER.update_bits] = row[out_of + USER.update_bits]
+            seen[to + OWN_USER.slack] = row[out_of + USER.slack]
+            seen[to + OWN_USER.gain] = link[at + LINK.gain]
+            seen[to + OWN_USER.hosted] = link[at + LINK.hosted]
+            seen[to + OWN_USER.wired] = link[at + LINK.wired]

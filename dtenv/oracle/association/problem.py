@@ -11,7 +11,7 @@ from dtenv.allocation import work_arrays
 from dtenv.compiled import as_record
 from dtenv.oracle.association.sets import worth_of_sets
 from dtenv.tasks.association_slot import OPTIMAL, Slot
-from dtenv.tasks.association_terms import OBJECTIVE, SCORE, VIOLATIONS, Terms, evaluate, new_terms
+from dtenv.tasks.association_terms import TOTAL, Terms, evaluate, new_terms
 
 
 class Problem:
@@ -42,9 +42,9 @@ class Problem:
     def value(self, server: np.ndarray) -> float:
         """What an association (U,) achieves in the environment's own sum, -inf if it may not be."""
         totals = self._evaluate(server).totals[0]
-        if not self.penalised and totals[VIOLATIONS] > 0.0:
+        if not self.penalised and totals[TOTAL.violations] > 0.0:
             return -math.inf
-        return float(totals[SCORE if self.penalised else OBJECTIVE])
+        return float(totals[TOTAL.score if self.penalised else TOTAL.objective])
 
     def history(self, server: np.ndarray) -> np.ndarray:
         """The optimal γ (U,) of an association (U,)."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import fill_prices
-from dtenv.tasks.migration_batch import PRICE, SCORE, named
+from dtenv.tasks.migration_batch import TERM, named
 from dtenv.tasks.migration_slot import add_loads
 from dtenv.tasks.migration_step import evaluate
 
@@ -28,5 +28,5 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
             server[0] = batch.state.previous[0, 0] = k
             add_loads(batch.constants[0], server, batch.course.weight[0], loads)
             evaluate(batch, 0, first + h)
-            table[h, k, 0] = batch.terms.totals[0, SCORE] + batch.terms.totals[0, PRICE]
+            table[h, k, 0] = batch.terms.totals[0, TERM.score] + batch.terms.totals[0, TERM.price]
     fill_prices(batch, first, moving)

@@ -9,7 +9,7 @@ import numpy as np
 from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import is_violated
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import SCORE, Batch, State, Terms
+from dtenv.tasks.migration_batch import TERM, Batch, State, Terms, named
 from dtenv.tasks.migration_episode import Course
 from dtenv.tasks.migration_life import is_up, price_of_being
 from dtenv.tasks.migration_slot import Constants, computing_latency, fixed_latency, seats_of, update_latency, utility
@@ -40,11 +40,11 @@ def play(task: MigrationTask, b: int, actions: np.ndarray) -> np.ndarray:
 
 @compiled
 def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndarray) -> None:
-    """Play slots one after another; totals are the 22nd of a flat `Batch`."""
-    totals, row = arrays[21], np.zeros(1, np.int64)
+    """Play slots one after another."""
+    totals, row = named(arrays).terms.totals, np.zeros(1, np.int64)
     for h in range(len(actions)):
         advance(arrays, row, actions[h : h + 1])
-        scores[h] = totals[0, SCORE]
+        scores[h] = totals[0, TERM.score]
 
 
 @compiled

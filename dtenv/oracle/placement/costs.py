@@ -15,10 +15,8 @@ from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, is_violated
 from dtenv.scenario.edge import EQUAL, SLICE, SQRT
 from dtenv.tasks.placement_slot import (
-    INITIAL,
-    STATION_TERMS,
-    TRANSMITTING,
-    USER_TERMS,
+    STATION_TERM,
+    USER_TERM,
     Constants,
     Slot,
     add_loads,
@@ -182,11 +180,11 @@ def _fill(
 ) -> float:
     """Write the arrays of `Costs` under constants without a penalty for late twins; gives the cost of a host."""
     num_users, num_stations, levels = cost.shape
-    users, loads = np.zeros((USER_TERMS, num_users)), np.zeros((STATION_TERMS, num_stations))
+    users, loads = np.zeros((len(USER_TERM), num_users)), np.zeros((len(STATION_TERM), num_stations))
     previous = slot.previous_server.copy()
     before = Slot(*slot[:7], previous, *slot[8:])
     if c.access != DIRECT:
-        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # of these rows, TRANSMITTING depends on no server
+        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # of these, `transmitting` depends on no server
     for u in range(num_users):
         weight[u] = computing_weight(c, slot, u) if c.compute_sharing == SQRT else 0.0
     total = weight.sum()
@@ -197,17 +195,17 @@ def _fill(
                 previous[u] = k
             for level in range(levels):
                 twins = level + 1.0
-                transmitting = twins if c.access == DIRECT else loads[TRANSMITTING, slot.access[u]]
+                transmitting = twins if c.access == DIRECT else loads[STATION_TERM.transmitting, slot.access[u]]
                 among = 0.0 if c.compute_sharing == SQRT else twins
                 if c.compute_sharing == SLICE:
                     among = max(float(slot.capacity[k]), 1.0)  # stations without room take no twin
                 cost[u, k, level] = a_twin - twin_score(c, before, u, k, among, transmitting, users)
-                initial = users[INITIAL, u]
+                initial = users[USER_TERM.initial, u]
                 limit[u, k, level] = -np.inf if is_violated(initial, slot.deadline_s[u]) else np.inf
                 if weight[u] > 0.0 and cost[u, k, level] < np.inf:
                     loaded = a_twin - twin_score(c, before, u, k, total, transmitting, users)
                     slope[u, k] = max(0.0, (loaded - cost[u, k, level]) / total)
-                    seconds = (users[INITIAL, u] - initial) / total  # a unit of weight
+                    seconds = (users[USER_TERM.initial, u] - initial) / total  # a unit of weight
                     if seconds > 0.0 and limit[u, k, level] > 0.0:
                         latest = slot.deadline_s[u] * (1.0 + FEASIBILITY_TOLERANCE) * (1.0 + ROUNDING)
                         limit[u, k, level] = (latest - initial) / seconds * (1.0 + ROUNDING)

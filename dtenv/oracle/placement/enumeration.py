@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.tasks.placement_slot import OBJECTIVE, SCORE, VIOLATIONS, Slot, Terms, evaluate, new_terms
+from dtenv.tasks.placement_slot import TOTAL, Slot, Terms, evaluate, new_terms
 
 
 def worth(constants: Any, slot: Slot, server: np.ndarray, penalised: bool) -> tuple[float, int]:
@@ -17,7 +17,7 @@ def worth(constants: Any, slot: Slot, server: np.ndarray, penalised: bool) -> tu
     host[server] = True
     evaluate(constants, slot, host, np.ascontiguousarray(server, dtype=np.int64), terms, 0)
     totals = terms.totals[0]
-    return float(totals[SCORE if penalised else OBJECTIVE]), int(totals[VIOLATIONS])
+    return float(totals[TOTAL.score if penalised else TOTAL.objective]), int(totals[TOTAL.violations])
 
 
 def enumerate_all(constants: Any, slot: Slot, penalised: bool, hard: bool) -> tuple[np.ndarray | None, float]:
@@ -25,7 +25,7 @@ def enumerate_all(constants: Any, slot: Slot, penalised: bool, hard: bool) -> tu
     num_users, num_stations = slot.gain_db.shape
     best = np.zeros(num_users, np.int64)
     terms = new_terms(1, num_users, num_stations)
-    found = _enumerate(constants, slot, SCORE if penalised else OBJECTIVE, hard, terms, best)
+    found = _enumerate(constants, slot, TOTAL.score if penalised else TOTAL.objective, hard, terms, best)
     return (best, worth(constants, slot, best, penalised)[0]) if found else (None, -np.inf)
 
 
@@ -44,7 +44,7 @@ def _enumerate(c: Any, slot: Slot, what: int, hard: bool, terms: Terms, best: np
             fits = fits and held[k] <= slot.capacity[k]
         if fits:
             evaluate(c, slot, host, server, terms, 0)
-            allowed = not hard or terms.totals[0, VIOLATIONS] == 0.0
+            allowed = not hard or terms.totals[0, TOTAL.violations] == 0.0
             if allowed and (not found or terms.totals[0, what] > most):
                 most, found = terms.totals[0, what], True
                 best[:] = server

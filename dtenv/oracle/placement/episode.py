@@ -16,16 +16,7 @@ from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import (
-    SCORE,
-    STATION_TERMS,
-    TRANSMITTING,
-    USER_TERMS,
-    WEIGHT,
-    Slot,
-    add_loads,
-    twin_score,
-)
+from dtenv.tasks.placement_slot import STATION_TERM, TOTAL, USER_TERM, Slot, add_loads, twin_score
 from dtenv.tasks.placement_step import ASSOCIATION
 from dtenv.tasks.uplink import DIRECT
 
@@ -74,7 +65,7 @@ class Lookahead:
         task, total = self._copy(), 0.0
         for server in plan:
             task.advance(server[None].copy())
-            total += float(task.terms.totals[0, SCORE])
+            total += float(task.terms.totals[0, TOTAL.score])
         return total / len(plan)
 
     def solve(self, search: Search, gap: float) -> Solution:
@@ -130,12 +121,15 @@ class Lookahead:
 @compiled
 def _cost_of_moving(c: Any, slot: Slot, server: np.ndarray, moving: np.ndarray) -> None:
     """What a slot's score loses where twins (N,) had to move to their stations rather than stay there."""
-    users, loads = np.zeros((USER_TERMS, len(server))), np.zeros((STATION_TERMS, slot.gain_db.shape[1]))
+    users, loads = np.zeros((len(USER_TERM), len(server))), np.zeros((len(STATION_TERM), slot.gain_db.shape[1]))
     add_loads(c, slot, server, loads)
     stayed = Slot(*slot[:7], server, *slot[8:])
     moved = Slot(*slot[:7], np.full(len(server), -1), *slot[8:])
     for u in range(len(server)):
         k = server[u]
-        weight, transmitting = loads[WEIGHT, k], loads[TRANSMITTING, k if c.access == DIRECT else slot.access[u]]
+        weight, transmitting = (
+            loads[STATION_TERM.weight, k],
+            loads[STATION_TERM.transmitting, k if c.access == DIRECT else slot.access[u]],
+        )
         moving[u] = twin_score(c, stayed, u, k, weight, transmitting, users)
         moving[u] -= twin_score(c, moved, u, k, weight, transmitting, users)
