@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from paths import ROOT
 
 import dtenv  # noqa: F401 (registers the environments)
 
@@ -24,7 +24,6 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
 from dtenv.envs.sb3 import SB3VecEnv
 
 torch = pytest.importorskip("torch")
-ROOT = Path(__file__).parents[1]
 SMALL = {
     "DTAssociation-v0": {"num_users": 4, "num_servers": 3, "num_slots": 6},
     "DTMigration-v0": {"num_users": 5, "num_stations": 3, "num_slots": 7},

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from benchmarks import deployment
 from benchmarks.deployment_claims import AGREES, CLAIMS, CONTRADICTS, MODES, OPEN, Claim, verdict, verdicts
 from benchmarks.deployment_page import crossing
 from benchmarks.deployment_play import begun, busiest, play, scenario_of
 
-ROOT = Path(__file__).parents[1]
 SEEDS = range(3)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import image
+from paths import RESULTS, SHARED
 
 from dtenv.fl import calibrate, grid
 from dtenv.fl.__main__ import main
@@ -18,9 +19,9 @@ from dtenv.fl.skew import SKEWS
 from dtenv.utility_profile import available, load
 
 COMMAND = "calibrate --data digits --skew missing --rounds 30 --sizes 30 60 120 --emds 0 0.6 --seeds 0 1 --processes 1"
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "calibration"
+CALIBRATION = RESULTS / "calibration"
 OURS = sorted(name for name in available() if load(name).label == "calibrated")
-MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
+MNIST = SHARED / "data" / "mnist"
 
 
 def run(out: Path, *more: str) -> int:
@@ -222,10 +223,10 @@ def test_table_of_reports(calibrated, tmp_path, capsys):
 @pytest.mark.parametrize("name", OURS)
 def test_shipped_profiles_are_what_their_rows_say(name):
     """The rows are committed: error, settings and picture belong to the profile that is shipped."""
-    profile, report = load(name), json.loads((RESULTS / f"{name}.fit.json").read_text())
-    rows_of = RESULTS / f"{name}.rows.jsonl"
+    profile, report = load(name), json.loads((CALIBRATION / f"{name}.fit.json").read_text())
+    rows_of = CALIBRATION / f"{name}.rows.jsonl"
     if not rows_of.exists():  # a further metric of the same training
-        rows_of = RESULTS / f"{profile.data}-{profile.skew}.rows.jsonl"
+        rows_of = CALIBRATION / f"{profile.data}-{profile.skew}.rows.jsonl"
     first, *rows = [json.loads(line) for line in rows_of.read_text().splitlines()]
     assert report["refused"] is None and report["fits"][profile.metric]["alpha"] == list(profile.alpha)
     assert {key: profile.provenance[key] for key in first} == first and not profile.provenance["commit"].endswith(
@@ -236,7 +237,7 @@ def test_shipped_profiles_are_what_their_rows_say(name):
     rmse = float(np.sqrt(np.mean((accuracy - profile.utility(samples, emd)) ** 2)))
     assert rmse == pytest.approx(profile.fit["rmse"], abs=1e-9) and rmse <= 0.02
     assert profile.samples == (samples.min(), samples.max()) and profile.emd == (emd.min(), emd.max())
-    assert (RESULTS / f"{name}.png").exists()
+    assert (CALIBRATION / f"{name}.png").exists()
 
 
 def test_there_are_shipped_profiles():

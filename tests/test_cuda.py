@@ -17,6 +17,7 @@ import gymnasium as gym
 import numba
 import numpy as np
 import pytest
+from paths import HELPERS, ROOT
 
 import dtenv
 
@@ -132,7 +133,7 @@ class Northward:
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
     path = tmp_path_factory.mktemp("simulated") / "told.pickle"
-    environment = os.environ | SIMULATED | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | SIMULATED | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HELPERS)])}
     command = [sys.executable, "-W", "ignore::RuntimeWarning", __file__, str(path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

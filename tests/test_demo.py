@@ -3,9 +3,9 @@
 import csv
 import importlib
 import json
-from pathlib import Path
 
 import pytest
+from paths import SHARED
 from PIL import Image
 
 from agents import HEURISTICS
@@ -14,7 +14,7 @@ from benchmarks import demo
 from benchmarks.reports import REPORTS
 from dtenv.presets import PRESETS, resolve
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
 
 
 def recorded():
-    sites, trace = SHARED / "eua" / "site-optus-melbCBD.csv", SHARED / "kaist" / "kaist_30s.csv.gz"
+    sites, trace = DATA / "eua" / "site-optus-melbCBD.csv", DATA / "kaist" / "kaist_30s.csv.gz"
     if not sites.exists() or not trace.exists():
         pytest.skip("the recorded sites and walks are not beside this checkout")
     return {"sites": str(sites), "trace": str(trace)}

@@ -8,21 +8,17 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_migration import FAILING, MODES, NAMES, SMALL
 from drawn import shadowing_along
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import SyncVectorEnv
 from reference_deployment import Twins
 
 from dtenv.presets import resolve
-from dtenv.scenario.deployment import DEPLOYMENTS
 from dtenv.tasks.migration import MigrationTask
 from dtenv.traces import scenario_from_traces
 
 ID = "DTMigration-v0"
-SMALL = {"num_users": 12, "num_stations": 5, "num_slots": 12, "area_m": 900.0, "slot_seconds": 5.0}
-FAILING = {"failure_rate_per_s": 0.03, "cloud_failure_rate_per_s": 0.02, "repair_s": 12.0, "creation_s": 0.5}
-MODES = [{"deployment": name} for name in DEPLOYMENTS] + [{"deployment": name} | FAILING for name in DEPLOYMENTS]
-NAMES = [f"{mode['deployment']}{' failing' if len(mode) > 1 else ''}" for mode in MODES]
 
 
 def make(**settings):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from test_deployment import MODES, NAMES, SMALL
-from test_oracle_migration import every_plan, replayed
+from cases_migration import MODES, NAMES, SMALL, every_plan, replayed
 
 import agents
 from dtenv.oracle.migration import solve_episode, solve_slot

@@ -10,20 +10,19 @@ import pickle
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from paths import ROOT
 from reference import baseline_2, fits, instance_of, rate, score, terms
 
 import dtenv
 from dtenv.instance import score as score_instance
 from dtenv.scenario.association import HISTORIES, REWARDS
 
-ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("balanced", "paper", "sequential")
 SETTINGS = [{"scenario": p, "reward": r} for p in PRESETS for r in REWARDS] + [{"history": h} for h in HISTORIES[1:]]
 INFO = {"score", "objective", "utility", "energy", "energy_migration", "energy_synchronisation", "energy_computation"}
@@ -31,21 +30,6 @@ INFO |= {"energy_transfer"}
 INFO |= {"latency", "cost", "violations", "feasible", "migrations", "history", "action_mask"}
 CROWDED = {"n_syn": 30.0, "compute_capacity": (40.0, 120.0), "num_slots": 30}  # C2 and C3 often break
 
-COMPRESSED = dtenv.UtilityProfile(
-    name="compressed",
-    alpha=(0.2136, 3.603, 0.0013, 0.95, 0.7238, 1.806),
-    label="test",
-    data="none",
-    skew="none",
-    metric="none",
-    variant="none",
-    samples=(50, 2000),
-    emd=(0.0, 0.6),
-    uplink_bytes=1e3,
-    downlink_bytes=4e3,
-    rounds=3,
-    compute_factor=1.3,
-)
 SENDING = {"utility": COMPRESSED, "model_transfer": "both", "n_agg": 1e-3}
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from paths import SHARED
 
 from dtenv.fl.images import load_images, read_idx
 
-MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+MNIST = SHARED / "data" / "mnist"
 
 
 def idx(array: np.ndarray, code: int = 0x08) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from paths import ROOT
 
 from dtenv.fl.aggregation import CoordinateMedian, FairMean, Mean, MultiKrum, TrimmedMean, Uploads
 from dtenv.fl.federation import Recipe, draw_clients, federate
@@ -22,7 +23,6 @@ from dtenv.fl.network import Perceptron
 from dtenv.fl.streams import Streams
 
 tomllib = pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
-ROOT = Path(__file__).parents[1]
 CONFIG = tomllib.loads((ROOT / "examples/flower/pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
 ABSENT = "Flower is installed in an environment of its own; examples/flower/README.md says how"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import SHARED
 
 from benchmarks import forecast_cases as cases
 from benchmarks.forecast_roster import NOISE, Remembered, accuracy, networks, table_or_oracle
@@ -17,7 +17,7 @@ from benchmarks.suite import HELD_OUT
 from dtenv.forecast_stations import AccessOracle, NoisyOracle
 from dtenv.oracle import episode_bound
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 SITES, TRACE = DATA / "eua/site-optus-melbCBD.csv", DATA / "kaist/kaist_30s.csv.gz"
 ABSENT = [path.name for path in (SITES, TRACE) if not path.exists()]
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("dtenv", "agents", "benchmarks", "leaderboards")
 ROAD = ("dtenv.physics", "dtenv.allocation", "dtenv.tasks", "dtenv.envs", "agents", "benchmarks", "leaderboards")
 HEAVY = {"torch", "wandb", "matplotlib", "pygame"}

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from test_mappo import ENV, SMALL, Guess, task_of
+from cases_marl import ENV, SMALL, Guess, task_of
 
 from agents import maddpg
 from agents.checkpoint import load_policy

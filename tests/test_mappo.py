@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.vector import AutoresetMode
+from cases_marl import ENV, SMALL, Guess, task_of
 
 from agents import mappo
 from agents.checkpoint import load_policy
@@ -17,19 +17,8 @@ from agents.networks.decision import Decision
 from agents.networks.market import FIRST, Reader, as_action, choices, equilibrium, even_prices
 from agents.networks.placement import stations_see
 from dtenv import presets
-from dtenv.tasks.placement import PlacementTask
 from dtenv.tasks.placement_decode import bids_of_prices, computing_size
 from dtenv.tasks.placement_slot import TOTAL, evaluate, new_terms
-
-ENV = "DTPlacementMA-v0"
-SMALL = presets.resolve("small-20x5", ENV, num_users=8, num_stations=3, num_slots=3, action="price")
-
-
-def task_of(scenario, batch=6, watched=False):
-    task = PlacementTask(scenario, batch, stations_observe=watched)
-    for b in range(batch):
-        task.begin(b, np.random.default_rng(b))
-    return task
 
 
 def market_of(scenario, batch=6):
@@ -142,30 +131,6 @@ def test_hosts_of_draws_have_room_for_all(kind):
     if kind == "exchange":
         assert (hosts.sum(1) * task.fixed.capacity[0] >= 8).all()
         assert hosts.sum(1).max() == 2  # of three, with room for six each
-
-
-class Guess(gym.vector.VectorEnv):
-    """Two stations shall name the numbers that they are shown; an episode is a step."""
-
-    metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
-
-    def __init__(self, num_envs):
-        self.num_envs = num_envs
-        self.single_observation_space = gym.spaces.Box(0.0, 1.0, (2,), np.float32)
-        self.single_action_space = gym.spaces.Box(0.0, 1.0, (4,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        self.rng = np.random.default_rng(seed)
-        return self.draw(), {}
-
-    def draw(self):
-        self.shown = self.rng.uniform(0.2, 0.8, (self.num_envs, 2)).astype(np.float32)
-        return self.shown
-
-    def step(self, actions):
-        reward = -np.abs(actions.reshape(-1, 2, 2)[..., 1] - self.shown).mean(1)
-        no = np.zeros(self.num_envs, np.bool_)
-        return self.draw(), reward, no, no, {}
 
 
 class Linear(torch.nn.Module):

@@ -11,18 +11,17 @@ import pickle
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from paths import ROOT
 
 import dtenv
 from dtenv.forecast import ConstantVelocity, Oracle
 
-ROOT = Path(__file__).resolve().parent.parent
 ID = "DTMigration-v0"
 SMALL = {"num_users": 12, "num_stations": 4, "num_slots": 8}
 NUMBERS = {"score", "objective", "utility", "migration_price", "energy", "latency", "downtime", "cost", "violations"}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from paths import SHARED
 
 from dtenv.mobility_prediction import (
     CellForecaster,
@@ -24,7 +23,7 @@ from dtenv.mobility_prediction import (
 )
 from dtenv.traces import read_sites, read_trace
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 MELBOURNE, KAIST = DATA / "eua" / "site-optus-melbCBD.csv", DATA / "kaist" / "kaist_30s.csv.gz"
 FORECASTERS = [Persistence, MostFrequent, Markov, HourMarkov]
 POOLED = [lambda kind=kind: kind(per_user=False) for kind in (MostFrequent, Markov, HourMarkov)]

@@ -10,9 +10,8 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_association import COMPRESSED, all_associations, best_of_all
 from reference import instance_of, random_instance, terms
-from test_env import COMPRESSED
-from test_oracle_association import all_associations, best_of_all
 
 from agents.local_search import local_search
 from dtenv import presets

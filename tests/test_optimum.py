@@ -9,17 +9,15 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
 import reference_placement
+from paths import ROOT
 
 from dtenv.__main__ import main
 from dtenv.instance import InstanceError, optimum, score
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def association(users: int = 4, servers: int = 3) -> dict:

@@ -9,6 +9,7 @@ import threading
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_association import all_associations, best_of_all
 
 import agents
 from dtenv import presets
@@ -48,25 +49,6 @@ def random_task(seed: int, users: int | None = None, servers: int | None = None,
     task.begin(0, rng)
     task.state.server[0] = rng.integers(scenario.num_sites, size=scenario.network.num_users)
     return task
-
-
-def all_associations(task):
-    servers, users = task.scenario.num_sites, task.scenario.network.num_users
-    return [np.array(server) for server in itertools.product(range(servers), repeat=users)]
-
-
-def best_of_all(task) -> dict[str, float]:
-    """Most score, and most objective without violations, over all associations."""
-    slot, c = task.slot(), task.constants[0]
-    terms, work = new_terms(1, len(slot.samples), len(slot.compute_capacity)), new_work(1, len(slot.samples))
-    best = {"penalised": -np.inf, "hard": -np.inf}
-    for server in all_associations(task):
-        evaluate(c, slot, server, work.users[0], work.slopes[0], terms, 0)
-        totals = terms.totals[0]
-        best["penalised"] = max(best["penalised"], totals[TOTAL.score])
-        if totals[TOTAL.violations] == 0:
-            best["hard"] = max(best["hard"], totals[TOTAL.objective])
-    return best
 
 
 def check_against_all(seed: int, monkeypatch) -> set[str]:

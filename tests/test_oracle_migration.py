@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-import math
 import signal
 import threading
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_migration import every_plan, replayed
 
 import agents
 from dtenv.oracle.migration import solve_episode, solve_slot
 from dtenv.oracle.solution import tolerance
 from dtenv.presets import MIGRATION, resolve
 from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import TERM
 
 ENV_ID = "DTMigration-v0"
 HEURISTICS = ("never", "best-latency", "best-latency-literal", "payback", "lookahead", "random")
@@ -64,37 +62,6 @@ def random_settings(rng, control):
             "utility_beta": (0.5, 1.0)[rng.integers(2)],
         }
     return settings
-
-
-def every_plan(task, slots):
-    """The best mean score of any plan of the next slots, and whether a request was ever refused."""
-    task = copy.deepcopy(task)
-    users, stations = task.mask.shape[1:]
-    actions = [np.array([action]) for action in itertools.product(range(stations), repeat=users)]
-    refused = False
-
-    def best(left):
-        nonlocal refused
-        before, most = [field.copy() for field in task.state], -math.inf
-        for action in actions:
-            task.advance(action)
-            score, turned_down = task.terms.totals[0, [TERM.score, TERM.refused]]
-            refused |= turned_down > 0
-            most = max(most, score + (best(left - 1) if left > 1 else 0.0))
-            for field, was in zip(task.state, before, strict=True):
-                field[:] = was
-        return most
-
-    return best(slots) / slots, refused
-
-
-def replayed(task, plan):
-    """Mean score of a plan, in a copy."""
-    task, scores = copy.deepcopy(task), []
-    for action in np.asarray(plan).reshape(len(plan), -1):
-        task.advance(action[None])
-        scores.append(task.info()["score"])
-    return np.mean(scores)
 
 
 def check_joint(task, found, best):

@@ -12,7 +12,6 @@ import sys
 import warnings
 from contextlib import redirect_stdout
 from itertools import product
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -20,33 +19,13 @@ import pettingzoo
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from paths import ROOT
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import dtenv
 from dtenv.scenario.placement import ACTIONS, OBSERVATIONS, REWARDS
 
-ROOT = Path(__file__).resolve().parent.parent
-ID, SMALL = "DTPlacementMA-v0", "small-20x5"
-STATIONS_ACTIONS = ("bid", "price", "binary")
-NUMBERS = {"score", "objective", "system_cost", "utility", "energy", "latency", "latency_reward", "placement_cost"}
-NUMBERS |= {f"latency_{part}" for part in ("wireless", "wired", "compute", "initial", "update")}
-NUMBERS |= {"cost", "violations", "feasible", "migrations", "hosts"}
-CENTRAL = NUMBERS | {"host", "server", "action_mask"}
-STATIONS = CENTRAL | {"hosts_itself", "twins"}
 BOX_ADVICE = ".*recommend you to use a symmetric and normalized Box action space.*"
-
-
-def make(scenario=SMALL, **settings):
-    return gym.make(ID, scenario=scenario, **settings)
-
-
-def stations(scenario=SMALL, **settings):
-    return dtenv.parallel_env(ID, scenario=scenario, **settings)
-
-
-def joint(env, action):
-    """The stations' actions that the central controller's action holds."""
-    return dict(zip(env.possible_agents, np.reshape(action, (len(env.possible_agents), -1)), strict=True))
 
 
 def play(env, steps, seed):
@@ -56,19 +35,6 @@ def play(env, steps, seed):
     for _ in range(steps):
         obs, reward, _, _, info = env.step(env.action_space.sample())
         found += [obs, np.array(reward), *(np.array(info[key]) for key in sorted(CENTRAL))]
-    return found
-
-
-def play_stations(env, steps, seed):
-    """All that stations are told under random actions, as one list of arrays."""
-    found, rng = [], np.random.default_rng(seed)
-    shape, binary = env.action_space("station_0").shape, env.scenario.episode.action == "binary"
-    for _ in range(steps):
-        given = {a: rng.integers(2, size=shape) if binary else rng.random(shape) for a in env.agents}
-        obs, rewards, _, _, infos = env.step(given)
-        for agent in env.possible_agents:
-            found += [obs[agent], np.array(rewards[agent])]
-            found += [np.array(infos[agent][key]) for key in sorted(STATIONS)]
     return found
 
 

@@ -7,7 +7,8 @@ import math
 import gymnasium as gym
 import numpy as np
 import pytest
-from test_placement_env import NUMBERS, SMALL, joint, make, play, play_stations, same, stations
+from cases_env import play, same
+from cases_placement import NUMBERS, SMALL, joint, make, play_stations, stations
 
 import dtenv
 from dtenv.scenario.placement import ACTIONS, REWARDS

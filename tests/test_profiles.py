@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 import pytest
-from test_env import COMPRESSED
+from cases_association import COMPRESSED
 
 from benchmarks import profiles as command
 from benchmarks.profiles import Profiles, Store, load_profiles, scenario_of

@@ -1,16 +1,15 @@
 """The README is true: its code runs, its tables are the generated ones, its pictures and links exist."""
 
 import re
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from benchmarks import suites
 from benchmarks.figures import claims
 from benchmarks.results import load
 from leaderboards import validate
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 

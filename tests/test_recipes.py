@@ -4,11 +4,11 @@ import importlib.util
 import re
 import sys
 import types
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-PAGE = Path(__file__).parents[1] / "docs/libraries.md"
+PAGE = ROOT / "docs" / "libraries.md"
 TEXT = PAGE.read_text()
 
 

@@ -2,9 +2,9 @@
 
 import csv
 import itertools
-from pathlib import Path
 
 import pytest
+from paths import RESULTS
 
 import agents
 from benchmarks.evaluate import run_episodes
@@ -13,7 +13,6 @@ from benchmarks.statistics import mean_interval, paired_difference
 from benchmarks.table import markdown
 from dtenv.oracle import check_bound
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 FOLDERS = {"DTAssociation-v0": "balanced", "DTPlacementMA-v0": "placement", "DTMigration-v0": "migration"}
 WORDS = ("agent", "env_id", "scenario")
 

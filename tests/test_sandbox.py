@@ -16,6 +16,7 @@ ort = pytest.importorskip("onnxruntime")
 
 import hostile_models as hostile  # noqa: E402
 from burglar import ATTEMPTS  # noqa: E402
+from paths import HELPERS  # noqa: E402
 
 from leaderboards.sandbox import Limits, PolicyFailed, PolicyProcess  # noqa: E402
 from leaderboards.sandbox.process import WORKER  # noqa: E402
@@ -44,7 +45,7 @@ def children():
 
 def script(folder, text):
     """A worker's program that differs from ours by a few lines."""
-    path, folders = folder / "script.py", [str(WORKER.parent), str(Path(__file__).parent)]
+    path, folders = folder / "script.py", [str(WORKER.parent), str(HELPERS)]
     path.write_text(f"import os, sys, time\nsys.path[:0] = {folders}\nimport confine, worker\n{text}")
     return path
 

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from cases_score import EXAMPLES, INFINITY, NAN, command, matches, refusal
 from reference import barrier, random_instance, terms
 
 from dtenv.__main__ import main
 from dtenv.instance import score
 
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT.parent / "shared" / "models" / "examples"
 GOOD = random_instance(np.random.default_rng(0), users=4, servers=3)
 WITH_HISTORY = copy.deepcopy(GOOD)
 WITH_HISTORY["action"]["history"] = [0.0, 0.25, 1.0, 0.5]
-
-
-def matches(ours, expected, name="report"):
-    """Every expected number, list and object is in ours, to 1e-9 relative."""
-    if isinstance(expected, dict):
-        for key, value in expected.items():
-            matches(ours[key], value, f"{name}.{key}")
-    elif isinstance(expected, bool | str):
-        assert ours == expected, name
-    else:
-        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["association_given_history", "association_optimal_history"])
@@ -113,19 +96,6 @@ def test_certificate_of_the_barrier_mode_is_e_minus_the_barrier_on_c2():
 # The command
 
 
-def command(*arguments, text=None):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-m", "dtenv", "score", *arguments],
-        cwd=ROOT,
-        env=environment,
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_command_reads_a_file(tmp_path):
     (tmp_path / "instance.json").write_text(json.dumps(GOOD))
     done = command(str(tmp_path / "instance.json"))
@@ -156,17 +126,6 @@ def test_command_refuses_with_status_2_and_one_line():
     assert done.stderr == "users.samples[1] must be not negative, got -3\n"
 
 
-def refusal(text, monkeypatch, capsys):
-    """The one line that the command prints on standard error; nothing else, and status 2."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    assert main(["score", "-"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.endswith("\n") and err.count("\n") == 1
-    return err
-
-
-NAN, INFINITY = float("nan"), float("inf")
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold
     (("model",), "migration", ["model", "'migration'", "'association'", "'placement'"]),
     (("model",), 1, ["model", "1"]),

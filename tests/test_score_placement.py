@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from cases_score import EXAMPLES, INFINITY, NAN, command, matches, refusal
 from reference_placement import random_placement, terms
-from test_score import EXAMPLES, INFINITY, NAN, command, matches, refusal
 
 from dtenv.instance import InstanceError, score
 

@@ -7,14 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from benchmarks.operations import count
 
-ROOT = Path(__file__).parents[1]
 TINY = {
     "DTAssociation-v0": {"num_users": 2, "num_servers": 2, "num_slots": 1},
     "DTPlacementMA-v0": {"num_users": 3, "num_stations": 2, "num_slots": 1},

@@ -3,13 +3,12 @@
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 yaml = pytest.importorskip("yaml")
 
-ROOT = Path(__file__).parent.parent
 PATH = ROOT / ".github" / "workflows" / "submission.yml"
 WORKFLOW = yaml.safe_load(PATH.read_text())
 STEPS = WORKFLOW["jobs"]["submission"]["steps"]

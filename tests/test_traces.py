@@ -3,19 +3,19 @@ import hashlib
 import json
 import sys
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawn import stream_of
+from paths import SHARED
 
 from dtenv.presets import resolve
 from dtenv.recording import Recording
 from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces
 from dtenv.world.walks import Recorded, recorded_walks
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = SHARED / "data"
 MELBOURNE = DATA / "eua" / "site-optus-melbCBD.csv"
 EUA_USERS = DATA / "eua" / "users-melbcbd-generated.csv"
 IRELAND = DATA / "ireland_bs" / "base_stations.csv"
