@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents import association, migration, optimum, placement, placement_search
-from agents.local_search import local_search
+from agents.heuristics import association, migration, optimum, placement, placement_search
+from agents.heuristics.association_search import local_search
 from agents.policy import Policy, RandomPolicy, SlotPolicy
 from agents.shipped import CHECKPOINTS, LEARNERS, shipped
 from dtenv import presets
 from dtenv.scenario import Scenario
-from dtenv.tasks.association_nearest import nearest_with_room
+from dtenv.tasks.association.nearest import nearest_with_room
 
 __all__ = ["CHECKPOINTS", "HEURISTICS", "LEARNERS", "Policy", "load", "shipped"]
 
@@ -107,7 +107,7 @@ def load(
 
         return sb3.load_policy(env_id, resolved, checkpoint)
     if name in learners:
-        from agents.checkpoint import load_policy  # torch takes seconds to import
+        from agents.training.checkpoint import load_policy  # torch takes seconds to import
 
         return load_policy(name, env_id, resolved, checkpoint)
     known = [*heuristics, *learners]

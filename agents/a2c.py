@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 
 from agents import ppo
 from agents.ppo import train
-from agents.run import main
+from agents.training.run import main
 
 __all__ = ["RECIPES", "Args", "train"]
 

@@ -21,15 +21,15 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import Decision, build
 from agents.networks.relaxed import Relaxed
 from agents.ppo import warm_start
-from agents.replay import ReplayBuffer
-from agents.rollout import Collector, RewardScale, training_envs
-from agents.run import Report, Run, RunArgs, main, silent
-from dtenv.relaxation import RelaxedVectorAction
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.replay import ReplayBuffer
+from agents.training.rollout import Collector, RewardScale, training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
+from dtenv.wrappers import RelaxedVectorAction
 
 RECIPES: dict[str, dict[str, Any]] = {
     "DTAssociation-v0": {

@@ -21,8 +21,8 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, load_policy
 from agents.networks.placement import Exchange
+from agents.training.checkpoint import NetworkPolicy, load_policy
 from dtenv import presets
 from dtenv.scenario import Scenario
 from dtenv.tasks.registry import task_of

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import build
 from agents.networks.migration import Equivariant
 from agents.networks.outlook import Outlook
-from agents.rollout import training_envs
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.rollout import training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
 

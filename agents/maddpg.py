@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, finish
 from agents.ddpg import follow
 from agents.networks import build
-from agents.replay import ReplayBuffer
-from agents.rollout import Charts, Returns, RewardScale, training_envs
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.replay import ReplayBuffer
+from agents.training.rollout import Charts, Returns, RewardScale, training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
 PRICES = {"action": "price"}

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor, nn
 
 import agents
-from agents.advantages import advantages
-from agents.checkpoint import NetworkPolicy, finish
 from agents.networks import build
 from agents.ppo import MAX_GRAD_NORM, VF_COEF, policy_loss
-from agents.rollout import Collector, RewardScale, training_envs
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.advantages import advantages
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.rollout import Collector, RewardScale, training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
 
 PRICES = {"action": "price"}

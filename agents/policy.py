@@ -13,7 +13,9 @@ import numpy as np
 from gymnasium import spaces
 
 from dtenv.scenario import AssociationScenario, PlacementScenario, Scenario
-from dtenv.tasks import association_slot, migration_slot, placement_slot
+from dtenv.tasks.association import slot as association_slot
+from dtenv.tasks.migration import slot as migration_slot
+from dtenv.tasks.placement import slot as placement_slot
 from dtenv.tasks.registry import task_of
 
 

@@ -24,13 +24,13 @@ import torch
 from torch import Tensor, nn
 
 import agents
-from agents.advantages import advantages
-from agents.checkpoint import NetworkPolicy, finish
-from agents.dagger import clone
 from agents.multiplier import Multiplier, constrained
 from agents.networks import build
-from agents.rollout import Collector, RewardScale, training_envs
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.advantages import advantages
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.dagger import clone
+from agents.training.rollout import Collector, RewardScale, training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
 RECIPES: dict[str, dict[str, Any]] = {

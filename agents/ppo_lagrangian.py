@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agents import ppo
-from agents.checkpoint import NetworkPolicy
-from agents.run import main
+from agents.training.checkpoint import NetworkPolicy
+from agents.training.run import main
 from dtenv.scenario import Scenario
 
 RECIPES: dict[str, dict[str, Any]] = {

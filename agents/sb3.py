@@ -26,13 +26,13 @@ from gymnasium import spaces
 from safetensors.torch import save_file
 
 import dtenv
-from agents.checkpoint import load_weights, read_about
 from agents.networks.association import Equivariant
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.checkpoint import load_weights, read_about
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.envs.sb3 import SB3VecEnv
-from dtenv.relaxation import Relaxation, RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, Scenario
 from dtenv.tasks.registry import task_of
+from dtenv.wrappers import Relaxation, RelaxedAction, RelaxedVectorAction
 
 try:
     import sb3_contrib

@@ -24,12 +24,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import NetworkPolicy, finish
 from agents.hindsight import Recorder, draw, gained, step
 from agents.networks import build
 from agents.networks.outlook import Outlook
-from agents.rollout import training_envs
-from agents.run import Report, Run, RunArgs, main, silent
+from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.rollout import training_envs
+from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
 PLACES: dict[str, dict[str, Any]] = {

@@ -1,1 +1,29 @@
-"""What runs agents on environments and tells what came of it: evaluation, statistics, plots, speed, the demo."""
+"""Evaluate agents on environments and report the results."""
+
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+OLD_SPELLINGS = {
+    "run": "suites/run.py",
+    "figure": "figures/command.py",
+    "report.__main__": "report/command.py",
+    "search.__main__": "search/command.py",
+    "speed.__main__": "speed/command.py",
+    "speed_cuda": "speed/cuda.py",
+    "speed_memory": "speed/memory.py",
+    "operations": "speed/operations.py",
+}
+"""Files by the names that `python -m benchmarks.NAME` had, and stored manifests have, before studies became folders."""
+
+
+class _OldSpellings:
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        file = OLD_SPELLINGS.get(name.removeprefix("benchmarks."))
+        return spec_from_file_location(name, Path(__file__).parent / file) if file else None
+
+
+sys.meta_path.append(_OldSpellings)  # last, and so only asked for what is nowhere else

@@ -1,27 +1,41 @@
-"""python -m benchmarks run | report | figure | search | dataset | marl-eval …"""
+"""python -m benchmarks run | report | figure | search | dataset …"""
 
 from __future__ import annotations
 
 import sys
 
-from dtenv.commands import dispatch
+from dtenv.cli import dispatch
 
 COMMANDS = {
-    "suites": ("suites", "List", "list the suites"),
-    "run": ("run", "RunSuite", "run a suite into a folder of results, or go on with it"),
-    "report": ("report", "WriteReport", "write a run as one HTML file"),
+    "suites": ("suites.catalogue", "List", "list the suites"),
+    "run": ("suites.run", "RunSuite", "run a suite into a folder of results, or go on with it"),
+    "report": ("report.command", "WriteReport", "write a run as one HTML file"),
     "aggregate": ("aggregate", "Aggregate", "agents over all scenarios of a run: IQM, optimality gap, profiles"),
     "deployment": (
-        "deployment",
+        "deployment.command",
         "Deployment",
         "twins at the edge, in the cloud or on both, beside Table I of Khan 2022",
     ),
-    "figure": ("figure", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
-    "search": ("search", "Search", "search a W&B sweep file without an account"),
+    "figure": ("figures.command", "DrawFigure", "draw a figure of the papers, or the page of their claims"),
+    "search": ("search.command", "Search", "search a W&B sweep file without an account"),
     "dataset": ("dataset", "Dataset", "write a Minari dataset of an environment's episodes"),
-    "profiles": ("profiles", "Profiles", "policies of all utility profiles under all profiles"),
-    "forecast-value": ("forecast_value", "ForecastValue", "what a forecast is worth to DTMigration-v0, in return"),
-    "marl-eval": ("marl_eval", "MarlEval", "export results as marl-eval's JSON"),
+    "profiles": ("profiles.command", "Profiles", "policies of all utility profiles under all profiles"),
+    "forecast-value": (
+        "forecast_value.command",
+        "ForecastValue",
+        "what a forecast is worth to DTMigration-v0, in return",
+    ),
+    "demo": ("demo", "Demo", "train, compare with heuristics and the proven bound, draw"),
+    "table": ("table", "Table", "agents of an environment on the same episodes, as a table"),
+    "optima": ("optima", "Optima", "agents beside proven optima of slots"),
+    "headroom": ("headroom", "Headroom", "how far agents are from the bound, over sizes"),
+    "falsify": ("falsify", "Falsify", "search for episodes that exceed a bound"),
+    "tune": ("tune", "Tune", "choose the constants of heuristics, on seeds of their own"),
+    "topology": ("topology", "Topology", "policies on sites that they were not trained on"),
+    "transfer": ("transfer", "Transfer", "transfer learning between scenarios"),
+    "wallclock": ("wallclock", "WallClock", "learning curves over seconds, beside Stable-Baselines3"),
+    "speed": ("speed.command", "Speed", "steps a second, memory and start-up time"),
+    "speed-cuda": ("speed.cuda", "SpeedCuda", "steps a second on a GPU"),
 }
 """Module, settings and what a command does, by its name."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from benchmarks.aggregates import (
+from benchmarks.aggregate_metrics import (
     METRICS,
     Band,
     curve_matrices,
@@ -32,11 +32,11 @@ from benchmarks.aggregates import (
     scales,
     score_matrices,
 )
+from benchmarks.env_settings import REPORTS
 from benchmarks.figures.drawing import tidy
-from benchmarks.learning_plots import COLOURS
-from benchmarks.plots import INK, plt
-from benchmarks.reports import REPORTS
-from benchmarks.results import Results, load
+from benchmarks.plotting import INK, plt
+from benchmarks.suites.curves import COLOURS
+from benchmarks.suites.results import Results, load
 
 THRESHOLDS = np.linspace(-0.5, 1.0, 61)
 """Normalised scores at which the profile is taken."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import cores
-from benchmarks.reports import REPORTS
 from benchmarks.statistics import mean_interval
 from dtenv.oracle import Solution, check_bound, episode_bound
 from dtenv.scenario import Scenario
@@ -32,7 +32,7 @@ def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **sett
         env_id: the environment.
         scenario: what is fixed.
         seeds: one an episode.
-        **settings: of the environment's solve_episode, beside those of benchmarks.reports.
+        **settings: of the environment's solve_episode, beside those of benchmarks.env_settings.
     """
     solve = partial(episode_bound, env_id, scenario, **{**REPORTS[env_id].bound, **settings})
     bar = partial(tqdm, total=len(seeds), desc="bounds", unit="episode", leave=False)
@@ -83,7 +83,7 @@ def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[S
 def bound_rows(
     env_id: str, scenario: Scenario, seeds: Sequence[int], rows: Sequence[dict[str, Any]], known: Path | None = None
 ) -> str:
-    """Bound as many of the seeds' episodes as benchmarks.reports asks for, and enter the bounds into the rows.
+    """Bound as many of the seeds' episodes as benchmarks.env_settings asks for, and enter the bounds into the rows.
 
     Args:
         env_id: the environment.

@@ -27,8 +27,8 @@ from tqdm import tqdm
 import agents
 import dtenv
 from agents.policy import Policy
+from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import manifest
-from benchmarks.reports import REPORTS
 from dtenv import presets
 from dtenv.scenario import Scenario
 

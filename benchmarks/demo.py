@@ -22,14 +22,14 @@ import tyro
 from tqdm import tqdm
 
 import agents
-from agents.film import film
 from agents.policy import Policy
-from agents.run import ProgressBar
-from agents.tracking import Tracker
-from benchmarks import plots
+from agents.training.gif import film
+from agents.training.run import ProgressBar
+from agents.training.tracking import Tracker
+from benchmarks import plotting as plots
 from benchmarks.bounds import bound_rows
+from benchmarks.env_settings import REPORTS, Report
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
-from benchmarks.reports import REPORTS, Report
 from benchmarks.statistics import ranking
 from dtenv import presets
 from dtenv.scenario import Scenario

@@ -18,8 +18,8 @@ import numpy as np
 
 import dtenv
 from agents.policy import Policy
-from agents.tracking import commit
-from benchmarks.reports import REPORTS
+from agents.training.tracking import commit
+from benchmarks.env_settings import REPORTS
 from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)
@@ -40,7 +40,7 @@ def run_episodes(
 
     Args:
         policy: reset once, at the first seed.
-        env_id: the environment; benchmarks.reports says which columns its rows have.
+        env_id: the environment; benchmarks.env_settings says which columns its rows have.
         scenario: what is fixed.
         seeds: one an episode.
         progress: called with the number of slots just played.

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 import agents
 from benchmarks.bounds import add_bounds, episode_bounds
+from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
-from benchmarks.reports import REPORTS
 from benchmarks.statistics import mean_interval, ratio_interval
 from dtenv import presets
 from dtenv.scenario import Scenario

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from benchmarks.reports import Figure
+from benchmarks.env_settings import Figure
 
 CONFIDENCE = 0.95
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 import agents
 from benchmarks.bounds import bound_rows
+from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
-from benchmarks.reports import REPORTS
 from benchmarks.statistics import paired_ratio, ranking
 from dtenv import presets
 from dtenv.scenario import Scenario

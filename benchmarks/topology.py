@@ -18,13 +18,13 @@ import tyro
 from tqdm import tqdm
 
 import agents
-from agents.checkpoint import load_policy
+from agents.training.checkpoint import load_policy
 from benchmarks.evaluate import manifest, run_episodes, write_rows
-from benchmarks.jobs import Train
 from benchmarks.statistics import score_matrix
-from benchmarks.suite import HELD_OUT
-from benchmarks.suite_tables import way
-from benchmarks.suites import SUITES
+from benchmarks.suites.catalogue import SUITES
+from benchmarks.suites.jobs import Train
+from benchmarks.suites.suite import HELD_OUT
+from benchmarks.suites.tables import way
 from dtenv.scenario import Scenario
 
 ENV_ID, LABEL = "DTAssociation-v0", "ppo"

@@ -19,13 +19,13 @@ from tqdm import tqdm
 
 from agents.hindsight import Recorder, gained
 from agents.networks.outlook import Outlook
-from agents.rollout import training_envs
+from agents.training.rollout import training_envs
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
 from benchmarks.evaluate import manifest, write_rows
-from benchmarks.plots import ACCENT, GRID, INK, MUTED, plt
+from benchmarks.plotting import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.statistics import mean_interval
-from benchmarks.suite import HELD_OUT
+from benchmarks.suites.suite import HELD_OUT
 from dtenv import presets
 from dtenv.scenario import Scenario
 

@@ -19,9 +19,9 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from agents import migration
-from agents.association import hysteresis
-from agents.placement import Constant
+from agents.heuristics import migration
+from agents.heuristics.association import hysteresis
+from agents.heuristics.placement import Constant
 from agents.policy import Policy, Rule, SlotPolicy
 from benchmarks.evaluate import TUNING_SEEDS, run_episodes
 from dtenv import presets

@@ -10,14 +10,13 @@ from typing import Any
 
 import gymnasium as _gym
 
-from dtenv.observation import StructuredObservation
 from dtenv.physics.utility import earth_movers_distance
 from dtenv.presets import ASSOCIATION, MIGRATION, PLACEMENT
-from dtenv.recording import Recording
-from dtenv.relaxation import RelaxedAction, RelaxedVectorAction
 from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario
+from dtenv.scenario.recording import Recording
 from dtenv.traces import scenario_from_traces
 from dtenv.utility_profile import UtilityProfile
+from dtenv.wrappers import RelaxedAction, RelaxedVectorAction, StructuredObservation
 
 __version__ = "0.1.0"
 __all__ = [
@@ -43,7 +42,7 @@ for _id, _module, _env in (
     ("DTPlacementMA-v0", "placement", "PlacementEnv"),
     ("DTMigration-v0", "migration", "MigrationEnv"),
 ):
-    _gym.register(_id, f"dtenv.envs.{_module}:{_env}", vector_entry_point=f"dtenv.envs.device:{_module}")
+    _gym.register(_id, f"dtenv.envs.{_module}:{_env}", vector_entry_point=f"dtenv.envs.vector_entry_points:{_module}")
 
 
 def parallel_env(env_id: str, **settings: Any) -> Any:

@@ -7,7 +7,6 @@ from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
@@ -78,17 +77,3 @@ class Layout:
             views[block.name] = flat.reshape(*obs.shape[:-1], *block.full_shape)
             start += block.size
         return views
-
-
-class StructuredObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
-    """Observations as a Dict of blocks (users, servers, links …) in place of one flat vector."""
-
-    def __init__(self, env: gym.Env):
-        gym.utils.RecordConstructorArgs.__init__(self)  # so that gym.make(env.spec) can rebuild it
-        gym.ObservationWrapper.__init__(self, env)
-        self._layout: Layout = env.unwrapped.layout  # type: ignore[attr-defined]
-        self.observation_space = self._layout.structured_space
-
-    def observation(self, observation: np.ndarray) -> dict[str, np.ndarray]:
-        """The blocks of one flat observation."""
-        return self._layout.split(observation)

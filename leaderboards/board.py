@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 import dtenv
-from benchmarks.results import ResultsError
 from benchmarks.statistics import Interval, mean_interval
+from benchmarks.suites.results import ResultsError
 from leaderboards import entries
 from leaderboards.results import SeasonResults
 from leaderboards.scores import iqm_interval, matrix, normalised, scores_of, tie_groups, with_headroom
-from leaderboards.seasons import about_season
+from leaderboards.season import about_season
 from leaderboards.tracks import TRACKS, Track
 
 BOUND = "proven bound"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.results import ResultsError
-from leaderboards import seasons
+from benchmarks.suites.results import ResultsError
+from leaderboards import season as seasons
 from leaderboards.board import board
 from leaderboards.page import page
 from leaderboards.results import load

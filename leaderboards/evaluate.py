@@ -12,7 +12,8 @@ import tyro
 from tqdm import tqdm
 
 import dtenv
-from leaderboards import entries, seasons
+from leaderboards import entries
+from leaderboards import season as seasons
 from leaderboards.board import Board, track_board
 from leaderboards.play import Played, play
 from leaderboards.results import SeasonResults, load, settle

@@ -8,7 +8,7 @@ from typing import Any
 from dtenv.oracle import episode_bound
 from leaderboards.entries import Entry
 from leaderboards.play import Played, play
-from leaderboards.seasons import Season
+from leaderboards.season import Season
 from leaderboards.tracks import Track, find
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from leaderboards import text
-from leaderboards.text import quoted
+from leaderboards import untrusted_text as text
+from leaderboards.untrusted_text import quoted
 
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 """JSON Schema; its descriptions are what messages say that a field must be."""

@@ -44,13 +44,14 @@ from torch import Tensor, nn
 
 import dtenv
 from agents import export
-from agents.checkpoint import NetworkPolicy, load_policy
 from agents.networks.association import Equivariant
+from agents.training.checkpoint import NetworkPolicy, load_policy
 from benchmarks.evaluate import TUNING_SEEDS
-from dtenv.relaxation import Relaxation
-from leaderboards import interface, tracks
-from leaderboards.spec import Spec, spec_of
+from dtenv.wrappers import Relaxation
+from leaderboards import policy_io as interface
+from leaderboards import tracks
 from leaderboards.submission import MANIFEST, POLICY, read
+from leaderboards.track_spec import Spec, spec_of
 from leaderboards.tracks import Track
 
 SLOTS = 10

@@ -12,14 +12,14 @@ import gymnasium as gym
 import numpy as np
 
 import agents
-from benchmarks.suite import Cell
+from benchmarks.suites.suite import Cell
 from dtenv.observation import Layout
 from leaderboards.entries import Entry
-from leaderboards.film import Recorder
-from leaderboards.interface import feed, wrong_action
+from leaderboards.policy_io import feed, wrong_action
+from leaderboards.recorded_episode import Recorder
 from leaderboards.results import MEANS
 from leaderboards.sandbox import Limits, PolicyFailed, PolicyProcess
-from leaderboards.seasons import VALIDATION, Season
+from leaderboards.season import VALIDATION, Season
 from leaderboards.submission import Submission
 from leaderboards.tracks import find
 

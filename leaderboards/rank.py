@@ -20,12 +20,13 @@ from tqdm import tqdm
 
 import dtenv
 from benchmarks.evaluate import manifest
-from benchmarks.results import ResultsError, append, append_rows
+from benchmarks.suites.results import ResultsError, append, append_rows
 from benchmarks.workers import JobFailed
 from benchmarks.workers import play as do
-from leaderboards import entries, seasons
+from leaderboards import entries
+from leaderboards import season as seasons
 from leaderboards.jobs import PlayEntry, Prove, proofs
-from leaderboards.opening import read_secret
+from leaderboards.open_season import read_secret
 from leaderboards.play import Played
 from leaderboards.results import COLUMNS, SeasonResults, line, load, settle
 from leaderboards.submission import SUBMISSIONS, submissions

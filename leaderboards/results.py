@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import ResultsError, append_rows, read_rows, unique
+from benchmarks.suites.results import ResultsError, append_rows, read_rows, unique
 from dtenv.oracle import check_bound
-from leaderboards.seasons import Season
+from leaderboards.season import Season
 from leaderboards.tracks import TRACKS, WORST, Track
 
 MEANS = ("score", "objective", "violation_rate", "cost")

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from dtenv.relaxation import Relaxation
+from dtenv.wrappers import Relaxation
 
 
 class Deterministic(nn.Module):

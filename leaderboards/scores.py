@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.aggregates import interval, iqm
+from benchmarks.aggregate_metrics import interval, iqm
 from benchmarks.statistics import CONFIDENCE, Interval
 from dtenv.oracle import tolerance
 from leaderboards.tracks import Track

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import agents
-from leaderboards import interface, manifest, model, tracks
-from leaderboards.spec import spec_of
-from leaderboards.text import quoted
+from leaderboards import manifest, tracks
+from leaderboards import onnx_graph as model
+from leaderboards import policy_io as interface
+from leaderboards.track_spec import spec_of
 from leaderboards.tracks import Track
+from leaderboards.untrusted_text import quoted
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 """One folder a submission."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.reports import REPORTS
-from benchmarks.suite import Cell
+from benchmarks.env_settings import REPORTS
+from benchmarks.suites.suite import Cell
 
 WORST = "random"
 """Entry whose score an episode gets in which an agent was late, crashed or gave no valid action."""
@@ -40,7 +40,7 @@ class Track:
     episodes: int
     """instances of every cell"""
     bound: Mapping[str, Any] = field(default_factory=dict)
-    """settings of the bounds' proof that differ from those of benchmarks.reports"""
+    """settings of the bounds' proof that differ from those of benchmarks.env_settings"""
     allowed_violations: float = 0.0
     """share of slots with a violated constraint up to which an entry counts as feasible"""
 
@@ -155,20 +155,3 @@ def find(name: str) -> Track:
     if name not in TRACKS:
         raise ValueError(f"track must be one of {', '.join(TRACKS)}, got {name!r}")
     return TRACKS[name]
-
-
-@dataclass
-class List:
-    """List the tracks."""
-
-
-def main(_: List) -> None:
-    """Print every track with its instances and what its observations and actions are."""
-    from leaderboards.spec import spec_of
-
-    for track in TRACKS.values():
-        spec = spec_of(track)
-        sizes = sorted({layout.size for layout in spec.layouts})
-        print(f"{track.name}: {track.about}")
-        print(f"  {track.episodes * len(track.cells)} instances; 0 is {track.reference}; spec {spec.sha256}")
-        print(f"  obs (batch, {' | '.join(map(str, sizes))}) -> action {' | '.join(map(str, spec.actions))}")

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from leaderboards.interface import feed, wrong_action
-from leaderboards.spec import spec_of
+from leaderboards.policy_io import feed, wrong_action
 from leaderboards.submission import SUBMISSIONS, Submission, SubmissionError, read
-from leaderboards.text import quoted
+from leaderboards.track_spec import spec_of
+from leaderboards.untrusted_text import quoted
 
 
 @dataclass

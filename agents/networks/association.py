@@ -10,10 +10,10 @@ from torch.distributions import Categorical
 
 from agents.networks.decision import Decision, orthogonal
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.association_entries import LINK, SERVER, USER
-from dtenv.tasks.association_slot import Constants
-from dtenv.tasks.association_step import Scale
+from dtenv.tasks.association.entries import LINK, SERVER, USER
+from dtenv.tasks.association.kernels import Scale
+from dtenv.tasks.association.slot import Constants
+from dtenv.tasks.association.task import AssociationTask
 
 MARGIN = 1e-5
 """How far below its limit a share must stay to count as kept: what a float32 observation can tell."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from agents.networks.decision import Decision, orthogonal
 from agents.networks.market import STEP
 from dtenv.scenario import PlacementScenario
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_entries import LINK, USER
+from dtenv.tasks.placement.entries import LINK, USER
+from dtenv.tasks.placement.task import PlacementTask
 
 REACH = 2.0
 """How far prices reach from the price level, as a logarithm."""

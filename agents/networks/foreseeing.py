@@ -14,7 +14,7 @@ from torch import Tensor
 from agents.networks.migration import Equivariant
 from agents.networks.outlook import LARGEST, Outlook, Reader
 from dtenv.scenario import MigrationScenario
-from dtenv.tasks.migration_entries import LINK, USER
+from dtenv.tasks.migration.entries import LINK, USER
 
 ENDS = (2, 5, 10, 20)
 """Last slots of the windows over which forecasts are averaged; beyond the scenario's horizon, its last slot stands."""
@@ -43,7 +43,7 @@ class ForeseeingReader(Reader):
     def foreseen(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Score of a slot on each station and its chance of serving, (B, K, M, windows), by the forecast.
 
-        As agents.migration_planner has them: what is not told goes on as it is.
+        As agents.heuristics.migration_planner has them: what is not told goes on as it is.
         """
         view, c = self.layout.split(obs), self.constants
         users, links, xy = view["users"], view["links"], 0.5 * self.scale.area_m * view["stations"][:, None, :, :2]

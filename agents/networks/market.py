@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from dtenv.scenario import PlacementScenario
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_decode import PRICE_SPAN
-from dtenv.tasks.placement_entries import LINK, STATION, USER
-from dtenv.tasks.placement_slot import Constants, update_weight
-from dtenv.tasks.placement_step import Scale
+from dtenv.tasks.placement.decode import PRICE_SPAN
+from dtenv.tasks.placement.entries import LINK, STATION, USER
+from dtenv.tasks.placement.kernels import Scale
+from dtenv.tasks.placement.slot import Constants, update_weight
+from dtenv.tasks.placement.task import PlacementTask
 
 SHUT = 1e3
 """Price of a station that does not host."""

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from dtenv.scenario import MigrationScenario
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import Scale
-from dtenv.tasks.migration_entries import LINK, STATION, USER
-from dtenv.tasks.migration_slot import Constants, seats_of
+from dtenv.tasks.migration.batch import Scale
+from dtenv.tasks.migration.entries import LINK, STATION, USER
+from dtenv.tasks.migration.slot import Constants, seats_of
+from dtenv.tasks.migration.task import MigrationTask
 
 AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
 """How far ahead stations are judged, had the user gone on as it does."""

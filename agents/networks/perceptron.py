@@ -7,7 +7,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from agents.networks.decision import Decision, choose, orthogonal
-from dtenv.relaxation import Relaxation
+from dtenv.wrappers import Relaxation
 
 
 def stack(inputs: int, outputs: int, gain: float, hidden: int = 128) -> nn.Sequential:

@@ -29,8 +29,8 @@ from agents.networks.market import (
 )
 from agents.networks.perceptron import stack
 from dtenv.scenario import PlacementScenario
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_entries import LINK, USER
+from dtenv.tasks.placement.entries import LINK, USER
+from dtenv.tasks.placement.task import PlacementTask
 
 NOISE = 0.2
 """Standard deviation of a price's logarithm at first, where prices are learned."""

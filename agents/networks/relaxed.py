@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from agents.networks.decision import Decision, choose, orthogonal
 from agents.networks.perceptron import stack
-from dtenv.relaxation import Relaxation
 from dtenv.tasks.registry import task_of
+from dtenv.wrappers import Relaxation
 
 SHARPNESS = 5.0
 """Logits are scores times this where a heuristic is cloned: the softmax that the highest score stands for."""

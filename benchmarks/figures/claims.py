@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.figures import lu2021, lu2021_claims, zhou2025, zhou2025_claims
 from benchmarks.figures.finding import Claim, Finding, Verdict
 from benchmarks.figures.grid import MissingResults
-from benchmarks.rendering import render
+from benchmarks.html import render
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.suites.results import Results
 
 PAPERS: dict[str, tuple[str, Any, Any]] = {
     "zhou2025": ("Zhou et al. 2025", zhou2025, zhou2025_claims),

@@ -10,9 +10,9 @@ import matplotlib
 import numpy as np
 
 from benchmarks.figures.grid import Curve
-from benchmarks.learning_plots import COLOURS
-from benchmarks.plots import GRID, INK, MUTED, plt
+from benchmarks.plotting import GRID, INK, MUTED, plt
 from benchmarks.statistics import Interval
+from benchmarks.suites.curves import COLOURS
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 

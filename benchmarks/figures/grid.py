@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.learning_plots import scores_at, smoothed
 from benchmarks.statistics import Interval, score_matrix, two_way_interval
+from benchmarks.suites.curves import scores_at, smoothed
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
-    from benchmarks.suite import Cell
+    from benchmarks.suites.results import Results
+    from benchmarks.suites.suite import Cell
 
 Key = tuple[float, float]
 

@@ -13,7 +13,7 @@ from benchmarks.figures.played import policies, slots
 from benchmarks.statistics import Interval, two_way_interval
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.suites.results import Results
 
 PROPOSED = "maddpg (Proposed)"
 BENCHMARKS = ("nearest", "random")

@@ -15,7 +15,7 @@ from benchmarks.figures.settling import settled
 from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.suites.results import Results
 
 SETTLED_STEPS = 10
 """Steps of an episode in which the paper's cost falls to its level."""

@@ -9,15 +9,15 @@ import gymnasium as gym
 import numpy as np
 
 import agents
-from agents.checkpoint import load_policy
 from agents.policy import Policy
+from agents.training.checkpoint import load_policy
 from benchmarks.figures.grid import MissingResults
-from benchmarks.jobs import Train
+from benchmarks.suites.jobs import Train
 from dtenv.scenario import Scenario
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
-    from benchmarks.suite import Cell
+    from benchmarks.suites.results import Results
+    from benchmarks.suites.suite import Cell
 
 Look = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
 """What is kept of a slot: a function of the batch's actions and info, giving (episodes,)."""

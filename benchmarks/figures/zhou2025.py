@@ -10,12 +10,12 @@ import numpy as np
 
 from benchmarks.figures import drawing
 from benchmarks.figures.grid import Curve, Grid, Key, MissingResults
-from benchmarks.plots import INK
+from benchmarks.plotting import INK
 from dtenv import presets
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.suites.results import Results
 
 PROPOSED = "ppo (Proposed)"
 BASELINES = {

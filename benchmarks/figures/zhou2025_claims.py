@@ -24,7 +24,7 @@ from benchmarks.figures.zhou2025_findings import (
 )
 
 if TYPE_CHECKING:
-    from benchmarks.results import Results
+    from benchmarks.suites.results import Results
 
 _OFFSET = "With f = 10, (25) holds (ln q + ln p) / f a server, about 1.2, whatever is decided: "
 _BARRIER = (

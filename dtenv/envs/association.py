@@ -9,7 +9,7 @@ import numpy as np
 from dtenv.envs.actions import read_indices, read_server_and_history, read_shares
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.tasks.association import AssociationTask
+from dtenv.tasks.association.task import AssociationTask
 
 
 class AssociationEnv(TaskEnv):
@@ -24,7 +24,7 @@ class AssociationEnv(TaskEnv):
         e = β1/U Σ_u ρ_u - β2/S Σ_s tanh(C_s / 4 f0),
 
     under C2, computation energy within q_s, and C3, synchronisation energy within p_s. Given the association,
-    γ is found by an exact global solver inside the step (`history="optimal"`; see `dtenv.allocation`).
+    γ is found by an exact global solver inside the step (`history="optimal"`, dtenv.tasks.association.allocation).
 
     ## Action space
     `MultiDiscrete([S] * U)`: the server of each user's twin. With `history="action"` a Dict of `server` and

@@ -9,7 +9,7 @@ import numpy as np
 from dtenv.envs.actions import as_array, read_indices
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration.task import MigrationTask
 
 
 class MigrationEnv(TaskEnv):
@@ -40,9 +40,9 @@ class MigrationEnv(TaskEnv):
     the agent's alone. `python -m dtenv describe DTMigration-v0` names every entry; `dtenv.StructuredObservation` gives
     the blocks as a Dict. `task.decode` reads the slot back.
 
-    A forecaster of serving stations (`dtenv.forecast.StationForecaster`, such as `dtenv.forecast_cells.CellForecast`)
+    A forecaster of serving stations (`dtenv.forecasting.StationForecaster`, such as `dtenv.forecasting.CellForecast`)
     fills the forecast with chances instead: of each station's being the user's access station in each of the next
-    slots, all 0 where nothing is forecast. `dtenv.forecast.Foresight` adds what an oracle says of the rest of the
+    slots, all 0 where nothing is forecast. `dtenv.forecasting.Foresight` adds what an oracle says of the rest of the
     future, in blocks of their own after it: `channel` (users x `horizon`), exp(-wireless latency / τ), and `load`
     (users x stations x `horizon`), exp(-computing latency / τ).
 
@@ -72,8 +72,8 @@ class MigrationEnv(TaskEnv):
     ## Arguments
     `scenario`: a preset's name ("balanced", "ping-pong", "gauss-markov", "literal") or a MigrationScenario; any of
     its fields by name (`kappa`, `walk`, `forecaster`, `horizon`, `control`, `background`, …) override single values.
-    `forecaster`: "none", "constant-velocity", "oracle", or an object with the method of `dtenv.forecast.Forecaster`
-    or of `dtenv.forecast.StationForecaster`. docs/forecast_value.md tells what each is worth.
+    `forecaster`: "none", "constant-velocity", "oracle", or an object with the method of `dtenv.forecasting.Forecaster`
+    or of `dtenv.forecasting.StationForecaster`. docs/forecast_value.md tells what each is worth.
     `dtenv.scenario_from_traces(sites, trace, env_id="DTMigration-v0")` makes a scenario of real sites and walks.
 
     ```python

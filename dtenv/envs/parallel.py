@@ -13,10 +13,10 @@ from pettingzoo import ParallelEnv
 
 from dtenv import presets
 from dtenv.envs.actions import read_bits, read_numbers
-from dtenv.envs.optimum import Bounded
-from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
+from dtenv.envs.bounds import Bounded
+from dtenv.envs.rendering import RENDER_MODES, Pictures, when_not
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.tasks.placement import BINARY, PRICE, PlacementTask
+from dtenv.tasks.placement.task import BINARY, PRICE, PlacementTask
 
 
 class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.ndarray]):

@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
 from dtenv.envs.actions import read_bits, read_numbers
-from dtenv.envs.rows import Rows
+from dtenv.envs.autoreset import Rows
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.tasks.placement import BINARY, PlacementTask
+from dtenv.tasks.placement.task import BINARY, PlacementTask
 from dtenv.validation import integer
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from dtenv.envs.actions import read_bits, read_indices, read_numbers
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
-from dtenv.tasks.placement import ASSOCIATION, BINARY, PRICE, PlacementTask
+from dtenv.tasks.placement.task import ASSOCIATION, BINARY, PRICE, PlacementTask
 
 
 class PlacementEnv(TaskEnv):

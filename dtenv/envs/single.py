@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from dtenv import presets
-from dtenv.envs.optimum import Bounded
-from dtenv.envs.pictures import RENDER_MODES, Pictures, when_not
+from dtenv.envs.bounds import Bounded
+from dtenv.envs.rendering import RENDER_MODES, Pictures, when_not
 from dtenv.scenario import Scenario
 
 

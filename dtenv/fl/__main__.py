@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from dtenv.commands import dispatch
+from dtenv.cli import dispatch
 
 COMMANDS = {
-    "variants": ("variants_table", "VariantsTable", "what every variant of federated training changes (Liu 2020)"),
-    "calibrate": ("calibrate", "Calibrate", "train the grid of Fig. 3 of (Zhou 2025) and fit a utility profile"),
-    "theorem": ("theorem", "Theorem", "Theorem 1 of (Zhou 2025): its bounds beside measured losses"),
+    "variants": ("variants.command", "VariantsTable", "what every variant of federated training changes (Liu 2020)"),
+    "calibrate": (
+        "calibration.command",
+        "Calibrate",
+        "train the grid of Fig. 3 of (Zhou 2025) and fit a utility profile",
+    ),
+    "theorem": ("theorem.command", "Theorem", "Theorem 1 of (Zhou 2025): its bounds beside measured losses"),
     "forecast": ("forecast.command", "Forecast", "tables of forecasters of the serving cell (Li 2025)"),
 }
 """Module, settings and what a command does, by its name."""

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dtenv.fl.clients import Clients
-from dtenv.fl.images import Images
-from dtenv.fl.local_round import train_clients
-from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.client_round import train_clients
+from dtenv.fl.data.clients import Clients
+from dtenv.fl.data.images import Images
 from dtenv.fl.outcome import Outcome, Record, not_finite
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.network import Perceptron, class_accuracy
 
 
 def federate_asynchronously(

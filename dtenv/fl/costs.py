@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.fl.network import Perceptron
 from dtenv.fl.outcome import Outcome
 from dtenv.fl.recipe import Recipe
+from dtenv.fl.training.network import Perceptron
 
 DELTA = 1e-5
 """δ of every ε that we state."""

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.fl.clients import Clients, draw_clients
 from dtenv.fl.costs import costs
+from dtenv.fl.data.clients import Clients, draw_clients
+from dtenv.fl.data.images import Images
+from dtenv.fl.data.skew import client_counts
 from dtenv.fl.federation import federate
-from dtenv.fl.images import Images
 from dtenv.fl.metrics import METRICS, assess, on_own_labels, spread
-from dtenv.fl.network import Perceptron
 from dtenv.fl.outcome import Diverged, Outcome
 from dtenv.fl.recipe import Recipe
-from dtenv.fl.skew import client_counts
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.network import Perceptron
 from dtenv.validation import at_least, number, positive_integer
 
 Row = dict[str, Any]

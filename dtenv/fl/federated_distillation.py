@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch.nn.functional import log_softmax, one_hot
 
-from dtenv.fl.client import draw_batches, train
-from dtenv.fl.clients import Clients
-from dtenv.fl.compression import FLOAT_BYTES
-from dtenv.fl.distillation import teachers
-from dtenv.fl.images import Images
-from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.data.clients import Clients
+from dtenv.fl.data.images import Images
 from dtenv.fl.outcome import Outcome, Record, not_finite
+from dtenv.fl.parts.compression import FLOAT_BYTES
+from dtenv.fl.parts.distillation import teachers
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.local_sgd import draw_batches, train
+from dtenv.fl.training.network import Perceptron, class_accuracy
 
 
 def soft_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 
 from dtenv.fl.asynchronous import federate_asynchronously
-from dtenv.fl.clients import Clients, draw_clients
-from dtenv.fl.compression import FLOAT_BYTES
+from dtenv.fl.client_round import train_clients
+from dtenv.fl.data.clients import Clients, draw_clients
+from dtenv.fl.data.images import Images
 from dtenv.fl.federated_distillation import distil
-from dtenv.fl.images import Images
-from dtenv.fl.local_round import train_clients
-from dtenv.fl.network import Perceptron, class_accuracy
 from dtenv.fl.outcome import Diverged, Outcome, Record, not_finite
+from dtenv.fl.parts.compression import FLOAT_BYTES
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.server_round import aggregate
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.network import Perceptron, class_accuracy
 
 __all__ = ["Clients", "Diverged", "Outcome", "Recipe", "draw_clients", "federate"]
 

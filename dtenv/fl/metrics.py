@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from dtenv.fl.client import draw_batches, train
-from dtenv.fl.clients import Clients
-from dtenv.fl.images import Images
-from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.data.clients import Clients
+from dtenv.fl.data.images import Images
 from dtenv.fl.outcome import Outcome
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.local_sgd import draw_batches, train
+from dtenv.fl.training.network import Perceptron, class_accuracy
 
 METRICS = {
     "global": "the global network on the balanced test",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dtenv.fl.aggregation import Aggregation, Mean
-from dtenv.fl.asynchrony import Asynchrony
-from dtenv.fl.attack import Attack
-from dtenv.fl.client import LocalTraining
-from dtenv.fl.clock import Clock
-from dtenv.fl.compression import Compression, Dense
-from dtenv.fl.dispersed import Dispersed
-from dtenv.fl.distillation import Distillation
-from dtenv.fl.personalisation import Personalisation
-from dtenv.fl.privacy import ClientPrivacy
-from dtenv.fl.pruning import Pruning
-from dtenv.fl.record_privacy import RecordPrivacy
+from dtenv.fl.parts.aggregation import Aggregation, Mean
+from dtenv.fl.parts.asynchrony import Asynchrony
+from dtenv.fl.parts.attack import Attack
+from dtenv.fl.parts.client_privacy import ClientPrivacy
+from dtenv.fl.parts.clock import Clock
+from dtenv.fl.parts.compression import Compression, Dense
+from dtenv.fl.parts.dispersed import Dispersed
+from dtenv.fl.parts.distillation import Distillation
+from dtenv.fl.parts.personalisation import Personalisation
+from dtenv.fl.parts.pruning import Pruning
+from dtenv.fl.training.dp_sgd import RecordPrivacy
+from dtenv.fl.training.local_sgd import LocalTraining
 from dtenv.validation import number, positive_integer
 
 ALONE = (

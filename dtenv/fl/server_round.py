@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from dtenv.fl.aggregation import Uploads
+from dtenv.fl.parts.aggregation import Uploads
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
 

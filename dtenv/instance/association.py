@@ -24,8 +24,8 @@ from dtenv.oracle.solution import Solution
 from dtenv.physics.barrier import is_violated, literal_barrier
 from dtenv.physics.energy import model_transfer_energy, normalised_energy
 from dtenv.scenario.association import Data, Energy, Learning, Objective, Radio
-from dtenv.tasks.association_slot import GIVEN, MODES, Constants, Slot
-from dtenv.tasks.association_terms import TOTAL, evaluate, new_terms, new_work
+from dtenv.tasks.association.slot import GIVEN, MODES, Constants, Slot
+from dtenv.tasks.association.terms import TOTAL, evaluate, new_terms, new_work
 
 FIELDS = ("model", "params", "users", "servers", "action")
 PARAMS = (

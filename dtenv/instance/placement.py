@@ -25,7 +25,7 @@ from dtenv.oracle.placement import solve_slot
 from dtenv.oracle.solution import Solution
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, Radio, Twins, Utility
 from dtenv.scenario.placement import Objective
-from dtenv.tasks.placement_slot import STATION_TERM, TOTAL, USER_TERM, Constants, Slot, Terms, evaluate, new_terms
+from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, USER_TERM, Constants, Slot, Terms, evaluate, new_terms
 from dtenv.tasks.uplink import choose_access, link_gains, wired_distances
 
 FIELDS = ("model", "params", "users", "stations", "action")

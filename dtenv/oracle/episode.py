@@ -12,9 +12,9 @@ import dtenv.oracle.placement as placement
 from dtenv import presets
 from dtenv.oracle.solution import Solution
 from dtenv.scenario import Scenario
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.association.task import AssociationTask
+from dtenv.tasks.migration.task import MigrationTask
+from dtenv.tasks.placement.task import PlacementTask
 from dtenv.tasks.registry import task_of
 
 SOLVERS: dict[type, Any] = {AssociationTask: association, PlacementTask: placement, MigrationTask: migration}

@@ -23,7 +23,7 @@ from dtenv.render.canvas import (
     spread,
 )
 from dtenv.render.pen import BAD, GOOD, GRID, GROUND, HUES, INK, MOVE, PAPER, WARN, Colour, Pen, mix
-from dtenv.tasks.association import AssociationTask
+from dtenv.tasks.association.task import AssociationTask
 
 TRAIL = 6  # slots of a user's walk that stay visible
 

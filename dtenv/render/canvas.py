@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.recording import Recording
 from dtenv.render.pen import (
     BAD,
     GRID,
@@ -28,6 +27,7 @@ from dtenv.render.pen import (
     Pen,
     import_pygame,
 )
+from dtenv.scenario.recording import Recording
 
 FPS = 5  # of the window, as the environments' metadata has it
 MAP, MARGIN = 720, 40  # side of the map, and what lies around the square that users walk in

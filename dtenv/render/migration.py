@@ -23,8 +23,8 @@ from dtenv.render.canvas import (
 )
 from dtenv.render.pen import BAD, GRID, GROUND, INK, PAPER, SOFT, Colour, Pen, mix
 from dtenv.render.stations import draw_flow, draw_links, draw_mark, draw_parts, draw_users, hue_of
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import TERM
+from dtenv.tasks.migration.batch import TERM
+from dtenv.tasks.migration.task import MigrationTask
 
 LIMIT = 0.75  # of the latency bar's width lies the deadline
 FOCAL = 6.5  # radius of the agent's user beside the others

@@ -21,8 +21,8 @@ from dtenv.render.canvas import (
 )
 from dtenv.render.pen import BAD, GRID, HUES, INK, MOVE, PAPER, SOFT, Pen, mix
 from dtenv.render.stations import draw_flow, draw_idle, draw_links, draw_mark, draw_parts, draw_users, hue_of
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import USER_TERM
+from dtenv.tasks.placement.slot import USER_TERM
+from dtenv.tasks.placement.task import PlacementTask
 
 
 class PlacementCanvas(Canvas):

@@ -16,7 +16,7 @@ import numpy as np
 
 from dtenv.physics.radio import dbm_to_watt, uplink_rate
 from dtenv.physics.utility import earth_movers_distance
-from dtenv.scenario.fields import Scenario
+from dtenv.scenario.base import Scenario
 from dtenv.scenario.mobility import Mobility
 from dtenv.utility_profile import UtilityProfile, coefficients, load
 from dtenv.validation import Range, at_least, is_bool, number, numbers, one_of, ordered_pair, positive, positive_integer

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import dtenv.scenario.edge as edge
 import dtenv.scenario.mobility as mobility
-from dtenv.forecast import Forecaster, Foresight, StationForecaster, check_forecaster
+from dtenv.scenario.base import Scenario
 from dtenv.scenario.deployment import CLOUD, Deployment, Rounds
-from dtenv.scenario.fields import Scenario
+from dtenv.scenario.forecaster import Forecaster, Foresight, StationForecaster, check_forecaster
 from dtenv.validation import Range, at_least, one_of, ordered_pair, positive_integer
 
 CONTROLS = ("focal", "joint")
@@ -96,7 +96,7 @@ class Episode:
     """How the others' twins move beside a focal user: "payback", "best-latency" or "never"."""
     forecaster: str | Forecaster | StationForecaster = "constant-velocity"
     """What predicts users' next positions, or the stations that serve them, in the observation: "none",
-    "constant-velocity", "oracle", or an object of dtenv.forecast's kinds."""
+    "constant-velocity", "oracle", or an object of dtenv.forecasting's kinds."""
     horizon: int = 10
     """H, slots that are predicted."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dtenv.recording import Recording
+from dtenv.scenario.recording import Recording
 from dtenv.validation import Range, in_unit_interval, one_of, ordered_pair, positive
 
 WALKS = ("random-waypoint", "gauss-markov")

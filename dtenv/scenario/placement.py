@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import dtenv.scenario.mobility as mobility
+from dtenv.scenario.base import Scenario
 from dtenv.scenario.edge import Network, Radio, Twins, Utility
-from dtenv.scenario.fields import Scenario
 from dtenv.validation import Range, at_least, one_of, ordered_pair, positive_integer
 
 ACTIONS = ("bid", "price", "binary", "association")

@@ -1,1 +1,1 @@
-"""Models of the three tasks: constants, state, batched step kernels, observations, rewards and `info`."""
+"""The model of each environment: state, kernels, observation and reward; what they share stands at the top."""

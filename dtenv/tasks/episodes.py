@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.world.stream import load, new_streams, store
+from dtenv.world.pcg64 import load, new_streams, store
 
 
 class Episodes(ABC):

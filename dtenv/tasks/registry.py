@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dtenv.scenario import AssociationScenario, MigrationScenario, PlacementScenario, Scenario
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.placement import PlacementTask
+from dtenv.tasks.association.task import AssociationTask
+from dtenv.tasks.migration.task import MigrationTask
+from dtenv.tasks.placement.task import PlacementTask
 
 TASKS: dict[type[Scenario], Any] = {
     AssociationScenario: AssociationTask,

@@ -8,8 +8,8 @@ import numpy as np
 
 from dtenv.compiled import as_record, compiled
 from dtenv.scenario.association import AssociationScenario
+from dtenv.world.pcg64 import fill_uniform, integer
 from dtenv.world.sites import draw_sites
-from dtenv.world.stream import fill_uniform, integer
 from dtenv.world.walks import Recorded, Walk, draw_walks
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dtenv.compiled import as_record
 from dtenv.validation import Range
-from dtenv.world.channel import Shadowing
+from dtenv.world.shadowing import Shadowing
 from dtenv.world.walks import Walk
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.world.servers import draw_outages
+from dtenv.world.outages import draw_outages
+from dtenv.world.pcg64 import fill_uniform, next_word, uniform
 from dtenv.world.sites import draw_sites
-from dtenv.world.stream import fill_uniform, next_word, uniform
 from dtenv.world.walks import Recorded, draw_walks
 
 

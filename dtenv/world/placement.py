@@ -8,8 +8,8 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.scenario.placement import PlacementScenario
+from dtenv.world.pcg64 import fill_uniform, next_word
 from dtenv.world.sites import draw_sites
-from dtenv.world.stream import fill_uniform, next_word
 from dtenv.world.walks import Recorded, draw_walks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.world.stream import distinct, uniform
+from dtenv.world.pcg64 import distinct, uniform
 from dtenv.world.walks import Recorded
 
 TRIES = 1000

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dtenv.compiled import kernel
-from dtenv.recording import Recording
 from dtenv.scenario.mobility import WALKS, Mobility
+from dtenv.scenario.recording import Recording
 from dtenv.world.normals import standard_normal
-from dtenv.world.stream import distinct, next_word, random
+from dtenv.world.pcg64 import distinct, next_word, random
 from dtenv.world.waypoints_abreast import waypoints_abreast
 
 GAUSS_MARKOV = WALKS.index("gauss-markov")

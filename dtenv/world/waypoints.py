@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dtenv.compiled import inlined, kernel
-from dtenv.world.stream import random
+from dtenv.world.pcg64 import random
 
 
 @kernel

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from dtenv.compiled import kernel
-from dtenv.world.stream import random
+from dtenv.world.pcg64 import random
 from dtenv.world.waypoints import hypotenuse, random_waypoints, walk_slot
 
 _KEPT = 3  # rows of positions that `walk_abreast` keeps other numbers in

@@ -16,11 +16,11 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg, FedMedian, FedTrimmedAvg, MultiKrum
 
-from dtenv.fl.client import LocalTraining, draw_batches, train
-from dtenv.fl.clients import Clients, draw_clients
-from dtenv.fl.images import Images, load_images
-from dtenv.fl.network import Perceptron, class_accuracy
+from dtenv.fl.data.clients import Clients, draw_clients
+from dtenv.fl.data.images import Images, load_images
 from dtenv.fl.streams import Streams
+from dtenv.fl.training.local_sgd import LocalTraining, draw_batches, train
+from dtenv.fl.training.network import Perceptron, class_accuracy
 
 STRATEGIES = ("mean", "median", "trimmed-mean", "multi-krum")
 """How the server aggregates, by Flower's own strategies."""

@@ -21,9 +21,9 @@ import pytest
 import agents
 import dtenv
 from benchmarks.evaluate import run_episodes
-from benchmarks.suites import SUITES
+from benchmarks.suites.catalogue import SUITES
 from dtenv import presets
-from dtenv.forecast import Foresight
+from dtenv.scenario.forecaster import Foresight
 from leaderboards.tracks import TRACKS
 
 FILE = Path(__file__).with_name("golden.json")

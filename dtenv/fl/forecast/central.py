@@ -11,8 +11,8 @@ import torch
 from dtenv.fl.forecast.channels import samples_of
 from dtenv.fl.forecast.networks import Network, Shape, probabilities
 from dtenv.fl.forecast.training import Adam, Optimisation, Stack
-from dtenv.mobility_prediction import CellTraces, History
-from dtenv.mobility_prediction.forecasters import check_question
+from dtenv.forecasting import CellTraces, History
+from dtenv.forecasting.baselines import check_question
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from dtenv.mobility_prediction import CellTraces, History, Windows, windows
-from dtenv.trace_files import DAY_S
+from dtenv.forecasting import CellTraces, History, Windows, windows
+from dtenv.traces.files import DAY_S
 
 CHANNELS = 3
 

@@ -22,7 +22,7 @@ from dtenv.fl.forecast.source import Source
 from dtenv.fl.forecast.table import draw, table
 from dtenv.fl.forecast.training import Optimisation
 from dtenv.fl.forecast.trunks import TRUNKS
-from dtenv.mobility_prediction import CellTraces, later_part, score, windows
+from dtenv.forecasting import CellTraces, later_part, score, windows
 
 
 @dataclass

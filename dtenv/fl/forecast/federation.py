@@ -19,8 +19,8 @@ from dtenv.fl.forecast.central import check_horizon, check_length, new_network
 from dtenv.fl.forecast.channels import Samples, samples_of
 from dtenv.fl.forecast.networks import Shape, probabilities
 from dtenv.fl.forecast.training import Adam, Stack
-from dtenv.mobility_prediction import CellTraces, History
-from dtenv.mobility_prediction.forecasters import check_question
+from dtenv.forecasting import CellTraces, History
+from dtenv.forecasting.baselines import check_question
 from dtenv.validation import at_least, positive, positive_integer
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from dtenv.fl.forecast.channels import CHANNELS
 from dtenv.fl.forecast.trunks import TRUNKS
-from dtenv.forecast import certain
+from dtenv.scenario.forecaster import certain
 from dtenv.validation import is_bool, one_of, positive_integer
 
 EPSILON = 1e-2

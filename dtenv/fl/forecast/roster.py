@@ -11,7 +11,7 @@ from dtenv.fl.forecast.federation import Federation, Privacy, Rounds, noise_for
 from dtenv.fl.forecast.networks import Shape
 from dtenv.fl.forecast.training import Optimisation
 from dtenv.fl.forecast.trunks import TRUNKS
-from dtenv.mobility_prediction import CellForecaster, CellTraces, HourMarkov, Markov, MostFrequent, Persistence
+from dtenv.forecasting import CellForecaster, CellTraces, HourMarkov, Markov, MostFrequent, Persistence
 
 FREE: dict[str, Callable[[], CellForecaster]] = {
     "persistence": Persistence,

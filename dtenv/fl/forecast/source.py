@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dtenv.mobility_prediction import CellTraces, cells_of_walks, hexagonal_sites, later_part, windows
-from dtenv.trace_files import Sites, read_sites, read_trace
-from dtenv.world.epr import HOUR_S, explore_and_return, records_of_stays, slots_of_stays
+from dtenv.forecasting import CellTraces, cells_of_walks, hexagonal_sites, later_part, windows
+from dtenv.forecasting.habits import HOUR_S, explore_and_return, records_of_stays, slots_of_stays
+from dtenv.traces.files import Sites, read_sites, read_trace
 
 EPR, GRID, OWN = "epr", "grid", "own"
 

@@ -21,7 +21,7 @@ from dtenv.oracle.association.pricing import REGIMES, chords, fill_prices, new_k
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import sets_above, worth_of_sets
 from dtenv.oracle.search import Search
-from dtenv.tasks.association_slot import CERTIFICATE
+from dtenv.tasks.association.slot import CERTIFICATE
 
 COARSE, FINE = 48, 384
 """Chords of tanh that sets are priced with: few until no set is missing, then more."""

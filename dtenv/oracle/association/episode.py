@@ -13,8 +13,8 @@ from dtenv.oracle.association.slot import FEW_USERS, enumerate_all, load_kernels
 from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.association_slot import CERTIFICATE
+from dtenv.tasks.association.slot import CERTIFICATE
+from dtenv.tasks.association.task import AssociationTask
 
 BOUND_TOLERANCE = 1e-4
 """To which the slots of an episode are bounded."""

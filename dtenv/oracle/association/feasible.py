@@ -10,7 +10,7 @@ from dtenv.oracle.association.pricing import MARGIN
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.highs import limit_time, new_model
 from dtenv.oracle.search import Search
-from dtenv.tasks.association_slot import fresh_load, link_energy
+from dtenv.tasks.association.slot import fresh_load, link_energy
 
 NEGLIGIBLE = 1e-9
 """Share of a capacity that HiGHS would drop from a row."""

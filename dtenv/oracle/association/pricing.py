@@ -22,12 +22,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dtenv.allocation import HIGH_MARGINAL, Program, demand, prepare
 from dtenv.compiled import compiled
 from dtenv.oracle.knapsack import WITHIN, knapsack, relaxed_knapsack
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, VIOLATION_FIXED, VIOLATION_SLOPE
 from dtenv.physics.energy import normalised_energy
-from dtenv.tasks.association_slot import Constants, Slot, enlist, program_of, unit_load_of
+from dtenv.tasks.association.allocation import HIGH_MARGINAL, Program, demand, prepare
+from dtenv.tasks.association.slot import Constants, Slot, enlist, program_of, unit_load_of
 
 MULTIPLIERS = 14
 """Multipliers μ tried for C2, the first 0."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.allocation import work_arrays
 from dtenv.compiled import as_record
 from dtenv.oracle.association.sets import worth_of_sets
-from dtenv.tasks.association_slot import OPTIMAL, Slot
-from dtenv.tasks.association_terms import TOTAL, Terms, evaluate, new_terms
+from dtenv.tasks.association.allocation import work_arrays
+from dtenv.tasks.association.slot import OPTIMAL, Slot
+from dtenv.tasks.association.terms import TOTAL, Terms, evaluate, new_terms
 
 
 class Problem:

@@ -8,7 +8,7 @@ from dtenv.compiled import compiled
 from dtenv.oracle.association.pricing import REGIMES, Prices, items, limits
 from dtenv.oracle.knapsack import WITHIN, relaxed_rest, sort_items
 from dtenv.physics.barrier import is_violated
-from dtenv.tasks.association_slot import Constants, Slot, serve, server_score
+from dtenv.tasks.association.slot import Constants, Slot, serve, server_score
 
 
 @compiled

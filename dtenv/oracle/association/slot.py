@@ -15,9 +15,9 @@ from dtenv.oracle.association.sets import best_partition, worth_of_sets
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.scenario.association import AssociationScenario, Network
-from dtenv.tasks.association import AssociationTask
-from dtenv.tasks.association_nearest import nearest_with_room
-from dtenv.tasks.association_slot import CERTIFICATE, Slot
+from dtenv.tasks.association.nearest import nearest_with_room
+from dtenv.tasks.association.slot import CERTIFICATE, Slot
+from dtenv.tasks.association.task import AssociationTask
 
 FEW_USERS = 9
 """Users up to which all of their sets are looked at."""

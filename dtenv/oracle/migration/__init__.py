@@ -11,7 +11,7 @@ from dtenv.oracle.migration.row import alone, play, price_rows
 from dtenv.oracle.replay import slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution, check_bound
-from dtenv.tasks.migration import MigrationTask
+from dtenv.tasks.migration.task import MigrationTask
 
 
 def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, progress: bool = False) -> Solution:

@@ -6,9 +6,9 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import fill_prices
-from dtenv.tasks.migration_batch import TERM, named
-from dtenv.tasks.migration_slot import add_loads
-from dtenv.tasks.migration_step import evaluate
+from dtenv.tasks.migration.batch import TERM, named
+from dtenv.tasks.migration.kernels import evaluate
+from dtenv.tasks.migration.slot import add_loads
 
 
 @compiled

@@ -16,8 +16,8 @@ from dtenv.oracle.search import Search
 from dtenv.oracle.solution import check_bound, tolerance
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import named
+from dtenv.tasks.migration.batch import named
+from dtenv.tasks.migration.task import MigrationTask
 
 MOMENTUM = 0.85
 """Share of the last step's direction that the next one keeps."""

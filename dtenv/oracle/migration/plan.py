@@ -7,8 +7,8 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import worth
 from dtenv.scenario.edge import SLICE
-from dtenv.tasks.migration_batch import named
-from dtenv.tasks.migration_slot import seats_of
+from dtenv.tasks.migration.batch import named
+from dtenv.tasks.migration.slot import seats_of
 
 LEAST_RISE = 1e-12
 """Gain of a summed score below which a user's plan is left as it is: rounding must not make the ascent circle."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import is_violated
-from dtenv.tasks.migration import MigrationTask
-from dtenv.tasks.migration_batch import TERM, Batch, State, Terms, named
-from dtenv.tasks.migration_episode import Course
-from dtenv.tasks.migration_life import is_up, price_of_being
-from dtenv.tasks.migration_slot import Constants, computing_latency, fixed_latency, seats_of, update_latency, utility
-from dtenv.tasks.migration_step import advance
+from dtenv.tasks.migration.batch import TERM, Batch, State, Terms, named
+from dtenv.tasks.migration.exogenous import Course
+from dtenv.tasks.migration.kernels import advance
+from dtenv.tasks.migration.lifecycle import is_up, price_of_being
+from dtenv.tasks.migration.slot import Constants, computing_latency, fixed_latency, seats_of, update_latency, utility
+from dtenv.tasks.migration.task import MigrationTask
 from dtenv.world.migration import MigrationTape
 
 

@@ -15,8 +15,8 @@ from dtenv.oracle.placement.optimum import solve
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.scenario.placement import PlacementScenario
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import Slot
+from dtenv.tasks.placement.slot import Slot
+from dtenv.tasks.placement.task import PlacementTask
 
 EXACT_PAIRS = 200
 """Pairs of user and station up to which the default gap of a slot is EXACT_GAP."""

@@ -14,7 +14,7 @@ import numpy as np
 from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, is_violated
 from dtenv.scenario.edge import EQUAL, SLICE, SQRT
-from dtenv.tasks.placement_slot import (
+from dtenv.tasks.placement.slot import (
     STATION_TERM,
     USER_TERM,
     Constants,

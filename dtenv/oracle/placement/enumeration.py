@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.tasks.placement_slot import TOTAL, Slot, Terms, evaluate, new_terms
+from dtenv.tasks.placement.slot import TOTAL, Slot, Terms, evaluate, new_terms
 
 
 def worth(constants: Any, slot: Slot, server: np.ndarray, penalised: bool) -> tuple[float, int]:

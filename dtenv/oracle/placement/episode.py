@@ -15,9 +15,9 @@ from dtenv.oracle.placement.start import LEAST_GAIN, association_cost, search_st
 from dtenv.oracle.replay import row_of, slots_left
 from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
-from dtenv.tasks.placement import PlacementTask
-from dtenv.tasks.placement_slot import STATION_TERM, TOTAL, USER_TERM, Slot, add_loads, twin_score
-from dtenv.tasks.placement_step import ASSOCIATION
+from dtenv.tasks.placement.kernels import ASSOCIATION
+from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, USER_TERM, Slot, add_loads, twin_score
+from dtenv.tasks.placement.task import PlacementTask
 from dtenv.tasks.uplink import DIRECT
 
 SWEEPS = 8

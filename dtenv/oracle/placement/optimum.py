@@ -13,7 +13,7 @@ from dtenv.oracle.placement.enumeration import enumerate_all, worth
 from dtenv.oracle.placement.milp import BranchAndBound, Found, Part
 from dtenv.oracle.placement.start import association_cost, search_start
 from dtenv.oracle.solution import Solution
-from dtenv.tasks.placement_slot import Slot
+from dtenv.tasks.placement.slot import Slot
 
 ENUMERATED = 20_000
 """Most associations that are all evaluated; beyond, the program is solved."""

@@ -1,0 +1,1 @@
+"""Rules, searches and planners that need no training."""

@@ -1,0 +1,1 @@
+"""What learners share: rollouts, advantages, replay, runs, checkpoints."""

@@ -1,0 +1,131 @@
+"""Learned policies on disk: weights as safetensors, everything else as JSON beside them. No pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import dtenv
+from agents.networks import build
+from agents.shipped import CHECKPOINTS
+from agents.training.run import MAY_CHANGE, RunArgs
+from dtenv.scenario import Scenario
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class NetworkPolicy:
+    """The greedy policy of a network.
+
+    Args:
+        name: the learner's.
+        network: gives a Decision for (obs, greedy=True).
+        overrides: scenario fields that the environment needs for its actions, such as {"action": "price"}.
+    """
+
+    def __init__(self, name: str, network: nn.Module, overrides: Mapping[str, Any] = NONE):
+        self.name = name
+        self.network = network
+        self.overrides = overrides
+
+    def reset(self, seed: int | None = None) -> None:
+        """Nothing to forget, and nothing random."""
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """The network's best action for an observation (size,), or actions (B, …) for a batch (B, size)."""
+        single = np.ndim(obs) == 1
+        batch = torch.as_tensor(np.atleast_2d(obs), dtype=torch.float32)
+        action = self.network(batch, greedy=True).action.numpy()
+        return action[0] if single else action
+
+
+def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario, **options: Any) -> None:
+    """Write `path` (.safetensors) and, beside it, a .json that says how the network is built and what it is of.
+
+    Args:
+        path: of the weights.
+        policy: what to save.
+        args: the settings that it was trained with; env_id and network among them.
+        scenario: what it was trained on.
+        **options: how the network is built, beside its kind and scenario.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(policy.network.state_dict(), path)
+    about = {
+        "name": policy.name,
+        "env_id": args.env_id,
+        "network": args.network,
+        "options": options,
+        "overrides": dict(policy.overrides),
+        "args": {name: value for name, value in dataclasses.asdict(args).items() if name not in MAY_CHANGE},
+        "scenario": scenario.as_dict(),
+        "dtenv": dtenv.__version__,
+    }
+    path.with_suffix(".json").write_text(json.dumps(about, indent=1, default=str) + "\n")
+
+
+def finish(
+    args: RunArgs, network: nn.Module, scenario: Scenario, overrides: Mapping[str, Any] = NONE, **options: Any
+) -> NetworkPolicy:
+    """The greedy policy of a network that has been trained, saved where `args.save` says; see `save_policy`."""
+    policy = NetworkPolicy(args.learner, network.eval(), overrides)
+    if args.save is not None:
+        save_policy(args.save, policy, args, scenario, **options)
+    return policy
+
+
+def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> NetworkPolicy:
+    """The policy saved in `checkpoint`, or else the one shipped for this learner, environment and preset.
+
+    Raises:
+        ValueError: nothing is shipped for them, or the weights are of another environment or do not fit the scenario.
+        FileNotFoundError: there is no such file.
+    """
+    shipped = CHECKPOINTS / f"{name}-{env_id}-{scenario.name}.safetensors"
+    path = Path(checkpoint) if checkpoint is not None else shipped
+    if checkpoint is None and not path.exists():
+        have = ", ".join(sorted(p.stem for p in CHECKPOINTS.glob("*.safetensors"))) or "none"
+        raise ValueError(f"scenario {scenario.name!r} has no shipped checkpoint of {name!r}; shipped: {have}")
+    about = read_about(path, env_id)
+    overrides = about["overrides"]
+    network = build(env_id, about["network"], scenario.override(**overrides), **about["options"])
+    load_weights(network, path, scenario)
+    return NetworkPolicy(name, network.eval(), overrides)
+
+
+def read_about(path: Path, env_id: str) -> dict[str, Any]:
+    """What stands in JSON beside the weights at `path`.
+
+    Raises:
+        ValueError: the weights are of another environment.
+        FileNotFoundError: there is no such file.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
+    about = json.loads(path.with_suffix(".json").read_text())
+    if about["env_id"] != env_id:
+        raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
+    return about
+
+
+def load_weights(network: nn.Module, path: Path, scenario: Scenario) -> None:
+    """Load the weights at `path` into a network built for the scenario.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        size = ", ".join(f"{field}={scenario.value(field)}" for field in ("num_users", scenario.SITES))
+        raise ValueError(f"checkpoint {str(path)!r} does not fit {size}: {error}") from None

@@ -1,0 +1,1 @@
+"""Twins at the edge, in the cloud or on both: `python -m benchmarks deployment`."""

@@ -1,0 +1,183 @@
+"""Twins at the edge, in the cloud or on both, measured, beside what Table I of (Khan 2022) says of them in words.
+
+    python -m benchmarks deployment --out docs/results/deployment
+
+Every row of the table is a claim about an order. Where a scalar can honestly stand for it, it is measured in the three
+deployments on the same episodes, and the order is confirmed, contradicted or left open by differences in pairs. The
+same is asked again under variations of what could decide it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.deployment.claims import CLAIMS, MODES, Measured
+from benchmarks.deployment.episodes import play, scenario_of
+from benchmarks.deployment.page import page
+from benchmarks.deployment.plots import draw
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from benchmarks.statistics import mean_interval
+
+USERS = (20, 40, 60, 80, 100)
+STILL, DRIVING = {"speed_mps": (0.0, 0.0)}, {"speed_mps": (15.0, 15.0)}
+
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "as measured": {},
+    "cloud at 5 ms, no metres": {"cloud_latency_s": 0.005, "cloud_distance_m": 0.0},
+    "cloud 80 ms further": {"cloud_latency_s": 0.1},
+    "cloud of 80 GHz": {"cloud_compute_hz": (80e9, 80e9)},
+    "cloud of 1280 GHz": {"cloud_compute_hz": (1280e9, 1280e9)},
+    "edge-cloud with seats for all": {"seats": {"edge-cloud": 1.0}},
+    "edge-cloud with an edge's seats": {"seats": {"edge-cloud": 2.0}},
+    "edge without spare seats": {"seats": {"edge": 1.0}},
+    "moves for free": {"kappa": 0.0},
+    "moves three times as dear": {"kappa": 4.5},
+    "creation takes 20 s": {"creation_s": 20.0},
+    "policy: best latency": {"background": "best-latency"},
+    "policy: never move": {"background": "never"},
+}
+"""What else could decide an order: fields of the scenario, and `seats` of single modes."""
+
+LATENCIES_S = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08)
+COMPUTING_HZ = (40e9, 80e9, 160e9, 320e9, 640e9, 1280e9)
+SEATS = (1.0, 1.1, 1.2, 1.5, 2.0, 3.0)
+
+
+@dataclass
+class Deployment:
+    """Settings."""
+
+    seeds: int = 5
+    """groups of episodes, told apart in rows.csv"""
+    episodes: int = 10
+    """episodes a group; intervals are over all of them"""
+    varied: int = 20
+    """episodes under each variation"""
+    slots: int = 200
+    """slots an episode"""
+    out: Path = Path("runs/deployment")
+    """where to write"""
+
+
+def main(settings: Deployment) -> None:
+    """Measure, compare and write rows, page, picture and manifest."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    episodes = list(EVALUATION_SEEDS[: settings.seeds * settings.episodes])
+    sweeps = len(LATENCIES_S) + len(COMPUTING_HZ) + len(SEATS)
+    with tqdm(total=len(VARIATIONS) + 1 + sweeps, unit="cell") as bar:
+        rows: list[dict[str, Any]] = []
+        found = measure(episodes, settings.slots, {}, rows, settings.episodes)
+        bar.update()
+        write_rows(settings.out / "rows.csv", rows)
+        few = episodes[: settings.varied]
+        varied = {}
+        for name, changes in VARIATIONS.items():
+            varied[name] = measure(few, settings.slots, changes)
+            bar.update()
+        lines = sensitivity(few, settings.slots, bar)
+    write_rows(settings.out / "sensitivity.csv", lines)
+    draw(settings.out / "deployment.png", rows, lines)
+    text = page(found, varied, lines, len(episodes), len(few))
+    (settings.out / "table.md").write_text(text)
+    record = manifest(
+        *(scenario_of(mode, 50, num_slots=settings.slots) for mode in MODES),
+        seeds=settings.seeds,
+        episodes=settings.episodes,
+        varied=settings.varied,
+    )
+    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    print(text)
+
+
+def measure(
+    seeds: Sequence[int],
+    slots: int,
+    changes: dict[str, Any],
+    rows: list[dict[str, Any]] | None = None,
+    group: int = 1,
+) -> dict[str, Measured]:
+    """Values (episodes,) of all scalars in all modes, under changes; rows, if given, get one an episode and setting."""
+    changes, found = dict(changes), {claim.measure: {} for claim in CLAIMS if claim.measure}
+    seats = changes.pop("seats", {})
+    for mode in MODES:
+
+        def of(mode: str = mode, **more: Any) -> dict[str, np.ndarray]:
+            told = {name: value for name, value in more.items() if name in ("users", "outage")}
+            values = play(mode, seeds, seats=seats.get(mode), **(changes | {"num_slots": slots} | more))
+            for b, seed in enumerate(seeds if rows is not None else ()):
+                about = {"mode": mode, "group": b // group, "seed": seed, "users": told.get("users", 50)}
+                about |= {"outage": told.get("outage", ""), "speed": more.get("speed_mps", ("", ""))[1]}
+                rows.append(about | {name: float(value[b]) for name, value in values.items()})  # type: ignore[union-attr]
+            return values
+
+        usual = of()
+        by_users = np.array([of(users=users)["latency"] for users in USERS])
+        still, driving = of(**STILL), of(**DRIVING)
+        if mode == "edge-cloud" and rows is not None:
+            of(outage="station")
+            of(outage="cloud")
+        found["slope"][mode] = 1e4 * np.polyfit(USERS, by_users, 1)[0]
+        found["latency"][mode] = 1e3 * usual["latency"]
+        found["hosts"][mode] = usual["hosts"]
+        found["motion"][mode] = still["objective"] - driving["objective"]
+        found["interrupted"][mode] = driving["interrupted_s_per_minute"]
+        found["driving"][mode] = driving["objective"]
+        found["kept"][mode] = of(outage="host")["service"] / of(outage="nothing")["service"]
+    return found
+
+
+def sensitivity(seeds: Sequence[int], slots: int, bar: Any) -> list[dict[str, Any]]:
+    """What decides single orders, over its range: a line a parameter, value and mode."""
+    lines: list[dict[str, Any]] = []
+
+    def add(parameter: str, value: float, mode: str, measure: str, values: np.ndarray) -> None:
+        told = mean_interval(values)
+        about = {"parameter": parameter, "value": value, "mode": mode, "measure": measure}
+        lines.append(about | {"mean": told.mean, "low": told.low, "high": told.high})
+
+    def latency(mode: str, **more: Any) -> np.ndarray:
+        return 1e3 * play(mode, seeds, num_slots=slots, **more)["latency"]
+
+    def slope(mode: str, **more: Any) -> np.ndarray:
+        return 10.0 * np.polyfit(USERS, [latency(mode, users=users, **more) for users in USERS], 1)[0]
+
+    edge, edge_slope = latency("edge"), slope("edge")
+    for seconds in LATENCIES_S:
+        for mode in ("edge-cloud", "cloud"):
+            add(
+                "cloud_latency_s",
+                seconds,
+                mode,
+                "latency",
+                latency(mode, cloud_latency_s=seconds, cloud_distance_m=0.0),
+            )
+        add("cloud_latency_s", seconds, "edge", "latency", edge)
+        bar.update()
+    for metres in (0.0, 1500.0):  # latency to the cloud is a summand: what is left at 0 says where orders flip
+        add(
+            "flip of latency",
+            metres,
+            "cloud",
+            "milliseconds",
+            edge - latency("cloud", cloud_latency_s=0.0, cloud_distance_m=metres),
+        )
+    for hertz in COMPUTING_HZ:
+        for mode in ("edge-cloud", "cloud"):
+            add("cloud_compute_hz", hertz, mode, "slope", slope(mode, cloud_compute_hz=(hertz, hertz)))
+        add("cloud_compute_hz", hertz, "edge", "slope", edge_slope)
+        bar.update()
+    for seats in SEATS:
+        down, whole = (
+            play("edge", seeds, outage=outage, seats=seats, num_slots=slots)["service"]
+            for outage in ("host", "nothing")
+        )
+        add("seats", seats, "edge", "kept", down / whole)
+        bar.update()
+    return lines

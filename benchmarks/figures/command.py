@@ -1,0 +1,84 @@
+"""Draws figures of the papers from a run's results.
+
+python -m benchmarks figure zhou2025-fig3
+python -m benchmarks figure zhou2025-fig5 runs/zhou2025-quick
+python -m benchmarks figure claims runs/zhou2025-quick
+python -m benchmarks figure all runs/lu2021-quick --out docs/results/lu2021
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks.figures import claims, drawing, lu2021, zhou2025
+from benchmarks.figures.grid import MissingResults
+from benchmarks.suites.results import Results, load
+
+FIGURES: dict[str, Callable[[Any], Any]] = {**zhou2025.FIGURES, **lu2021.FIGURES}
+"""Functions of results, by name."""
+
+OF_THE_MODEL = ("zhou2025-fig3",)
+"""Figures that need no results."""
+
+
+@dataclass
+class DrawFigure:
+    """Settings of a figure."""
+
+    name: tyro.conf.Positional[str]
+    """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" of the suite's paper"""
+    folder: tyro.conf.Positional[Path | None] = None
+    """of the results; zhou2025-fig3 needs none"""
+    out: Path | None = None
+    """where to write; by default the folder figures in that of the results, or runs/figures"""
+
+
+def main(settings: DrawFigure) -> None:
+    """Draw, and say what was written."""
+    known = [*FIGURES, "claims", "all"]
+    if settings.name not in known:
+        raise SystemExit(f"name must be one of {', '.join(known)}, got {settings.name!r}")
+    if settings.folder is None and settings.name not in OF_THE_MODEL:
+        raise SystemExit(f"folder must be given: {settings.name} is drawn from results of `python -m benchmarks run`")
+    out = settings.out or (settings.folder / "figures" if settings.folder else Path("runs/figures"))
+    try:
+        results = load(settings.folder) if settings.folder else None
+        for path in draw(settings.name, results, out):
+            print(path)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+
+
+def draw(name: str, results: Results | None, out: Path) -> list[Path]:
+    """Write one figure, the claims, or all that results allow; the paths written.
+
+    Of all, what they do not allow is told and left out, such as what trained policies are played again for where a
+    folder has rows alone.
+
+    Raises:
+        MissingResults: results lack what the one figure needs, or are of no paper.
+    """
+    if name == "all":
+        assert results is not None
+        own = tuple(claims.papers(results))
+        written = []
+        for each in [*(figure for figure in FIGURES if figure.startswith(own)), "claims"]:
+            try:
+                written += draw(each, results, out)
+            except MissingResults as error:
+                print(f"left out: {each}: {error}")
+        return written
+    if name == "claims":
+        assert results is not None
+        return claims.write(results, out)
+    figure = FIGURES[name](results)
+    return drawing.save(figure, out, name, figure.get_supxlabel())
+
+
+if __name__ == "__main__":
+    main(tyro.cli(DrawFigure))

@@ -1,0 +1,232 @@
+"""The tables and the picture of what a forecast is worth to DTMigration-v0, from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from benchmarks.plotting import GRID, INK, plt
+from benchmarks.statistics import Interval, two_way_ratio
+
+Rows = Sequence[Mapping[str, Any]]
+
+COMPARED = 15
+"""Horizon at which planners are compared: the one that benchmarks/tune.py found best for constant velocity."""
+
+REFERENCES = ("none", "constant velocity")
+"""Forecasters that all others are compared with."""
+
+CONTRASTS = (
+    ("federated v", "local only"),
+    ("federated v, ε = 8", "federated v"),
+    ("federated w, ε = 8", "federated w"),
+    ("federated v, ε = 8", "none"),
+    ("federated v, ε = 8", "hour-Markov"),
+    ("federated w", "Markov"),
+)
+"""Forecasters whose planners are compared at every horizon."""
+
+DRAWN = {
+    "none": ("#8a96a3", "-"),
+    "constant velocity": ("#0072b2", "-"),
+    "Markov": ("#e69f00", "-"),
+    "hour-Markov": ("#d55e00", "-"),
+    "federated v, ε = 8": ("#cc79a7", "-"),
+    "trs-pre": ("#cc79a7", ":"),
+    "oracle: position": ("#56b4e9", "--"),
+    "noisy station, p = 0.5": ("#009e73", ":"),
+    "oracle: station": ("#009e73", "--"),
+    "oracle: all": ("#22303c", "--"),
+}
+"""Colours and strokes of the forecasters in the picture."""
+
+
+SHADED = ("constant velocity", "oracle: all")
+"""Those whose intervals are drawn: of all they would hide each other."""
+
+
+class Scores:
+    """One case's scores, gathered by walks: episodes of one walk, or one user, are resampled together.
+
+    Args:
+        rows: of the case, "never" and "bound" among them.
+    """
+
+    def __init__(self, rows: Rows):
+        self.rows = rows
+        (never,) = (row for row in rows if row["agent"] == "never")
+        _, self._cluster = np.unique(never["clusters"], return_inverse=True)
+        self.clusters = int(self._cluster.max()) + 1
+        self.never, self.bound = self.of("never"), self.of("bound")
+
+    def of(self, agent: str, forecaster: str | None = None, horizon: int | None = None) -> np.ndarray:
+        """Scores (trainings, episodes), in the order of the trainings' seeds; (0, 0) where there are none."""
+        wanted = (agent, forecaster, horizon)
+        own = [row for row in self.rows if (row["agent"], row["forecaster"], row["horizon"]) == wanted]
+        own.sort(key=lambda row: row["seed"] or 0)
+        return np.array([row["scores"] for row in own]) if own else np.zeros((0, 0))
+
+    def mean(self, values: np.ndarray) -> Interval:
+        """Mean of (trainings, episodes), with its interval."""
+        return two_way_ratio(self._sums(values), self._sums(np.ones_like(values)))
+
+    def share(self, scores: np.ndarray) -> Interval:
+        """How far scores are on the way from never moving, 0, to the bound, 1."""
+        whole = np.broadcast_to(self.bound - self.never, scores.shape)
+        return two_way_ratio(self._sums(scores - self.never), self._sums(whole))
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums (trainings, clusters) of (trainings, episodes)."""
+        sums = np.zeros((len(values), self.clusters))
+        np.add.at(sums.T, self._cluster, values.T)
+        return sums
+
+
+def tables(rows: Rows) -> str:
+    """Markdown: of every case what there is to gain, the planner by forecaster and horizon, and the learner."""
+    lines: list[str] = []
+    for name in dict.fromkeys(row["case"] for row in rows):
+        own = [row for row in rows if row["case"] == name]
+        scores = Scores(own)
+        lines += [f"## {own[0]['title']}", "", *head(scores), "", *planner_lines(scores)]
+        lines += learner_lines(scores)
+    return "\n".join(lines)
+
+
+def head(scores: Scores) -> list[str]:
+    """What there is to gain."""
+    told = [f"never {scores.mean(scores.never)}", f"bound {scores.mean(scores.bound)}"]
+    for agent in ("best-latency", "payback", "lookahead"):
+        if len(found := scores.of(agent)):
+            told.append(f"{agent} {scores.share(found):.3f} of the way")
+    episodes = scores.never.shape[1]
+    resampled = f"{scores.clusters} walks or users" if scores.clusters < episodes else "episodes"
+    return [f"{episodes} held-out episodes, intervals 95 % over {resampled}. Score a slot: {', '.join(told)}."]
+
+
+def planner_lines(scores: Scores) -> list[str]:
+    """The planner's table."""
+    own = [row for row in scores.rows if row["agent"] == "planner"]
+    horizons = sorted({row["horizon"] for row in own})
+    if not own:
+        return []
+    compared = COMPARED if COMPARED in horizons else horizons[-1]
+    heads = ["planner's forecast", "right 1, 10, 20 slots on", "of moves", *(f"H = {h}" for h in horizons)]
+    heads += [f"H = {compared} [95 %]", *(f"score, minus {name}'s [95 %]" for name in REFERENCES)]
+    lines = [
+        f"Share of the way from never to the bound, by slots H that are forecast; differences at H = {compared}.",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'|'.join(['---'] * 3 + ['---:'] * len(horizons) + ['---'] * (1 + len(REFERENCES)))}|",
+    ]
+    references = {name: scores.of("planner", name, compared) for name in REFERENCES}
+    for name in dict.fromkeys(row["forecaster"] for row in own):
+        mine = [row for row in own if row["forecaster"] == name]
+        trainings = len({row["seed"] for row in mine})
+        cells = [name + (f" ({trainings} trainings)" if trainings > 1 else "")]
+        cells += [steps(mine, "accuracy"), steps(mine, "accuracy_moves")]
+        found = {h: scores.of("planner", name, h) for h in horizons}
+        cells += [f"{scores.share(f).mean:.3f}" if len(f) else "" for f in found.values()]
+        here = found[compared]
+        cells.append(f"{scores.share(here):.3f}" if len(here) else "")
+        for reference, theirs in references.items():
+            other = len(here) and len(theirs) and name != reference
+            cells.append(f"{scores.mean(here - theirs):+.4f}" if other else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", *contrasts(scores, horizons), *privacy(own)]
+
+
+def contrasts(scores: Scores, horizons: Sequence[int]) -> list[str]:
+    """In pairs, what federated forecasters are worth beside what they are to be better than."""
+    lines = []
+    for ours, theirs in CONTRASTS:
+        told = []
+        for h in horizons:
+            one, other = (scores.of("planner", name, h) for name in (ours, theirs))
+            if len(one) and len(other):
+                told.append(f"{scores.mean(one - other):+.4f} at H = {h}")
+        if told:
+            lines.append(f"- {ours} minus {theirs}: {', '.join(told)}")
+    return ["Scores in pairs [95 %]:", "", *lines, ""] if lines else []
+
+
+def steps(rows: Rows, column: str) -> str:
+    """Means over trainings of what is known 1, 10 and 20 slots on."""
+    values = np.array([[np.nan if v is None else v for v in row[column]] for row in rows])[:, [0, 2, 3]]
+    known = ~np.isnan(values).all(axis=0)
+    return ", ".join(f"{np.nanmean(v):.2f}" if k else "-" for v, k in zip(values.T, known, strict=True))
+
+
+def privacy(rows: Rows) -> list[str]:
+    """What the noise of private federations costs."""
+    costs = {tuple(row["epsilon"]) for row in rows if row["epsilon"][0] is not None}
+    told = [f"broadcasts ε = {b:.3g}, uploads against the server ε = {u:.3g}" for b, u in sorted(costs)]
+    return [f"Private federations, all clients in all rounds, δ = 1e-5: {'; '.join(told)}.", ""] if told else []
+
+
+def learner_lines(scores: Scores) -> list[str]:
+    """The learner's table."""
+    own = [row for row in scores.rows if row["agent"] == "learner"]
+    if not own:
+        return []
+    horizon, budget = own[0]["horizon"], sorted({row["steps"] for row in own})
+    lines = [
+        f"A learner (hindsight, {' or '.join(f'{b:,}' for b in budget)} slots recorded) that observes the forecast of "
+        f"{horizon} slots; intervals over trainings and episodes together.",
+        "",
+        "| learner's forecast | trainings | score a slot [95 %] | share of the way [95 %] | minus none's [95 %] |",
+        "|---|---:|---|---|---|",
+    ]
+    reference = scores.of("learner", "none", horizon)
+    for name in dict.fromkeys(row["forecaster"] for row in own):
+        found = scores.of("learner", name, horizon)
+        cells = [name, str(len(found)), str(scores.mean(found)), f"{scores.share(found):.3f}"]
+        same = found.shape == reference.shape and name != "none"
+        cells.append(f"{scores.mean(found - reference):+.4f}" if same else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def draw(path: Path, rows: Rows) -> None:
+    """The planner's share of the way by horizon, a panel a case, with intervals; learners as dots beyond."""
+    names = list(dict.fromkeys(row["case"] for row in rows if row["agent"] == "planner"))
+    names = [name for name in names if not name.endswith("-seconds")]
+    if not names:
+        return
+    figure, panels = plt.subplots(
+        1, len(names), figsize=(1.5 + 4.2 * len(names), 4.8), dpi=150, layout="constrained", squeeze=False
+    )
+    handles: dict[str, Any] = {}
+    for axes, name in zip(panels[0], names, strict=True):
+        own = [row for row in rows if row["case"] == name]
+        scores = Scores(own)
+        horizons = sorted({row["horizon"] for row in own if row["agent"] == "planner"})
+        for forecaster, (colour, stroke) in DRAWN.items():
+            told = {h: scores.of("planner", forecaster, h) for h in horizons}
+            told = {h: scores.share(found) for h, found in told.items() if len(found)}
+            if told:
+                low, mean, high = ([getattr(t, end) for t in told.values()] for end in ("low", "mean", "high"))
+                (handles[forecaster],) = axes.plot(
+                    list(told), mean, color=colour, linestyle=stroke, linewidth=1.8, marker="o", markersize=3
+                )
+                if forecaster in SHADED:
+                    axes.fill_between(list(told), low, high, color=colour, alpha=0.12, linewidth=0)
+            found = scores.of("learner", forecaster, horizons[-1])
+            if len(found):
+                share, at = scores.share(found), horizons[-1] + 1.6
+                reach = [[share.mean - share.low], [share.high - share.mean]]
+                axes.errorbar([at], [share.mean], yerr=reach, color=colour, marker="D", markersize=4.5, capsize=2)
+        axes.axhline(1.0, color=INK, linewidth=0.8)
+        axes.set_title("\n".join(wrap(own[0]["title"], 48)), loc="left", fontsize=9, color=INK)
+        axes.set(xlabel="slots forecast, H (diamonds: learners)", ylim=(-0.25, 1.06), xticks=horizons)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=INK, length=0)
+        axes.grid(axis="y", color=GRID)
+    panels[0][0].set_ylabel("share of never → clairvoyant bound")
+    figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize=8)
+    figure.savefig(path)
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Policies of all utility profiles under all profiles: `python -m benchmarks profiles`."""

@@ -1,0 +1,1 @@
+"""W&B sweep files searched without an account: `python -m benchmarks search`."""

@@ -1,0 +1,1 @@
+"""Steps a second, memory and start-up time: `python -m benchmarks.speed`."""

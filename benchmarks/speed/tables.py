@@ -1,0 +1,95 @@
+"""Lines of `benchmarks.speed`'s tables, and their Markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.speed.contenders import Contender
+from benchmarks.speed.players import Played
+
+
+def times(ours: list[float], theirs: list[float]) -> float:
+    """How many times as fast, in the median turn."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def speed_rows(every: Sequence[Contender], turns: Mapping[str, Sequence[Played]]) -> list[dict[str, Any]]:
+    """The contenders' lines."""
+    speeds = {name: [play.speed for play in played] for name, played in turns.items()}
+    fastest: dict[str, str] = {}
+    for contender in sorted(every, key=lambda contender: statistics.median(speeds[contender.name])):
+        fastest[contender.family] = contender.name
+    rows = []
+    for contender in every:
+        own = speeds[contender.name]
+        others = [fastest.get(other, other) for other in contender.against]
+        ratios = [f"{_ratio(times(own, speeds[other]))}x {other}" for other in others if other in speeds]
+        api = None if not contender.bare else 1.0 - times(own, speeds[contender.bare])
+        drawing = [play.drawing / play.seconds for play in turns[contender.name] if play.drawing is not None]
+        rows.append(
+            {"environment": contender.name, "num_envs": contender.num_envs, "played": contender.played}
+            | {"env_steps_per_second": round(statistics.median(own), 1)}
+            | {"lowest": round(min(own), 1), "highest": round(max(own), 1)}
+            | {"asked": contender.asked, "api_share": None if api is None else round(api, 4)}
+            | {"drawing_share": round(statistics.median(drawing), 4) if drawing else None}
+            | {"times_as_fast_as": "; ".join(ratios)}
+        )
+    return rows
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10.0 else f"{value:.2g}"
+
+
+HEADS = {
+    "environment": "environment",
+    "env_id": "environment",
+    "num_envs": "envs",
+    "batch": "batch",
+    "played": "played",
+    "env_steps_per_second": "env-steps/s",
+    "lowest": "lowest",
+    "highest": "highest",
+    "asked": "asked",
+    "api_share": "API",
+    "drawing_share": "drawing",
+    "times_as_fast_as": "times as fast as",
+    "axis": "growing",
+    "users": "users",
+    "servers": "servers",
+    "us_per_env_step": "µs/env-step",
+    "ns_per_user_and_server": "ns/(users · servers)",
+    "exponent": "exponent",
+    "array_bytes_per_env": "bytes of arrays/env",
+    "resident_bytes_per_env": "resident bytes/env",
+    "growth_mib": "growth in two episodes, MiB",
+    "peak_mib": "peak of the process, MiB",
+    "door": "door",
+    "cold_s": "cold start, s",
+    "cold_processes": "processes",
+    "warm_s": "warm start, s",
+    "warm_processes": "processes",
+}
+"""What columns are called in Markdown."""
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a table; numbers stand on the right."""
+    numbers = [any(isinstance(row[column], int | float) for row in rows) for column in rows[0]]
+    lines = [
+        "| " + " | ".join(HEADS[column] for column in rows[0]) + " |",
+        "|" + "|".join("---:" if number else "---" for number in numbers) + "|",
+    ]
+    return "\n".join(lines + ["| " + " | ".join(_cell(*item) for item in row.items()) + " |" for row in rows])
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if column.endswith("_share"):
+        return f"{100 * value:.1f} %"
+    if isinstance(value, float) and abs(value) >= 1000.0:
+        return f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int | float) else value

@@ -1,0 +1,1 @@
+"""Suites of trainings and evaluations, and how they run: `python -m benchmarks run`."""

@@ -1,0 +1,135 @@
+"""A suite: all that could be tuned to flatter an agent, fixed beforehand.
+
+A suite owns scenarios, trainings with their budgets and settings, training seeds, held-out episodes and references.
+Who runs one chooses agents and where the work is done, nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import agents
+from benchmarks.env_settings import REPORTS
+from benchmarks.evaluate import EVALUATION_SEEDS
+from dtenv import presets
+from dtenv.scenario import Scenario
+
+HELD_OUT = EVALUATION_SEEDS[1000:]
+"""Episodes that no table of heuristics shows and by which no setting was chosen."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One learner with settings, trained from several seeds."""
+
+    label: str
+    """as tables call it"""
+    learner: str
+    """its module in agents"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """of its Args, beside environment, scenario and seed"""
+    seeds: int | None = None
+    """how many at most, where a training takes long"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One scenario with all that is trained and compared on it."""
+
+    env_id: str
+    scenario: str
+    """preset"""
+    trainings: tuple[Training, ...] = ()
+    heuristics: tuple[str, ...] | None = None
+    """by default all of the environment's"""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """fields of the preset that differ, in training and in evaluation"""
+    references: tuple[str, ...] = ()
+    """heuristics that every other agent is compared with, in pairs"""
+    way: tuple[str, str] | None = None
+    """heuristics between which the way is measured, from 0 to 1"""
+    bounds: int = 0
+    """held-out episodes that are bounded, the first ones"""
+
+    def resolve(self) -> Scenario:
+        """The scenario that it is evaluated on."""
+        return presets.resolve(self.scenario, self.env_id, **{**REPORTS[self.env_id].overrides, **self.fields})
+
+    @property
+    def name(self) -> str:
+        """Such as "paper,num_servers=9,emd=0.2": what rows call it."""
+        return ",".join([self.scenario, *(f"{name}={value}" for name, value in self.fields.items())])
+
+    @property
+    def title(self) -> str:
+        """Such as "`balanced`, S = 15"."""
+        scenario = self.resolve()
+        symbols = {scenario.SITES: REPORTS[self.env_id].sites[0], "emd": "φ", "num_users": "U", "num_slots": "T"}
+        given = (f"{symbols.get(name, name)} = {value}" for name, value in self.fields.items())
+        return ", ".join([f"`{self.scenario}`", *given])
+
+    def rules(self) -> tuple[str, ...]:
+        """Names of its heuristics."""
+        return tuple(agents.HEURISTICS[self.env_id]) if self.heuristics is None else self.heuristics
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row or a training is of this cell."""
+        return row["cell"] == self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Cells that are run and published together."""
+
+    name: str
+    about: str
+    cells: tuple[Cell, ...]
+    seeds: int = 5
+    """trainings of every learner, from seeds 1, 2, …"""
+    episodes: int | None = None
+    """held-out episodes; by default those of the environment's table, and 50 at least"""
+
+    def evaluation_seeds(self, env_id: str) -> list[int]:
+        """Of the held-out episodes, disjoint from seeds of trainings, of tuning and of the tables of heuristics."""
+        return list(HELD_OUT[: self.episodes or max(50, REPORTS[env_id].table_episodes)])
+
+    def agents(self) -> list[str]:
+        """Labels of trainings and names of heuristics, each once."""
+        labels = [training.label for cell in self.cells for training in cell.trainings]
+        return list(dict.fromkeys([*labels, *(name for cell in self.cells for name in cell.rules())]))
+
+    def select(self, names: Sequence[str] = (), seeds: int | None = None) -> Suite:
+        """With some of its agents, or fewer or more trainings.
+
+        Raises:
+            ValueError: no agent of a name; there is nothing to train; a number of seeds below one.
+        """
+        unknown = [name for name in names if name not in self.agents()]
+        if unknown:
+            raise ValueError(
+                f"agents: {unknown[0]!r} is not in suite {self.name!r}, which has {', '.join(self.agents())}"
+            )
+        if seeds is not None and seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {seeds}")
+
+        def chosen(cell: Cell) -> Cell:
+            trainings = tuple(training for training in cell.trainings if not names or training.label in names)
+            rules = tuple(name for name in cell.rules() if not names or name in names)
+            return dataclasses.replace(cell, trainings=trainings, heuristics=rules)
+
+        cells = tuple(chosen(cell) for cell in self.cells)
+        return dataclasses.replace(self, cells=cells, seeds=self.seeds if seeds is None else seeds)
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that it fixes, the scenarios' every field and the episodes' seeds among it."""
+        fixed = dataclasses.asdict(self) | {
+            "scenarios": [cell.resolve().as_dict() for cell in self.cells],
+            "episodes": [self.evaluation_seeds(cell.env_id) for cell in self.cells],
+        }
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()

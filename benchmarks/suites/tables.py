@@ -1,0 +1,111 @@
+"""Tables of a suite: learners over training seeds beside heuristics, all on the same held-out episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bounds import bound_line
+from benchmarks.env_settings import REPORTS
+from benchmarks.statistics import score_matrix, two_way_interval, two_way_ratio
+from benchmarks.suites import curves as learning_plots
+from benchmarks.suites.results import Results
+from benchmarks.suites.suite import Cell
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def write_tables(results: Results) -> list[str]:
+    """Write table.md, and where something was trained curves.png, beside the results; the lines of the tables."""
+    lines = [
+        line
+        for cell in results.suite.cells
+        for line in tables(cell, results.of(cell), results.trainings, said(results, cell))
+    ]
+    (results.folder / "table.md").write_text("\n".join(lines) + "\n")
+    if results.trainings:
+        learning_plots.curves(results.folder / "curves.png", results.suite.cells, results.trainings, results.rows)
+    return lines
+
+
+def said(results: Results, cell: Cell) -> str:
+    """A line on a cell's bounds, or nothing."""
+    bounds = [row["bound"] for row in results.bounds if cell.holds(row)]
+    return bound_line(bounds, results.proofs(cell)) if bounds else ""
+
+
+def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
+    """The lines of one cell's table, best score first.
+
+    Args:
+        cell: what was compared.
+        rows: of all agents, an episode each.
+        trainings: summaries, those of other cells among them.
+        said: a line on the bound, or nothing.
+    """
+    report = REPORTS[cell.env_id]
+    if not rows:
+        return []
+    agents = list(dict.fromkeys(row["agent"] for row in rows))
+    scores = {agent: score_matrix(rows, agent) for agent in agents}
+    episodes = next(iter(scores.values())).shape[1]
+    seeds = max(len(matrix) for matrix in scores.values())
+    title = f"{cell.title}, {episodes} held-out episodes of {cell.resolve().value('num_slots')} slots"
+    fewer = "".join(f", {t.seeds} of {t.label}" for t in cell.trainings if t.seeds is not None and t.seeds < seeds)
+    trained = f", {seeds} training{'s' if seeds > 1 else ''} of every learner{fewer}" if cell.trainings else ""
+    lines = [f"{title}{trained}:", ""]
+    references = [name for name in cell.references if name in agents]
+    heads = ["agent", "score a slot [95 %]", *(f"paired, minus {name}" for name in references)]
+    ends = cell.way if cell.way is not None and {*cell.way} <= {*agents} else None
+    if ends:
+        heads.append(f"way (0 {ends[0]}, 1 {ends[1]})")
+    bounds = bound_of(rows) if report.zero in agents else {}
+    if bounds:
+        heads.append(f"gap to bound (0 {report.zero}, 1 bound)")
+    ratio = report.ratio if report.ratio and report.ratio[1] in agents else None
+    if ratio:
+        heads.append(f"{ratio[0].replace('_', ' ')} / {ratio[1]}'s")
+    heads += [figure.head for figure in report.figures]
+    heads += ["steps", "minutes"]
+    rules = ["---"] * (len(heads) - len(report.figures) - 2) + ["---:"] * (len(report.figures) + 2)
+    lines += [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    for agent in sorted(agents, key=lambda name: -scores[name].mean()):
+        own = [row for row in rows if row["agent"] == agent]
+        cells = [agent, str(two_way_interval(scores[agent]))]
+        for name in references:
+            cells.append("" if name == agent else f"{two_way_interval(scores[agent] - scores[name]):+.4f}")
+        if ends:
+            cells.append(f"{way(scores, agent, *ends):.3f}")
+        if bounds:
+            cells.append(f"{to_bound(rows, agent, report.zero, bounds):.3f}")
+        if ratio:
+            column, best = ratio
+            ours, theirs = score_matrix(rows, agent, column), score_matrix(rows, best, column)
+            cells.append(f"{two_way_ratio(ours, np.broadcast_to(theirs, ours.shape)):.4f}")
+        cells += [format(figure.mean(own), figure.spec) for figure in report.figures]
+        mine = [t for t in trainings if t["agent"] == agent and cell.holds(t)]
+        steps, seconds = ([float(t[name]) for t in mine] for name in ("steps", "seconds"))
+        cells += [f"{np.mean(steps):,.0f}", f"{np.mean(seconds) / 60:.1f}"] if mine else ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", *([said, ""] if said else [])]
+
+
+def way(scores: Mapping[str, np.ndarray], agent: str, zero: str, one: str) -> Any:
+    """How far an agent is from heuristic `zero` to heuristic `one`, with interval."""
+    ours = scores[agent] - scores[zero]
+    return two_way_ratio(ours, np.broadcast_to(scores[one] - scores[zero], ours.shape))
+
+
+def bound_of(rows: Rows) -> dict[int, float]:
+    """Bounds by episode, of those that have one."""
+    return {row["seed"]: row["bound"] for row in rows if row.get("bound") is not None}
+
+
+def to_bound(rows: Rows, agent: str, zero: str, bounds: Mapping[int, float]) -> Any:
+    """How far an agent is from `zero` to the bound, over the episodes that have one, with interval."""
+    bounded = [row for row in rows if row["seed"] in bounds]
+    ours, base = score_matrix(bounded, agent), score_matrix(bounded, zero)
+    limit = np.array([[bounds[seed] for seed in sorted(bounds)]])
+    return two_way_ratio(ours - base, np.broadcast_to(limit - base, ours.shape))

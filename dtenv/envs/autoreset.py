@@ -1,0 +1,231 @@
+"""Many episodes of one scenario, played side by side: threads, seeds and the autoreset of Gymnasium's vector modes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+
+from dtenv.tasks.episodes import Episodes
+from dtenv.validation import integer
+from dtenv.world.pcg64 import load
+
+Entries = dict[str, np.ndarray]
+"""Arrays of one entry a row, by name."""
+
+ROWS_A_THREAD = 16
+"""Fewer rows than this are not worth a thread of their own."""
+
+MODES = {"next_step": AutoresetMode.NEXT_STEP, "same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
+
+
+class Rows:
+    """A batch task's rows under one autoreset mode. Kernels let go of Python's lock, so that threads share the rows.
+
+    Args:
+        task: a batch.
+        autoreset_mode: "next_step", "same_step" or "disabled", or Gymnasium's AutoresetMode.
+        threads: how many play; by default one a core.
+        copy: whether what is told is the caller's own, or views that change with the next step.
+
+    Raises:
+        ValueError: no such mode, or a number of threads that is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        task: Episodes,
+        autoreset_mode: str | AutoresetMode,
+        threads: int | None,
+        copy: bool,
+    ):
+        if isinstance(autoreset_mode, str) and autoreset_mode in MODES:
+            autoreset_mode = MODES[autoreset_mode]
+        if not isinstance(autoreset_mode, AutoresetMode):
+            raise ValueError(f"autoreset_mode must be one of {', '.join(MODES)}, got {autoreset_mode!r}")
+        if threads is not None:
+            integer("threads", threads)
+        self.task, self.mode, self.copy = task, autoreset_mode, copy
+        count = len(task.rows)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = min(threads or cores, max(count // ROWS_A_THREAD, 1))
+        self.ended = np.zeros(count, np.bool_)  # episodes that are over
+        self._begun = np.zeros(count, np.bool_)
+        self._seeded = np.zeros(count, np.bool_)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Entries:
+        """Begin new episodes of all rows, or of those in options["reset_mask"], and tell what their resets tell.
+
+        Args:
+            seed: row i is seeded seed + i, or with a list seed[i]; None goes on with a row's own generator.
+            options: {"reset_mask": (B,) booleans} or nothing.
+
+        Raises:
+            ValueError: a seed, a mask or an option that cannot be used.
+        """
+        mask = self._reset_mask(options)
+        self._seed(seed, mask)
+        rows = np.flatnonzero(mask)
+        self._begun[rows] = False  # should the scenario's forecaster fail
+        self._share(self.task.begin_rows, rows)
+        self._begun[rows] = True
+        self.ended[rows] = False
+        infos: Entries = {}
+        self._tell(infos, self.task.begun(), mask)
+        return infos
+
+    def due(self) -> np.ndarray | None:
+        """The rows that the next step plays; None for all. The others begin a new episode instead.
+
+        Raises:
+            ResetNeeded: a row has no slot to play.
+        """
+        if not self._begun.all():
+            raise ResetNeeded(f"step() was called before row {int(np.argmin(self._begun))} was reset: call reset()")
+        if not self.ended.any():
+            return None
+        if self.mode == AutoresetMode.DISABLED:
+            last = self.task.scenario.episode.num_slots
+            raise ResetNeeded(
+                f"step() was called after the end of row {int(np.argmax(self.ended))}'s episode (num_slots={last}): "
+                'call reset(options={"reset_mask": …})'
+            )
+        return np.flatnonzero(~self.ended)
+
+    def step(
+        self, play: Callable[[np.ndarray], None], due: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, Entries]:
+        """Play a slot of the rows that are due, and begin the others' new episodes.
+
+        Returns:
+            Which rows were played and which are truncated by it, (B,), and what is told of all.
+        """
+        task, played = self.task, ~self.ended
+        self._share(play, task.rows if due is None else due)
+        truncated = played & (task.state.slot > task.scenario.episode.num_slots)
+        infos: Entries = {}
+        if self.mode != AutoresetMode.SAME_STEP or not truncated.any():
+            self._tell(infos, task.entries(), played)
+            if due is not None:
+                self._share(task.begin_rows, np.flatnonzero(self.ended))
+                self._tell(infos, task.begun(), self.ended)
+            self.ended = truncated
+            return played, truncated.copy(), infos
+        final: Entries = {}
+        self._tell(final, task.entries(), truncated, keep=True)
+        final_obs, over = self._last_seen(truncated), np.flatnonzero(truncated)
+        self._tell(infos, task.entries(), ~truncated, keep=True)
+        self._share(task.begin_rows, over)
+        self._tell(infos, task.begun(), truncated)
+        infos |= {"final_obs": final_obs, "_final_obs": truncated.copy()}
+        infos |= {"final_info": final, "_final_info": truncated.copy()}  # type: ignore[dict-item]
+        return played, truncated, infos
+
+    def observed(self) -> np.ndarray:
+        """The observations (B, …) of all rows; with `copy` the caller's own."""
+        return self._observe().copy() if self.copy else self._observe()
+
+    def snapshot(self) -> list[np.ndarray]:
+        """All that changes, as bytes: episodes, generators and which rows are over."""
+        return [array.view(np.uint8).ravel().copy() for array in self._arrays()]
+
+    def restore(self, snapshot: Sequence[np.ndarray]) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            ValueError: it is of another scenario or number of rows.
+        """
+        arrays = list(self._arrays())
+        ours, theirs = [array.nbytes for array in arrays], [len(part) for part in snapshot]
+        if ours != theirs:
+            raise ValueError(
+                f"snapshot must hold {sum(ours)} bytes in {len(ours)} arrays, got {sum(theirs)} in {len(theirs)}"
+            )
+        for array, part in zip(arrays, snapshot, strict=True):
+            array.view(np.uint8).ravel()[:] = part
+
+    def close(self) -> None:
+        """Shut down the thread pool."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the threads: a copy plays on ones of its own."""
+        return {**self.__dict__, "_pool": None}
+
+    def _observe(self) -> Any:
+        return self.task.obs
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (*self.task.arrays(), self.ended, self._begun, self._seeded)
+
+    def _share(self, work: Callable[[np.ndarray], None], rows: np.ndarray) -> None:
+        """Do some work for some rows, spread over the threads; the caller's is one of them."""
+        threads = min(self.threads, max(len(rows) // ROWS_A_THREAD, 1))
+        if threads == 1:
+            work(rows)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="dtenv")
+        first, *others = np.array_split(rows, threads)
+        pending = [self._pool.submit(work, part) for part in others]
+        work(first)
+        for part in pending:
+            part.result()
+
+    def _last_seen(self, truncated: np.ndarray) -> Any:
+        """Observations of the rows that are truncated, as Gymnasium has them: an array of arrays, or of None."""
+        final_obs = np.full(len(truncated), None, dtype=object)
+        over = np.flatnonzero(truncated)
+        for b, obs in zip(over, self._observe()[over], strict=True):
+            final_obs[b] = obs
+        return final_obs
+
+    def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
+        """Add entries of some rows to infos, each beside a mask of the rows that it is of, as Gymnasium does.
+
+        Rows without the entry show zeros. With `keep` what is told outlives the task's next step whatever `copy` says.
+        """
+        if not mask.any():
+            return
+        whole = bool(mask.all())
+        for name, values in entries.items():
+            if whole:
+                infos[name], infos[f"_{name}"] = values.copy() if self.copy or keep else values, mask.copy()
+                continue
+            wide = mask.reshape(-1, *[1] * (values.ndim - 1))
+            infos[name] = np.where(wide, values, infos.get(name, np.zeros((), values.dtype)))
+            infos[f"_{name}"] = mask | infos.get(f"_{name}", False)
+
+    def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
+        count = len(self.ended)
+        if not options:
+            return np.ones(count, np.bool_)
+        if set(options) != {"reset_mask"}:
+            raise ValueError(f'options has the one entry "reset_mask" in this environment, got {options!r}')
+        mask = options["reset_mask"]
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (count,):
+            raise ValueError(f"options['reset_mask'] must be an array of {count} booleans, got {mask!r}")
+        if not mask.any():
+            raise ValueError("options['reset_mask'] must hold at least one True")
+        return mask
+
+    def _seed(self, seed: int | Sequence[int | None] | None, mask: np.ndarray) -> None:
+        if seed is None or isinstance(seed, int | np.integer):
+            seeds: Sequence[int | None] = [None if seed is None else int(seed) + i for i in range(len(mask))]
+        elif len(seed) != len(mask):
+            raise ValueError(f"seed must hold {len(mask)} seeds, one a row, got {len(seed)}")
+        else:
+            seeds = seed
+        for b in np.flatnonzero(mask).tolist():
+            if seeds[b] is not None or not self._seeded[b]:
+                load(seeding.np_random(seeds[b])[0], self.task.streams[b])
+                self._seeded[b] = True

@@ -1,0 +1,154 @@
+"""The three tasks on a CUDA device: their kernels, their actions and what `info` tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from dtenv.envs.actions import read_server_and_history
+from dtenv.envs.cuda import kernels
+from dtenv.envs.cuda.episodes import Choice, CudaEpisodes, Kind
+from dtenv.scenario import MigrationScenario
+from dtenv.tasks.association import entries as association_entries
+from dtenv.tasks.association import task as association
+from dtenv.tasks.association import terms as association_terms
+from dtenv.tasks.migration import batch as migration_batch
+from dtenv.tasks.migration import entries as migration_entries
+from dtenv.tasks.migration import task as migration
+from dtenv.tasks.placement import entries as placement_entries
+from dtenv.tasks.placement import slot as placement_slot
+from dtenv.tasks.placement import task as placement
+from dtenv.tasks.placement.kernels import ASSOCIATION, BINARY
+
+
+class CudaAssociation(CudaEpisodes):
+    """DTAssociation."""
+
+    task, reward = association.AssociationTask, association_terms.TOTAL.reward
+    begin_kernel, advance_kernel = kernels.begin_association, kernels.advance_association
+
+    def entries(self) -> dict[str, Any]:
+        """`info` of all rows' last slots: device arrays (B, …)."""
+        return self.told | {"history": self.of(self.one.terms.history), "action_mask": self.mask}
+
+    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return association_entries.entries_of(totals, count)
+
+    def _kinds(self) -> list[Kind]:
+        network, batch = self.scenario.network, len(self.rows)
+        shape, last = (batch, network.num_users), network.num_servers - 1
+        kinds = [Kind(shape, np.int64, last, f"be a server in 0..{last}")]
+        if self.scenario.episode.history == "action":
+            kinds.append(Kind(shape, np.float64, 1, "lie in [0, 1]", whole=False))
+        return kinds
+
+    def _choices(self, actions: Any) -> list[Choice]:
+        if len(self.kinds) == 1:
+            return [("actions", actions)]
+        server, history = read_server_and_history("actions", actions)
+        return [("actions", server), ('actions["history"]', history)]
+
+    def _played(self) -> tuple[Any, ...]:
+        if len(self.taken) == 2:
+            return tuple(self.taken)
+        return self.taken[0], self._no_history
+
+    def _prepare(self) -> None:
+        self._no_history = cuda.to_device(np.zeros((0, self.scenario.network.num_users)))
+
+
+class CudaPlacement(CudaEpisodes):
+    """DTPlacementMA, by a central controller."""
+
+    task, reward = placement.PlacementTask, placement_slot.TOTAL.score
+    begin_kernel, advance_kernel = kernels.begin_placement, kernels.advance_placement
+
+    def _users(self) -> np.ndarray:
+        return self.one.terms.users
+
+    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return placement_entries.entries_of(totals, means, self.scenario.network.num_users, count)
+
+    def _kinds(self) -> list[Kind]:
+        network, batch, mode = self.scenario.network, len(self.rows), self.one.mode
+        if mode == ASSOCIATION:
+            last = network.num_stations - 1
+            return [Kind((batch, network.num_users), np.int64, last, f"be a station in 0..{last}")]
+        shape = (batch, *(self.action_space.shape or ()))
+        if mode == BINARY:
+            return [Kind(shape, np.float64, 1, "be 0 or 1")]
+        return [Kind(shape, np.float64, 1, "be a finite number", whole=False, clipped=True)]
+
+    def _played(self) -> tuple[Any, ...]:
+        if self.one.mode == ASSOCIATION:
+            return self._no_numbers, self.taken[0], self.one.mode
+        batch, numbers = self.taken[0].shape
+        stations = self.scenario.network.num_stations
+        return self.taken[0].reshape(batch, stations, numbers // stations), self._no_server, self.one.mode
+
+    def _prepare(self) -> None:
+        self._no_numbers = cuda.to_device(np.zeros((0, 0, 0)))
+        self._no_server = cuda.to_device(np.zeros((0, 0), np.int64))
+
+
+class CudaMigration(CudaEpisodes):
+    """DTMigration.
+
+    Raises:
+        ValueError: the scenario's forecaster is an object of one's own, which only Python can ask; or the scenario has
+            a cloud, failures, twins' creation, rounds or a consensus.
+    """
+
+    task, reward = migration.MigrationTask, migration_batch.TERM.reward
+    begin_kernel, advance_kernel = kernels.begin_migration, kernels.advance_migration
+
+    def __init__(self, scenario: MigrationScenario, batch: int):
+        forecaster = scenario.episode.forecaster
+        if not isinstance(forecaster, str):
+            raise ValueError(f'forecaster must be one of dtenv\'s own with device="cuda", got {forecaster!r}')
+        refuse_deployments(scenario)
+        super().__init__(scenario, batch)
+
+    def masks(self) -> Any:
+        """Action masks of all rows, (B, M) or with control="joint" (B, N, M)."""
+        return self.mask if self.one.joint else self.mask.reshape(len(self.rows), self.mask.shape[2])
+
+    def begun(self) -> dict[str, Any]:
+        """`info` of all rows' resets: device arrays (B, …)."""
+        return {"action_mask": self.masks(), "server": self._server}
+
+    def _show(self) -> None:
+        if not self.one.joint:
+            self._launch(kernels.take_column, len(self.rows), self.of(self.one.state.server), 0, self._server)
+
+    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return migration_entries.entries_of(totals, self.one.mask.shape[1], count)
+
+    def _kinds(self) -> list[Kind]:
+        network, batch = self.scenario.network, len(self.rows)
+        shape, last = (batch, network.num_users) if self.one.joint else (batch,), network.num_stations - 1
+        return [Kind(shape, np.int64, last, f"be a station in 0..{last}")]
+
+    def _played(self) -> tuple[Any, ...]:
+        return tuple(self.taken)
+
+    def _prepare(self) -> None:
+        server = self.of(self.one.state.server)
+        self._server = server if self.one.joint else cuda.to_device(np.zeros(len(self.rows), np.int64))
+
+
+def refuse_deployments(scenario: MigrationScenario) -> None:
+    """Raise ValueError where a scenario has options that were never run on a device."""
+    site, rounds = scenario.deployment, scenario.rounds
+    wrong = [f"deployment must be edge, got {site.deployment!r}"] if site.has_cloud else []
+    for name in ("failure_rate_per_s", "creation_s"):
+        if getattr(site, name) > 0.0:
+            wrong.append(f"{name} must be 0, got {getattr(site, name)!r}")
+    for name in ("aggregation", "consensus"):
+        if getattr(rounds, name) != "none":
+            wrong.append(f"{name} must be none, got {getattr(rounds, name)!r}")
+    if wrong:
+        raise ValueError(f'with device="cuda" {"; ".join(wrong)}')

@@ -1,0 +1,1 @@
+"""Utility profiles fitted to measured accuracies: `python -m dtenv.fl calibrate`."""

@@ -1,0 +1,313 @@
+"""A utility profile from training: the grid, the fit, its picture, and a refusal where the fit will not do.
+
+python -m dtenv.fl calibrate --data digits --out runs/digits.json
+python -m dtenv.fl calibrate --summary docs/results/calibration --out table.md
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import dtenv
+from dtenv.fl.calibration.fit import Fit, curve, fit
+from dtenv.fl.calibration.grid import Grid, Row, train_grid
+from dtenv.fl.calibration.picture import draw
+from dtenv.fl.calibration.summary import table_of_folder
+from dtenv.fl.costs import DELTA
+from dtenv.fl.data.images import Images, load_images
+from dtenv.fl.metrics import METRICS
+from dtenv.fl.parts.compression import FLOAT_BYTES
+from dtenv.fl.recipe import Recipe
+from dtenv.fl.training.network import Perceptron
+from dtenv.fl.variants.catalogue import recipe_of
+from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
+from dtenv.validation import one_of
+
+REFUSED = 2
+"""Exit status where everything was measured, and the profile may not be published."""
+
+
+@dataclass(kw_only=True)
+class Calibrate:
+    """Settings of a calibration."""
+
+    data: str = ""
+    """digits, a folder of MNIST's four IDX files, or an .npz"""
+    out: Path = Path()
+    """the profile, a .json, with its rows, report and picture in the same folder; with summary, a Markdown file"""
+    summary: Path | None = None
+    """train nothing: print a table of the reports in this folder, and write it where out is given"""
+    evidence: Path | None = None
+    """another folder for rows, report and picture"""
+    rows: Path | None = None
+    """rows of another calibration that are to be used and added to, for a further metric, say"""
+    skew: str = "missing"
+    """how clients' labels differ: missing, missing-same, major, major-same"""
+    metric: str = "personalised-balanced"
+    """whose accuracy: global, personalised-balanced, personalised-own; all are stored, this one is published"""
+    variant: str = "fedavg"
+    """way of training, a name of `dtenv.fl.variants.catalogue.VARIANTS`"""
+    sizes: tuple[int, ...] = (100, 200, 400, 700, 1200, 2000)
+    """D, samples of every client"""
+    emds: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
+    """φ, earth mover's distances to the balanced mix"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """seeds of every cell"""
+    clients: int = 10
+    """clients of a federation"""
+    rounds: int | None = None
+    """rounds of aggregation, in place of the variant's"""
+    steps: int | None = None
+    """gradient steps a round whatever D is, in place of epochs"""
+    processes: int = 2
+    """trainings at a time"""
+
+    def __post_init__(self) -> None:
+        if self.summary is not None:
+            return
+        one_of(self, "metric", list(METRICS))
+        if not self.data:
+            raise ValueError("data must be given: digits, a folder of IDX files or an .npz")
+        if self.out.suffix != ".json":
+            raise ValueError(f"out must end in .json, got {str(self.out)!r}")
+        self.grid()  # says what is wrong with the others
+
+    def beside(self, suffix: str) -> Path:
+        """A file of evidence."""
+        return (self.evidence or self.out.parent) / f"{self.out.stem}{suffix}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The variant's, with its rounds and steps set where that is asked for."""
+        recipe = recipe_of(self.variant, self.rounds)
+        return recipe if self.steps is None else replace(recipe, local=replace(recipe.local, steps=self.steps))
+
+    def grid(self) -> Grid:
+        """What is trained."""
+        return Grid(
+            data=self.data,
+            skew=self.skew,
+            variant=self.variant,
+            recipe=self.recipe,
+            sizes=self.sizes,
+            emds=self.emds,
+            seeds=self.seeds,
+            clients=self.clients,
+        )
+
+    def command(self, images: Images) -> str:
+        """The command that does it again, with names in place of paths."""
+        words = ["python -m dtenv.fl calibrate", f"--data {images.name}", f"--skew {self.skew}"]
+        words += [f"--metric {self.metric}", f"--variant {self.variant}"]
+        for name in ("sizes", "emds", "seeds"):
+            words.append(f"--{name} {' '.join(f'{value:g}' for value in getattr(self, name))}")
+        changed = {name: getattr(self, name) for name in ("rounds", "steps")}
+        words += [f"--{name} {value}" for name, value in changed.items() if value is not None]
+        return " ".join([*words, f"--clients {self.clients}", f"--out {self.out.name}"])
+
+
+def main(settings: Calibrate) -> int:
+    """Train, fit, write and draw; 0, or REFUSED where the profile may not be published."""
+    if settings.summary is not None:
+        lines = table_of_folder(settings.summary)
+        print("\n".join(lines))
+        if settings.out != Path():
+            settings.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return 0
+    images, grid = load_images(settings.data), settings.grid()
+    started = time.perf_counter()
+    with tqdm(total=len(grid.sizes) * len(grid.emds) * len(grid.seeds), desc=settings.out.stem, unit="cell") as bar:
+        file = settings.rows or settings.beside(".rows.jsonl")
+        rows = train_grid(grid, images, file, processes=settings.processes, tick=bar.update)
+        trained = int(bar.n)
+        bar.update(len(rows) - trained)
+    fits = {metric: fitted(rows, metric) for metric in METRICS}
+    chosen = fits[settings.metric]
+    profile = None if isinstance(chosen, str) else profile_of(settings, images, rows, chosen)
+    refused = chosen if profile is None else refusal(profile, rows)
+    report = {
+        "name": settings.out.stem,
+        "metric": settings.metric,
+        "refused": refused,
+        "cells": len(rows),
+        "cells_trained_now": trained,
+        "wall_s": round(time.perf_counter() - started, 1),
+        "processes": settings.processes,
+        "diverged": sum(row["diverged"] for row in rows),
+        "fits": {metric: described_fit(found, rows, metric) for metric, found in fits.items()},
+        "provenance": provenance(settings, images, rows),
+    }
+    settings.beside(".fit.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    picture(settings, images, rows, chosen)
+    print("\n".join(summary(report)))
+    if profile is None or refused is not None:
+        print(f"not published: {refused}")
+        return REFUSED
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    save(profile, settings.out)
+    print(f"wrote {settings.out}")
+    return 0
+
+
+def points(rows: list[Row], metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """D, φ and accuracy of every cell that did not diverge, (cells,) each."""
+    kept = [row for row in rows if not row["diverged"]]
+    return tuple(np.array([row[name] for row in kept], dtype=float) for name in ("samples", "emd", metric))  # type: ignore[return-value]
+
+
+def fitted(rows: list[Row], metric: str) -> Fit | str:
+    """The fit of a metric, or why there is none."""
+    try:
+        return fit(*points(rows, metric))
+    except ValueError as error:
+        return str(error)
+
+
+def profile_of(settings: Calibrate, images: Images, rows: list[Row], found: Fit) -> UtilityProfile:
+    """The profile of a fit, publishable or not. Its ε is the largest of any cell's."""
+    recipe, size = settings.recipe, Perceptron(inputs=images.pixels, classes=images.classes).size
+    whole = recipe.pruning is None and recipe.distillation is None  # else what clients are sent is not counted
+    epsilons = [row["epsilon"] for row in rows if row["epsilon"] is not None]
+    return UtilityProfile(
+        name=settings.out.stem,
+        alpha=found.alpha,
+        label="calibrated",
+        data=images.name,
+        skew=settings.skew,
+        metric=settings.metric,
+        variant=settings.variant,
+        samples=(min(settings.sizes), max(settings.sizes)),
+        emd=(min(settings.emds), max(settings.emds)),
+        uplink_bytes=_mean(rows, "upload_bytes"),
+        downlink_bytes=float(FLOAT_BYTES * size) if whole else None,
+        compute_factor=_mean(rows, "compute"),
+        epsilon=max(epsilons) if epsilons else None,
+        delta=DELTA if epsilons else None,
+        rounds=recipe.rounds,
+        fit=found.as_dict(),
+        provenance=provenance(settings, images, rows),
+    )
+
+
+def _mean(rows: list[Row], name: str) -> float:
+    return float(np.mean([row[name] for row in rows if not row["diverged"]]))
+
+
+def refusal(profile: UtilityProfile, rows: list[Row]) -> str | None:
+    """Why a profile may not be published, in words; None where it may."""
+    diverged = sum(row["diverged"] for row in rows)
+    if diverged:
+        return f"{diverged} of {len(rows)} cells diverged, so that the curve tells of the others alone"
+    if profile.fit is not None and "falls-with-samples" in profile.fit["flags"]:
+        return (
+            "measured accuracy falls with more data at some φ, which (11) cannot follow, as its coefficients are "
+            "positive; noise for privacy that outweighs what is learned does so, or fine-tuning that lasts too long"
+        )
+    try:
+        check_publishable(profile)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def described_fit(found: Fit | str, rows: list[Row], metric: str) -> dict[str, Any]:
+    """A fit beside the published curve: its error on our points, and the accuracy at every φ relative to that at 0."""
+    samples, emd, accuracy = points(rows, metric)
+    published = load("zhou-2025")
+    beside: dict[str, Any] = {}
+    if len(accuracy):
+        most = samples.max()
+        means = {
+            d: float(accuracy[(emd == d) & (samples == most)].mean()) for d in np.unique(emd[samples == most]).tolist()
+        }
+        first = means[min(means)]
+        beside = {
+            "published_rmse": float(np.sqrt(np.mean((accuracy - published.utility(samples, emd)) ** 2))),
+            "drop_at_largest_size": {
+                f"{d:g}": {
+                    "measured": mean / first,
+                    "published": float(published.utility(most, d) / published.utility(most, min(means))),
+                }
+                for d, mean in means.items()
+            },
+        }
+    if isinstance(found, str):
+        return {"failed": found, **beside}
+    return {"alpha": list(found.alpha), **found.as_dict(), **beside}
+
+
+def provenance(settings: Calibrate, images: Images, rows: list[Row]) -> dict[str, Any]:
+    """What is needed to do it again: names, digests, recipe and versions, and never a path."""
+    protected = {row["protects"] for row in rows if row["protects"]}
+    return {
+        "command": settings.command(images),
+        **settings.grid().settings(images),
+        "seeds": list(settings.seeds),
+        **({"epsilon_protects": " and ".join(sorted(protected))} if protected else {}),
+        "dtenv": dtenv.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("numpy", "scipy", "torch")},
+    }
+
+
+def commit() -> str:
+    """The commit of this source, with "-dirty" where dtenv's files differ from it; "unknown" outside a repository."""
+    told = []
+    for command in (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno", "--", "."]):
+        try:
+            run = subprocess.run(command, cwd=Path(dtenv.__file__).parent, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return "unknown"
+        told.append(run.stdout.strip())
+    return told[0] + ("-dirty" if told[1] else "")
+
+
+def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | str) -> None:
+    """Draw the chosen metric's points, fit and published curve."""
+    samples, emd, accuracy = points(rows, settings.metric)
+    if not len(accuracy):
+        return
+    alpha = None if isinstance(found, str) else found.alpha
+    parts = [images.name, settings.skew, settings.variant]
+    for name in ("rounds", "steps"):
+        parts += [] if getattr(settings, name) is None else [f"{name} {getattr(settings, name)}"]
+    draw(
+        settings.beside(".png"),
+        ", ".join(parts),
+        samples,
+        emd,
+        accuracy,
+        None if alpha is None else lambda sizes, distance: curve(sizes, distance, alpha),
+        load("zhou-2025").utility,
+        f"accuracy, {settings.metric}",
+    )
+
+
+def summary(report: dict[str, Any]) -> list[str]:
+    """A line a metric: error, spread of seeds, held-out error, the rival's, the published curve's, and flags."""
+    lines = [f"{'metric':<22}{'RMSE':>8}{'seeds':>8}{'R²':>8}{'held out':>10}{'rival':>8}{'published':>11}  flags"]
+    for metric, found in report["fits"].items():
+        if "failed" in found:
+            lines.append(f"{metric:<22} no fit: {found['failed']}")
+            continue
+        rival = found["rival"]["rmse"]
+        lines.append(
+            f"{metric:<22}{found['rmse']:>8.4f}{_or_dash(found['repeat_sd'])}{found['r2']:>8.3f}{found['held_out_rmse']:>10.4f}{rival:>8.4f}"
+            f"{found['published_rmse']:>11.4f}  {' '.join(found['flags']) or 'none'}"
+        )
+    return lines
+
+
+def _or_dash(value: float | None) -> str:
+    return f"{'-':>8}" if value is None else f"{value:>8.4f}"

@@ -1,0 +1,1 @@
+"""Data sets, their label skew, and how clients share them."""

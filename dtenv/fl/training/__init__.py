@@ -1,0 +1,1 @@
+"""Local training: network, SGD and DP-SGD."""

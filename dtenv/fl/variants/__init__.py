@@ -1,0 +1,1 @@
+"""Variants of federated training compared: `python -m dtenv.fl variants`."""

@@ -1,0 +1,183 @@
+"""The table and the picture of variants, from rows."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dtenv.fl.costs import DELTA
+from dtenv.fl.metrics import METRICS
+from dtenv.fl.variants.catalogue import VARIANTS
+from dtenv.fl.variants.comparison import Difference, differences, mean_of, reached
+
+TARGET = 0.97
+"""Accuracy to reach, as a share of what plain averaging has at the end."""
+
+PLAIN = "fedavg"
+EVEN = "q-ffl-0"
+"""Where every client counts the same: what weighing by loss has to beat."""
+Rows = Sequence[Mapping[str, Any]]
+
+COLUMNS = (
+    "variant", "§", "global", "to fedavg", "own, to fedavg", "bytes", "cloud MB", "reached", "seconds", "κ", "compute",
+    "ε",
+)  # fmt: skip
+
+INTRODUCTION = """\
+Accuracy in per cent, mean ± half of the 95 % t-interval over seeds. Differences to `{reference}` are in points, in
+pairs of the same seed, with 95 % t-intervals; * differs from nothing after Holm's correction over the column. *own*
+is the personalised network on the user's own mix of labels. Bytes are a client's in a round, cloud MB what reaches
+the cloud in all. *reached* is the first round and simulated second with {target:.1f} % accuracy ({share:.0f} % of
+the {plain:.1f} of `{reference}`). κ is the share of its time that a client sends. Compute is that of clients over
+plain averaging's. ε is at δ = {delta:g}, of all rounds together, for a client or a sample."""
+
+
+def table(rows: Rows, settings: Mapping[str, Any]) -> str:
+    """Markdown: what each variant changes, against plain averaging and against its own reference."""
+    names = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
+    plain, target = mean_of(rows, PLAIN, "global"), TARGET * mean_of(rows, PLAIN, "global").mean
+    others = [(name, PLAIN) for name in names if name != PLAIN]
+    whole, own = differences(rows, others, "global"), differences(rows, others, "personalised-own")
+    seeds = sorted({row["seed"] for row in rows})
+    told = ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, "", ()))
+    introduction = INTRODUCTION.format(
+        target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
+    )
+    lines = [
+        "# Variants of federated training",
+        "",
+        f"Written by `python -m dtenv.fl variants`: {told}; {len(seeds)} seeds.",
+        "",
+        textwrap.fill(introduction, 120, break_on_hyphens=False),
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|---" * len(COLUMNS) + "|",
+    ]
+    for name in names:
+        lines.append(_line(rows, name, whole.get((name, PLAIN)), own.get((name, PLAIN)), target))
+    lines += ["", *_lost(rows, names), *_references(rows, names), *_fairness(rows, names), *_legend(names)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(rows: Rows, name: str, whole: Difference | None, own: Difference | None, target: float) -> str:
+    mine = [row for row in rows if row["variant"] == name]
+    kept = [row for row in mine if not row["diverged"]] or mine
+    average = {
+        column: float(np.mean([row[column] for row in kept]))
+        for column in ("upload_bytes", "cloud_bytes", "communication", "compute")
+    }
+    ends = [row["seconds"][-1] for row in kept if row["seconds"]]
+    epsilon = kept[0]["epsilon"]
+    cells = (
+        f"`{name}`",
+        VARIANTS[name].section or "–",
+        str(mean_of(rows, name, "global")),
+        "–" if whole is None else str(whole),
+        "–" if own is None else str(own),
+        f"{average['upload_bytes']:,.0f}",
+        f"{average['cloud_bytes'] / 1e6:.3g}",
+        str(reached(rows, name, target)),
+        f"{np.mean(ends):.0f}" if ends else "–",
+        f"{average['communication']:.2f}",
+        f"{average['compute']:.2f}",
+        "–" if epsilon is None else f"{epsilon:.3g} ({kept[0]['protects']})",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _lost(rows: Rows, names: Sequence[str]) -> list[str]:
+    lost = {name: [row for row in rows if row["variant"] == name and row["diverged"]] for name in names}
+    lines = []
+    for name, gone in lost.items():
+        for row in gone:
+            after, kept = len(row["accuracy"]), 100 * row["global"]
+            lines.append(f"- `{name}`, seed {row['seed']}: after {after} rounds, at {kept:.1f} %")
+    if not lines:
+        return []
+    return ["Diverged, with the accuracy of the last good state; they count in no mean:", "", *lines, ""]
+
+
+def _references(rows: Rows, names: Sequence[str]) -> list[str]:
+    pairs = [(name, VARIANTS[name].against) for name in names if VARIANTS[name].against in names]
+    pairs = [pair for pair in pairs if pair[1] != PLAIN]
+    if not pairs:
+        return []
+    columns = [differences(rows, pairs, metric) for metric in METRICS]
+    lines = [
+        "## Against what they are meant to mend",
+        "",
+        "Where a variant has no global network of its own (`distillation`), compare users' own networks.",
+        "",
+        "| variant | against | " + " | ".join(METRICS) + " |",
+        "|---|---|" + "---|" * len(METRICS),
+    ]
+    for a, b in pairs:
+        lines.append(f"| `{a}` | `{b}` | " + " | ".join(str(column[a, b]) for column in columns) + " |")
+    return [*lines, ""]
+
+
+def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
+    fair = [name for name in names if name == PLAIN or name.startswith("q-ffl")]
+    if len(fair) < 2:
+        return []
+    pairs = [(name, PLAIN) for name in fair if name != PLAIN]
+    worst, spread = (differences(rows, pairs, column) for column in ("worst", "variance"))
+    even = differences(rows, [(name, EVEN) for name in fair if name not in (PLAIN, EVEN)], "worst")
+    lines = [
+        "## How unequal clients are",
+        "",
+        "Of the global network, as it is, on each client's own mix of labels: the worst 10 % of clients, and the "
+        "variance over clients in squared points.",
+        "",
+        f"| variant | worst 10 % | to {PLAIN} | to {EVEN} | variance | distinct |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in fair:
+        variance = 1e4 * mean_of(rows, name, "variance").mean
+        changed = spread.get((name, PLAIN))
+        cells = (
+            f"`{name}`",
+            mean_of(rows, name, "worst"),
+            worst.get((name, PLAIN), "–"),
+            even.get((name, EVEN), "–"),
+            f"{variance:.1f}",
+            "–" if changed is None else "yes" if changed.distinct else "no",
+        )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return [*lines, ""]
+
+
+def _legend(names: Sequence[str]) -> list[str]:
+    return ["## What they are", "", *(f"- `{name}`: {VARIANTS[name].about}" for name in names)]
+
+
+def picture(rows: Rows, path: Path, title: str) -> None:
+    """Differences to plain averaging with their intervals, of the global and of users' own networks."""
+    from matplotlib.figure import Figure
+
+    names = [name for name in VARIANTS if name != PLAIN and any(row["variant"] == name for row in rows)]
+    pairs = [(name, PLAIN) for name in names]
+    figure = Figure(figsize=(10, 1.2 + 0.19 * len(names)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    metrics = (("global", "global network, balanced test"), ("personalised-own", "own network, own labels"))
+    for axes, (metric, label) in zip(panels, metrics, strict=True):
+        found = differences(rows, pairs, metric)
+        for y, pair in enumerate(reversed(pairs)):
+            value = found[pair]
+            colour = "#0072b2" if value.distinct else "#8a96a3"
+            axes.plot([100 * value.low, 100 * value.high], [y, y], color=colour, linewidth=1.5)
+            axes.plot(100 * value.mean, y, "o", color=colour, markersize=4)
+        axes.axvline(0.0, color="#22303c", linewidth=0.8)
+        axes.margins(y=0.02)
+        axes.set_xscale("symlog", linthresh=1.0)
+        axes.set_xlabel(f"points of accuracy to fedavg: {label}", fontsize=8)
+        axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=7)
+        axes.tick_params(labelsize=7, length=0)
+        axes.grid(axis="x", color="#e3e7eb")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{title} (blue: differs from nothing after Holm's correction)", fontsize=9)
+    figure.savefig(path, dpi=130)

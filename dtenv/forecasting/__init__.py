@@ -1,0 +1,46 @@
+"""Forecasts of where users will be, and of the station that will serve them.
+
+Forecasters of positions and of stations may stand in DTMigration's scenario: `Forecaster` and `StationForecaster` are
+their interfaces. Forecasters of the next serving cell (Li 2025) learn from sequences of cells, `CellTraces`, and
+`CellForecast` lends them to DTMigration. Networks that forecast cells are in dtenv.fl.forecast.
+"""
+
+from dtenv.forecasting.baselines import CellForecaster, MostFrequent, Persistence
+from dtenv.forecasting.cell_traces import CellTraces, History, Windows, later_part, windows
+from dtenv.forecasting.coverage import Coverage
+from dtenv.forecasting.habits import Habits
+from dtenv.forecasting.markov import HourMarkov, Markov
+from dtenv.forecasting.metrics import Score, score
+from dtenv.forecasting.oracles import AccessOracle, NoisyOracle
+from dtenv.forecasting.recorded import cells_of_walks, hexagonal_sites, nearest_sites
+from dtenv.forecasting.stations import CellForecast
+from dtenv.scenario.forecaster import ConstantVelocity, Forecaster, Foresight, Oracle, StationForecaster, Unfolded
+
+__all__ = [
+    "AccessOracle",
+    "CellForecast",
+    "CellForecaster",
+    "CellTraces",
+    "ConstantVelocity",
+    "Coverage",
+    "Forecaster",
+    "Foresight",
+    "Habits",
+    "History",
+    "HourMarkov",
+    "Markov",
+    "MostFrequent",
+    "NoisyOracle",
+    "Oracle",
+    "Persistence",
+    "Score",
+    "StationForecaster",
+    "Unfolded",
+    "Windows",
+    "cells_of_walks",
+    "hexagonal_sites",
+    "later_part",
+    "nearest_sites",
+    "score",
+    "windows",
+]

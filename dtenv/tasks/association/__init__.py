@@ -1,0 +1,1 @@
+"""DTAssociation: state, kernels, observation and reward; the history allocation inside the step."""

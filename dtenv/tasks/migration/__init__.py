@@ -1,0 +1,1 @@
+"""DTMigration: exogenous channels and background users, kernels, observation and reward."""

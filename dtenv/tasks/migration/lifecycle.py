@@ -1,0 +1,55 @@
+"""A twin's life in DTMigration: created, moved, isolated while its host is down, released (Khan 2022, Section III-A).
+
+A server that fails loses the twins on it. A twin whose host was down in the slot before, or is down now, so is created
+anew wherever it goes or stays, from its data, which its user uploads again; until then its user has no service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.tasks.migration.slot import Constants, creation_seconds, migration_seconds, stop_price
+
+KEPT, MOVED, CREATED, ISOLATED = range(4)
+"""What became of a twin in a slot."""
+
+
+@compiled
+def is_up(c: Constants, up: np.ndarray, t: int, k: int) -> bool:
+    """Whether site k's server works in slot t; up (slots, M) is looked at where any may fail."""
+    return not c.fails or up[t, k]
+
+
+@compiled
+def fate(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
+    """What becomes in slot t of a twin that was on one site and is on another, or the same: KEPT … ISOLATED."""
+    moved = MOVED if k != before else KEPT
+    if not c.lives:
+        return moved
+    if not is_up(c, up, t, k):
+        return ISOLATED
+    if t == 1 or not is_up(c, up, t, before) or not is_up(c, up, t - 1, before):
+        return CREATED
+    return moved
+
+
+@compiled
+def stopped_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
+    """Seconds in which a twin of the agent's moves or is created between a slot and the next; 0 where it does not."""
+    tape, course, c = batch.tape, batch.course, batch.constants[0]
+    what = fate(c, tape.up[b], t, before, k)
+    if what == MOVED:
+        return migration_seconds(c, tape.data_bits[b, u], course.wired_m[b, before, k])
+    if what == CREATED:
+        metres = course.wired_m[b, course.access[b, t, u], k]
+        return creation_seconds(c, tape.data_bits[b, u], course.rate[b, t, u], metres)
+    return 0.0
+
+
+@compiled
+def price_of_being(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
+    """What it costs in slot t that a twin of the agent's is on site k, which it was not or was before."""
+    return stop_price(batch.constants[0], stopped_seconds(batch, b, t, u, before, k))

@@ -1,0 +1,1 @@
+"""DTPlacement: state, decode of bids, kernels, observation and reward."""

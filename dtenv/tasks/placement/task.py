@@ -1,0 +1,230 @@
+"""DTPlacementMA: spaces, observations, info, and episodes in batches (Lu 2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from dtenv.compiled import as_record
+from dtenv.observation import Block, Layout
+from dtenv.scenario.placement import ACTIONS, PlacementScenario
+from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.placement.entries import LINK, LINKS, OWN_USERS, STATION, STATIONS, USER, USERS, entries_of
+from dtenv.tasks.placement.kernels import (
+    ASSOCIATION,
+    BINARY,
+    PRICE,
+    Batch,
+    Fixed,
+    Scale,
+    State,
+    advance,
+    begin,
+    slot_at,
+)
+from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, Constants, Slot, new_terms
+from dtenv.tasks.uplink import unscaled_gain
+from dtenv.world.edge import EdgeRanges
+from dtenv.world.placement import empty_placement_tape
+from dtenv.world.walks import Recorded
+
+
+class PlacementTask(Episodes):
+    """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
+
+    Args:
+        scenario: what is fixed.
+        batch: episodes side by side (B). Rows never affect each other.
+        stations_observe: whether to write every station's own observation beside the network's.
+    """
+
+    def __init__(self, scenario: PlacementScenario, batch: int = 1, stations_observe: bool = False):
+        super().__init__(scenario, batch)
+        users, stations = scenario.network.num_users, scenario.network.num_stations
+        self.mode = ACTIONS.index(scenario.episode.action)
+        self.layout = Layout(
+            (
+                Block("users", (users,), USERS),
+                Block("stations", (stations,), STATIONS),
+                Block("links", (users, stations), LINKS),
+            )
+        )
+        self.station_layout = Layout(
+            (
+                Block("station", (), STATIONS),
+                Block("which", (stations,), (("own", "1 for the station itself, else 0"),), low=0.0),
+                Block("users", (users,), OWN_USERS),
+            )
+        )
+        self.tape = empty_placement_tape(scenario, batch)
+        self.state = State(
+            np.zeros((batch, users), np.int64),
+            np.zeros((batch, users), np.int64),
+            np.zeros((batch, stations), np.bool_),
+            np.zeros(batch, np.int64),
+            np.zeros((batch, users, stations)),
+            np.zeros((batch, users), np.int64),
+            np.zeros((batch, stations, stations)),
+            np.zeros((batch, len(STATION_TERM), stations)),
+            np.zeros((batch, users, stations)),
+        )
+        self.terms = new_terms(batch, users, stations)
+        self._users = users
+        self.fixed = Fixed(
+            np.full(users, float(scenario.radio.transmit_power_w)),
+            np.full(users, float(scenario.twins.cycles_per_bit)),
+            np.full(stations, scenario.network.capacity),
+        )
+        self.obs = np.zeros((batch, self.layout.size), np.float32)
+        watched = stations if stations_observe and scenario.episode.observe == "local" else 0
+        self.station_obs = np.zeros((batch, watched, self.station_layout.size), np.float32)
+        self.mask = np.ones((batch, users, stations), np.bool_)
+        self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
+        self.batch = Batch(
+            self.tape,
+            self.state,
+            self.terms,
+            self.fixed,
+            Recorded.of(scenario.mobility.recording),
+            self.streams,
+            EdgeRanges.record(scenario, scenario.objective.deadline_s),
+            np.zeros((batch, stations, users)),
+            np.zeros((batch, stations)),
+            np.zeros((batch, stations), np.int64),
+            np.zeros((batch, stations if scenario.radio.access == "direct" else 1, users)),
+            np.zeros((batch, stations)),
+            self.obs,
+            self.station_obs,
+            self.mask,
+            self.constants,
+            self.scale,
+        )
+        self._arrays = self.batch.flat()
+        self._no_numbers, self._no_server = np.zeros((0, 0, 0)), np.zeros((0, 0), np.int64)
+
+    @property
+    def station_action_space(self) -> spaces.Space:
+        """One station's action, by the scenario's `action`."""
+        users = self.scenario.network.num_users
+        if self.mode == ASSOCIATION:
+            raise ValueError("action 'association' is a central controller's: stations take bid, price or binary")
+        if self.mode == BINARY:
+            return spaces.MultiDiscrete([2] * (1 + users))
+        return spaces.Box(0.0, 1.0, (2 if self.mode == PRICE else 1 + users,), np.float32)
+
+    @property
+    def action_space(self) -> spaces.Space:
+        """A central controller's action: all stations' one after another, or every user's station."""
+        users, stations = self.scenario.network.num_users, self.scenario.network.num_stations
+        if self.mode == ASSOCIATION:
+            return spaces.MultiDiscrete([stations] * users)
+        if self.mode == BINARY:
+            return spaces.MultiDiscrete([2] * (stations * (1 + users)))
+        return spaces.Box(0.0, 1.0, (stations * (2 if self.mode == PRICE else 1 + users),), np.float32)
+
+    @property
+    def observed_layout(self) -> Layout:
+        """What a station sees, by the scenario's `observe`: its own layout, or its number and the network's."""
+        if self.scenario.episode.observe == "local":
+            return self.station_layout
+        return Layout((self.station_layout.blocks[1], *self.layout.blocks))
+
+    def station_observations(self, b: int = 0) -> np.ndarray:
+        """Row b's observations (M, …) of all stations; a view, or with observe="shared" a copy."""
+        return self.all_station_observations(slice(b, b + 1))[0]
+
+    def all_station_observations(self, rows: slice = slice(None)) -> np.ndarray:
+        """Observations (B, M, …) of all rows' stations, or of some; a view, or with observe="shared" a copy."""
+        if self.scenario.episode.observe == "local":
+            return self.station_obs[rows]
+        seen, stations = self.obs[rows], len(self.fixed.capacity)
+        shape = (len(seen), stations)
+        which = np.broadcast_to(np.eye(stations, dtype=np.float32), (*shape, stations))
+        return np.concatenate([which, np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))], axis=2)
+
+    def begin_rows(self, rows: np.ndarray) -> None:
+        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        begin(self._arrays, rows)
+
+    def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """One slot of all rows, or of some: stations' numbers (B, M, …), float64, or the association (B, N), int64."""
+        rows = self.rows if rows is None else rows
+        if self.mode == ASSOCIATION:
+            advance(self._arrays, rows, self._no_numbers, action, self.mode)
+        else:
+            advance(self._arrays, rows, action, self._no_server, self.mode)
+
+    def one_hot(self, server: np.ndarray) -> np.ndarray:
+        """Bids (M, 1 + N) of zeros and ones that give the feasible association server (N,): to host, and for users."""
+        bids = np.zeros((len(self.fixed.capacity), 1 + len(server)), self.station_action_space.dtype)
+        bids[server, 0] = 1
+        bids[server, 1 + np.arange(len(server))] = 1
+        return bids
+
+    def slot(self, b: int = 0) -> Slot:
+        """The slot that row b decides next, in physical units."""
+        return slot_at(self.batch, b)
+
+    def rewards(self, b: int = 0) -> np.ndarray:
+        """Row b's reward of the last slot for every station, (M,)."""
+        return self.terms.stations[b, STATION_TERM.reward]
+
+    @property
+    def rewards_of_rows(self) -> np.ndarray:
+        """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, TOTAL.score]
+
+    @property
+    def rewards_of_stations(self) -> np.ndarray:
+        """Stations' rewards (B, M) of the last slot; a view."""
+        return self.terms.stations[:, STATION_TERM.reward]
+
+    def reward(self, b: int = 0) -> float:
+        """Row b's score of the last slot."""
+        return float(self.terms.totals[b, TOTAL.score])
+
+    def info(self, b: int = 0) -> dict[str, Any]:
+        """Row b's last slot, unshaped; keys as in the environment's page."""
+        told = entries_of(self.terms.totals[b].tolist(), self.terms.users[b].mean(axis=1).tolist(), self._users, int)
+        return told | {
+            "host": self.state.host[b].copy(),
+            "server": self.state.server[b].copy(),
+            "action_mask": self.mask[b].copy(),
+        }
+
+    def entries(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        told = entries_of(self.terms.totals.T, self.terms.users.mean(axis=2).T, self._users, whole)
+        return told | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
+
+    def begun(self) -> dict[str, np.ndarray]:
+        """`info` of all rows' resets, likewise."""
+        return {"action_mask": self.mask, "host": self.state.host, "server": self.state.server}
+
+    def decode(self, obs: np.ndarray) -> Slot:
+        """The slots that flat network observations (B, size) show, each field with a leading B.
+
+        Exact up to the observation's float32, where gains are not clipped.
+        """
+        view = self.layout.split(np.asarray(obs, dtype=np.float64))
+        users, stations, links, scale = view["users"], view["stations"], view["links"], Scale.of(self.scenario)
+        batch = len(users)
+        xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
+        wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
+        return Slot(
+            transmit_power_w=np.tile(self.fixed.transmit_power_w, (batch, 1)),
+            data_bits=users[..., USER.data_bits] * scale.data_bits,
+            update_bits=users[..., USER.update_bits] * scale.update_bits,
+            cycles_per_bit=np.tile(self.fixed.cycles_per_bit, (batch, 1)),
+            deadline_s=users[..., USER.deadline] * scale.deadline_s,
+            gain_db=unscaled_gain(links[..., LINK.gain], scale.least_gain_db, scale.most_gain_db),
+            access=links[..., LINK.access].argmax(axis=-1),
+            previous_server=links[..., LINK.hosted].argmax(axis=-1),
+            compute_hz=stations[..., STATION.compute_hz] * scale.compute_hz,
+            capacity=np.tile(self.fixed.capacity, (batch, 1)),
+            wired_m=wired_m,
+            user_xy=np.ascontiguousarray(0.5 * (users[..., :2] + 1.0) * scale.area_m),
+            station_xy=np.ascontiguousarray(xy),
+        )

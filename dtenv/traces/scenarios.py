@@ -1,0 +1,219 @@
+"""Real sites and walks made into a scenario: a window, the sites in it, and the walks cut into episodes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dtenv.presets import resolve
+from dtenv.scenario import Scenario
+from dtenv.scenario.recording import Recording
+from dtenv.traces.files import FilePath, Sites, Walks, project, read_sites, read_trace
+from dtenv.validation import positive_number
+
+__all__ = ["Sites", "Walks", "project", "read_sites", "read_trace", "scenario_from_options", "scenario_from_traces"]
+
+GAP = 5.0  # slots and median intervals: a longer silence breaks a walk
+
+
+def scenario_from_options(
+    scenario: str | Scenario | None,
+    sites: FilePath | None,
+    trace: FilePath | None,
+    env_id: str = "DTAssociation-v0",
+    **overrides: Any,
+) -> Any:
+    """The scenario that a command line's --scenario, --sites and --trace ask for.
+
+    Raises:
+        ValueError: one of --sites and --trace without the other; otherwise as `scenario_from_traces`.
+    """
+    if bool(sites) != bool(trace):
+        raise ValueError("--sites and --trace go together: give both or neither")
+    if sites and trace:
+        return scenario_from_traces(sites, trace, scenario=scenario, env_id=env_id, **overrides)
+    return resolve(scenario, env_id, **overrides)
+
+
+def scenario_from_traces(
+    sites: FilePath | Sites,
+    trace: FilePath | Walks,
+    *,
+    scenario: str | Scenario | None = None,
+    env_id: str = "DTAssociation-v0",
+    window_m: float | None = None,
+    slot_seconds: float | None = None,
+    keep_tradeoff: bool = True,
+    centre: tuple[float, float] | None = None,
+    **overrides: Any,
+) -> Any:
+    """A scenario whose servers stand on real sites and whose users follow recorded walks.
+
+    All sites of a square window are kept; an episode draws num_servers (or num_stations) of them. Where sites and
+    walks are both geographic or both in local metres, and any walk enters the window, walks are taken from it.
+    Otherwise the walks' own fullest window of that size is laid over it, and the recording's provenance says so. Walks
+    are resampled every slot, broken where they are silent for more than five slots and five median intervals, and
+    cut into overlapping segments of num_slots + 2 points that stay inside the window.
+
+    Args:
+        sites: file for `read_sites`, or what it returned.
+        trace: file or folder for `read_trace`, or what it returned.
+        scenario: preset's name or scenario to start from; by default the first preset of `env_id`.
+        env_id: the environment that the preset belongs to.
+        window_m: side of the window, metres; by default the least whole number that holds so many sites.
+        slot_seconds: by default the trace's median interval, or the scenario's where all users stand still.
+        keep_tradeoff: divide what a metre costs (n_mig and n_syn, or wired_s_per_bit_m) by window_m / (the scenario's
+            area_m). Such a cost belongs to a square of that size; on a wider one, moving and staying keep their
+            balance only if crossing the square costs the same. False keeps it, and one given in `overrides` is kept
+            in any case.
+        centre: middle of the window, (latitude, longitude) or (x_m, y_m) as the sites are given; by default
+            the site around which the smallest square holds so many sites.
+        **overrides: single fields of the scenario by name: num_users, num_servers, num_slots, …
+
+    Raises:
+        FileNotFoundError, ImportError: as `read_sites` and `read_trace`.
+        TypeError: unknown field, or one that the files decide (area_m, recording).
+        ValueError: malformed file or value, too few sites in the window, or no walk long enough in it.
+    """
+    if overrides.keys() & {"area_m", "recording"}:
+        raise TypeError("area_m and recording come from the files here; window_m sets the side of the square")
+    # A recording that the scenario brings would be checked against the overrides, though it is to be replaced.
+    base = resolve(scenario, env_id, recording=None, **overrides)
+    sites = sites if isinstance(sites, Sites) else read_sites(sites)
+    walks = trace if isinstance(trace, Walks) else read_trace(trace)
+    if slot_seconds is None:
+        slot_seconds = base.mobility.slot_seconds if math.isnan(walks.interval_s) else walks.interval_s
+    base = base.override(slot_seconds=slot_seconds)  # refuses one that is not positive
+    place, side = _window(sites, base.SITES, base.num_sites, centre, window_m)
+    site_xy = sites.metres(place)
+    site_xy = site_xy[_inside(site_xy, side)]
+    overlaid = sites.geographic != walks.geographic or not _inside(walks.metres(place), side).any()
+    walks_place = fullest(walks, side) if overlaid else place
+    walk_xy, segment_start, count = _segments(walks, walks_place, side, base)
+    apart = f"sites and walkers come from different places: walks from {walks.source} are laid over the window of "
+    provenance = {
+        "sites_file": sites.source,
+        "sites_sha256": sites.sha256,
+        "trace_file": walks.source,
+        "trace_sha256": walks.sha256,
+        "window_m": side,
+        "centre": place.tolist(),
+        "walks_centre": walks_place.tolist(),
+        "sites": len(site_xy),
+        "walks": count,
+        "segments": len(segment_start),
+        "overlaid": bool(overlaid),
+        "keep_tradeoff": keep_tradeoff,
+        "note": apart + sites.source if overlaid else "sites and walks share one window",
+    }
+    recording = Recording(
+        site_xy=site_xy + side / 2,
+        walk_xy=walk_xy + side / 2,
+        segment_start=segment_start,
+        segment_slots=base.episode.num_slots + 2,
+        area_m=side,
+        slot_seconds=float(slot_seconds),
+        provenance=provenance,
+    )
+    wider = side / base.network.area_m if keep_tradeoff else 1.0
+    changes = {name: base.value(name) / wider for name in base.COSTS_A_METRE if name not in overrides}
+    if "separation_m" in base.fields():  # of random stations; recorded ones stand where they stand
+        changes["separation_m"] = 0.0
+    return base.override(recording=recording, area_m=side, **changes)
+
+
+def _inside(xy: np.ndarray, side: float) -> np.ndarray:
+    return np.abs(xy).max(axis=1) <= side / 2
+
+
+def _window(sites: Sites, field: str, count: int, centre: Any, window_m: float | None) -> tuple[np.ndarray, float]:
+    """Centre, as the sites are given, and side in metres of a square with at least `count` sites, the field's value."""
+    wanted = max(count, 2)  # the smallest square that holds one site is a point
+    place = np.array(_densest_site(sites, wanted) if centre is None else centre, dtype=np.float64)
+    if place.shape != (2,) or not np.isfinite(place).all():
+        raise ValueError(f"centre must be two finite numbers, got {centre!r}")
+    away = np.abs(sites.metres(place)).max(axis=1)
+    side = max(1, math.ceil(2.0 * np.sort(away)[:wanted][-1])) if window_m is None else window_m
+    positive_number("window_m", side)
+    held = np.count_nonzero(away <= side / 2)
+    if held < count:
+        raise ValueError(
+            f"the window of {side:g} m around ({place[0]:.6g}, {place[1]:.6g}) in {sites.source} holds {held} sites, "
+            f"{field} needs {count}: choose a larger window_m, another centre or a smaller {field}"
+        )
+    return place, float(side)
+
+
+def _densest_site(sites: Sites, wanted: int) -> np.ndarray:
+    """The site around which the smallest square holds `wanted` sites."""
+    x, y = sites.coordinates.T
+    metre = np.ones(len(x))
+    if sites.geographic:  # Mercator is true to shape everywhere, so a country may be searched at once
+        phi = np.radians(np.clip(x, -89.0, 89.0))
+        x, y, metre = np.radians(y), np.arcsinh(np.tan(phi)), np.cos(phi)
+    order = np.argsort(x, kind="stable")
+    x, y, metre = x[order], y[order], metre[order]
+    best, least = 0, math.inf
+    for i in range(len(x)):
+        reach = least / metre[i]
+        near = slice(*np.searchsorted(x, (x[i] - reach, x[i] + reach)))  # farther ones make no smaller square
+        away = np.maximum(np.abs(x[near] - x[i]), np.abs(y[near] - y[i]))
+        if np.count_nonzero(away < reach) >= wanted:
+            best, least = i, np.partition(away, wanted - 1)[wanted - 1] * metre[i]
+    return sites.coordinates[order[best]]
+
+
+def fullest(walks: Walks, side: float) -> np.ndarray:
+    """Median of the walks' places in the window around the fullest cell of a grid of windows."""
+    cell = np.floor(walks.metres(np.median(walks.coordinates, axis=0)) / side).astype(np.int64)
+    _, cell, places = np.unique(cell[:, 0] * 2**32 + cell[:, 1], return_inverse=True, return_counts=True)
+    crowd = walks.coordinates[cell == places.argmax()]
+    middle = crowd[np.abs(crowd - np.median(crowd, axis=0)).sum(axis=1).argmin()]
+    return np.median(walks.coordinates[_inside(walks.metres(middle), side)], axis=0)  # crowds straddle cells
+
+
+def _segments(walks: Walks, centre: np.ndarray, side: float, base: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    """Places (points, 2) every slot, metres from the centre; where segments start; how many walks have one."""
+    num_slots, slot_seconds = base.episode.num_slots, base.mobility.slot_seconds
+    points, stride = num_slots + 2, max(1, num_slots // 4)  # overlapping segments: diversity from few walks
+    xy, walk, stretch, _ = resample(walks, walks.metres(centre), slot_seconds, points)
+    run = np.where(_inside(xy, side), stretch, -1)
+    first = np.flatnonzero(np.append(True, np.diff(run) != 0))
+    first, end = first[run[first] >= 0], np.append(first[1:], len(run))[run[first] >= 0]
+    longest = (end - first).max(initial=0)
+    if longest < points:
+        raise ValueError(
+            f"{walks.source}: no walk stays in its window of {side:g} m for the {points} slots of {slot_seconds:g} s "
+            f"that num_slots={num_slots} needs, the longest stretch found has {longest}: choose a larger window_m"
+            + (f" or num_slots of at most {longest - 2}" if longest > 2 else "")
+        )
+    runs = [(a, b) for a, b in zip(first, end, strict=True) if b - a >= points]
+    kept = np.concatenate([np.arange(a, b) for a, b in runs])
+    start = np.concatenate([np.arange(a, b - points + 1, stride) for a, b in runs])
+    return xy[kept], np.searchsorted(kept, start), len(np.unique(walk[kept]))
+
+
+def resample(walks: Walks, xy: np.ndarray, slot_seconds: float, points: int) -> tuple[np.ndarray, ...]:
+    """Places (ticks, 2) a slot apart; the walk, the unbroken stretch and the second (ticks,) of each.
+
+    Who stands still is there for `points` slots.
+    """
+    gap = GAP * np.fmax(slot_seconds, walks.interval_s)
+    time, until = walks.time_s, walks.until_s
+    breaks = np.append(True, (np.diff(walks.walk) != 0) | (time[1:] - until[:-1] > gap))
+    first, owner = np.flatnonzero(breaks), np.cumsum(breaks) - 1
+    span = until[np.append(first[1:], len(time)) - 1] - time[first]
+    span[np.isinf(span)] = (points - 1) * slot_seconds  # who stands still has one segment
+    origin = np.cumsum(span + slot_seconds) - span  # all stretches in a row on one clock, for a single search
+    clock = time - time[first][owner] + origin[owner]
+    ticks = (span / slot_seconds + 1e-6).astype(np.int64) + 1
+    stretch = np.repeat(np.arange(len(first)), ticks)
+    tick = np.arange(len(stretch)) - (np.cumsum(ticks) - ticks)[stretch]
+    now = origin[stretch] + np.minimum(tick * slot_seconds, span[stretch])
+    if walks.stepwise:
+        places = xy[np.searchsorted(clock, now, side="right") - 1]
+    else:
+        places = np.column_stack([np.interp(now, clock, xy[:, axis]) for axis in (0, 1)])
+    return places, walks.walk[first][stretch], stretch, now - origin[stretch] + time[first][stretch]

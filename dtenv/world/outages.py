@@ -1,0 +1,57 @@
+"""When servers are down: drawn with the episode, whatever twins do."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dtenv.compiled import compiled
+from dtenv.scenario.migration import MigrationScenario
+from dtenv.world.pcg64 import random
+
+
+class Servers(NamedTuple):
+    """Which sites are stations, what the cloud computes with, and chances a slot of failing and of being repaired."""
+
+    stations: int  # those with a radio, first among the sites
+    least_cloud: float
+    most_cloud: float
+    station_fails: float
+    cloud_fails: float
+    is_repaired: float
+
+    @classmethod
+    def of(cls, scenario: MigrationScenario) -> Servers:
+        """The numbers of a scenario."""
+        deployment, slot_s = scenario.deployment, scenario.mobility.slot_seconds
+        return cls(
+            scenario.num_sites,
+            *deployment.cloud_compute_hz,
+            chance(deployment.failure_rate_per_s, slot_s),
+            chance(deployment.cloud_failure_rate_per_s, slot_s),
+            chance(1.0 / deployment.repair_s, slot_s),
+        )
+
+
+def chance(rate_per_s: float, seconds: float) -> float:
+    """Chance that what happens at a constant rate happens within so many seconds."""
+    return -math.expm1(-rate_per_s * seconds)
+
+
+@compiled
+def draw_outages(stream: np.ndarray, r: Any, up: np.ndarray) -> None:
+    """Whether every site's server works in every slot into up (slots, M); no rows where none ever fails.
+
+    A Markov chain of two states a server, up in slot 0; r has the fields of `Servers`. Stations come first, so that
+    the cloud's chain does not change theirs.
+    """
+    if len(up) == 0:
+        return
+    for k in range(up.shape[1]):
+        fails = r.station_fails if k < r.stations else r.cloud_fails
+        up[0, k] = True
+        for t in range(1, len(up)):
+            x = random(stream)
+            up[t, k] = x >= fails if up[t - 1, k] else x < r.is_repaired

@@ -1,0 +1,267 @@
+"""Sweep files: W&B takes them, its agents' command lines fit our learners, and the search without an account."""
+
+import csv
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from agents import ppo
+from benchmarks import workers
+from benchmarks.evaluate import EVALUATION_SEEDS
+from benchmarks.search import command as search
+from benchmarks.search import sweep_files
+from benchmarks.search.command import Search
+from benchmarks.workers import JobFailed
+
+FILES = sorted((Path(search.__file__).parent / "sweeps").glob("*.yaml"))
+TOY = """
+command: ["${env}", "${interpreter}", -m, agents.ppo, --env-id, DTAssociation-v0, --track, "${args}"]
+method: METHOD
+metric: {name: charts/score, goal: maximize}
+parameters:
+  num_servers: {value: 3}
+  learning_rate: {distribution: log_uniform_values, min: 0.0001, max: 0.1}
+  num_minibatches: {values: [1, 2, 4]}
+"""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_wandb_and_our_learners_take_the_sweep_files(path):
+    utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils")
+    config, sweep = utils.load_sweep_config(str(path)), sweep_files.read(path)
+    assert config["metric"] == {"name": "charts/score", "goal": "maximize"} and config["project"] == "dtenv"
+    assert Path(config["program"]).exists()
+    trials = list(sweep.grid()) if sweep.method == "grid" else [next(sweep.draws(seed)) for seed in range(3)]
+    for trial in trials:
+        filled = utils.create_sweep_command_args({"args": {name: {"value": v} for name, v in trial.items()}})["args"]
+        command = utils.create_sweep_command(config["command"])
+        start = command.index("${args}")
+        command = [*command[:start], *filled, *command[start + 1 :]]  # what `wandb agent` runs
+        assert command[:4] == ["${env}", "${interpreter}", "-m", sweep.module] and "--track" in command
+        args = sweep.args(trial)
+        assert args == sweep_files.parse(sweep.module, [word for word in command[4:] if word != "--track"])
+        assert all(getattr(args, name) == value for name, value in trial.items())
+        assert args.resolve()
+
+
+FIELDS = {
+    "constant": {"value"},
+    "categorical": {"values"},
+    "int_uniform": {"min", "max"},
+    "uniform": {"min", "max"},
+    "q_uniform": {"min", "max", "q"},
+    "log_uniform_values": {"min", "max"},
+}
+"""Of a parameter, in W&B's schema; the package that has it, sweeps 0.3, cannot be installed beside NumPy 2."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_sweep_files_have_the_fields_that_wandb_knows(path):
+    config = yaml.safe_load(path.read_text())
+    known = {"project", "name", "program", "command", "method", "metric", "parameters", "run_cap", "early_terminate"}
+    assert {*config} <= known
+    if "early_terminate" in config:
+        assert {*config["early_terminate"]} == {"type", "min_iter", "eta"} and config["method"] != "grid"
+    for name, of in sweep_files.read(path).parameters.items():
+        assert {*of} - {"distribution"} == FIELDS[of["distribution"]]
+        assert config["parameters"][name].items() <= of.items()
+
+
+def test_the_sweeps_cover_searches_and_scenarios():
+    sweeps = [sweep_files.read(path) for path in FILES]
+    searched = {sweep.module for sweep in sweeps if sweep.method != "grid"}
+    assert {"agents.ppo", "agents.mappo", "agents.hindsight"} <= searched
+    grids = {tuple(name for name in sweep.parameters if name != "seed") for sweep in sweeps if sweep.method == "grid"}
+    assert {("num_servers", "emd"), ("scenario", "num_users"), ("num_users", "num_servers")} <= grids
+
+
+DISTRIBUTIONS = {
+    "constant": ({"value": 7}, lambda x: x == 7),
+    "categorical": ({"values": ["a", "b"]}, lambda x: x in ("a", "b")),
+    "int_uniform": ({"min": 1, "max": 3}, lambda x: x in (1, 2, 3)),
+    "uniform": ({"min": 1.0, "max": 3}, lambda x: 1 <= x <= 3),
+    "q_uniform": ({"min": 0, "max": 1, "q": 0.25}, lambda x: x in (0, 0.25, 0.5, 0.75, 1)),
+    "log_uniform": ({"min": -2, "max": -1}, lambda x: np.exp(-2) <= x <= np.exp(-1)),
+    "log_uniform_values": ({"min": 0.01, "max": 1.0}, lambda x: 0.01 <= x <= 1),
+    "normal": ({"mu": 100.0, "sigma": 1.0}, lambda x: 90 < x < 110),
+    "q_log_normal": ({"mu": 3.0, "sigma": 0.1, "q": 2}, lambda x: x % 2 == 0 and 10 < x < 40),
+}
+
+
+@pytest.mark.parametrize("kind", DISTRIBUTIONS)
+def test_draws_are_as_the_distribution_says(kind):
+    of, holds = DISTRIBUTIONS[kind]
+    checked = sweep_files._checked("it", "random", {"distribution": kind, **of})
+    drawn = [sweep_files.draw(np.random.default_rng(seed), checked) for seed in range(200)]
+    assert all(map(holds, drawn)) and (kind == "constant" or len({*drawn}) > 1)
+    if kind == "log_uniform_values":
+        assert abs(np.mean(np.log10(drawn)) + 1) < 0.1  # uniform between -2 and 0
+    if kind in ("constant", "categorical", "int_uniform"):
+        assert {*drawn} == {*sweep_files._levels(checked)}
+
+
+def test_distributions_not_said_are_guessed_as_wandb_does():
+    guessed = [{"min": 1, "max": 2}, {"min": 1, "max": 2.0}, {"value": None}, {"values": [1]}]
+    told = [sweep_files._checked("it", "random", of)["distribution"] for of in guessed]
+    assert told == ["int_uniform", "uniform", "constant", "categorical"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("method: METHOD", "method: simplex", "method must be one of grid, bayes, random, got 'simplex'"),
+        ("log_uniform_values", "beta", "parameter 'learning_rate': distribution 'beta' cannot be searched by random"),
+        ("method: METHOD", "method: grid", "'learning_rate': distribution 'log_uniform_values' cannot .* by grid"),
+        ("learning_rate:", "learning_rat:", "parameter 'learning_rat' is no setting of agents.ppo"),
+        ("min: 0.0001", "min: 1e-4", "min must be a number, got '1e-4' .YAML's"),
+        ("min: 0.0001", "min: 0.5", "min must be at most max, got 0.5 and 0.1"),
+        ("min: 0.0001, ", "", "distribution 'log_uniform_values' needs min"),
+        ("agents.ppo", "train", "command must run -m agents.LEARNER"),
+        ("maximize", "minimize", "goal maximize"),
+        ("{value: 3}", "{parameters: {a: {value: 1}}}", "'num_servers' must have a value, values"),
+        ("{value: 3}", "{value: three}", "agents.ppo does not take .*--num_servers=three"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(tmp_path, old, new, match):
+    path = tmp_path / "toy.yaml"
+    assert old in TOY
+    path.write_text(TOY.replace(old, new).replace("METHOD", "random"))
+    with pytest.raises(SystemExit, match=match):
+        search.main(Search(path, trials=2, workers=1, out=tmp_path / "out"))
+
+
+@dataclass(frozen=True)
+class Quick(search.Trial):
+    """A toy: best where the learning rate is .01."""
+
+    def run(self):
+        score = -abs(np.log10(self.parameters["learning_rate"]) + 2)
+        return {"score": score, "training_score": 0.0, "seconds": 0.0}
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """Searches by a method, and gives the rows by trial."""
+    monkeypatch.setattr(search, "Trial", Quick)
+
+    def run(method="random", out="out", **settings):
+        path = tmp_path / f"{method}.yaml"
+        path.write_text(TOY.replace("METHOD", method))
+        search.main(Search(path, out=tmp_path / out, **{"workers": 1, "trials": 16, **settings}))
+        return {int(row["trial"]): row for row in csv.DictReader((tmp_path / out / "trials.csv").open())}
+
+    run.folder = tmp_path
+    return run
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_a_search_is_repeated_gone_on_with_and_ranked(toy, method, capsys):
+    if method == "bayes":
+        pytest.importorskip("optuna")
+    whole = toy(method)
+    half = toy(method, "other", trials=5)
+    assert half == {number: whole[number] for number in half}
+    lines = (toy.folder / "other/trials.csv").read_text().splitlines(keepends=True)
+    (toy.folder / "other/trials.csv").write_text("".join(lines[:5]) + "5,3")  # cut short
+    capsys.readouterr()
+    assert toy(method, "other") == whole
+    said = capsys.readouterr().out.splitlines()
+    best = min(whole.values(), key=lambda row: -float(row["score"]))
+    assert said[1].split() == ["trial", "learning_rate", "num_minibatches", "score"]
+    assert said[2].split()[0] == best["trial"]
+    told = yaml.safe_load((toy.folder / "other/best.yaml").read_text())
+    assert told["trial"] == int(best["trial"]) and str(told["parameters"]["learning_rate"]) == best["learning_rate"]
+    assert f"--learning_rate={best['learning_rate']}" in told["command"] and told["parameters"]["num_servers"] == 3
+    assert json.loads((toy.folder / "out/search.json").read_text())["commit"]
+
+
+def test_another_search_s_folder_is_left_alone(toy):
+    toy(trials=2)
+    before = (toy.folder / "out/trials.csv").read_bytes()
+    with pytest.raises(SystemExit, match="out holds another search, whose seed is 1, not 2"):
+        toy(seed=2)
+    with pytest.raises(SystemExit, match=f"out: {toy.folder} holds other files, and no search"):
+        toy(out=".")
+    assert (toy.folder / "out/trials.csv").read_bytes() == before
+    (toy.folder / "out/trials.csv").write_bytes(before + before.splitlines(keepends=True)[1])
+    with pytest.raises(SystemExit, match=r"trials.csv line 4: trial 1 stands there twice"):
+        toy(trials=2)
+    (toy.folder / "out/trials.csv").write_bytes(before.replace(b"\n1,3,0.", b"\n1,3,1."))
+    with pytest.raises(SystemExit, match=r"trial 1 must have learning_rate 0\.0.*, got '1\.0"):
+        toy(trials=2)
+
+
+@dataclass(frozen=True)
+class Light:
+    """A toy that imports nothing: kills its process once, where its number is 2 and a file says so, or raises."""
+
+    number: int
+    folder: Path
+
+    @property
+    def name(self):
+        return f"light {self.number}"
+
+    def run(self):
+        if self.number == 2 and (self.folder / "die").exists():
+            (self.folder / "die").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.number == 2 and (self.folder / "raise").exists():
+            raise ZeroDivisionError("on purpose")
+        return self.number**2
+
+
+def test_ray_tune_loses_nothing_with_a_worker(tmp_path, toy, monkeypatch):
+    ray = pytest.importorskip("ray")
+    search_ray = pytest.importorskip("benchmarks.search.ray_tune")
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    jobs = [Light(number, tmp_path) for number in range(4)]
+    kept = []
+    workers.connect("local", 1)
+    try:
+        (tmp_path / "die").touch()
+        search_ray.play_on_tune(jobs, "local", 1, lambda *told: kept.append(told))
+        assert sorted(kept, key=lambda told: told[0].number) == [(job, job.number**2) for job in jobs]
+        assert not (tmp_path / "die").exists()
+        (tmp_path / "raise").touch()
+        with pytest.raises(JobFailed, match="job 'light 2' failed: ZeroDivisionError: on purpose"):
+            search_ray.play_on_tune(jobs, "local", 1, lambda *told: None)
+    finally:
+        ray.shutdown()
+
+    def on_tune(trials, address, cores, keep):
+        assert (address, cores) == ("auto", 7)
+        for trial in reversed(trials):
+            keep(trial, trial.run())
+
+    monkeypatch.setattr(search_ray, "play_on_tune", on_tune)
+    assert toy(out="tune", ray="auto", workers=7) == toy()
+
+
+def test_a_trial_trains_and_is_scored_on_tuning_episodes(tmp_path, monkeypatch):
+    path = tmp_path / "toy.yaml"
+    path.write_text(TOY.replace("METHOD", "random"))
+    sweep = sweep_files.read(path)
+    short = {"total_steps": 64, "num_envs": 8, "num_steps": 4, "warm_start": "none", "num_slots": 4, "num_users": 5}
+    played = []
+
+    def run_episodes(policy, env_id, scenario, seeds):
+        played.append((policy.name, env_id, scenario.num_sites, scenario.value("num_slots"), seeds))
+        return [{"score": 1.0}, {"score": 2.0}]
+
+    monkeypatch.setattr(search, "run_episodes", run_episodes)
+    trial = search.Trial(1, sweep, {**short, "num_servers": 3, "learning_rate": 1e-3, "num_minibatches": 2}, 2)
+    told = trial.run()
+    assert told["score"] == 1.5 and told["training_score"] > -10 and told["seconds"] > 0
+    seeds = range(EVALUATION_SEEDS.start - 2, EVALUATION_SEEDS.start)
+    assert played == [("ppo", "DTAssociation-v0", 3, 60, seeds)]
+    monkeypatch.setattr(ppo, "train", lambda args, report: report({"charts/progress": 0.5}))
+    with pytest.raises(KeyboardInterrupt):
+        trial.run()
