@@ -11,7 +11,7 @@ from PIL import Image
 
 from agents import HEURISTICS, ppo
 from agents.training.run import TRAINING_SEEDS
-from benchmarks import __main__, aggregate, marl_eval, topology, wallclock
+from benchmarks import __main__, aggregate, topology, wallclock
 from benchmarks.evaluate import EVALUATION_SEEDS, TUNING_SEEDS
 from benchmarks.figures import command as figure
 from benchmarks.report import command as report
@@ -217,7 +217,6 @@ def readers(folder):
     yield figure, figure.DrawFigure("all", folder)
     yield report, report.WriteReport(folder)
     yield aggregate, aggregate.Aggregate(folder)
-    yield marl_eval, marl_eval.MarlEval(folder, folder / "marl-eval.json")
 
 
 BROKEN = {
