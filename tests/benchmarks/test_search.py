@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from paths import ROOT
 
 from agents import ppo
 from benchmarks import workers
@@ -20,7 +21,7 @@ from benchmarks.search import sweep_files
 from benchmarks.search.command import Search
 from benchmarks.workers import JobFailed
 
-FILES = sorted((Path(search.__file__).parent / "sweeps").glob("*.yaml"))
+FILES = sorted((ROOT / "benchmarks" / "sweeps").glob("*.yaml"))
 TOY = """
 command: ["${env}", "${interpreter}", -m, agents.ppo, --env-id, DTAssociation-v0, --track, "${args}"]
 method: METHOD

@@ -3,51 +3,17 @@
 import os
 import signal
 import socket
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+import toy_jobs
 import tyro
+from toy_jobs import Found, Square
 
 from benchmarks import workers
 from benchmarks.workers import JobFailed, play
-
-
-@dataclass(frozen=True)
-class Square:
-    """A toy: squares a number, and says how often it was begun."""
-
-    number: int
-    folder: Path
-    kills: int = 0
-    """attempts at which it kills its process"""
-    waits: bool = False
-    """for a file "go\""""
-    seconds: float = 0.0
-    raises: bool = False
-
-    @property
-    def name(self):
-        return f"square {self.number}"
-
-    def run(self):
-        begun = len(list(self.folder.glob(f"{self.number}-*")))
-        (self.folder / f"{self.number}-{begun}").write_text(f"{os.getpid()} {os.getppid()}")
-        if begun < self.kills:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.raises:
-            raise ZeroDivisionError("on purpose")
-        time.sleep(self.seconds)
-        while self.waits and not (self.folder / "go").exists():
-            time.sleep(0.02)
-        return self.number**2, os.environ["OMP_NUM_THREADS"]
-
-    def begun(self):
-        return len(list(self.folder.glob(f"{self.number}-*")))
 
 
 def squares(folder, count, **settings):
@@ -68,7 +34,7 @@ def cluster():
     from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    cloudpickle.register_pickle_by_value(toy_jobs)
     nodes = {"object_store_memory": 2**27, "num_cpus": 1}
     cluster = Cluster(initialize_head=True, head_node_args={**nodes, "include_dashboard": False})
     for _ in range(2):
@@ -144,19 +110,6 @@ def test_a_job_that_raises_on_ray_is_named(tmp_path, cluster):
     with pytest.raises(JobFailed, match="job 'square 0' failed: ZeroDivisionError: on purpose"):
         list(play(jobs, ray=cluster.address))
     assert jobs[0].begun() == 1 and len(list(tmp_path.iterdir())) < 50
-
-
-@dataclass(frozen=True)
-class Found:
-    """A toy: says where a worker finds the packages, and what was sent with them."""
-
-    name: str = "found"
-
-    def run(self):
-        folders = [Path(find_spec(package).origin).parent for package in workers.PACKAGES]
-        return [str(folder) for folder in folders], [
-            str(file) for f in folders for file in f.rglob("__pycache__/*.nb?")
-        ]
 
 
 def test_other_machines_are_sent_the_packages(tmp_path, cluster, monkeypatch):

@@ -293,7 +293,7 @@ def burglary(tmp_path, monkeypatch):
         told |= {"tcp": tcp.getsockname()[1], "udp": udp.getsockname()[1]}
 
         def let_in(lines=""):
-            text = f"{lines}\nimport burglar\nworker.main(burglar.load)"
+            text = f"{lines}\nimport escape_attempts\nworker.main(escape_attempts.load)"
             with PolicyProcess(json.dumps(told).encode(), worker=script(tmp_path, text)) as policy:
                 found = json.loads(policy.act({}).tobytes())
             return policy.layers, found["stopped"], found["seen"]
