@@ -1,0 +1,39 @@
+"""Access stations from bounds without a logarithm are those of the plain rule, wherever the bounds decide."""
+
+import numpy as np
+import pytest
+
+from dtenv.presets import MIGRATION
+from dtenv.tasks.migration.access_bounds import rough_access, rough_losses, slack_db, surely_keeps
+from dtenv.tasks.migration.slot import Constants
+from dtenv.tasks.uplink import choose_access, link_gains
+
+USERS, STATIONS = 400, 8
+
+
+@pytest.mark.parametrize("margin_db", [0.0, 3.0])
+@pytest.mark.parametrize("spread_db", [0.0, 8.0])
+@pytest.mark.parametrize("area_m", [2.0, 1500.0, 60_000.0])  # also below the least distance of path loss
+def test_bounds_decide_as_the_plain_rule(margin_db, spread_db, area_m):
+    rng = np.random.default_rng(7)
+    c = Constants.of(MIGRATION["balanced"].override(handover_margin_db=margin_db))
+    user_xy, station_xy = rng.uniform(0.0, area_m, (USERS, 2)), rng.uniform(0.0, area_m, (STATIONS, 2))
+    user_xy[:20] = 0.5 * (station_xy[0] + station_xy[1])  # ties
+    shadowing_db = spread_db * rng.standard_normal((STATIONS, USERS))
+    before = rng.integers(STATIONS, size=USERS)
+
+    gain_db, plain = np.zeros((USERS, STATIONS)), before.copy()
+    link_gains(c, user_xy, station_xy, np.ascontiguousarray(shadowing_db.T), gain_db)
+    choose_access(c, user_xy, station_xy, gain_db, plain)
+
+    loss_db, least_db = np.zeros((STATIONS, USERS)), np.zeros(USERS)
+    rough_losses(c, user_xy, station_xy, shadowing_db, loss_db, least_db)
+    slack = slack_db(c)
+    common = gain_db + loss_db.T  # a constant within the slack
+    assert common.max() - common.min() <= slack
+    fast = np.array([rough_access(margin_db, slack, loss_db, u, before[u]) for u in range(USERS)])
+    decided = fast >= 0
+    assert np.array_equal(fast[decided], plain[decided])
+    assert area_m < 10.0 or decided.mean() > 0.5  # or the bounds would gain nothing
+    keeps = np.array([surely_keeps(margin_db, slack, least_db[u], loss_db[before[u], u]) for u in range(USERS)])
+    assert np.array_equal(plain[keeps], before[keeps])
