@@ -18,7 +18,7 @@ class Problem:
     """A slot whose γ is optimal (26).
 
     Args:
-        constants: of the scenario, a record or association_slot.Constants.
+        constants: of the scenario, a record or `tasks.association.slot.Constants`.
         slot: what is known of the slot.
         penalised: whether C2 and C3 may be broken at the score's price; else a set that breaks one is worth -inf.
     """

@@ -36,7 +36,7 @@ def solve_slot(
     """The myopic optimum: the association κ of most score in one slot, γ being optimal (26) whatever the scenario says.
 
     Args:
-        constants: of the scenario, `task.constants[0]` or association_slot.Constants.
+        constants: of the scenario, `task.constants[0]` or `tasks.association.slot.Constants`.
         slot: what is known of the slot.
         constraints: "penalised" maximises the score, which charges for breaking C2 and C3; "hard" maximises e of (22)
             over what meets both.
