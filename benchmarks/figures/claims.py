@@ -88,10 +88,10 @@ def html(results: Results) -> str:
     return render("claims.html", papers=found, told=told, provenance=provenance(results))
 
 
-def write(results: Results, folder: Path) -> list[Path]:
-    """Write claims.md and claims.html."""
+def write(results: Results, folder: Path, as_html: bool = False) -> list[Path]:
+    """Write claims.md, and claims.html if asked for."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "claims.md", folder / "claims.html"]
-    written[0].write_text("\n".join(markdown(results)))
-    written[1].write_text(html(results))
-    return written
+    texts = {"claims.md": "\n".join(markdown(results))} | ({"claims.html": html(results)} if as_html else {})
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / name for name in texts]

@@ -36,6 +36,10 @@ class DrawFigure:
     """of the results; zhou2025-fig3 needs none"""
     out: Path | None = None
     """where to write; by default the folder figures in that of the results, or runs/figures"""
+    svg: bool = False
+    """figures as SVG too, for papers"""
+    html: bool = False
+    """the claims as HTML too"""
 
 
 def main(settings: DrawFigure) -> None:
@@ -48,13 +52,13 @@ def main(settings: DrawFigure) -> None:
     out = settings.out or (settings.folder / "figures" if settings.folder else Path("runs/figures"))
     try:
         results = load(settings.folder) if settings.folder else None
-        for path in draw(settings.name, results, out):
+        for path in draw(settings.name, results, out, svg=settings.svg, html=settings.html):
             print(path)
     except ValueError as error:
         raise SystemExit(str(error)) from None
 
 
-def draw(name: str, results: Results | None, out: Path) -> list[Path]:
+def draw(name: str, results: Results | None, out: Path, *, svg: bool = False, html: bool = False) -> list[Path]:
     """Write one figure, the claims, or all that results allow; the paths written.
 
     Of all, what they do not allow is told and left out, such as what trained policies are played again for where a
@@ -69,15 +73,15 @@ def draw(name: str, results: Results | None, out: Path) -> list[Path]:
         written = []
         for each in [*(figure for figure in FIGURES if figure.startswith(own)), "claims"]:
             try:
-                written += draw(each, results, out)
+                written += draw(each, results, out, svg=svg, html=html)
             except MissingResults as error:
                 print(f"left out: {each}: {error}")
         return written
     if name == "claims":
         assert results is not None
-        return claims.write(results, out)
+        return claims.write(results, out, html)
     figure = FIGURES[name](results)
-    return drawing.save(figure, out, name, figure.get_supxlabel())
+    return drawing.save(figure, out, name, figure.get_supxlabel(), svg)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,12 @@ def legend(figure: Any, axes: Iterable[Any], columns: int = 4) -> None:
     figure.legend(known.values(), known, loc="outside upper left", ncols=columns, frameon=False, fontsize=8)
 
 
-def save(figure: Any, folder: Path, name: str, caption: str) -> list[Path]:
-    """Write NAME.png and NAME.svg, the same bytes for the same figure; `caption` goes into both."""
+def save(figure: Any, folder: Path, name: str, caption: str, svg: bool = False) -> list[Path]:
+    """Write NAME.png, and NAME.svg if asked for, the same bytes for the same figure; `caption` goes into both."""
     folder.mkdir(parents=True, exist_ok=True)
-    about: Mapping[str, Mapping[str, Any]] = {
-        "png": {"Title": name, "Description": caption, "Software": None},
-        "svg": {"Title": name, "Description": caption, "Date": None, "Creator": None},
-    }
+    about: dict[str, dict[str, Any]] = {"png": {"Title": name, "Description": caption, "Software": None}}
+    if svg:
+        about["svg"] = {"Title": name, "Description": caption, "Date": None, "Creator": None}
     written = []
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         for ending, metadata in about.items():

@@ -59,7 +59,7 @@ class Search:
     workers: int = cores()
     """processes side by side, a thread each"""
     ray: RayAddress = None
-    """work on Ray Tune, started on this machine, or on the cluster at an address"""
+    """work on Ray, started on this machine, or on the cluster at an address"""
     out: Path | None = None
     """where to write; by default runs/search/NAME"""
 
@@ -214,11 +214,6 @@ def search(sweep: Sweep, settings: Search, trials: Trials) -> dict[str, Any]:
 
     with tqdm(total=total, desc=settings.file.stem, unit="trial", smoothing=0.0) as bar:
 
-        def keep(trial: Trial, result: Mapping[str, float]) -> None:
-            trials.keep(trial, result)
-            bar.set_postfix_str(f"best {trials.ranked(total)[0]['score']:.8}")
-            bar.update()
-
         def play_missing(parameters: Sequence[Mapping[str, Any]]) -> list[float]:
             """Scores of the next trials."""
             batch = [Trial(len(known) + i, sweep, chosen, settings.episodes) for i, chosen in enumerate(parameters, 1)]
@@ -227,7 +222,10 @@ def search(sweep: Sweep, settings: Search, trials: Trials) -> dict[str, Any]:
                 sweep.args(trial.parameters)  # refused before anything is trained
             missing = [trial for trial in batch if trials.result(trial) is None]
             bar.update(len(batch) - len(missing))
-            at_work(missing, settings, keep)
+            for trial, result in play(missing, workers=settings.workers, ray=settings.ray):
+                trials.keep(trial, result)
+                bar.set_postfix_str(f"best {trials.ranked(total)[0]['score']:.8}")
+                bar.update()
             return [float(trials.rows[trial.number]["score"]) for trial in batch]
 
         if sweep.method == "bayes":
@@ -244,17 +242,6 @@ def search(sweep: Sweep, settings: Search, trials: Trials) -> dict[str, Any]:
     print(f"best: {command}")
     score = float(ranked[0]["score"])
     return {"trial": best.number, "score": score, "parameters": dict(best.parameters), "command": command}
-
-
-def at_work(jobs: Sequence[Trial], settings: Search, keep: Callable[[Any, Any], None]) -> None:
-    """Run trials, and keep each as it ends."""
-    if settings.ray is not None:
-        from benchmarks.search.ray_tune import play_on_tune
-
-        play_on_tune(jobs, settings.ray, settings.workers, keep)
-        return
-    for trial, result in play(jobs, workers=settings.workers):
-        keep(trial, result)
 
 
 def bayes(sweep: Sweep, seed: int, total: int, scores: Callable[[list[dict[str, Any]]], list[float]]) -> None:

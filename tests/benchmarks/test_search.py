@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +11,10 @@ import yaml
 from paths import ROOT
 
 from agents import ppo
-from benchmarks import workers
 from benchmarks.evaluate import EVALUATION_SEEDS
 from benchmarks.search import command as search
 from benchmarks.search import sweep_files
 from benchmarks.search.command import Search
-from benchmarks.workers import JobFailed
 
 FILES = sorted((ROOT / "benchmarks" / "sweeps").glob("*.yaml"))
 TOY = """
@@ -199,51 +194,14 @@ def test_another_search_s_folder_is_left_alone(toy):
         toy(trials=2)
 
 
-@dataclass(frozen=True)
-class Light:
-    """A toy that imports nothing: kills its process once, where its number is 2 and a file says so, or raises."""
+def test_ray_finds_the_same(toy, monkeypatch):
+    def on_ray(trials, *, workers, ray):
+        assert (ray, workers) == ("auto", 7)
+        return [(trial, trial.run()) for trial in reversed(trials)]
 
-    number: int
-    folder: Path
-
-    @property
-    def name(self):
-        return f"light {self.number}"
-
-    def run(self):
-        if self.number == 2 and (self.folder / "die").exists():
-            (self.folder / "die").unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.number == 2 and (self.folder / "raise").exists():
-            raise ZeroDivisionError("on purpose")
-        return self.number**2
-
-
-def test_ray_tune_loses_nothing_with_a_worker(tmp_path, toy, monkeypatch):
-    ray = pytest.importorskip("ray")
-    search_ray = pytest.importorskip("benchmarks.search.ray_tune")
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    jobs = [Light(number, tmp_path) for number in range(4)]
-    kept = []
-    workers.connect("local", 1)
-    try:
-        (tmp_path / "die").touch()
-        search_ray.play_on_tune(jobs, "local", 1, lambda *told: kept.append(told))
-        assert sorted(kept, key=lambda told: told[0].number) == [(job, job.number**2) for job in jobs]
-        assert not (tmp_path / "die").exists()
-        (tmp_path / "raise").touch()
-        with pytest.raises(JobFailed, match="job 'light 2' failed: ZeroDivisionError: on purpose"):
-            search_ray.play_on_tune(jobs, "local", 1, lambda *told: None)
-    finally:
-        ray.shutdown()
-
-    def on_tune(trials, address, cores, keep):
-        assert (address, cores) == ("auto", 7)
-        for trial in reversed(trials):
-            keep(trial, trial.run())
-
-    monkeypatch.setattr(search_ray, "play_on_tune", on_tune)
-    assert toy(out="tune", ray="auto", workers=7) == toy()
+    plain = toy()
+    monkeypatch.setattr(search, "play", on_ray)
+    assert toy(out="ray", ray="auto", workers=7) == plain
 
 
 def test_a_trial_trains_and_is_scored_on_tuning_episodes(tmp_path, monkeypatch):
