@@ -33,6 +33,7 @@ from benchmarks.forecast_value.forecasters import (
 from benchmarks.forecast_value.tables import draw, tables
 from benchmarks.suites.suite import HELD_OUT
 from dtenv.oracle import episode_bound
+from dtenv.reporting import jsonl
 from dtenv.scenario import MigrationScenario
 
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
@@ -103,8 +104,7 @@ def main(settings: ForecastValue) -> None:
     for case in cases:
         for row in measure(case, settings, rows):
             rows.append(row)
-            with path.open("a") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            jsonl.append(path, [row])
     rows = read(path)
     text = tables(rows)
     (settings.out / "table.md").write_text(text)
@@ -127,9 +127,8 @@ def note(settings: ForecastValue, scenarios: Sequence[MigrationScenario]) -> Non
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The rows of a file, none if there is no such file; of rows that two runs made at once, the first."""
-    lines = path.read_text().splitlines() if path.exists() else []
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in map(json.loads, lines):
+    for row in jsonl.read(path):
         found.setdefault(tuple(row[name] for name in KEY), row)
     return sorted(found.values(), key=lambda row: CASES.index(row["case"]))
 

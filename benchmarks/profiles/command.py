@@ -28,6 +28,7 @@ from benchmarks.profiles.arms import ENV_ID, Arm, arms_of, decisions, optima
 from benchmarks.profiles.report import NATIVE, OPTIMUM, RULES, write_report
 from benchmarks.suites.suite import HELD_OUT
 from dtenv import presets, utility_profile
+from dtenv.reporting import jsonl
 from dtenv.scenario import AssociationScenario
 from dtenv.utility_profile import UtilityProfile
 
@@ -98,30 +99,16 @@ class Store:
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path, about = folder / "parts.jsonl", folder / "settings.json"
-        settings = json.loads(json.dumps(settings))
-        if about.exists():
-            for name, value in json.loads(about.read_text()).items():
-                if settings.get(name) != value:
-                    raise ValueError(f"out {str(folder)!r} was made with {name} {value!r}, got {settings.get(name)!r}")
-        about.write_text(json.dumps(settings, indent=1) + "\n")
-        self._parts: dict[str, list[dict[str, Any]]] = {}
-        if self._path.exists():
-            for line in self._path.read_text().splitlines():
-                try:
-                    part = json.loads(line)
-                except ValueError:
-                    continue  # cut off while it was written
-                self._parts[part["key"]] = part["rows"]
+        jsonl.check_settings(folder, settings)
+        self._path = folder / "parts.jsonl"
+        self._parts = {part["key"]: part["rows"] for part in jsonl.read(self._path)}
 
     def part(self, key: Sequence[Any], make: Any) -> list[dict[str, Any]]:
         """Rows of a part, made where they are not there yet."""
         name = json.dumps(list(key))
         if name not in self._parts:
             self._parts[name] = make()
-            with self._path.open("a") as file:
-                file.write("\n" + json.dumps({"key": name, "rows": self._parts[name]}))
+            jsonl.append(self._path, [{"key": name, "rows": self._parts[name]}])
         return self._parts[name]
 
 

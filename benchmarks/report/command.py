@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from benchmarks.statistics import score_matrix, two_way_interval
 from benchmarks.suites.results import Results, load
 from benchmarks.suites.suite import Cell
 from benchmarks.suites.tables import said, tables
+from dtenv.reporting import jsonl
 
 PICTURES, FILM_PIXELS, FILM_COLOURS, FILM_BYTES = 24, 720, 64, 700_000
 """Frames of the episode that is played, their width and colours, and the size that leaves frames out."""
@@ -105,8 +105,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 def runs(results: Results) -> list[str]:
     """Every time that the suite was run into the folder, in a line."""
-    path = results.folder / "runs.jsonl"
-    told = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    told = jsonl.read(results.folder / "runs.jsonl")
     return [f"{run['date']}: {run['command']} (commit {run['commit'][:12]}, {run['machine']})" for run in told]
 
 

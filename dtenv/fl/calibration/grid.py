@@ -28,6 +28,7 @@ from dtenv.fl.outcome import Diverged
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
 from dtenv.fl.training.network import Perceptron
+from dtenv.reporting import jsonl
 from dtenv.validation import numbers, one_of, positive_integer
 
 
@@ -128,10 +129,9 @@ def train_grid(
     rows = read_rows(file, grid.settings(images)) if file.exists() else {}
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(grid.settings(images)) + "\n", encoding="utf-8")
+        jsonl.append(file, [grid.settings(images)])
     for done in _trained(grid, images, list(jobs(grid, rows)), processes):
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write("".join(json.dumps(row) + "\n" for row in done))
+        jsonl.append(file, done)
         rows.update({_cell(row): row for row in done})
         tick(len(done))
     return [rows[samples, emd, seed] for samples in grid.sizes for emd in grid.emds for seed in grid.seeds]
@@ -147,24 +147,20 @@ def jobs(grid: Grid, rows: dict[tuple[int, float, int], Row]) -> Iterator[Job]:
 
 
 def read_rows(file: Path, settings: dict[str, Any]) -> dict[tuple[int, float, int], Row]:
-    """Rows of a file by (samples, emd, seed). A last line that was cut off is cut away, in the file too.
+    """Rows of a file by (samples, emd, seed).
 
     Raises:
         ValueError: the file is of other settings, or not such a file.
     """
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
     try:
-        first, *rest = [json.loads(line) for line in whole.splitlines()]
+        first, *rest = jsonl.read(file)
         rows = {_cell(row): row for row in rest}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{file} is not a file of training rows") from None
     for name, value in json.loads(json.dumps(settings)).items():
-        if not isinstance(first, dict) or first.get(name) != value:
-            found = first.get(name) if isinstance(first, dict) else first
+        if first.get(name) != value:
+            found = first.get(name)
             raise ValueError(f"{file} holds rows of other settings: {name} is {found!r} there and {value!r} here")
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
     return rows
 
 

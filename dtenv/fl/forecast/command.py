@@ -17,12 +17,13 @@ from tqdm import tqdm
 import dtenv
 from dtenv.fl.forecast.federation import Rounds
 from dtenv.fl.forecast.roster import DEFAULT, FREE, MODELS, Recipe
-from dtenv.fl.forecast.rows import Row, append_rows, read_rows
+from dtenv.fl.forecast.rows import Row, read_rows
 from dtenv.fl.forecast.source import Source
 from dtenv.fl.forecast.table import draw, table
 from dtenv.fl.forecast.training import Optimisation
 from dtenv.fl.forecast.trunks import TRUNKS
 from dtenv.forecasting import CellTraces, later_part, score, windows
+from dtenv.reporting import jsonl
 
 
 @dataclass
@@ -96,7 +97,7 @@ def main(settings: Forecast) -> None:
             prepared = seed, parts(settings, source.traces(seed))
         made = rows_of(recipe, model, *prepared[1], seed)
         made = [row for row in made if (row["seed"], row["model"]) not in done]
-        append_rows(path, made)
+        jsonl.append(path, made)
         rows += made
     order = [row for model in names for row in recipe.rows_of(model)]
     rows = [row for row in rows if row["model"] in order and row["seed"] in settings.seeds]

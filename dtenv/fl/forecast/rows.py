@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
+
+from dtenv.reporting import jsonl
 
 CONFIDENCE = 0.95
 
@@ -41,32 +42,16 @@ class Interval(NamedTuple):
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Rows that `append_rows` wrote; a last line that was cut off is taken out of the file.
+    """Rows of a file, none if there is no such file.
 
     Raises:
-        ValueError: another line is none of ours.
+        ValueError: a line is no row of a forecaster.
     """
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    rows = []
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            row["seed"], row["model"], row["accuracy"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path}:{number}: is no row of a forecaster: {line[:60]!r}") from None
-        rows.append(row)
+    rows = jsonl.read(path)
+    for number, row in enumerate(rows, start=1):
+        if not {"seed", "model", "accuracy"} <= row.keys():
+            raise ValueError(f"{path}:{number}: is no row of a forecaster: {str(row)[:60]!r}")
     return rows
-
-
-def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows after those that are there."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def values_of(rows: Sequence[Row], model: str, field: str) -> tuple[list[int], np.ndarray]:

@@ -154,7 +154,7 @@ def test_the_table_is_written_and_goes_on_where_it_stopped(tmp_path, monkeypatch
 def test_rows_of_other_settings_are_not_mixed(tmp_path):
     main(settings_of(tmp_path, variants=("fedavg",)))
     before = (tmp_path / "rows.jsonl").read_bytes()
-    with pytest.raises(ValueError, match=r"has rows with rounds 2, got 3"):
+    with pytest.raises(ValueError, match=r"was made with rounds 2, got 3"):
         main(settings_of(tmp_path, rounds=3))
     with pytest.raises(ValueError, match="variant must be one of"):
         main(settings_of(tmp_path, variants=("fedsgd",)))

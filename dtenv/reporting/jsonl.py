@@ -1,0 +1,55 @@
+"""Rows as JSON lines, which a run that was killed goes on with, and the settings they were made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def read(path: Path) -> list[Row]:
+    """Rows of a file, none if there is no such file. A last line that a kill cut off is cut away, in the file too.
+
+    Raises:
+        ValueError: another line is no JSON object; the message names it.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    rows = []
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}:{number}: must be a JSON object, got {line[:60]!r}")
+        rows.append(row)
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return rows
+
+
+def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows after those that are there."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write a folder's settings.json, or compare it with these settings.
+
+    Raises:
+        ValueError: the folder's rows were made with other settings; the message names one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file, now = folder / "settings.json", json.loads(json.dumps(settings))
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    for name in {**before, **now}:
+        if before.get(name) != now.get(name):
+            raise ValueError(f"out {str(folder)!r} was made with {name} {before.get(name)!r}, got {now.get(name)!r}")
+    file.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,33 @@
+"""Rows as JSON lines: what a kill cut off is written again, and other settings are refused."""
+
+import pytest
+
+from dtenv.reporting import jsonl
+
+
+def test_a_line_that_was_cut_off_goes(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    assert jsonl.read(path) == []
+    jsonl.append(path, [{"a": 1}, {"b": "φ"}])
+    whole = path.read_bytes()
+    with path.open("a") as file:
+        file.write('{"a": 2')
+    assert jsonl.read(path) == [{"a": 1}, {"b": "φ"}]
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("line", ["[1]", "{", ""])
+def test_what_is_no_row_is_named_and_left(tmp_path, line):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n' + line + "\n")
+    with pytest.raises(ValueError, match=r"rows.jsonl:2: must be a JSON object"):
+        jsonl.read(path)
+    assert path.read_text().endswith(line + "\n")
+
+
+def test_settings_of_a_folder_are_kept_to(tmp_path):
+    jsonl.check_settings(tmp_path / "new", {"a": (1, 2)})
+    jsonl.check_settings(tmp_path / "new", {"a": [1, 2]})
+    for other in ({"a": [1]}, {"a": [1, 2], "b": 0}, {}):
+        with pytest.raises(ValueError, match="was made with"):
+            jsonl.check_settings(tmp_path / "new", other)
