@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
-from benchmarks.statistics import CONFIDENCE, Interval
+from benchmarks.statistics import Interval
+from dtenv.reporting.statistics import CONFIDENCE
 
 RESAMPLES = 5000
 

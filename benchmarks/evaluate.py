@@ -18,8 +18,8 @@ import numpy as np
 
 import dtenv
 from agents.policy import Policy
-from agents.training.tracking import commit
 from benchmarks.env_settings import REPORTS
+from dtenv.reporting.source import commit
 from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)

@@ -9,8 +9,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.env_settings import Figure
-
-CONFIDENCE = 0.95
+from dtenv.reporting.statistics import CONFIDENCE
 
 NOTHING = 1e-9
 """Part of a mean up to which a resample's counts as 0."""

@@ -9,8 +9,9 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.aggregate_metrics import interval, iqm
-from benchmarks.statistics import CONFIDENCE, Interval
+from benchmarks.statistics import Interval
 from dtenv.oracle import tolerance
+from dtenv.reporting.statistics import holm
 from leaderboards.tracks import Track
 
 PERMUTATIONS = 9999
@@ -70,17 +71,6 @@ def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
         rng=np.random.default_rng(0),
     )
     return float(found.pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[bool]:
-    """Which hypotheses are rejected at 5 % for all of them together (Holm 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    rejected = [False] * len(p_values)
-    for rank, i in enumerate(order):
-        if p_values[i] > (1.0 - CONFIDENCE) / (len(p_values) - rank):
-            break
-        rejected[i] = True
-    return rejected
 
 
 def tie_groups(matrices: Sequence[np.ndarray]) -> list[int]:

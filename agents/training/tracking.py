@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dtenv
+from dtenv.reporting.source import commit
 
 
 class Tracker:
@@ -109,17 +109,3 @@ class Tracker:
 def mode() -> str:
     """W&B's mode: what WANDB_MODE says, else online for a sweep's agent, which has an account, and offline."""
     return os.environ.get("WANDB_MODE") or ("online" if "WANDB_SWEEP_ID" in os.environ else "offline")
-
-
-def commit() -> str:
-    """The commit of this source, with "-dirty" where tracked files other than published results differ from it."""
-    root = Path(__file__).parent
-    told = []
-    published = [":(top,exclude)docs/results", ":(top,exclude)leaderboards/seasons"]
-    status = ["git", "status", "--porcelain", "-uno", "--", ":/", *published]
-    for command in (["git", "rev-parse", "HEAD"], status):
-        try:
-            told.append(subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout.strip())
-        except (OSError, subprocess.CalledProcessError):
-            return "unknown"
-    return told[0] + ("-dirty" if told[1] else "")

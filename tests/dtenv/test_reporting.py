@@ -1,8 +1,10 @@
 """Rows as JSON lines: what a kill cut off is written again, and other settings are refused."""
 
+import numpy as np
 import pytest
 
 from dtenv.reporting import jsonl
+from dtenv.reporting.statistics import half_width, holm
 
 
 def test_a_line_that_was_cut_off_goes(tmp_path):
@@ -31,3 +33,13 @@ def test_settings_of_a_folder_are_kept_to(tmp_path):
     for other in ({"a": [1]}, {"a": [1, 2], "b": 0}, {}):
         with pytest.raises(ValueError, match="was made with"):
             jsonl.check_settings(tmp_path / "new", other)
+
+
+def test_holm_rejects_step_by_step():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]  # .05 / 4, .05 / 3, then .03 > .05 / 2
+    assert holm([0.01, 0.04, 0.02]) == [True, True, True]
+    assert holm([]) == [] and holm([0.05]) == [True]
+
+
+def test_half_width_by_hand():
+    assert half_width(np.array([1.0, 2.0, 3.0])) == pytest.approx(4.302653 / 3**0.5, rel=1e-6)  # t of 2 degrees

@@ -56,12 +56,6 @@ def test_the_test_keeps_its_level():
     assert 0.01 <= np.mean(rejected) <= 0.09
 
 
-def test_holm_rejects_step_by_step():
-    assert scores.holm([0.01, 0.04, 0.03]) == [True, False, False]  # .05 / 3, then .05 / 2 < .03
-    assert scores.holm([0.01, 0.04, 0.02]) == [True, True, True]
-    assert scores.holm([]) == []
-
-
 def test_entries_that_cannot_be_told_apart_share_a_group():
     rng = np.random.default_rng(0)
     skill = rng.normal(size=(20, 1))

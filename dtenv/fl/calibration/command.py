@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import time
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -30,6 +29,7 @@ from dtenv.fl.parts.compression import FLOAT_BYTES
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.training.network import Perceptron
 from dtenv.fl.variants.catalogue import recipe_of
+from dtenv.reporting.source import commit
 from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
 from dtenv.validation import one_of
 
@@ -259,18 +259,6 @@ def provenance(settings: Calibrate, images: Images, rows: list[Row]) -> dict[str
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("numpy", "scipy", "torch")},
     }
-
-
-def commit() -> str:
-    """The commit of this source, with "-dirty" where dtenv's files differ from it; "unknown" outside a repository."""
-    told = []
-    for command in (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "-uno", "--", "."]):
-        try:
-            run = subprocess.run(command, cwd=Path(dtenv.__file__).parent, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return "unknown"
-        told.append(run.stdout.strip())
-    return told[0] + ("-dirty" if told[1] else "")
 
 
 def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | str) -> None:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from dtenv.reporting import jsonl
-
-CONFIDENCE = 0.95
+from dtenv.reporting.statistics import half_width
 
 Row = dict[str, Any]
 """seed, model, windows, `Score`'s fields as lists by horizon, train_seconds; where something is noised, also
@@ -32,8 +30,7 @@ class Interval(NamedTuple):
         sample = sample[~np.isnan(sample)]
         if len(sample) < 2:
             return cls(float(sample.mean()) if len(sample) else math.nan, math.nan)
-        reach = stats.t.ppf(0.5 + CONFIDENCE / 2, len(sample) - 1) * sample.std(ddof=1) / math.sqrt(len(sample))
-        return cls(float(sample.mean()), float(reach))
+        return cls(float(sample.mean()), half_width(sample))
 
     def __format__(self, spec: str) -> str:
         """Such as .685 ± .012."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-CONFIDENCE = 0.95
+from dtenv.reporting.statistics import half_width, holm
 
 
 class Difference(NamedTuple):
@@ -50,7 +50,7 @@ def mean_of(rows: Sequence[Mapping[str, Any]], variant: str, column: str) -> Mea
         return Mean(np.nan, np.nan)
     if len(values) == 1:
         return Mean(float(values[0]), 0.0)
-    return Mean(float(values.mean()), float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values)))
+    return Mean(float(values.mean()), half_width(values))
 
 
 def difference(rows: Sequence[Mapping[str, Any]], variant: str, reference: str, column: str) -> Difference:
@@ -62,7 +62,7 @@ def difference(rows: Sequence[Mapping[str, Any]], variant: str, reference: str, 
     values = np.array([ours[seed] - theirs[seed] for seed in seeds])
     if np.ptp(values) < 1e-12:  # no spread to test with: the same, or shifted by a constant
         return Difference(float(values.mean()), float(values.mean()), float(values.mean()), 1.0)
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
+    half = half_width(values)
     mean = float(values.mean())
     return Difference(mean, mean - half, mean + half, float(stats.ttest_1samp(values, 0.0).pvalue))
 
@@ -76,16 +76,6 @@ def differences(
     for pair, distinct in zip(tested, holm([found[pair].p for pair in tested]), strict=True):
         found[pair] = found[pair]._replace(distinct=distinct)
     return found
-
-
-def holm(p: Sequence[float], level: float = 1.0 - CONFIDENCE) -> list[bool]:
-    """Which of hypotheses tested together are refused, by Holm's step-down rule."""
-    refused = [False] * len(p)
-    for rank, i in enumerate(np.argsort(p, kind="stable")):
-        if p[i] > level / (len(p) - rank):
-            break
-        refused[i] = True
-    return refused
 
 
 class Reached(NamedTuple):

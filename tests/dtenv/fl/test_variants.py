@@ -15,7 +15,7 @@ from dtenv.fl.recipe import Recipe
 from dtenv.fl.training.local_sgd import LocalTraining
 from dtenv.fl.variants.catalogue import VARIANTS, recipe_of
 from dtenv.fl.variants.command import VariantsTable, main
-from dtenv.fl.variants.comparison import difference, differences, holm, mean_of, reached
+from dtenv.fl.variants.comparison import difference, mean_of, reached
 from dtenv.fl.variants.report import table
 
 SMALL = {"samples": 70, "clients": 4, "hidden": (8,), "test_size": 200}
@@ -58,14 +58,6 @@ def test_pairs_are_of_seeds_that_both_have_and_the_same_is_no_difference():
     rows[3]["diverged"] = True
     rows[4]["diverged"] = True
     assert np.isnan(difference(rows, "half", "fedavg", "global").mean)
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]  # .05/4, .05/3, then .03 > .05/2 stops
-    assert holm([]) == [] and holm([0.05]) == [True]
-    rows = rows_of(fedavg=[0.5, 0.61, 0.7, 0.55], half=[0.4, 0.5, 0.61, 0.45], clip=[0.5, 0.62, 0.69, 0.56])
-    found = differences(rows, [("half", "fedavg"), ("clip", "fedavg")], "global")
-    assert found["half", "fedavg"].distinct and not found["clip", "fedavg"].distinct
 
 
 def test_when_a_target_is_reached():
