@@ -28,15 +28,16 @@ def table(reports: list[dict[str, Any]]) -> list[str]:
     ]
     for report in reports:
         found = report["fits"][report["metric"]]
+        linked = f"[{report['name']}]({report['name']}.png)"  # the picture of its fit
         became = "profile" if report["refused"] is None else f"no profile: {report['refused']}"
         if "failed" in found:
-            lines.append(f"| {report['name']} | {report['cells']} |" + " |" * 8 + f" {became} |")
+            lines.append(f"| {linked} | {report['cells']} |" + " |" * 8 + f" {became} |")
             continue
         drops = found["drop_at_largest_size"]
         furthest = max(drops, key=float)
         spread = "" if found["repeat_sd"] is None else f"{found['repeat_sd']:.4f}"
         lines.append(
-            f"| {report['name']} | {report['cells']} | {found['rmse']:.4f} | {spread} | {found['held_out_rmse']:.4f} | "
+            f"| {linked} | {report['cells']} | {found['rmse']:.4f} | {spread} | {found['held_out_rmse']:.4f} | "
             f"{found['rival']['rmse']:.4f} | {found['published_rmse']:.3f} | "
             f"{drops[furthest]['measured']:.3f} | {drops[furthest]['published']:.3f} | "
             f"{', '.join(found['flags']) or 'none'} | {became} |"

@@ -215,7 +215,7 @@ def test_table_of_reports(calibrated, tmp_path, capsys):
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert capsys.readouterr().out.splitlines() == lines and len(lines) == 2 + 3
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
-    assert "for a reason" in lines[-1] and lines[2].startswith("| digits-missing | 12 | 0.0")
+    assert "for a reason" in lines[-1] and lines[2].startswith("| [digits-missing](digits-missing.png) | 12 | 0.0")
     assert main(["calibrations", str(tmp_path)]) == 0 and capsys.readouterr().out.splitlines() == lines
     with pytest.raises(SystemExit, match="no \\*"):
         main(["calibrations", str(tmp_path / "none")])
