@@ -108,17 +108,14 @@ def performance_profile(
     scores: np.ndarray,
     thresholds: Sequence[float] | np.ndarray,
     *,
-    band: Literal["pointwise", "simultaneous"] = "pointwise",
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Band:
-    """Share of runs that score above each threshold: the profile of run scores.
+    """Share of runs that score above each threshold: the profile of run scores, with its pointwise 95 % band.
 
     Args:
         scores: (runs, tasks).
         thresholds: increasing.
-        band: "pointwise" holds 95 % at each threshold, "simultaneous" over all of them: a band of one width, from the
-            largest deviation of every resample.
         resamples: how many.
         seed: of the resampling.
 
@@ -129,33 +126,25 @@ def performance_profile(
     x = np.asarray(thresholds, dtype=np.float64)
     if x.ndim != 1 or len(x) == 0 or not np.isfinite(x).all() or (np.diff(x) <= 0.0).any():
         raise ValueError(f"thresholds must be finite and increase, got {thresholds!r}")
-    if band not in ("pointwise", "simultaneous"):
-        raise ValueError(f"band must be pointwise or simultaneous, got {band!r}")
 
     def above(scores: np.ndarray) -> np.ndarray:
         pooled = _pooled(scores)
         return np.stack([(pooled > threshold).mean(axis=-1) for threshold in x])
 
     share = above(checked)
-    found = _bootstrap(above, (checked,), False, resamples, seed)
-    if band == "pointwise":
-        return Band(x, share, found.confidence_interval.low, found.confidence_interval.high)
-    width = np.quantile(np.abs(found.bootstrap_distribution - share[:, None]).max(axis=0), CONFIDENCE)
-    return Band(x, share, np.maximum(share - width, 0.0), np.minimum(share + width, 1.0))
+    found = _bootstrap(above, (checked,), False, resamples, seed).confidence_interval
+    return Band(x, share, found.low, found.high)
 
 
-def sample_efficiency(
-    curves: np.ndarray, steps: Sequence[float] | np.ndarray, metric: Metric = iqm, **settings: Any
-) -> Band:
-    """A metric along training, with its pointwise band; settings of `interval`.
+def sample_efficiency(curves: np.ndarray, steps: Sequence[float] | np.ndarray, **settings: Any) -> Band:
+    """The interquartile mean along training, with its pointwise band; settings of `interval`.
 
     Args:
         curves: (runs, tasks, steps), as `curve_matrices` gives them.
         steps: environment steps of the last axis.
-        metric: of one matrix.
         **settings: resamples and seed.
     """
-    found = [interval(metric, curves[:, :, i], **settings) for i in range(len(steps))]
+    found = [interval(iqm, curves[:, :, i], **settings) for i in range(len(steps))]
     y, low, high = np.transpose(found)
     return Band(np.asarray(steps, dtype=np.float64), y, low, high)
 
@@ -240,7 +229,6 @@ def curve_matrices(
     trainings: Sequence[Row],
     agent: str,
     points: int = 50,
-    column: str = "score",
     of: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """An agent's learning curves at common steps.
@@ -249,7 +237,6 @@ def curve_matrices(
         trainings: with "cell", "agent", "training_seed" and "curve".
         agent: whose.
         points: how many steps, evenly from the latest first point to the earliest last one.
-        column: of the curves' points.
         of: every cell's scores that count 0 and 1, from `scales`.
 
     Returns:
@@ -262,9 +249,9 @@ def curve_matrices(
     if not own:
         known = ", ".join(dict.fromkeys(training["agent"] for training in trainings))
         raise ValueError(f"agent {agent!r} was not trained; known: {known}")
-    drawn = [np.transpose([(point["steps"], point[column]) for point in t["curve"] if column in point]) for t in own]
+    drawn = [np.transpose([(point["steps"], point["score"]) for point in t["curve"] if "score" in point]) for t in own]
     if any(len(line) == 0 for line in drawn):
-        raise ValueError(f"curves of agent {agent!r} have no column {column!r}")
+        raise ValueError(f"curves of agent {agent!r} have no column 'score'")
     steps = np.linspace(max(x[0] for x, _ in drawn), min(x[-1] for x, _ in drawn), points)
     tasks: dict[str, dict[Any, np.ndarray]] = {}
     for training, (x, y) in zip(own, drawn, strict=True):

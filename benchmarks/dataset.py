@@ -28,7 +28,7 @@ import agents
 import dtenv
 from agents.policy import Policy
 from benchmarks.env_settings import REPORTS
-from benchmarks.evaluate import manifest
+from benchmarks.evaluate import manifest, side_by_side
 from dtenv import presets
 from dtenv.scenario import Scenario
 
@@ -148,15 +148,9 @@ def play(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int]) 
 
     A policy with another kind of action plays beside, and the association that comes of it is what is done here.
     """
-
-    def vector(**fields: Any) -> Any:
-        played = scenario.override(**fields)
-        settings = {"vectorization_mode": "vector_entry_point", "autoreset_mode": "disabled"}
-        return gym.make_vec(env_id, num_envs=len(seeds), scenario=played, **settings)
-
-    envs, beside = vector(), None
+    envs, beside = side_by_side(env_id, scenario, len(seeds)), None
     if any(scenario.value(name) != value for name, value in policy.overrides.items()):
-        beside = vector(**policy.overrides)
+        beside = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
         its_obs, _ = beside.reset(seed=list(seeds))
     obs, _ = envs.reset(seed=list(seeds))
     policy.reset(seeds[0])

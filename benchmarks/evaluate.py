@@ -46,14 +46,7 @@ def run_episodes(
         progress: called with the number of slots just played.
     """
     means = REPORTS[env_id].columns
-    played = scenario.override(**policy.overrides)
-    envs: Any = gym.make_vec(
-        env_id,
-        num_envs=len(seeds),
-        vectorization_mode="vector_entry_point",
-        scenario=played,
-        autoreset_mode="disabled",
-    )
+    envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
     obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
     policy.reset(int(seeds[0]))
     slots, sums = 0, np.zeros((len(seeds), len(means)))
@@ -74,6 +67,12 @@ def run_episodes(
     ]
 
 
+def side_by_side(env_id: str, scenario: Scenario, num_envs: int) -> Any:
+    """A vector environment whose episodes end together, and are not followed by others."""
+    settings = {"vectorization_mode": "vector_entry_point", "autoreset_mode": "disabled"}
+    return gym.make_vec(env_id, num_envs=num_envs, scenario=scenario, **settings)
+
+
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Rows as CSV, floats to the last bit."""
     rows = list(rows)
@@ -81,6 +80,16 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_study(out: Path, rows: Iterable[dict[str, Any]], record: dict[str, Any], table: str) -> None:
+    """Write a study's rows.csv, manifest.json and table.md into a folder, and print the table."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_rows(out / "rows.csv", rows)
+    (out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+    (out / "table.md").write_text(table)
+    print(table)
+    print(f"written to {out}/")
 
 
 def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ python -m benchmarks.headroom --out docs/results/headroom
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from tqdm import tqdm
 import agents
 from benchmarks.bounds import add_bounds, episode_bounds
 from benchmarks.env_settings import REPORTS
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import mean_interval, ratio_interval
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -66,12 +65,7 @@ def main(settings: Headroom) -> None:
             lines.append(line(env_id, own))
         lines += ["", f"Bounds: {'; '.join(sorted(proofs))}.", ""]
         played += scenarios
-    settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "rows.csv", rows)
-    (settings.out / "manifest.json").write_text(json.dumps(manifest(*played), indent=1, default=str) + "\n")
-    (settings.out / "table.md").write_text("\n".join(lines))
-    print("\n".join(lines))
-    print(f"written to {settings.out}/")
+    write_study(settings.out, rows, manifest(*played), "\n".join(lines))
 
 
 def run_all(env_id: str, scenario: Scenario, seeds: Sequence[int]) -> list[dict[str, Any]]:

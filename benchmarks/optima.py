@@ -5,7 +5,6 @@ python -m benchmarks.optima --out docs/results/optima
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import tyro
 from tqdm import tqdm
 
 import agents
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_study
 from dtenv import presets
 from dtenv.oracle import Solution, check_bound
 from dtenv.oracle.association import solve_slot as solve_association
@@ -71,14 +70,7 @@ def main(settings: Optima) -> None:
                 limit = 3.0 * settings.time_limit
                 solution = solve_placement(task.constants[0], task.slot(), deadlines=deadlines, time_limit=limit)
                 rows.append(row_of(scenario, deadlines, seed, t, solution, nearest))
-    lines = markdown(rows)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "rows.csv", rows)
-    record = manifest(*associations, *placements)
-    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    (settings.out / "table.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    print(f"written to {settings.out}/")
+    write_study(settings.out, rows, manifest(*associations, *placements), "\n".join(markdown(rows)) + "\n")
 
 
 def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[int, int, Any, float]]:

@@ -7,7 +7,6 @@ python -m benchmarks.table --env-id DTMigration-v0 --out docs/results/migration
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 import agents
 from benchmarks.bounds import bound_rows
 from benchmarks.env_settings import REPORTS
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import paired_ratio, ranking
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -80,13 +79,7 @@ def main(table: Table) -> None:
             lines += [*markdown(table.env_id, own), ""]
             lines += [bound, ""] if bound else []
             rows += own
-    record = manifest(*cells, episodes=len(seeds))
-    table.out.mkdir(parents=True, exist_ok=True)
-    write_rows(table.out / "rows.csv", rows)
-    (table.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    (table.out / "table.md").write_text("\n".join(lines))
-    print("\n".join(lines))
-    print(f"written to {table.out}/")
+    write_study(table.out, rows, manifest(*cells, episodes=len(seeds)), "\n".join(lines))
 
 
 def known(env_id: str, scenario: Scenario) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ run, 1 is local search there; the numbers that a policy was trained with are in 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 import agents
 from agents.training.checkpoint import load_policy
-from benchmarks.evaluate import manifest, run_episodes, write_rows
+from benchmarks.evaluate import manifest, run_episodes, write_study
 from benchmarks.statistics import score_matrix
 from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.jobs import Train
@@ -78,12 +77,8 @@ def main(settings: Topology) -> None:
                 text = f"{way(scores, label, 'nearest', 'local-search'):.2f}"
                 told.append(f"**{text}**" if target == cell.resolve() else text)
             lines.append(f"| S = {cell.resolve().num_sites} | {' | '.join(told)} |")
-    settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "rows.csv", rows)
-    (settings.out / "table.md").write_text("\n".join(lines) + "\n")
     record = manifest(*targets, seeds=settings.seeds, episodes=settings.episodes)
-    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    print("\n".join(lines))
+    write_study(settings.out, rows, record, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python -m benchmarks.transfer --out docs/results/transfer
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from agents.networks.outlook import Outlook
 from agents.training.rollout import training_envs
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
-from benchmarks.evaluate import manifest, write_rows
+from benchmarks.evaluate import manifest, write_study
 from benchmarks.plotting import ACCENT, GRID, INK, MUTED, plt
 from benchmarks.statistics import mean_interval
 from benchmarks.suites.suite import HELD_OUT
@@ -98,16 +97,8 @@ def main(settings: Transfer) -> None:
         for variant in (SCRATCH, AVERAGED, FULL):
             finals[variant], curve = run(variant, own, target, sources, exam, settings.rounds)
             slots = own.num_envs * target.value("num_slots")
-            rows += [
-                {
-                    "learner": variant,
-                    "seed": seed,
-                    "stations": target.num_sites,
-                    "samples": done * slots,
-                    "grade": grade,
-                }
-                for done, grade in curve
-            ]
+            about = {"learner": variant, "seed": seed, "stations": target.num_sites}
+            rows += [about | {"samples": done * slots, "grade": grade} for done, grade in curve]
             bar.update()
         for m, scenario in moved.items():
             there, _ = run(SCRATCH, own, scenario, [], exams[m], settings.rounds[-1:])
@@ -116,15 +107,9 @@ def main(settings: Transfer) -> None:
                 rows.append({"learner": name, "seed": seed, "stations": m, "samples": 0, "grade": grade})
             bar.update()
     bar.close()
-    settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "rows.csv", rows)
-    about = manifest(target, settings=dataclasses.asdict(settings))
-    (settings.out / "manifest.json").write_text(json.dumps(about, indent=1, default=str) + "\n")
-    table = "\n".join(lines(rows, target.num_sites))
-    (settings.out / "table.md").write_text(table)
+    record = manifest(target, settings=dataclasses.asdict(settings))
+    write_study(settings.out, rows, record, "\n".join(lines(rows, target.num_sites)))
     draw_curves(settings.out / "curves.png", rows, target)
-    print(table)
-    print(f"written to {settings.out}/")
 
 
 def run(

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from agents import ppo, sb3
 from agents.networks import build
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows, write_study
 from benchmarks.statistics import Interval, score_matrix, two_way_interval
 from dtenv import presets
 
@@ -116,14 +116,9 @@ def main(settings: WallClock) -> None:
                 )
                 rows += [{**row, **about} for row in run_episodes(policy, ENV_ID, scenario, seeds)]
                 bar.update()
-    lines = table(settings, trainings, rows)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out / "rows.csv", rows)
-    write_rows(settings.out / "trainings.csv", trainings)
-    (settings.out / "table.md").write_text("\n".join(lines) + "\n")
     record = manifest(scenario, seeds=settings.seeds, total_steps=settings.total_steps)
-    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    print("\n".join(lines))
+    write_study(settings.out, rows, record, "\n".join(table(settings, trainings, rows)) + "\n")
+    write_rows(settings.out / "trainings.csv", trainings)
 
 
 def table(settings: WallClock, trainings: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.statistics import Interval, mean_interval
+from benchmarks.statistics import mean_interval
 
 MODES = ("edge", "edge-cloud", "cloud")
 """Edge-based, edge-cloud-based and cloud-based twins; the paper has them best to worst in this order, or equal."""
@@ -118,8 +118,3 @@ def verdict(claim: Claim, values: Measured | None) -> str:
         return OPEN
     found = set(verdicts(claim, values).values())
     return CONTRADICTS if CONTRADICTS in found else OPEN if OPEN in found else AGREES
-
-
-def interval_of(values: np.ndarray) -> Interval:
-    """Mean and interval over episodes."""
-    return mean_interval(values)

@@ -9,7 +9,6 @@ same is asked again under variations of what could decide it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from benchmarks.deployment.claims import CLAIMS, MODES, Measured
 from benchmarks.deployment.episodes import play, scenario_of
 from benchmarks.deployment.page import page
 from benchmarks.deployment.plots import draw
-from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows
+from benchmarks.evaluate import EVALUATION_SEEDS, manifest, write_rows, write_study
 from benchmarks.statistics import mean_interval
 
 USERS = (20, 40, 60, 80, 100)
@@ -68,32 +67,27 @@ class Deployment:
 
 def main(settings: Deployment) -> None:
     """Measure, compare and write rows, page, picture and manifest."""
-    settings.out.mkdir(parents=True, exist_ok=True)
     episodes = list(EVALUATION_SEEDS[: settings.seeds * settings.episodes])
     sweeps = len(LATENCIES_S) + len(COMPUTING_HZ) + len(SEATS)
     with tqdm(total=len(VARIATIONS) + 1 + sweeps, unit="cell") as bar:
         rows: list[dict[str, Any]] = []
         found = measure(episodes, settings.slots, {}, rows, settings.episodes)
         bar.update()
-        write_rows(settings.out / "rows.csv", rows)
         few = episodes[: settings.varied]
         varied = {}
         for name, changes in VARIATIONS.items():
             varied[name] = measure(few, settings.slots, changes)
             bar.update()
         lines = sensitivity(few, settings.slots, bar)
-    write_rows(settings.out / "sensitivity.csv", lines)
-    draw(settings.out / "deployment.png", rows, lines)
-    text = page(found, varied, lines, len(episodes), len(few))
-    (settings.out / "table.md").write_text(text)
     record = manifest(
         *(scenario_of(mode, 50, num_slots=settings.slots) for mode in MODES),
         seeds=settings.seeds,
         episodes=settings.episodes,
         varied=settings.varied,
     )
-    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    print(text)
+    write_study(settings.out, rows, record, page(found, varied, lines, len(episodes), len(few)))
+    write_rows(settings.out / "sensitivity.csv", lines)
+    draw(settings.out / "deployment.png", rows, lines)
 
 
 def measure(

@@ -15,10 +15,10 @@ from benchmarks.deployment.claims import (
     OPEN,
     Claim,
     Measured,
-    interval_of,
     verdict,
     verdicts,
 )
+from benchmarks.statistics import mean_interval
 
 SIGNS = {AGREES: "✓", CONTRADICTS: "✗", OPEN: "?"}
 
@@ -56,7 +56,7 @@ def _table(found: Mapping[str, Measured]) -> list[str]:
     for claim in CLAIMS:
         values = found.get(claim.measure)
         cells = [
-            f"{interval_of(values[mode]):.{claim.digits}f} ({told})" if values is not None else f"({told})"
+            f"{mean_interval(values[mode]):.{claim.digits}f} ({told})" if values is not None else f"({told})"
             for mode, told in zip(MODES, claim.paper, strict=True)
         ]
         name = f"`{claim.measure}`" if claim.measure else "none"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from benchmarks.suites.suite import Cell
 
 Key = tuple[float, float]
+POINTS = 50
+"""Of a curve."""
 
 
 class MissingResults(ValueError):
@@ -168,21 +170,20 @@ class Grid:
         settings = next((t.settings for t in cell.trainings if t.label == agent), {})
         return int(settings.get("num_slots") or cell.resolve().value("num_slots"))
 
-    def curve(self, key: Key, agent: str, column: str, *, points: int = 50) -> Curve:
+    def curve(self, key: Key, agent: str, column: str) -> Curve:
         """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed.
 
         Args:
             key: of the cell.
             agent: the learner's label.
             column: of the curves' points.
-            points: of the curve.
         """
         told = [training["curve"] for training in self.trainings(key, agent)]
         curves = [[point for point in curve if math.isfinite(point.get(column, math.nan))] for curve in told]
         if not all(curves):
             raise MissingResults(f"curves of {agent!r} on {self.cells[key].name} have no {column!r}")
         first, last = max(curve[0]["steps"] for curve in curves), min(curve[-1]["steps"] for curve in curves)
-        steps = np.linspace(first, last, points)
+        steps = np.linspace(first, last, POINTS)
         bare = [[{"steps": p["steps"], "score": p[column]} for p in curve] for curve in curves]
         values = np.array([scores_at(steps, curve if column == "seconds" else smoothed(curve)) for curve in bare])
         return Curve(steps / self.episode_slots(key, agent), values)

@@ -61,14 +61,14 @@ def fig7(results: Results) -> Any:
     return along_training(results, "lu2021-fig7", "cumulative system cost", said, cost)
 
 
-def slot_costs(cells: Grid, key: Key, agent: str = PROPOSED) -> np.ndarray:
+def slot_costs(cells: Grid, key: Key) -> np.ndarray:
     """System cost (26) of every training's policy in every slot of held-out episodes, (trainings, episodes, slots)."""
     cell = cells.cells[key]
-    seeds = sorted({row["seed"] for row in cells.rows(key, agent)})[:PLAYED]
+    seeds = sorted({row["seed"] for row in cells.rows(key, PROPOSED)})[:PLAYED]
     return np.array(
         [
             slots(policy, cell.env_id, cell.resolve(), seeds, lambda _, info: info["system_cost"])
-            for policy in policies(cells.results, cell, agent)
+            for policy in policies(cells.results, cell, PROPOSED)
         ]
     )
 

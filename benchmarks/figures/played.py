@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import numpy as np
 
 import agents
 from agents.policy import Policy
 from agents.training.checkpoint import load_policy
+from benchmarks.evaluate import side_by_side
 from benchmarks.figures.grid import MissingResults
 from benchmarks.suites.jobs import Train
 from dtenv.scenario import Scenario
@@ -25,13 +25,7 @@ Look = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
 
 def slots(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int], look: Look) -> np.ndarray:
     """What `look` sees in every slot of a policy's episodes, (episodes, slots)."""
-    envs: Any = gym.make_vec(
-        env_id,
-        num_envs=len(seeds),
-        vectorization_mode="vector_entry_point",
-        scenario=scenario.override(**policy.overrides),
-        autoreset_mode="disabled",
-    )
+    envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
     obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
     policy.reset(int(seeds[0]))
     seen = []

@@ -135,7 +135,7 @@ def kaist(
     )
 
 
-def habits(price: float | None = 0.3, users: int = 50, days: int = 56, seed: int = 0) -> Case:
+def habits(price: float | None = 0.3, users: int = 50, days: int = 56) -> Case:
     """Users who explore and return, an hour a slot, a week an episode: scores are of the same users' later weeks.
 
     Args:
@@ -143,11 +143,10 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56, seed: int
             hour, and as many slots are more than a stay of a few hours repays.
         users: who live at once.
         days: that are lived, six weeks at least: two are left to score.
-        seed: of their lives.
     """
     if days < 42:
         raise ValueError(f"days must be at least 42, got {days!r}")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     area_m = presets.resolve("balanced", ENV_ID).network.area_m
     centred = hexagonal_sites(area_m, SPACING_M)
     site_xy = centred + 0.5 * area_m

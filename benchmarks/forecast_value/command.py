@@ -37,6 +37,8 @@ from dtenv.reporting import jsonl
 from dtenv.scenario import MigrationScenario
 
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
+PRICES = {"kaist": 1.0, "habits": 0.3}
+"""Of a migration in slots, over the preset's; elsewhere it takes as many seconds."""
 OF_WALKS = ("kaist", "kaist-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
 """Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
@@ -64,10 +66,6 @@ class ForecastValue:
     """between the sites of "kaist\""""
     window_m: float = 1400.0
     """side of the square of "kaist\""""
-    kaist_price: float = 1.0
-    """of a migration in slots, over the preset's; in "kaist-seconds" it takes as many seconds"""
-    habits_price: float = 0.3
-    """likewise of "habits\""""
     episodes: int = 100
     """held-out episodes"""
     horizons: tuple[int, ...] = (1, 2, 5, 10, 15, 20)
@@ -160,10 +158,11 @@ def make(name: str, settings: ForecastValue) -> Case:
     if name == "waypoint":
         return waypoint()
     if name.startswith("habits"):
-        return habits(settings.habits_price if name == "habits" else None)
-    price = settings.kaist_price if name == "kaist" else None
+        return habits(PRICES.get(name))
     assert settings.sites is not None and settings.trace is not None  # by check
-    return kaist(settings.sites, settings.trace, settings.slot_seconds, settings.apart_m, settings.window_m, price)
+    return kaist(
+        settings.sites, settings.trace, settings.slot_seconds, settings.apart_m, settings.window_m, PRICES.get(name)
+    )
 
 
 def measure(case: Case, settings: ForecastValue, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -146,11 +146,9 @@ def accuracy(forecaster: StationForecaster, episodes: list[Unfolded], steps: tup
         for i, h in enumerate(steps):
             hit, away = chance[:, h - 1].argmax(axis=-1) == truth[:, h - 1], truth[:, h - 1] != now
             said[i] += chance[:, h - 1].any(axis=-1).sum()
-            right[i], moved[i], moved_right[i] = (
-                right[i] + hit.sum(),
-                moved[i] + away.sum(),
-                moved_right[i] + (hit & away).sum(),
-            )
+            right[i] += hit.sum()
+            moved[i] += away.sum()
+            moved_right[i] += (hit & away).sum()
     shares = zip(
         right / count, np.divide(moved_right, moved, out=np.full(len(steps), np.nan), where=moved > 0), strict=True
     )

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 import agents
+from benchmarks.evaluate import side_by_side
 from benchmarks.profiles.report import NATIVE, OPTIMUM
 from dtenv.oracle.association import solve_slot
 from dtenv.oracle.association.problem import Problem
@@ -71,13 +72,7 @@ def decisions(arm: Arm, played: UtilityProfile, seeds: Sequence[int]) -> list[di
         of the slot alone, and how many servers it would use.
     """
     scenario = arm.scenario(played)
-    envs: Any = gym.make_vec(
-        ENV_ID,
-        num_envs=len(seeds),
-        vectorization_mode="vector_entry_point",
-        scenario=scenario,
-        autoreset_mode="disabled",
-    )
+    envs = side_by_side(ENV_ID, scenario, len(seeds))
     policies = {p.name: agents.load(NATIVE, ENV_ID, scenario=arm.scenario(p)) for p in arm.profiles}
     slots = scenario.value("num_slots")
     obs, _ = envs.reset(seed=list(seeds))

@@ -107,15 +107,6 @@ def test_a_profile_by_hand():
     np.testing.assert_array_equal(band.y, np.array([8, 6, 4, 2, 1]) / 8)
 
 
-def test_a_simultaneous_band_holds_the_pointwise_one():
-    scores = np.random.default_rng(0).normal(size=(12, 3))
-    thresholds = np.linspace(-1.0, 1.0, 9)
-    inner = performance_profile(scores, thresholds)
-    outer = performance_profile(scores, thresholds, band="simultaneous")
-    assert (outer.low <= inner.low).all() and (inner.high <= outer.high).all()
-    assert (outer.low >= 0.0).all() and (outer.high <= 1.0).all()
-
-
 def test_seeds():
     scores = np.random.default_rng(0).normal(size=(6, 3))
     assert interval(iqm, scores) == interval(iqm, scores, seed=0)
@@ -228,7 +219,6 @@ REFUSED = {
     "tasks": (lambda: interval(probability_of_improvement, GOOD, np.ones((3, 4))), "same tasks, got 2 and 4"),
     "pairs": (lambda: difference_interval(iqm, GOOD, np.ones((4, 2))), "same runs, got 3 and 4"),
     "thresholds": (lambda: performance_profile(GOOD, [0.5, 0.5]), "thresholds must be finite and increase"),
-    "band": (lambda: performance_profile(GOOD, [0.5], band="wide"), "pointwise or simultaneous, got 'wide'"),
     "agent": (lambda: score_matrices(ROWS, ["sac"], "score"), "'sac' was not run in cell 'small'; known: nearest, ppo"),
     "unequal": (lambda: score_matrices(ROWS[:-3], ["ppo"], "score"), "3 in 'small', 2 in 'large'"),
     "zero": (lambda: normalise(ROWS, "stay"), "'stay' was not run in cell 'small'"),
