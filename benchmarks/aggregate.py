@@ -37,6 +37,7 @@ from benchmarks.figures.drawing import tidy
 from benchmarks.plotting import INK, plt
 from benchmarks.suites.curves import COLOURS
 from benchmarks.suites.results import Results, load
+from dtenv.reporting.markdown import markdown_table
 
 THRESHOLDS = np.linspace(-0.5, 1.0, 61)
 """Normalised scores at which the profile is taken."""
@@ -108,16 +109,22 @@ def table(results: Results, env_id: str) -> list[str]:
     heads = ["agent", *metrics]
     heads += [f"IQM, paired, minus {reference}'s"] if metrics else []
     heads.append(f"probability of a better episode than {reference}'s")
-    lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    rows = []
     better = {name: interval(probability_of_improvement, own, found[reference]) for name, own in found.items()}
     for name in sorted(found, key=lambda name: (-better[name].mean, -found[name].mean())):
         told = [f"{interval(metric, found[name]):.3f}" for metric in metrics.values()]
         compared = [f"{difference_interval(iqm, found[name], found[reference]):+.3f}"] if metrics else []
         compared.append(f"{better[name]:.3f}")
         told += [""] * len(compared) if name == reference else compared
-        lines.append(f"| {' | '.join([name, *told])} |")
+        rows.append([name, *told])
     scale = f"1 is an episode's proven bound, 0 as far below as {report.zero} is on average. " if metrics else ""
-    return [*lines, "", f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.", ""]
+    return [
+        *lines,
+        *markdown_table(heads, rows),
+        "",
+        f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.",
+        "",
+    ]
 
 
 def profiles(results: Results, env_id: str) -> dict[str, Band]:

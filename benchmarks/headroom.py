@@ -20,6 +20,7 @@ from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import mean_interval, ratio_interval
 from dtenv import presets
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 KNOWN = "the bound's own plan"
@@ -79,7 +80,7 @@ def head(env_id: str, slots: int) -> list[str]:
     zero = REPORTS[env_id].zero
     heads = ["preset", "random", zero, "best heuristic", "best known", "bound", f"headroom over {zero}", "known of it"]
     title = f"`{env_id}`, score a slot over episodes of {slots} slots, mean [95 %]:"
-    return [title, "", f"| {' | '.join(heads)} |", f"|{'|'.join(['---'] * len(heads))}|"]
+    return [title, "", *markdown_table(heads, ())]
 
 
 def line(env_id: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -22,6 +22,7 @@ from dtenv.oracle import Solution, check_bound
 from dtenv.oracle.association import solve_slot as solve_association
 from dtenv.oracle.placement import solve_slot as solve_placement
 from dtenv.oracle.replay import replay
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 PLAYERS = {"DTAssociation-v0": ("nearest", "hysteresis", "local-search"), "DTPlacementMA-v0": ("nearest",)}
@@ -128,7 +129,7 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
         "s: median",
         "90 %",
     ]
-    lines = [f"| {' | '.join([*heads, 'most'])} |", f"|---|---|{'---:|' * (len(heads) - 1)}"]
+    table = []
     for kind in dict.fromkeys((row["scenario"], row["sites"], row["deadlines"]) for row in rows):
         own = [row for row in rows if (row["scenario"], row["sites"], row["deadlines"]) == kind]
         answered = [row for row in own if np.isfinite(row["value"])]
@@ -145,7 +146,8 @@ def markdown(rows: list[dict[str, Any]]) -> list[str]:
         cells = [name, what, solved, *(f"{np.quantile(gap, q):.1e}" for q in (0.5, 0.9, 1.0))]
         cells.append(f"{close:.0%}" if kind[2] in ("", "penalised") else "")
         cells += [f"{np.quantile(seconds, q):.2f}" for q in (0.5, 0.9, 1.0)]
-        lines.append(f"| {' | '.join(cells)} |")
+        table.append(cells)
+    lines = markdown_table([*heads, "most"], table, right=len(heads) - 1)
     return [*lines, "", "Spread: from what `nearest` scores in the slot to the best found."]
 
 

@@ -21,6 +21,7 @@ from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import paired_ratio, ranking
 from dtenv import presets
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 
@@ -93,19 +94,15 @@ def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     reference = report.reference
     known = {row["agent"] for row in rows}
     heads = ["agent", "score a slot [95 %]", f"paired, minus {reference}"]
-    rules = ["---"] * 3
     ratio = report.ratio if report.ratio and report.ratio[1] in known else None
     if ratio:
         head = next(figure.head for figure in report.figures if figure.column == ratio[0])
         heads.append(f"{head} / {ratio[1]}'s")
-        rules.append("---")
     ranked = ranking(rows, reference, report.figures, report.zero)
     if "gap_to_bound" in ranked[0]:
         heads.append(f"gap to bound (0 {report.zero}, 1 bound)")
-        rules.append("---")
     heads += [figure.head for figure in report.figures]
-    rules += ["---:"] * len(report.figures)
-    lines = [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    table = []
     for line in ranked:
         cells = [line["agent"], str(line["score"])]
         cells.append("" if line["agent"] == reference else f"{line['difference']:+.4f}")
@@ -115,8 +112,8 @@ def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         if "gap_to_bound" in line:
             cells.append(f"{line['gap_to_bound']:.3f}")
         cells += [format(line[figure.column], figure.spec) for figure in report.figures]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        table.append(cells)
+    return markdown_table(heads, table, right=len(report.figures))
 
 
 if __name__ == "__main__":

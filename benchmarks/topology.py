@@ -24,6 +24,7 @@ from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.jobs import Train
 from benchmarks.suites.suite import HELD_OUT
 from benchmarks.suites.tables import way
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 ENV_ID, LABEL = "DTAssociation-v0", "ppo"
@@ -51,7 +52,7 @@ def main(settings: Topology) -> None:
     seeds = list(HELD_OUT[: settings.episodes])
     targets: list[Scenario] = [cells[0].resolve().override(num_users=u, num_servers=s) for u, s in TOPOLOGIES]
     heads = [f"U = {u}, S = {s}" for u, s in TOPOLOGIES]
-    lines = [f"| trained at | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    table = []
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(cells) * len(targets), desc="held-out episodes", unit="cell") as bar:
         ends = {target: [] for target in targets}
@@ -76,9 +77,9 @@ def main(settings: Topology) -> None:
                 scores = {name: score_matrix([*own, *ends[target]], name) for name in names}
                 text = f"{way(scores, label, 'nearest', 'local-search'):.2f}"
                 told.append(f"**{text}**" if target == cell.resolve() else text)
-            lines.append(f"| S = {cell.resolve().num_sites} | {' | '.join(told)} |")
+            table.append([f"S = {cell.resolve().num_sites}", *told])
     record = manifest(*targets, seeds=settings.seeds, episodes=settings.episodes)
-    write_study(settings.out, rows, record, "\n".join(lines) + "\n")
+    write_study(settings.out, rows, record, "\n".join(markdown_table(["trained at", *heads], table)) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dtenv.reporting.markdown import markdown_table
 from leaderboards.board import Board, Standing, TrackBoard
 from leaderboards.columns import COLUMNS, place, shown, ties
 
@@ -35,15 +36,14 @@ def table(board: TrackBoard) -> list[str]:
     if board.without_headroom:
         told += f" {board.without_headroom} without headroom, where both are one, are left out of scores."
     tied = ties(board)
-    rules = ["---" if column.key in ("entry", "score") else "---:" for column in COLUMNS if column.key != "kind"]
+    shown = [column.key for column in COLUMNS if column.key != "kind"]
+    numbers = [i for i, key in enumerate(shown) if key not in ("entry", "score")]
     return [
         f"### {track.title}",
         "",
         f"{track.about} {told}",
         "",
-        f"| {' | '.join(HEADS)} |",
-        f"|{'|'.join(rules)}|",
-        *(f"| {' | '.join(cells(standing, tied))} |" for standing in board.standings),
+        *markdown_table(HEADS, (cells(standing, tied) for standing in board.standings), right=numbers),
         "",
     ]
 

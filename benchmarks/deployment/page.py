@@ -19,6 +19,7 @@ from benchmarks.deployment.claims import (
     verdicts,
 )
 from benchmarks.statistics import mean_interval
+from dtenv.reporting.markdown import markdown_table
 
 SIGNS = {AGREES: "✓", CONTRADICTS: "✗", OPEN: "?"}
 
@@ -52,7 +53,7 @@ def page(
 
 
 def _table(found: Mapping[str, Measured]) -> list[str]:
-    lines = [f"| Table I | scalar | {' | '.join(MODES)} | order |", f"|---|---|{'---|' * len(MODES)}---|"]
+    rows = []
     for claim in CLAIMS:
         values = found.get(claim.measure)
         cells = [
@@ -60,8 +61,8 @@ def _table(found: Mapping[str, Measured]) -> list[str]:
             for mode, told in zip(MODES, claim.paper, strict=True)
         ]
         name = f"`{claim.measure}`" if claim.measure else "none"
-        lines.append(f"| {claim.row} | {name} | {' | '.join(cells)} | {_told(claim, values)} |")
-    return lines
+        rows.append([claim.row, name, *cells, _told(claim, values)])
+    return markdown_table(["Table I", "scalar", *MODES, "order"], rows)
 
 
 def _told(claim: Claim, values: Measured | None) -> str:
@@ -78,11 +79,9 @@ def _told(claim: Claim, values: Measured | None) -> str:
 
 def _variations(varied: Mapping[str, Mapping[str, Measured]]) -> list[str]:
     asked = [claim for claim in CLAIMS if claim.measure]
-    lines = [f"| | {' | '.join(f'`{claim.measure}`' for claim in asked)} |", f"|---|{'---|' * len(asked)}"]
-    for name, found in varied.items():
-        cells = ["".join(SIGNS[told] for told in verdicts(claim, found[claim.measure]).values()) for claim in asked]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+    signs = lambda claim, found: "".join(SIGNS[told] for told in verdicts(claim, found[claim.measure]).values())  # noqa: E731
+    rows = [[name, *(signs(claim, found) for claim in asked)] for name, found in varied.items()]
+    return markdown_table(["", *(f"`{claim.measure}`" for claim in asked)], rows)
 
 
 def _flips(lines: Sequence[Mapping[str, Any]]) -> list[str]:

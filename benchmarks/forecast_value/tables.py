@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.plotting import GRID, INK, plt
 from benchmarks.statistics import Interval, two_way_ratio
+from dtenv.reporting.markdown import markdown_table
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -120,9 +121,8 @@ def planner_lines(scores: Scores) -> list[str]:
     lines = [
         f"Share of the way from never to the bound, by slots H that are forecast; differences at H = {compared}.",
         "",
-        f"| {' | '.join(heads)} |",
-        f"|{'|'.join(['---'] * 3 + ['---:'] * len(horizons) + ['---'] * (1 + len(REFERENCES)))}|",
     ]
+    table = []
     references = {name: scores.of("planner", name, compared) for name in REFERENCES}
     for name in dict.fromkeys(row["forecaster"] for row in own):
         mine = [row for row in own if row["forecaster"] == name]
@@ -136,7 +136,8 @@ def planner_lines(scores: Scores) -> list[str]:
         for reference, theirs in references.items():
             other = len(here) and len(theirs) and name != reference
             cells.append(f"{scores.mean(here - theirs):+.4f}" if other else "")
-        lines.append(f"| {' | '.join(cells)} |")
+        table.append(cells)
+    lines += markdown_table(heads, table, right=range(3, 3 + len(horizons)))
     return [*lines, "", *contrasts(scores, horizons), *privacy(own)]
 
 
@@ -178,17 +179,17 @@ def learner_lines(scores: Scores) -> list[str]:
         f"A learner (hindsight, {' or '.join(f'{b:,}' for b in budget)} slots recorded) that observes the forecast of "
         f"{horizon} slots; intervals over trainings and episodes together.",
         "",
-        "| learner's forecast | trainings | score a slot [95 %] | share of the way [95 %] | minus none's [95 %] |",
-        "|---|---:|---|---|---|",
     ]
+    heads = ["learner's forecast", "trainings", "score a slot [95 %]", "share of the way [95 %]", "minus none's [95 %]"]
+    table = []
     reference = scores.of("learner", "none", horizon)
     for name in dict.fromkeys(row["forecaster"] for row in own):
         found = scores.of("learner", name, horizon)
         cells = [name, str(len(found)), str(scores.mean(found)), f"{scores.share(found):.3f}"]
         same = found.shape == reference.shape and name != "none"
         cells.append(f"{scores.mean(found - reference):+.4f}" if same else "")
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
+        table.append(cells)
+    return [*lines, *markdown_table(heads, table, right=(1,)), ""]
 
 
 def draw(path: Path, rows: Rows) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.speed.contenders import Contender
 from benchmarks.speed.players import Played
+from dtenv.reporting.markdown import markdown_table
 
 
 def times(ours: list[float], theirs: list[float]) -> float:
@@ -77,12 +78,9 @@ HEADS = {
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as a table; numbers stand on the right."""
-    numbers = [any(isinstance(row[column], int | float) for row in rows) for column in rows[0]]
-    lines = [
-        "| " + " | ".join(HEADS[column] for column in rows[0]) + " |",
-        "|" + "|".join("---:" if number else "---" for number in numbers) + "|",
-    ]
-    return "\n".join(lines + ["| " + " | ".join(_cell(*item) for item in row.items()) + " |" for row in rows])
+    numbers = [i for i, column in enumerate(rows[0]) if any(isinstance(row[column], int | float) for row in rows)]
+    cells = [[_cell(*item) for item in row.items()] for row in rows]
+    return "\n".join(markdown_table([HEADS[column] for column in rows[0]], cells, right=numbers))
 
 
 def _cell(column: str, value: Any) -> str:

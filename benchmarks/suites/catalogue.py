@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.suites.suite import Cell, Suite, Training
+from dtenv.reporting.markdown import markdown_table
 
 WARM = Training("ppo", "ppo")
 COLD = Training("ppo, no warm start", "ppo", {"warm_start": "none", "ent_coef": 0.07, "total_steps": 500_000})
@@ -209,11 +210,11 @@ def main(_: List) -> None:
 
 def table() -> list[str]:
     """The lines of a table of suites."""
-    lines = ["| suite | what | scenarios | trained | trainings | episodes |", "|---|---|---:|---|---:|---:|"]
+    rows = []
     for suite in SUITES.values():
         labels = dict.fromkeys(training.label for cell in suite.cells for training in cell.trainings)
         episodes = dict.fromkeys(str(len(suite.evaluation_seeds(cell.env_id))) for cell in suite.cells)
         trainings = sum(min(suite.seeds, t.seeds or suite.seeds) for cell in suite.cells for t in cell.trainings)
-        cells = [suite.name, suite.about, str(len(suite.cells)), "; ".join(labels), str(trainings), ", ".join(episodes)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append([suite.name, suite.about, len(suite.cells), "; ".join(labels), trainings, ", ".join(episodes)])
+    heads = ["suite", "what", "scenarios", "trained", "trainings", "episodes"]
+    return markdown_table(heads, rows, right=(2, 4, 5))

