@@ -4,8 +4,10 @@ import importlib
 
 import pytest
 
+from agents.policy import PLANNED, SERVED
 from dtenv import presets
 from dtenv.oracle.episode import SOLVERS
+from dtenv.scenario import MigrationScenario
 from dtenv.tasks.registry import TASKS
 
 TABLES = (
@@ -29,6 +31,9 @@ PARTIAL = {
     "agents.a2c.RECIPES": {"DTPlacementMA-v0": "stations learn by MAPPO and MADDPG"},
     "agents.ddpg.RECIPES": {"DTPlacementMA-v0": "stations learn by MAPPO and MADDPG"},
     "agents.ppo_lagrangian.RECIPES": {"DTPlacementMA-v0": "stations learn by MAPPO and MADDPG"},
+    "agents.ppo_lagrangian.UNPRICED": {"DTPlacementMA-v0": "stations learn by MAPPO and MADDPG"},
+    "benchmarks.dataset.CONTROLLER": dict.fromkeys(("DTAssociation-v0", "DTMigration-v0"), "its action is one face"),
+    "dtenv.__main__.RESTING": dict.fromkeys(("DTAssociation-v0", "DTMigration-v0"), "its action is one face"),
     "benchmarks.optima.PLAYERS": {"DTMigration-v0": "a slot by itself says never to move"},
 }
 """Tables that lack environments, with the reason."""
@@ -57,6 +62,8 @@ def test_every_scenario_has_a_task_and_every_task_a_solver():
     scenarios = {type(preset) for named in presets.PRESETS.values() for preset in named.values()}
     assert scenarios == TASKS.keys()
     assert set(TASKS.values()) == SOLVERS.keys()
+    assert PLANNED.keys() == scenarios - {MigrationScenario}  # whose rules plan with the scenario as it is
+    assert len(SERVED) == len(scenarios)
 
 
 @pytest.mark.parametrize(("name", "lacking"), LISTED, ids=[name for name, _ in LISTED])
