@@ -19,9 +19,9 @@ def read(path: Path) -> list[Row]:
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
+    whole = text[: text.rfind("\n") + 1]  # split at newlines alone, as texts may hold other line breaks
     rows = []
-    for number, line in enumerate(whole.splitlines(), start=1):
+    for number, line in enumerate(whole.split("\n")[:-1], start=1):
         try:
             row = json.loads(line)
         except ValueError:

@@ -18,6 +18,12 @@ def test_a_line_that_was_cut_off_goes(tmp_path):
     assert path.read_bytes() == whole
 
 
+def test_rows_come_back_whatever_their_text_holds(tmp_path):
+    rows = [{"a": f"one{mark}two"} for mark in "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"]
+    jsonl.append(tmp_path / "rows.jsonl", rows)
+    assert jsonl.read(tmp_path / "rows.jsonl") == rows
+
+
 @pytest.mark.parametrize("line", ["[1]", "{", ""])
 def test_what_is_no_row_is_named_and_left(tmp_path, line):
     path = tmp_path / "rows.jsonl"

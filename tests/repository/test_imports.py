@@ -129,11 +129,6 @@ def test_imports_go_back_along_the_road(module):
     assert not ahead, f"{module} imports {sorted(ahead)}"
 
 
-def test_no_two_files_import_each_other():
-    arrows = {(module, other) for module in SOURCES for other in imports_of(module) if other in SOURCES}
-    assert not {(a, b) for a, b in arrows if a < b and (b, a) in arrows}
-
-
 @pytest.mark.parametrize("module", [module for module in SOURCES if module.split(".")[0] == "dtenv"])
 def test_dtenv_imports_nothing_heavy_at_module_top(module):
     inside = f"{module}.".startswith(f"{TORCH}.")
