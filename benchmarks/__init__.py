@@ -22,7 +22,8 @@ OLD_SPELLINGS = {
 class _OldSpellings:
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        file = OLD_SPELLINGS.get(name.removeprefix("benchmarks."))
+        package, _, old = name.partition(".")
+        file = OLD_SPELLINGS.get(old) if package == __name__ else None
         return spec_from_file_location(name, Path(__file__).parent / file) if file else None
 
 

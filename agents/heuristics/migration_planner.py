@@ -22,7 +22,7 @@ class Planner:
 
     The score of a slot ahead on a station is the mean over the forecast's chances of the station that will serve the
     user; where none is forecast, the present one goes on. Wireless latency and loads are the true ones where the
-    observation tells them (dtenv.forecasting.Foresight), and those of now where it does not. Failures are not foreseen.
+    observation holds them (dtenv.forecasting.Foresight), else those of now. Failures are not foreseen.
 
     Args:
         scenario: with the forecaster whose forecasts the observations show.

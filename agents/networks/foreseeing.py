@@ -43,7 +43,7 @@ class ForeseeingReader(Reader):
     def foreseen(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Score of a slot on each station and its chance of serving, (B, K, M, windows), by the forecast.
 
-        As agents.heuristics.migration_planner has them: what is not told goes on as it is.
+        As in agents.heuristics.migration_planner: what is not forecast stays as it is.
         """
         view, c = self.layout.split(obs), self.constants
         users, links, xy = view["users"], view["links"], 0.5 * self.scale.area_m * view["stations"][:, None, :, :2]

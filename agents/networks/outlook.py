@@ -104,10 +104,9 @@ class Reader:
         computing = unwired_s / deadline_s - users[..., USER.wireless, None]
         others = stations[:, None, :, STATION.twins] - host / self.seats  # twins there beside this one
         own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
+        shown = (USER.x, USER.y, USER.data_bits, USER.update_bits, USER.deadline, USER.wireless)
         parts = [
-            *users[..., None, (USER.x, USER.y, USER.data_bits, USER.update_bits, USER.deadline, USER.wireless)].unbind(
-                -1
-            ),
+            *users[..., None, shown].unbind(-1),
             *(step / STEP_M).unbind(-1),
             *stations[:, None, :, (STATION.x, STATION.y, STATION.compute_hz)].unbind(-1),
             *links[..., (LINK.gain, LINK.access, LINK.wired, LINK.latency)].unbind(-1),

@@ -170,9 +170,8 @@ class Exchange(nn.Module):
 def own_view(view: dict[str, Tensor]) -> Tensor:
     """What every station sees by itself, users taken together, (B, M, 10), out of the network's observation."""
     users, stations, wired = view["users"], view["stations"], view["links"][..., LINK.wired]
-    mean = (
-        users[:, :, [USER.data_bits, USER.update_bits, USER.slack]].mean(1)[:, None].expand(-1, stations.shape[1], -1)
-    )
+    own = users[:, :, [USER.data_bits, USER.update_bits, USER.slack]]
+    mean = own.mean(1)[:, None].expand(-1, stations.shape[1], -1)
     return torch.cat([mean, stations, wired.mean(1)[..., None]], -1)
 
 

@@ -104,7 +104,7 @@ def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Pa
 
 
 def read_about(path: Path, env_id: str) -> dict[str, Any]:
-    """What stands in JSON beside the weights at `path`.
+    """The JSON description saved with the weights at `path`.
 
     Raises:
         ValueError: the weights are of another environment.

@@ -79,8 +79,10 @@ def _told(claim: Claim, values: Measured | None) -> str:
 
 def _variations(varied: Mapping[str, Mapping[str, Measured]]) -> list[str]:
     asked = [claim for claim in CLAIMS if claim.measure]
-    signs = lambda claim, found: "".join(SIGNS[told] for told in verdicts(claim, found[claim.measure]).values())  # noqa: E731
-    rows = [[name, *(signs(claim, found) for claim in asked)] for name, found in varied.items()]
+    rows = [
+        [name, *("".join(map(SIGNS.get, verdicts(claim, found[claim.measure]).values())) for claim in asked)]
+        for name, found in varied.items()
+    ]
     return markdown_table(["", *(f"`{claim.measure}`" for claim in asked)], rows)
 
 

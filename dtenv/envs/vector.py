@@ -21,7 +21,7 @@ class TaskVectorEnv(VectorEnv):
 
     Row i plays as the single environment that is seeded as row i is, bit for bit, across its autoresets. Episodes are
     played by compiled kernels on all cores; `infos` hold arrays with a row each beside their masks, as Gymnasium has
-    them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.vector.CudaVectorEnv`, whose rows play on a GPU.
+    them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.CudaVectorEnv`, whose rows play on a GPU.
 
     Args:
         num_envs: rows.

@@ -40,10 +40,9 @@ def vector_env(env_id: str, num_envs: int = 1, *, device: str = "cpu", **setting
     if device == "cpu":
         return on_cpu(num_envs, **settings)
     require_cuda()
-    from dtenv.envs.cuda import tasks as cuda_tasks
-    from dtenv.envs.cuda import vector as cuda  # CUDA is asked for only where it is wanted
+    from dtenv.envs.cuda import CudaVectorEnv, tasks  # needs CUDA, which most machines lack
 
-    return cuda.CudaVectorEnv(on_cpu.single, getattr(cuda_tasks, name), num_envs, **settings)
+    return CudaVectorEnv(on_cpu.single, getattr(tasks, name), num_envs, **settings)
 
 
 # Named by strings in the registry: a spec with the functions themselves could not be written as JSON.
