@@ -4,5 +4,5 @@ from pathlib import Path
 
 HELPERS = Path(__file__).resolve().parent
 ROOT = next(folder for folder in HELPERS.parents if (folder / "pyproject.toml").exists())
-RESULTS = ROOT / "docs" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 SHARED = ROOT.parent / "shared"
