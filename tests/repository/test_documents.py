@@ -81,6 +81,38 @@ def test_anchors_are_headings(page):
         assert anchor in slugs, f"{page}: #{anchor}"
 
 
+FIGURE = re.compile(r"(?<![\w.])[-+−]?(?:\d[\d,]*)?\.?\d+(?!\w)")
+ROWS_BEHIND = {
+    "calibration": "calibration/*.[!p]*",
+    "deployment": "deployment/table.md",
+    "federated": "fl-variants/*/table.md",
+    "forecast_value": "forecast-value/table.md",
+    "forecasting": "forecast/*/table.md",
+    "utility": "profiles*/table.md",
+}
+"""Results that a page's prose is about."""
+
+
+def figures(text):
+    return [match[0].replace(",", "").replace("−", "-").lstrip("+-") for match in FIGURE.finditer(text)]
+
+
+@pytest.mark.parametrize("page", ROWS_BEHIND)
+def test_figures_in_prose_are_those_of_the_results(page):
+    """Every decimal of the prose is a number of the results behind it, rounded; in percent or not."""
+    files = [*RESULTS.glob(ROWS_BEHIND[page])]
+    stored = {abs(float(figure)) for file in files for figure in figures(file.read_text())}
+    prose = re.sub(
+        r"```.*?```|`[^`]*`|\]\([^)]*\)|^\|.*?$", "", (ROOT / f"docs/{page}.md").read_text(), flags=re.S | re.M
+    )
+    shown = {figure for figure in figures(prose) if "." in figure}
+    assert len(shown) > 3
+    for figure in shown:
+        decimals = len(figure.split(".")[1])
+        found = any(round(value * scale, decimals) == float(figure) for value in stored for scale in (1, 0.01, 100))
+        assert found, f"docs/{page}.md: {figure} is in none of {ROWS_BEHIND[page]}"
+
+
 def test_every_page_is_in_the_index():
     index = (ROOT / "docs/README.md").read_text()
     for page in (ROOT / "docs").glob("*.md"):
