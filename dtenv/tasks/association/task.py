@@ -77,10 +77,7 @@ class AssociationTask(Episodes):
     def advance(self, action: np.ndarray, history: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
         """One slot of all rows, or of some, for κ (B, U) and, where the agent chooses it, γ (B, U)."""
         advance(
-            self._arrays,
-            self.rows if rows is None else rows,
-            action,
-            self._no_history if history is None else history,
+            self._arrays, self.rows if rows is None else rows, action, self._no_history if history is None else history
         )
 
     def slot(self, b: int = 0) -> Slot:

@@ -10,13 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv.compiled import kernel
-from dtenv.physics.barrier import (
-    floored_barrier,
-    is_violated,
-    literal_barrier,
-    smooth_barrier,
-    violation_penalty,
-)
+from dtenv.physics.barrier import floored_barrier, is_violated, literal_barrier, smooth_barrier, violation_penalty
 from dtenv.physics.energy import normalised_energy
 from dtenv.tasks.association import allocation
 from dtenv.tasks.association.slot import (

@@ -12,13 +12,7 @@ import numpy as np
 from dtenv.compiled import compiled, kernel
 from dtenv.physics.consensus import dpos_latency, pbft_latency
 from dtenv.physics.energy import transmission_energy
-from dtenv.physics.latency import (
-    compute_latency,
-    compute_share,
-    square_root_weight,
-    wired_latency,
-    wireless_latency,
-)
+from dtenv.physics.latency import compute_latency, compute_share, square_root_weight, wired_latency, wireless_latency
 from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.deployment import CLOUD, Rounds
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT
