@@ -42,6 +42,9 @@ GIVEN, OPTIMAL, OPTIMAL_BARRIER = 0, 1, 2
 MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN, "none": GIVEN, "action": GIVEN}
 """Source of γ by the scenario's `history`."""
 
+CERTIFICATE = 1e-9
+"""Proven gap of the environment's allocation, summed over the servers of a slot."""
+
 
 class Constants(NamedTuple):
     """Parameters of a scenario, for kernels."""
@@ -66,7 +69,7 @@ class Constants(NamedTuple):
     barrier_curve: float
     reward: int  # index into REWARDS
     mode: int  # GIVEN, OPTIMAL or OPTIMAL_BARRIER
-    certificate: float = 1e-9  # proven gap of the allocation, summed over servers
+    certificate: float = CERTIFICATE  # proven gap of the allocation, summed over servers
 
     @classmethod
     def of(cls, scenario: AssociationScenario) -> Constants:

@@ -68,7 +68,8 @@ class Work(NamedTuple):
 def new_terms(batch: int, num_users: int, num_servers: int) -> Terms:
     """Allocate the terms of `batch` slots."""
     shapes = (num_users,), (num_users,), (num_servers, 4), (len(TOTAL),)
-    return Terms(*(np.zeros((batch, *shape)) for shape in shapes), np.zeros((batch, num_servers), np.int64))
+    history, utility, energy, totals = (np.zeros((batch, *shape)) for shape in shapes)
+    return Terms(history, utility, energy, totals, np.zeros((batch, num_servers), np.int64))
 
 
 def new_work(batch: int, num_users: int) -> Work:

@@ -111,8 +111,8 @@ class PlacementTask(Episodes):
 
     def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Step all or some rows with stations' numbers (B, M, …), float64, or an association (B, N), int64."""
-        decision = (self._no_numbers, action) if self.mode == ASSOCIATION else (action, self._no_server)
-        kernels.advance(self._arrays, self.rows if rows is None else rows, *decision, self.mode)
+        numbers, server = (self._no_numbers, action) if self.mode == ASSOCIATION else (action, self._no_server)
+        kernels.advance(self._arrays, self.rows if rows is None else rows, numbers, server, self.mode)
 
     def one_hot(self, server: np.ndarray) -> np.ndarray:
         """Hosting and user bids (M, 1 + N), 0 or 1, that decode to the feasible association server (N,)."""
