@@ -60,7 +60,7 @@ class Episodes(ABC):
 
     @abstractmethod
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows after their resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
 
 
 def flat(batch: tuple) -> tuple[np.ndarray, ...]:

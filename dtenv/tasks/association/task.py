@@ -73,7 +73,7 @@ class AssociationTask(Episodes):
         return infos | {"history": self.terms.history, "action_mask": self.mask}
 
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows after their resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "server": self.state.server}
 
     def reward(self, b: int = 0) -> float:

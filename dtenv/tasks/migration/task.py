@@ -146,7 +146,7 @@ class MigrationTask(Episodes):
         return infos
 
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows after their resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
         server = self.state.server if self.joint else self.state.server[:, 0]
         return {"server": server, "action_mask": self.masks()}
 

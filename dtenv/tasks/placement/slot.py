@@ -112,7 +112,7 @@ class UserTerms(NamedTuple):
 
     access: int = 0  # station transmitted to
     rate: int = 1  # bit/s (3)
-    share: int = 2  # f_ik, cycles a second
+    share: int = 2  # f_ik, cycles per second
     wireless: int = 3  # seconds (4)
     wired: int = 4  # (7), one way
     compute: int = 5  # (9)

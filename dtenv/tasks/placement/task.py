@@ -151,7 +151,7 @@ class PlacementTask(Episodes):
         return infos | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
 
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows after their resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "host": self.state.host, "server": self.state.server}
 
     def decode(self, obs: np.ndarray) -> Slot:
