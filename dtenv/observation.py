@@ -1,4 +1,4 @@
-"""How an observation vector is laid out: blocks of named entries, and the structured view of them."""
+"""Layout of flat observations: blocks of named entries, and their structured view."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from gymnasium import spaces
 
 
 def columns(entries: tuple[tuple[str, str], ...]) -> Any:
-    """Indices of a block's entries on its last axis, as fields by their names: constants to kernels too."""
-    names = [name for name, _ in entries]
-    return namedtuple("Columns", names)(*range(len(names)))
+    """Named tuple of the indices of a block's entries on its last axis; constants in kernels too."""
+    return namedtuple("Columns", [name for name, _ in entries])(*range(len(entries)))
 
 
 @dataclass(frozen=True)
 class Block:
-    """One part of the vector: `shape` places (such as users, or user x server), `entries` numbers at each."""
+    """Block of an observation: an array of `shape` (such as users, or users x servers) with `entries` at each index."""
 
     name: str
     shape: tuple[int, ...]
     entries: tuple[tuple[str, str], ...]
-    """(name, meaning with unit and scale) of each number."""
+    """(name, meaning with unit and scale) of each entry."""
     low: float = -1.0
     high: float = 1.0
 
     @property
     def full_shape(self) -> tuple[int, ...]:
-        """Shape of the block in the structured view: places, then entries."""
+        """Shape of the block in the structured view: `shape`, then entries."""
         return (*self.shape, len(self.entries))
 
     @property
     def size(self) -> int:
-        """Numbers in the block."""
+        """Number of values in the block."""
         return math.prod(self.full_shape)
 
     def column(self, entry: str) -> int:
@@ -45,7 +44,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of a flat observation, in order."""
+    """Ordered blocks of a flat observation."""
 
     blocks: tuple[Block, ...]
 
@@ -56,21 +55,18 @@ class Layout:
 
     @property
     def space(self) -> spaces.Box:
-        """The flat observation space."""
+        """Flat observation space."""
         low = np.concatenate([np.full(b.size, b.low, np.float32) for b in self.blocks])
         high = np.concatenate([np.full(b.size, b.high, np.float32) for b in self.blocks])
         return spaces.Box(low, high, dtype=np.float32)
 
     @property
     def structured_space(self) -> spaces.Dict:
-        """The space of `split`."""
+        """Observation space of `split`."""
         return spaces.Dict({b.name: spaces.Box(b.low, b.high, b.full_shape, np.float32) for b in self.blocks})
 
     def split(self, obs):
-        """Blocks by name of flat observations (..., size): views of shape (..., *places, entries).
-
-        Takes NumPy arrays and torch tensors alike.
-        """
+        """Return views (..., *shape, entries) of flat observations (..., size) by block name; NumPy or torch."""
         views, start = {}, 0
         for block in self.blocks:
             flat = obs[..., start : start + block.size]

@@ -1,1 +1,1 @@
-"""The model's formulas, one a function: scalar, compiled, in SI units and (Zhou 2025)'s symbols."""
+"""Formulas of the models as compiled scalar functions, in SI units and the symbols of (Zhou 2025)."""

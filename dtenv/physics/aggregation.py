@@ -1,7 +1,6 @@
-"""What a federated round over twins takes in time, synchronous or asynchronous.
+"""Duration of a synchronous or asynchronous federated round over twins.
 
-(Khan 2022, Section III-C) tells the two apart in words: within a predefined time, or whenever a device gets through.
-The formulas are ours.
+(Khan 2022, Section III-C) describes the two in words (updates within a fixed time, or on arrival); formulas are ours.
 """
 
 from __future__ import annotations
@@ -11,23 +10,21 @@ from typing import NamedTuple
 import numpy as np
 
 SHORTEST_S = 1e-9
-"""Updates that take no time count as taking this."""
+"""Least duration of an update, seconds."""
 
 
 class Round(NamedTuple):
-    """A round, for each leading index of the twins' times."""
+    """Outcome of a round, for each leading index of the twins' times."""
 
-    seconds: np.ndarray  # until it is closed
-    share: np.ndarray  # of the twins that take part
-    staleness: np.ndarray  # updates that others made to the model while one was made, mean over those who take part
+    seconds: np.ndarray  # duration
+    share: np.ndarray  # of the twins that participate
+    staleness: np.ndarray  # updates by others during an own update, mean over the participants
 
 
 def synchronous_round(ready_s: np.ndarray, deadline_s: float) -> Round:
-    """The model waits for the slowest twin, at most until the deadline; whoever is later is left out.
+    """Round that waits for the slowest twin, at most `deadline_s`; later updates are dropped.
 
-    Args:
-        ready_s: (..., n) seconds until a twin's update is there; infinite where none comes.
-        deadline_s: after which the round is closed.
+    ready_s (..., n) are the seconds until each twin's update arrives, infinite where none does.
     """
     in_time = ready_s <= deadline_s
     seconds = np.where(in_time.all(axis=-1), ready_s.max(axis=-1), deadline_s)
@@ -35,14 +32,11 @@ def synchronous_round(ready_s: np.ndarray, deadline_s: float) -> Round:
 
 
 def asynchronous_round(ready_s: np.ndarray, deadline_s: float) -> Round:
-    """Every twin sends update after update, and each is taken in when it comes.
+    """Round in which every twin sends updates continuously and each is aggregated on arrival.
 
-    In T seconds twin i brings T / T_i updates. As many as there are twins, n, so take n / Σ 1 / T_i, and while twin i
-    makes one, the others bring T_i Σ_{j ≠ i} 1 / T_j.
-
-    Args:
-        ready_s: (..., n) T_i, seconds that a twin takes for an update; infinite where none comes.
-        deadline_s: a twin that takes longer takes no part; nor do n updates take longer to be told.
+    Twin i delivers T / T_i updates in T seconds, so n updates take n / Σ_i (1 / T_i) seconds, at most `deadline_s`;
+    while twin i computes one, the others deliver T_i Σ_{j ≠ i} 1 / T_j. Twins with T_i past the deadline are left out.
+    ready_s (..., n) are the T_i, infinite where a twin sends none.
     """
     n, takes_part = ready_s.shape[-1], ready_s <= deadline_s
     own_s = np.where(takes_part, np.maximum(ready_s, SHORTEST_S), 1.0)

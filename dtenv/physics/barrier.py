@@ -1,30 +1,29 @@
-"""How the constraints C2 and C3 enter a reward or a score (Zhou 2025, eqs 23-25)."""
+"""Barriers and penalties for the constraints C2 and C3 in rewards and scores (Zhou 2025, eqs 23-25)."""
 
 import math
 
 from dtenv.compiled import compiled
 
 FEASIBILITY_TOLERANCE = 1e-9
-"""Relative excess up to which a constraint counts as met: one number for environments, masks and bounds."""
+"""Relative excess up to which a constraint counts as met, in environments, masks and bounds alike."""
 
 LITERAL_FLOOR = 1e-9
-"""Smallest slack that the literal barrier sees in a reward, which has to be finite."""
+"""Smallest slack of the literal barrier in a reward, which has to stay finite."""
 
 VIOLATION_FIXED = 0.04
 VIOLATION_SLOPE = 0.4
-"""Price of a violated constraint in the score: fixed + slope x relative excess (our choice). e alone can rise
-by breaking C3, which costs it nothing."""
+"""Price of a violation in the score: fixed + slope x relative excess (our choice); e itself ignores C3."""
 
 
 @compiled
 def is_violated(load: float, capacity: float) -> bool:
-    """Whether a load breaks its constraint by more than the tolerance."""
+    """Whether a load exceeds its capacity by more than the tolerance."""
     return load > capacity * (1.0 + FEASIBILITY_TOLERANCE)
 
 
 @compiled
 def violation_penalty(load: float, capacity: float) -> float:
-    """What a score loses by one constraint: 0 where it is met."""
+    """Penalty of one constraint in the score; 0 where it is met."""
     if not is_violated(load, capacity):
         return 0.0
     return VIOLATION_FIXED + VIOLATION_SLOPE * (load / capacity - 1.0)
@@ -41,16 +40,15 @@ def literal_barrier(load: float, capacity: float, curve: float) -> float:
 
 @compiled
 def floored_barrier(load: float, capacity: float, curve: float) -> float:
-    """`literal_barrier` with the slack held at LITERAL_FLOOR or more."""
+    """`literal_barrier` with the slack clipped from below at LITERAL_FLOOR."""
     return -math.log(max(capacity - load, LITERAL_FLOOR)) / curve
 
 
 @compiled
 def smooth_barrier(load: float, capacity: float, curve: float) -> float:
-    """Barrier of the relative slack: -ln(slack) / f inside, finite and once differentiable everywhere.
+    """Barrier -ln(slack) / f of the relative slack, finite and once differentiable everywhere.
 
-    From a slack of 1 / 2f on it goes over into the score's penalty, so that far outside it differs from
-    `violation_penalty` by a constant. An idle server costs 0, unlike under (24).
+    Below a slack of 1 / 2f it turns into `violation_penalty`, up to a constant. An idle server costs 0, unlike in (24).
     """
     slack = 1.0 - load / capacity
     join = min(0.5, 0.5 / curve)

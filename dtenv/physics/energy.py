@@ -1,4 +1,4 @@
-"""Energy of moving, synchronising and training twins (Zhou 2025, eqs 13-15, 22; Lu 2021, eq. 19); data in bits."""
+"""Energy of migrating, synchronising and training twins (Zhou 2025, eqs 13-15, 22; Lu 2021, eq. 19); data in bits."""
 
 import math
 
@@ -7,13 +7,13 @@ from dtenv.compiled import compiled
 
 @compiled
 def migration_energy(n_mig: float, distance_m: float, bits: float) -> float:
-    """Energy of moving one twin of `bits` between servers `distance_m` apart (Zhou 2025, eq. 13)."""
+    """Energy of migrating one twin of `bits` between servers `distance_m` apart (Zhou 2025, eq. 13)."""
     return n_mig * distance_m * bits
 
 
 @compiled
 def metre_energy(n_syn: float, bits: float, rate_bps: float) -> float:
-    """Energy of uploading one user's new data, a metre (Zhou 2025, eq. 14)."""
+    """Energy per metre of uploading one user's new data (Zhou 2025, eq. 14)."""
     return n_syn * bits / rate_bps
 
 
@@ -31,9 +31,9 @@ def computation_energy(n_cmp: float, cycles_per_bit: float, bits: float, epochs:
 
 @compiled
 def model_transfer_energy(n_agg: float, bits: float) -> float:
-    """Energy of the model that a server with twins exchanges with the cloud in one slot, `bits` in all its rounds.
+    """Energy of the `bits` of models that a server with twins exchanges with the cloud in one slot.
 
-    The aggregation (Zhou 2025, eq. 4) takes it; the paper counts it as negligible, and (21) has no such term.
+    The paper neglects this cost of the aggregation (Zhou 2025, eq. 4); (21) has no such term.
     """
     return n_agg * bits
 
@@ -46,12 +46,12 @@ def normalised_energy(energy: float, f0: float) -> float:
 
 @compiled
 def normalised_energy_slope(energy: float, f0: float) -> float:
-    """d Norm / d C: falls with C, so Norm is concave (Theorem 2 needs it convex)."""
+    """Derivative d Norm / d C; it falls with C, so Norm is concave (Theorem 2 needs it convex)."""
     u = math.exp(-energy / (2.0 * f0))
     return u / (f0 * (1.0 + u) ** 2)
 
 
 @compiled
 def transmission_energy(power_w: float, seconds: float) -> float:
-    """Joules that a user transmits with (Lu 2021, eq. 19)."""
+    """Joules of a user's transmission (Lu 2021, eq. 19)."""
     return power_w * seconds

@@ -13,11 +13,11 @@ def manhattan(x1: float, y1: float, x2: float, y2: float) -> float:
 
 @compiled
 def squared_distance(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Square of the straight distance, m²: for loops that leave the roots to a later pass."""
+    """Square of the Euclidean distance, m²; for loops that take the roots in a later pass."""
     return (x1 - x2) ** 2 + (y1 - y2) ** 2
 
 
 @compiled
 def euclidean(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Straight distance in metres, d of (Lu 2021, eq. 5)."""
+    """Euclidean distance in metres, d of (Lu 2021, eq. 5)."""
     return math.sqrt(squared_distance(x1, y1, x2, y2))

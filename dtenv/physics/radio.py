@@ -1,4 +1,4 @@
-"""The wireless uplink."""
+"""Path loss and rate of the wireless uplink."""
 
 import math
 
@@ -10,13 +10,13 @@ LN_10 = math.log(10.0)  # exp and log cost less than powers of ten and log10
 
 @compiled
 def db_to_ratio(db: float) -> float:
-    """Ratio of two powers whose levels differ by so many dB."""
+    """Power ratio of a level difference in dB."""
     return math.exp(0.1 * LN_10 * db)
 
 
 @compiled
 def dbm_to_watt(dbm: float) -> float:
-    """Power in watt of a level in dBm."""
+    """Power in watts of a level in dBm."""
     return 10.0 ** (dbm / 10.0) * 1e-3
 
 
@@ -30,7 +30,7 @@ def path_loss_db(distance_m: float, min_distance_m: float, at_km_db: float, deca
 def uplink_rate(bandwidth_hz: float, power_w: float, gain: float, noise_w: float) -> float:
     """Shannon rate W log2(1 + P h / noise), bit/s: the denominator of (Zhou 2025, eq. 14); (Lu 2021, eq. 3).
 
-    Far below the noise, where 1 + P h / noise would round away what the signal carries, the logarithm takes the ratio.
+    Far below the noise log1p keeps the digits that rounding 1 + P h / noise would lose.
     """
     ratio = power_w * gain / noise_w
     if ratio < 1e-3:

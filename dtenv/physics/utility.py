@@ -1,4 +1,4 @@
-"""What data is worth to federated training (Zhou 2025, eqs 10-12), and a prompt twin to its user (Lu 2021, eq. 20)."""
+"""Utility of data for federated training (Zhou 2025, eqs 10-12) and of a twin for its user (Lu 2021, eq. 20)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from dtenv.compiled import compiled
 
 
 def earth_movers_distance(label_counts: Any, reference: Any = None) -> np.ndarray:
-    """Earth mover's distance φ of label histograms to a reference histogram (Zhou 2025, eq. 10).
+    """Earth mover's distance φ = Σ_y |P_u(y) - P_all(y)| in [0, 2] of label histograms (Zhou 2025, eq. 10).
 
-    Args:
-        label_counts: samples of each label, shape (users, labels) or (labels,).
-        reference: samples of each label in the whole data set, shape (labels,); by default the sum over users.
-
-    Returns:
-        Σ_y |P_u(y) - P_all(y)| in [0, 2], shape (users,) or a scalar array.
-
-    Raises:
-        ValueError: a count is negative or not finite, a histogram is empty, or lengths differ.
+    label_counts has shape (users, labels) or (labels,), the result (users,) or (); the reference histogram (labels,) is
+    by default the sum over users. Raises ValueError for negative or infinite counts, empty histograms, wrong shapes.
     """
     counts = np.asarray(label_counts, dtype=np.float64)
     if counts.ndim not in (1, 2):
@@ -40,13 +33,13 @@ def earth_movers_distance(label_counts: Any, reference: Any = None) -> np.ndarra
 
 @compiled
 def utility_ceiling(emd: float, alpha4: float, alpha5: float, alpha6: float) -> float:
-    """v(φ), the utility of unlimited data of earth mover's distance φ (Zhou 2025, eq. 12)."""
+    """v(φ), the utility of unlimited data with earth mover's distance φ (Zhou 2025, eq. 12)."""
     return alpha4 * math.exp(-(((alpha5 + emd) / alpha6) ** 2))
 
 
 @compiled
 def data_power(samples: float, ceiling: float, alpha3: float) -> float:
-    """(α3 D)^v, the argument that (Zhou 2025, eq. 11) and its derivative share; D in samples."""
+    """(α3 D)^v, shared by (Zhou 2025, eq. 11) and its derivative; D in samples."""
     return (alpha3 * samples) ** ceiling
 
 
@@ -58,7 +51,7 @@ def data_utility(power: float, ceiling: float, alpha1: float, alpha2: float) -> 
 
 @compiled
 def marginal_utility(samples: float, power: float, ceiling: float, alpha1: float, alpha2: float) -> float:
-    """dρ/dD a sample: positive and falling, as ρ is concave for v < 1; infinite at D = 0."""
+    """dρ/dD per sample: positive and falling, as ρ is concave for v < 1; infinite at D = 0."""
     if samples <= 0.0:
         return math.inf
     return alpha1 * alpha2 * ceiling * power / samples * math.exp(-alpha2 * power)
@@ -66,7 +59,7 @@ def marginal_utility(samples: float, power: float, ceiling: float, alpha1: float
 
 @compiled
 def utility_time(time_s: float, deadline_s: float) -> float:
-    """Seconds that the exponent of (Lu 2021, eq. 20) is divided by; 0 stands for the user's deadline."""
+    """Divisor, in seconds, of the exponent in (Lu 2021, eq. 20); `time_s` = 0 means the user's deadline."""
     return time_s if time_s > 0.0 else deadline_s
 
 
@@ -74,7 +67,7 @@ def utility_time(time_s: float, deadline_s: float) -> float:
 def interaction_utility(
     beta: float, latency_s: float, deadline_s: float, energy_j: float, time_s: float, reference_j: float
 ) -> float:
-    """U = β exp((τ - T) / time) - (1 - β) E / reference; (Lu 2021, eq. 20) has 1 s and 1 J for the two references."""
+    """U = β exp((τ - T) / time) - (1 - β) E / reference; (Lu 2021, eq. 20) uses 1 s and 1 J as references."""
     promptness = beta * math.exp((deadline_s - latency_s) / time_s) if beta > 0.0 else 0.0
     effort = (1.0 - beta) * energy_j / reference_j if beta < 1.0 else 0.0
     return promptness - effort

@@ -1,1 +1,1 @@
-"""The model of each environment: state, kernels, observation and reward; what they share stands at the top."""
+"""Models of the environments: state, kernels, observation and reward; shared parts are at the top level."""

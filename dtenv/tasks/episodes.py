@@ -1,4 +1,4 @@
-"""Episodes side by side: what the tasks' batches share, whatever is decided in them."""
+"""Base class of the tasks: a batch of episodes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from dtenv.world.pcg64 import load, new_streams, store
 
 
 class Episodes(ABC):
-    """A batch of episodes of one scenario: rows never affect each other.
-
-    Args:
-        scenario: what is fixed.
-        batch: episodes side by side (B).
-    """
+    """Batch of B independent episodes of one scenario."""
 
     state: Any
-    """What episodes' pasts leave to their futures; state.slot (B,) is the slot to be decided, 1 … T, or T + 1."""
+    """Mutable state; state.slot (B,) is the slot to decide, 1 … T, or T + 1 at the end."""
+    terms: Any
     obs: np.ndarray
     mask: np.ndarray
     _arrays: tuple[np.ndarray, ...]
-    """What kernels read and write, all of it."""
+    """All arrays that kernels read and write."""
+    _reward: int
+    """Column of terms.totals with the reward."""
 
     def __init__(self, scenario: Any, batch: int):
         self.scenario = scenario
@@ -32,7 +30,7 @@ class Episodes(ABC):
         self.streams = new_streams(batch)
 
     def begin(self, b: int, rng: np.random.Generator) -> None:
-        """Draw row b's episode from a generator, and observe its first slot."""
+        """Reset row b: draw its episode from `rng` and observe the first slot."""
         load(rng, self.streams[b])
         try:
             self.begin_rows(self.rows[b : b + 1])
@@ -41,15 +39,15 @@ class Episodes(ABC):
 
     @abstractmethod
     def begin_rows(self, rows: np.ndarray) -> None:
-        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        """Reset some rows: draw their next episodes from their streams and observe the first slot."""
 
     @property
-    @abstractmethod
     def rewards_of_rows(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
+        return self.terms.totals[:, self._reward]
 
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All that changes while episodes are played and drawn; the task's own arrays."""
+        """All arrays that change during resets and steps; not copies."""
         return self._arrays
 
     def masks(self) -> np.ndarray:
@@ -58,23 +56,23 @@ class Episodes(ABC):
 
     @abstractmethod
     def entries(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
+        """`info` of all rows after the last step: an array (B, …) per key; some are views."""
 
     @abstractmethod
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
 
 
 def flat(batch: tuple) -> tuple[np.ndarray, ...]:
-    """A `Batch`'s arrays as one plain tuple, which Numba unpacks several times faster than nested named ones."""
+    """Flatten a `Batch` to a plain tuple of arrays, which Numba unpacks several times faster than nested named ones."""
     return tuple(array for part in batch for array in (part if isinstance(part, tuple) else (part,)))
 
 
 def ends(*groups: Any) -> tuple[int, ...]:
-    """Where in such a tuple the arrays of each of its first groups, NamedTuple classes, end."""
+    """End index of each of the first groups (NamedTuple classes) in a `flat` tuple."""
     return tuple(accumulate(len(group._fields) for group in groups))
 
 
 def whole(numbers: np.ndarray) -> np.ndarray:
-    """Counts as whole numbers."""
+    """Convert counts to integers."""
     return numbers.astype(np.int64)

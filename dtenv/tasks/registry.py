@@ -1,4 +1,4 @@
-"""The task of every kind of scenario: one table for all that need a task without its environment."""
+"""Table of scenario classes and their tasks, for code that needs a task without its environment."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ TASKS: dict[type[Scenario], Any] = {
 
 
 def task_of(scenario: Scenario) -> Any:
-    """A scenario's task, of one row; no episode has begun."""
+    """Create a scenario's task with one row, before its first reset."""
     return TASKS[type(scenario)](scenario)

@@ -1,4 +1,4 @@
-"""Which station a user transmits to, and how fast (Lu 2021, eq. 3): shared by placement and migration."""
+"""Access stations, channel gains and uplink rates (Lu 2021, eq. 3), shared by placement and migration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRONGEST, NEAREST, DIRECT = (ACCESSES.index(name) for name in ("strongest", "ne
 
 
 class Uplink(NamedTuple):
-    """A scenario's radio, as kernels take it; tasks' Constants begin with the same fields."""
+    """Radio parameters for kernels; `Constants` of placement and migration begin with the same fields."""
 
     bandwidth_hz: float
     noise_w_per_hz: float
@@ -26,11 +26,11 @@ class Uplink(NamedTuple):
     handover_margin_db: float
     access: int  # STRONGEST, NEAREST or DIRECT
     shares_bandwidth: bool
-    nats: float  # 1, or ln 2 where the rate is counted in them
+    nats: float  # 1, or ln 2 for rates by the natural logarithm
 
     @classmethod
     def of(cls, radio: Radio) -> Uplink:
-        """The numbers of a group."""
+        """Values of a `Radio` group."""
         return cls(
             float(radio.bandwidth_hz),
             radio.noise_w_per_hz,
@@ -45,24 +45,22 @@ class Uplink(NamedTuple):
 
 
 def gain_range_db(radio: Radio, network: Network) -> tuple[float, float]:
-    """Least and greatest gain worth telling apart, dB: over the square, six deviations of shadowing either way."""
+    """Range of channel gains in the square with six standard deviations of shadowing either way, dB."""
     spread = 6.0 * radio.shadowing_db
-    near = path_loss_db(radio.min_distance_m, radio.min_distance_m, radio.path_loss_km_db, radio.path_loss_decade_db)
-    far = path_loss_db(
-        math.sqrt(2.0) * network.area_m, radio.min_distance_m, radio.path_loss_km_db, radio.path_loss_decade_db
-    )
+    model = radio.min_distance_m, radio.path_loss_km_db, radio.path_loss_decade_db
+    near, far = (path_loss_db(metres, *model) for metres in (radio.min_distance_m, math.sqrt(2.0) * network.area_m))
     return -far - spread - 1.0, -near + spread + 1.0
 
 
 @compiled
 def scaled_gain(gain_db: float, least_db: float, most_db: float) -> float:
-    """A gain on an observation's scale, -1 … 1 over a range, clipped."""
+    """Scale a gain to -1 … 1 over a range, clipped, for observations."""
     share = (gain_db - least_db) / (most_db - least_db)
     return min(max(2.0 * share - 1.0, -1.0), 1.0)
 
 
 def unscaled_gain(scaled: np.ndarray, least_db: float, most_db: float) -> np.ndarray:
-    """Gains, dB, of what `scaled_gain` gave where it did not clip."""
+    """Invert `scaled_gain` where it did not clip; gains in dB."""
     return 0.5 * (scaled + 1.0) * (most_db - least_db) + least_db
 
 
@@ -70,10 +68,10 @@ def unscaled_gain(scaled: np.ndarray, least_db: float, most_db: float) -> np.nda
 def link_gains(
     up: Any, user_xy: np.ndarray, station_xy: np.ndarray, shadowing_db: np.ndarray, gain_db: np.ndarray
 ) -> None:
-    """Channel gains of one slot into gain_db (N, at least M), dB, of station_xy (M, 2); shadowing is a loss."""
-    # Locals, as writing to gain_db could change the record for all that the compiler knows.
+    """Fill gain_db (N, at least M) with one slot's channel gains to station_xy (M, 2), dB; shadowing is a loss."""
+    # Locals, as the compiler cannot rule out that writes to gain_db change the record.
     nearest, at_km, decade = up.min_distance_m, up.path_loss_km_db, up.path_loss_decade_db
-    # Two passes, as a loop that calls the logarithm keeps nothing in registers.
+    # Two passes, as a loop with a call of the logarithm keeps nothing in registers.
     for u in range(len(user_xy)):
         x, y, row = user_xy[u, 0], user_xy[u, 1], gain_db[u]
         for s in range(len(station_xy)):
@@ -88,9 +86,9 @@ def link_gains(
 def choose_access(
     up: Any, user_xy: np.ndarray, station_xy: np.ndarray, gain_db: np.ndarray, access: np.ndarray
 ) -> None:
-    """Write every user's access station into access (N,), which holds that of the slot before, or -1.
+    """Update every user's access station in access (N,), from that of the previous slot, or -1 at the start.
 
-    The station of before is kept until another one's gain is more than the hand-over margin higher.
+    A station is kept until another one's gain exceeds its own by more than the hand-over margin.
     """
     for u in range(len(access)):
         best, most = 0, -math.inf
@@ -109,14 +107,14 @@ def choose_access(
 
 @compiled
 def link_rate(up: Any, power_w: float, gain_db: float, users: float) -> float:
-    """Uplink rate of one of the `users` at a station, bit/s (Lu 2021, eq. 3)."""
+    """Uplink rate of one of `users` at a station, bit/s (Lu 2021, eq. 3)."""
     bandwidth = up.bandwidth_hz / users if up.shares_bandwidth else up.bandwidth_hz
     return up.nats * uplink_rate(bandwidth, power_w, db_to_ratio(gain_db), bandwidth * up.noise_w_per_hz)
 
 
 @compiled
 def wired_distances(station_xy: np.ndarray, wired_m: np.ndarray) -> None:
-    """Distances between stations into wired_m (M, M), metres."""
+    """Fill wired_m (M, M) with the distances between stations, metres."""
     for j in range(len(station_xy)):
         for k in range(len(station_xy)):
             wired_m[j, k] = euclidean(station_xy[j, 0], station_xy[j, 1], station_xy[k, 0], station_xy[k, 1])

@@ -1,5 +1,5 @@
-"""The only place that draws: one episode's exogenous tape from one NumPy Generator.
+"""Random draws: the exogenous tape of one episode, from one NumPy Generator.
 
-Users are drawn before servers, so scenarios that differ in their servers alone share users' walks and
-data (common random numbers); what only some scenarios need is drawn last.
+Users are drawn before servers, so scenarios that differ in servers alone share walks and data (common random numbers);
+optional parts are drawn last.
 """

@@ -1,4 +1,4 @@
-"""The tape of DTAssociation-v0."""
+"""Exogenous tape of DTAssociation-v0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dtenv.world.walks import Recorded, Walk, draw_walks
 
 
 class AssociationRanges(NamedTuple):
-    """What is drawn uniformly, beside the fields of `Walk`."""
+    """Ranges of the uniform draws."""
 
     least_samples: int
     most_samples: int
@@ -29,22 +29,18 @@ class AssociationRanges(NamedTuple):
 
     @classmethod
     def record(cls, scenario: AssociationScenario) -> np.ndarray:
-        """The numbers of a scenario and of its walks, as kernels take them."""
+        """Kernel record of a scenario's ranges and its `Walk`."""
         network, data = scenario.network, scenario.data
         ranges = cls(
-            *(int(samples) for samples in data.samples),
-            *(float(bits) for bits in data.twin_bits),
-            *(float(cycles) for cycles in network.cycles_per_bit),
-            *(float(capacity) for capacity in network.compute_capacity),
-            *(float(capacity) for capacity in network.sync_capacity),
+            *map(int, data.samples),
+            *map(float, (*data.twin_bits, *network.cycles_per_bit)),
+            *map(float, (*network.compute_capacity, *network.sync_capacity)),
         )
         return as_record(Walk.of(scenario.mobility, network.area_m), ranges)
 
 
 class AssociationTape(NamedTuple):
-    """Everything exogenous of a batch of episodes (B). Slot 0 lies before the first decision, slot T + 1
-    after the last, so that slot t knows D_{t-1} and the last observation has a slot to show.
-    """
+    """Exogenous data of B episodes. Slot 0 precedes the first decision, slot T + 1 is for the last observation."""
 
     user_xy: np.ndarray  # (B, T + 2, U, 2) metres
     samples: np.ndarray  # (B, T + 2, U) new samples
@@ -54,11 +50,11 @@ class AssociationTape(NamedTuple):
     cycles_per_bit: np.ndarray  # (B, S)
     compute_capacity: np.ndarray  # (B, S)
     sync_capacity: np.ndarray  # (B, S)
-    random_history: np.ndarray  # (B, T + 2, U) γ of Baseline 3; (B, 0, U) where not asked for
+    random_history: np.ndarray  # (B, T + 2, U) γ of Baseline 3; (B, 0, U) unless history="random"
 
 
 def empty_association_tape(scenario: AssociationScenario, batch: int) -> AssociationTape:
-    """Room for `batch` episodes."""
+    """Allocate the tape of `batch` episodes."""
     slots, users, servers = scenario.episode.num_slots + 2, scenario.network.num_users, scenario.network.num_servers
     random_slots = slots if scenario.episode.history == "random" else 0
     return AssociationTape(
@@ -76,7 +72,7 @@ def empty_association_tape(scenario: AssociationScenario, batch: int) -> Associa
 
 @compiled
 def draw_association(stream: np.ndarray, r: Any, recorded: Recorded, tape: AssociationTape, b: int) -> None:
-    """Draw one episode into row b of the tape; r is of `AssociationRanges.record`."""
+    """Draw one episode into row b of the tape; r is from `AssociationRanges.record`."""
     draw_walks(stream, r, recorded, tape.user_xy[b])
     samples = tape.samples[b]
     for t in range(samples.shape[0]):

@@ -1,4 +1,4 @@
-"""What the tapes of placement and migration have in common: what is drawn uniformly."""
+"""Ranges of the uniform draws shared by placement and migration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dtenv.world.walks import Walk
 
 
 class EdgeRanges(NamedTuple):
-    """Ranges of the draws, beside the fields of `Walk` and `Shadowing`."""
+    """Ranges of the uniform draws."""
 
     separation_m: float
     least_data: float
@@ -27,14 +27,12 @@ class EdgeRanges(NamedTuple):
 
     @classmethod
     def record(cls, scenario: Any, deadline_s: Range, *more: Any) -> np.ndarray:
-        """The numbers of a scenario, of its walks and of its channel, and `more` groups, as kernels take them."""
+        """Kernel record of a scenario's ranges, `Walk`, `Shadowing` and `more` groups."""
         network, twins = scenario.network, scenario.twins
         ranges = cls(
             float(network.separation_m),
-            *(float(bits) for bits in twins.data_bits),
-            *(float(bits) for bits in twins.update_bits),
-            *(float(seconds) for seconds in deadline_s),
-            *(float(cycles) for cycles in network.compute_hz),
+            *map(float, (*twins.data_bits, *twins.update_bits)),
+            *map(float, (*deadline_s, *network.compute_hz)),
         )
-        # First, as Numba wonders about a record whose fields begin with all of another one's.
+        # `more` first: Numba confuses a record with another one whose fields are a prefix of its own.
         return as_record(*more, Walk.of(scenario.mobility, network.area_m), Shadowing.of(scenario.radio), ranges)

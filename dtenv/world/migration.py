@@ -1,4 +1,4 @@
-"""The tape of DTMigration-v0."""
+"""Exogenous tape of DTMigration-v0."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from dtenv.world.walks import Recorded, draw_walks
 
 
 class MigrationTape(NamedTuple):
-    """Everything that is drawn for a batch of episodes (B). Of shadowing it holds the key: whoever needs a slot's
-    calls `shadow_slot` slot by slot.
+    """Exogenous data of B episodes. Slot 0 precedes the first decision, slot T + 1 is for the last observation.
 
-    Slot 0 lies before the first decision, slot T + 1 after the last, for the last observation. Where there is a cloud
-    it is the last of the M sites, and its place, the middle of the square, means nothing.
+    `shadow_slot` computes shadowing from its key. A cloud is the last of the M sites; its position has no meaning.
     """
 
     user_xy: np.ndarray  # (B, T + 2, N, 2) metres
-    data_bits: np.ndarray  # (B, N) D_i, what a migration moves
+    data_bits: np.ndarray  # (B, N) D_i, moved by a migration
     update_bits: np.ndarray  # (B, N) ΔD_i
     deadline_s: np.ndarray  # (B, N) τ_i of an update
     station_xy: np.ndarray  # (B, M, 2) metres
     compute_hz: np.ndarray  # (B, M) F_k
-    shadowing_key: np.ndarray  # (B,) of its normal variates
-    up: np.ndarray  # (B, T + 2, M) bool, whether a site's server works; (B, 0, M) where none ever fails
+    shadowing_key: np.ndarray  # (B,) of the normal variates
+    up: np.ndarray  # (B, T + 2, M) bool, whether a site's server works; (B, 0, M) if none can fail
 
 
 def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTape:
-    """Room for `batch` episodes."""
+    """Allocate the tape of `batch` episodes."""
     slots, users, stations = scenario.episode.num_slots + 2, scenario.network.num_users, scenario.network.num_stations
     return MigrationTape(
         user_xy=np.empty((batch, slots, users, 2)),
@@ -49,9 +47,9 @@ def empty_migration_tape(scenario: MigrationScenario, batch: int) -> MigrationTa
 
 @compiled
 def draw_migration(stream: np.ndarray, r: Any, recorded: Recorded, tape: MigrationTape, b: int) -> None:
-    """Draw one episode into row b of the tape; r is of `EdgeRanges.record` with `Servers`.
+    """Draw one episode into row b of the tape; r is from `EdgeRanges.record` with `Servers`.
 
-    What there is in the cloud is drawn last, so that a seed means the same walks, stations and channels without one.
+    The cloud is drawn last, so a seed gives the same walks, stations and channels with and without it.
     """
     n = r.stations
     draw_walks(stream, r, recorded, tape.user_xy[b])

@@ -1,7 +1,6 @@
-"""Normal variates from random bits of their own: the ziggurat (Marsaglia and Tsang 2000).
+"""Counter-based normal variates: the ziggurat (Marsaglia and Tsang 2000) on SplitMix64 bits (Steele et al. 2014).
 
-An episode's shadowing takes a hundred thousand of them. Their bits are a counter's, mixed (SplitMix64; Steele et al.
-2014): variates n of a key do not depend on the others, in whatever order and on whatever device they are asked for.
+Variate n of a key does not depend on the others, so order and device do not matter. Shadowing takes 1e5 per episode.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dtenv.compiled import compiled, inlined
 
 
 def _layers(count: int, tail: float, area: float) -> tuple[np.ndarray, np.ndarray]:
-    """Right edges of layers of one area, lowest first, and the share of each that is under the curve throughout."""
+    """Right edges of layers of equal area, lowest first, and the fraction of each that is entirely under the curve."""
     edge = np.zeros(count + 1)
     height = math.exp(-0.5 * tail**2)
     edge[0], edge[1] = area / height, tail
@@ -25,11 +24,11 @@ def _layers(count: int, tail: float, area: float) -> tuple[np.ndarray, np.ndarra
     return edge, edge[1:] / edge[:-1]
 
 
-TAIL = 3.442619855899  # where the tail begins
+TAIL = 3.442619855899  # start of the tail
 _EDGE, _INSIDE = _layers(128, TAIL, 9.91256303526217e-3)
 _LAYER = np.int64(127)
 
-# Of half a word: the more layers, the fewer draws that leave what lies inside.
+# Tables for 32-bit draws: with more layers, fewer draws need a second look.
 HALF_TAIL = 3.8520461503683916
 _HALF_EDGE, _ = _layers(512, HALF_TAIL, 2.456766351541353e-3)
 _HALF_HEIGHT = np.exp(-0.5 * _HALF_EDGE**2)
@@ -43,7 +42,7 @@ _11, _27, _30, _31 = (np.uint64(n) for n in (11, 27, 30, 31))
 
 @compiled
 def word_of(key: np.uint64, n: int) -> np.uint64:
-    """64 random bits: number n of a key's."""
+    """Random word n (64 bits) of a key."""
     z = key + np.uint64(n) * _GOLDEN
     z = (z ^ (z >> _30)) * _FIRST
     z = (z ^ (z >> _27)) * _SECOND
@@ -52,21 +51,21 @@ def word_of(key: np.uint64, n: int) -> np.uint64:
 
 @inlined
 def first_normal(word: np.uint64) -> float:
-    """The first of two normal variates of 64 random bits: multiples of 2^-23 of a layer's edge, as singles are."""
+    """First of two normal variates of a word, with single precision: a multiple of 2^-23 of its layer's edge."""
     return _of_half(word, np.int64(word) >> np.int64(32))
 
 
 @inlined
 def second_normal(word: np.uint64) -> float:
-    """The second of them."""
+    """Second of the two."""
     return _of_half(~word, np.int64(np.int32(np.int64(word))))
 
 
 @inlined
 def _of_half(word: np.uint64, half: Any) -> float:
-    """The normal variate of 32 random bits, signed: 9 for the layer, 23 for the place; one in 125 takes more."""
+    """Normal variate of 32 signed bits: 9 for the layer, 23 for the position; one in 125 takes more bits."""
     layer = half & _HALF_LAYER
-    x = float((half >> np.int64(8)) | np.int64(1)) * _HALF_STEP[layer]  # odd, so that both signs are alike
+    x = float((half >> np.int64(8)) | np.int64(1)) * _HALF_STEP[layer]  # odd, for symmetry
     if abs(x) < _HALF_EDGE[layer + np.int64(1)]:
         return x
     return _beyond_half(word, layer, x)
@@ -74,7 +73,7 @@ def _of_half(word: np.uint64, half: Any) -> float:
 
 @compiled
 def _beyond_half(word: np.uint64, layer: Any, x: float) -> float:
-    """Outside of what lies under the curve throughout: accept, or take another variate."""
+    """Draw not surely under the curve: accept it, or take another variate."""
     if layer == 0:
         return _past(word, 0, HALF_TAIL, x)
     low, high = _HALF_HEIGHT[layer], _HALF_HEIGHT[layer + 1]
@@ -85,7 +84,7 @@ def _beyond_half(word: np.uint64, layer: Any, x: float) -> float:
 
 @compiled
 def standard_normal(word: np.uint64) -> float:
-    """The normal variate of 64 random bits; one in 36 asks for more, which follow from them."""
+    """Normal variate of a word; one in 36 takes more words, which follow from it."""
     signed = np.int64(word)
     layer = signed & _LAYER
     x = float(signed >> np.int64(8)) * (1.0 / 36028797018963968.0)
@@ -96,7 +95,7 @@ def standard_normal(word: np.uint64) -> float:
 
 @compiled
 def _beyond(word: np.uint64, layer: Any, x: float) -> float:
-    """Outside of what lies under the curve throughout: accept or draw anew."""
+    """Draw not surely under the curve: accept it, or draw again."""
     drawn = 0
     while True:
         if layer == 0:
@@ -116,7 +115,7 @@ def _beyond(word: np.uint64, layer: Any, x: float) -> float:
 
 @compiled
 def _past(word: np.uint64, drawn: int, tail: float, x: float) -> float:
-    """A variate of the tail (Marsaglia 1964), with the sign of x."""
+    """Variate of the tail (Marsaglia 1964), with the sign of x."""
     while True:
         past = -math.log(1.0 - _share(word, drawn + 1)) / tail
         drawn += 2

@@ -1,4 +1,4 @@
-"""When servers are down: drawn with the episode, whatever twins do."""
+"""Outages of servers: exogenous, drawn with the episode."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dtenv.world.pcg64 import random
 
 
 class Servers(NamedTuple):
-    """Which sites are stations, what the cloud computes with, and chances a slot of failing and of being repaired."""
+    """Number of stations, range of the cloud's computing, and probabilities per slot of failure and repair."""
 
-    stations: int  # those with a radio, first among the sites
+    stations: int  # sites with a radio, which come first
     least_cloud: float
     most_cloud: float
     station_fails: float
@@ -24,7 +24,7 @@ class Servers(NamedTuple):
 
     @classmethod
     def of(cls, scenario: MigrationScenario) -> Servers:
-        """The numbers of a scenario."""
+        """Values of a scenario."""
         deployment, slot_s = scenario.deployment, scenario.mobility.slot_seconds
         return cls(
             scenario.num_sites,
@@ -36,16 +36,15 @@ class Servers(NamedTuple):
 
 
 def chance(rate_per_s: float, seconds: float) -> float:
-    """Chance that what happens at a constant rate happens within so many seconds."""
+    """Probability of an event of constant rate within `seconds`."""
     return -math.expm1(-rate_per_s * seconds)
 
 
 @compiled
 def draw_outages(stream: np.ndarray, r: Any, up: np.ndarray) -> None:
-    """Whether every site's server works in every slot into up (slots, M); no rows where none ever fails.
+    """Draw into up (slots, M) whether each site's server works: a two-state Markov chain each, up in slot 0.
 
-    A Markov chain of two states a server, up in slot 0; r has the fields of `Servers`. Stations come first, so that
-    the cloud's chain does not change theirs.
+    r has the fields of `Servers`; `up` has no rows if servers never fail. The cloud is drawn last, after the stations.
     """
     if len(up) == 0:
         return

@@ -1,7 +1,7 @@
-"""The generator that episodes are drawn with: NumPy's PCG64 (O'Neill 2014) as scalar code over a row of an array.
+"""NumPy's PCG64 (O'Neill 2014) for kernels, as scalar code on a row of an array.
 
-A kernel draws what `numpy.random.Generator` would draw, bit for bit, from the state that `load` takes out of one.
-So a seed means the same episode in a single environment, in a row of thousands and on another device.
+From a state copied by `load`, kernels draw the same bits as `numpy.random.Generator`. So a seed gives the same episode
+in a single environment, in a batch and on another device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from dtenv.compiled import compiled
 
 WORDS = 6
-"""Words of a stream: high and low half of the state, of the increment; whether half a word is left, and that half."""
+"""Words of a stream: state (high, low), increment (high, low), whether half a word is buffered, and that half."""
 
 _MULTIPLIER_HIGH, _MULTIPLIER_LOW = np.uint64(2549297995355413924), np.uint64(4865540595714422341)
 _HALF = np.uint64(0xFFFFFFFF)
@@ -21,12 +21,12 @@ _0, _1, _11, _32, _58, _63, _64 = (np.uint64(n) for n in (0, 1, 11, 32, 58, 63, 
 
 
 def new_streams(batch: int) -> np.ndarray:
-    """Room for a stream a row, (batch, WORDS)."""
+    """Allocate one stream per row, (batch, WORDS)."""
     return np.zeros((batch, WORDS), np.uint64)
 
 
 def load(rng: np.random.Generator, stream: np.ndarray) -> None:
-    """Put a generator's state into `stream` (WORDS,); of other generators than PCG64, one that they seed."""
+    """Copy a generator's state into `stream` (WORDS,); bit generators other than PCG64 seed one instead."""
     state = rng.bit_generator.state
     if state["bit_generator"] != "PCG64":
         state = np.random.PCG64(rng.integers(2**63)).state
@@ -38,7 +38,7 @@ def load(rng: np.random.Generator, stream: np.ndarray) -> None:
 
 
 def store(stream: np.ndarray, rng: np.random.Generator) -> None:
-    """Take the generator to where `stream` has come; others than PCG64 have moved on when they were loaded."""
+    """Copy the state of `stream` back into the generator, if that is a PCG64; `load` has advanced others already."""
     if rng.bit_generator.state["bit_generator"] != "PCG64":
         return
     words = [int(word) for word in stream]
@@ -52,7 +52,7 @@ def store(stream: np.ndarray, rng: np.random.Generator) -> None:
 
 @compiled
 def product_high(a: np.uint64, b: np.uint64) -> np.uint64:
-    """The upper 64 bits of a 128-bit product."""
+    """Upper 64 bits of a 128-bit product."""
     a_low, a_high, b_low, b_high = a & _HALF, a >> _32, b & _HALF, b >> _32
     middle = a_high * b_low + (a_low * b_low >> _32)
     other = a_low * b_high + (middle & _HALF)
@@ -61,7 +61,7 @@ def product_high(a: np.uint64, b: np.uint64) -> np.uint64:
 
 @compiled
 def next_word(stream: np.ndarray) -> np.uint64:
-    """64 random bits."""
+    """Next 64 random bits."""
     high, low = stream[0], stream[1]
     high = high * _MULTIPLIER_LOW + low * _MULTIPLIER_HIGH + product_high(low, _MULTIPLIER_LOW) + stream[2]
     product = low * _MULTIPLIER_LOW
@@ -75,7 +75,7 @@ def next_word(stream: np.ndarray) -> np.uint64:
 
 @compiled
 def next_half(stream: np.ndarray) -> np.uint64:
-    """32 random bits: the lower half of a word, then its upper one."""
+    """Next 32 random bits: the lower half of a word, then its upper half."""
     if stream[4] != _0:
         stream[4] = _0
         return stream[5]
@@ -86,26 +86,26 @@ def next_half(stream: np.ndarray) -> np.uint64:
 
 @compiled
 def random(stream: np.ndarray) -> float:
-    """Uniform in [0, 1)."""
+    """Uniform number in [0, 1)."""
     return float(next_word(stream) >> _11) * (1.0 / 9007199254740992.0)
 
 
 @compiled
 def uniform(stream: np.ndarray, low: float, high: float) -> float:
-    """Uniform in [low, high)."""
+    """Uniform number in [low, high)."""
     return low + (high - low) * random(stream)
 
 
 @compiled
 def fill_uniform(stream: np.ndarray, low: float, high: float, values: np.ndarray) -> None:
-    """Uniform numbers in [low, high) into values (n,)."""
+    """Fill values (n,) with uniform numbers in [low, high)."""
     for i in range(len(values)):
         values[i] = uniform(stream, low, high)
 
 
 @compiled
 def integer(stream: np.ndarray, low: int, high: int) -> Any:
-    """Uniform in low … high, both of them possible (Lemire 2019)."""
+    """Uniform integer in low … high, both included (Lemire 2019)."""
     span = np.uint64(high - low)
     if span == _0:
         return low
@@ -129,7 +129,7 @@ def integer(stream: np.ndarray, low: int, high: int) -> Any:
 
 @compiled
 def distinct(stream: np.ndarray, count: int, numbers: np.ndarray) -> None:
-    """Different whole numbers below `count` into numbers (n,), floats; where count < n, any."""
+    """Fill numbers (n,), floats, with distinct integers below `count`; with repetitions if count < n."""
     n = len(numbers)
     for i in range(n):
         fresh = False

@@ -1,4 +1,4 @@
-"""The tape of DTPlacementMA-v0."""
+"""Exogenous tape of DTPlacementMA-v0."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dtenv.world.walks import Recorded, draw_walks
 
 
 class PlacementTape(NamedTuple):
-    """Everything exogenous of a batch of episodes (B). Of shadowing it holds the key: `shadow_slot` gives it slot
-    by slot. Slot 0 lies before the first decision, slot T + 1
-    after the last, for the last observation.
+    """Exogenous data of B episodes. Slot 0 precedes the first decision, slot T + 1 is for the last observation.
+
+    `shadow_slot` computes shadowing from its key.
     """
 
     user_xy: np.ndarray  # (B, T + 2, N, 2) metres
@@ -25,11 +25,11 @@ class PlacementTape(NamedTuple):
     deadline_s: np.ndarray  # (B, N) τ_i
     station_xy: np.ndarray  # (B, M, 2) metres
     compute_hz: np.ndarray  # (B, T + 2, M) F_k
-    shadowing_key: np.ndarray  # (B,) of its normal variates
+    shadowing_key: np.ndarray  # (B,) of the normal variates
 
 
 def empty_placement_tape(scenario: PlacementScenario, batch: int) -> PlacementTape:
-    """Room for `batch` episodes."""
+    """Allocate the tape of `batch` episodes."""
     slots, users, stations = scenario.episode.num_slots + 2, scenario.network.num_users, scenario.network.num_stations
     return PlacementTape(
         user_xy=np.empty((batch, slots, users, 2)),
@@ -44,7 +44,7 @@ def empty_placement_tape(scenario: PlacementScenario, batch: int) -> PlacementTa
 
 @compiled
 def draw_placement(stream: np.ndarray, r: Any, recorded: Recorded, tape: PlacementTape, b: int) -> None:
-    """Draw one episode into row b of the tape; r is of `EdgeRanges.record`."""
+    """Draw one episode into row b of the tape; r is from `EdgeRanges.record`."""
     slots = tape.user_xy.shape[1]
     draw_walks(stream, r, recorded, tape.user_xy[b])
     for t in range(slots):

@@ -1,4 +1,4 @@
-"""Shadowing of users' links to stations."""
+"""Correlated log-normal shadowing of the links between users and stations."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(11, -1, -1))
 
 
 class Shadowing(NamedTuple):
-    """Log-normal shadowing, as kernels take it."""
+    """Parameters of log-normal shadowing, for kernels."""
 
     shadowing_db: float  # standard deviation
     decorrelation_m: float
-    site_correlation: float  # share of the variance that all stations of a user have in common
+    site_correlation: float  # fraction of the variance common to all stations of a user
 
     @classmethod
     def of(cls, radio: Radio) -> Shadowing:
-        """The numbers of a group."""
+        """Values of a `Radio` group."""
         return cls(
             float(radio.shadowing_db), float(radio.shadowing_decorrelation_m), float(radio.shadowing_site_correlation)
         )
@@ -35,17 +35,10 @@ class Shadowing(NamedTuple):
 
 @kernel
 def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_db: np.ndarray) -> None:
-    """Shadowing of slot t into shadowing_db (users, stations), which holds that of the slot before.
+    """Advance shadowing_db (users, stations) from slot t - 1 to slot t; its content is ignored in slot 0.
 
-    Gudmundson's (1991) autoregression: correlation exp(-distance walked / decorrelation distance); between a user's
-    stations `site_correlation`.
-
-    Args:
-        r: has the fields of `Shadowing`.
-        key: the episode's; its normal variates are numbered, those of a slot's users side by side.
-        t: the slot; slot 0 has none before it.
-        user_xy: walks (slots, users, 2), metres.
-        shadowing_db: updated; not looked at in slot 0.
+    Autoregression with correlation exp(-distance walked / decorrelation distance) (Gudmundson 1991), and between a
+    user's stations `site_correlation`. r has the fields of `Shadowing`, key is the episode's, user_xy the walks.
     """
     users, stations = shadowing_db.shape
     own, common = station_shares(r.site_correlation, stations)
@@ -74,15 +67,15 @@ def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_d
 class Fading(NamedTuple):
     """Work arrays of `shadow_links`."""
 
-    kept: np.ndarray  # (users,) correlation with the slot before
-    fresh: np.ndarray  # (users,) deviation of what is new, dB
-    total: np.ndarray  # (users,) of a user's normal variates
+    kept: np.ndarray  # (users,) correlation with the previous slot
+    fresh: np.ndarray  # (users,) standard deviation of the innovation, dB
+    total: np.ndarray  # (users,) sum of a user's normal variates
     variate: np.ndarray  # (stations, users)
 
 
 @kernel
 def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fading, shadowing_db: np.ndarray) -> None:
-    """`shadow_slot`, the same bits, into shadowing_db (stations, users), station by station: loops that vectorise."""
+    """Vectorised `shadow_slot` with the same bits, into shadowing_db (stations, users), station by station."""
     stations, users = shadowing_db.shape
     own, common = station_shares(r.site_correlation, stations)
     deviation_db, decorrelation_m = r.shadowing_db, r.decorrelation_m
@@ -110,7 +103,7 @@ def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fadi
 
 @kernel
 def draw_normals(key: np.uint64, n: int, first: np.ndarray, second: np.ndarray, both: bool) -> None:
-    """The normal variates of words from number n on into first (users,) and, if both, second (users,)."""
+    """Fill first (users,), and with `both` second (users,), with the normal variates of words n, n + 1, …"""
     if both:
         for u in range(len(first)):
             word = word_of(key, n + u)
@@ -132,14 +125,14 @@ def add_to(total: np.ndarray, variate: np.ndarray) -> None:
 def go_on(
     kept: np.ndarray, fresh: np.ndarray, variate: np.ndarray, common: np.ndarray, shadowing_db: np.ndarray
 ) -> None:
-    """A slot of the autoregression of a station's links, (users,) each."""
+    """Advance the autoregression of a station's links by one slot; arrays (users,)."""
     for u in range(len(shadowing_db)):
         shadowing_db[u] = kept[u] * shadowing_db[u] + fresh[u] * variate[u] + common[u]
 
 
 @kernel
 def keep_shares(decorrelation_m: float, before: np.ndarray, now: np.ndarray, kept: np.ndarray) -> None:
-    """`kept_share` of users who walked from before (users, 2) to now (users, 2) into kept (users,)."""
+    """Fill kept (users,) with the `kept_share` of users who walked from before (users, 2) to now (users, 2)."""
     if before.shape[1] != 2 or now.shape[1] != 2:  # never; constant strides let coordinates load as vectors
         return
     for u in range(len(kept)):
@@ -150,9 +143,9 @@ def keep_shares(decorrelation_m: float, before: np.ndarray, now: np.ndarray, kep
 
 @compiled
 def station_shares(site_correlation: float, stations: int) -> tuple[float, float]:
-    """What a link takes of its own normal variate and of the sum of all its user's.
+    """Weights in a link of its own normal variate and of the sum over its user's links.
 
-    The symmetric square root of the matrix of correlations, which has `site_correlation` off its diagonal.
+    They form the symmetric square root of the correlation matrix, which has `site_correlation` off its diagonal.
     """
     own = math.sqrt(1.0 - site_correlation)
     return own, (math.sqrt(1.0 - site_correlation + stations * site_correlation) - own) / stations
@@ -160,15 +153,15 @@ def station_shares(site_correlation: float, stations: int) -> tuple[float, float
 
 @compiled
 def kept_share(decorrelation_m: float, moved_m: float) -> float:
-    """Correlation of a user's shadowing with that of so many metres before."""
+    """Correlation of shadowing over a walk of `moved_m`."""
     return decay(moved_m / decorrelation_m) if decorrelation_m > 0.0 else 0.0
 
 
 @compiled
 def decay(x: float) -> float:
-    """exp(-x) for x >= 0, to 4e-16 of it, in operations that vectorise; from 700 on as at 700."""
+    """Vectorisable exp(-x) for x >= 0, to a relative error of 4e-16; x is clipped at 700."""
     x = x if x < 700.0 else 700.0
-    shifted = x * -_LOG2_E + _SHIFT  # a sum this large is whole: the last bits are the power of two
+    shifted = x * -_LOG2_E + _SHIFT  # a sum this large is an integer: its last bits are the power of two
     whole = shifted - _SHIFT
     z = -x - whole * _LN_2_HIGH - whole * _LN_2_LOW
     series = 1.0 / 479001600.0

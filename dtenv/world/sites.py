@@ -1,4 +1,4 @@
-"""Where servers and base stations stand."""
+"""Positions of servers and base stations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dtenv.world.pcg64 import distinct, uniform
 from dtenv.world.walks import Recorded
 
 TRIES = 1000
-"""Places that a site is offered before all are drawn anew: the ones before may have left no room."""
+"""Positions tried for a site before all sites are redrawn, as earlier ones may have left no room."""
 
 
 @compiled
 def draw_sites(stream: np.ndarray, recorded: Recorded, area_m: float, separation_m: float, xy: np.ndarray) -> None:
-    """Sites into xy (sites, 2), metres: recorded ones, or uniform ones at least `separation_m` apart.
+    """Fill xy (sites, 2), metres, with recorded sites, or uniform ones at least `separation_m` apart.
 
-    The scenario keeps the separation small enough for this to end soon.
+    The scenario's validation keeps the separation small enough for a fast end.
     """
     if len(recorded.site_xy) > 0:
         distinct(stream, len(recorded.site_xy), xy[:, 0])
@@ -30,7 +30,7 @@ def draw_sites(stream: np.ndarray, recorded: Recorded, area_m: float, separation
 
 @compiled
 def _scatter(stream: np.ndarray, area_m: float, separation_m: float, xy: np.ndarray) -> bool:
-    """Uniform sites at least `separation_m` apart into xy; whether all found room."""
+    """Fill xy with uniform sites at least `separation_m` apart; return whether all found room."""
     for s in range(len(xy)):
         _place(stream, area_m, xy[s])
     for s in range(1, len(xy)):
@@ -45,14 +45,14 @@ def _scatter(stream: np.ndarray, area_m: float, separation_m: float, xy: np.ndar
 
 @compiled
 def _place(stream: np.ndarray, area_m: float, xy: np.ndarray) -> None:
-    """A uniform place into xy (2,)."""
+    """Fill xy (2,) with a uniform position."""
     xy[0] = uniform(stream, 0.0, area_m)
     xy[1] = uniform(stream, 0.0, area_m)
 
 
 @compiled
 def _crowded(xy: np.ndarray, s: int, separation_m: float) -> bool:
-    """Whether site s stands too near to one before it."""
+    """Whether site s is too close to an earlier one."""
     crowded = False
     for other in range(s):
         crowded |= np.hypot(xy[other, 0] - xy[s, 0], xy[other, 1] - xy[s, 1]) < separation_m

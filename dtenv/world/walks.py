@@ -1,4 +1,4 @@
-"""Users' walks, one position a slot: random waypoints, Gauss-Markov, or recorded ones."""
+"""Walks of users, one position per slot: random waypoint, Gauss-Markov, or recorded."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ RECORDED = len(WALKS)
 
 
 class Walk(NamedTuple):
-    """How users move, as kernels take it."""
+    """Parameters of users' walks, for kernels."""
 
     walk: int  # index into WALKS, or RECORDED
     area_m: float
-    slowest: float  # metres a slot
+    slowest: float  # metres per slot
     fastest: float
-    walk_memory: float  # share of speed and heading kept from slot to slot
+    walk_memory: float  # autocorrelation of speed and heading from slot to slot
 
     @classmethod
     def of(cls, mobility: Mobility, area_m: float) -> Walk:
-        """The numbers of a group."""
+        """Values of a `Mobility` group."""
         slowest, fastest = (float(speed * mobility.slot_seconds) for speed in mobility.speed_mps)
         kind = WALKS.index(mobility.walk) if mobility.recording is None else RECORDED
         return cls(kind, float(area_m), slowest, fastest, float(mobility.walk_memory**mobility.slot_seconds))
 
 
 class Recorded(NamedTuple):
-    """A recording's arrays; empty ones where there is none."""
+    """Arrays of a recording; empty without one."""
 
     site_xy: np.ndarray  # (sites, 2) metres
     walk_xy: np.ndarray  # (points, 2) metres
-    segment_start: np.ndarray  # (segments,) whole numbers
+    segment_start: np.ndarray  # (segments,) integers
 
     @classmethod
     def of(cls, recording: Recording | None) -> Recorded:
-        """The arrays of a recording, or none."""
+        """Arrays of a recording, or empty ones."""
         if recording is None:
             return cls(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
         return cls(
@@ -56,7 +56,7 @@ class Recorded(NamedTuple):
 
 @kernel
 def draw_walks(stream: np.ndarray, r: Any, recorded: Recorded, xy: np.ndarray) -> None:
-    """A walk for every user into xy (slots, users, 2), metres; r has the fields of `Walk`."""
+    """Draw every user's walk into xy (slots, users, 2), metres; r has the fields of `Walk`."""
     if r.walk == RECORDED:
         recorded_walks(stream, recorded, xy)
     elif r.walk == GAUSS_MARKOV:
@@ -71,15 +71,8 @@ def gauss_markov(
 ) -> None:
     """Gauss-Markov walks (Camp et al. 2002) into xy (slots, users, 2), reflected at the edges of the square.
 
-    Speed and heading are autoregressive around the middle of the speeds and a heading of the user's own.
-
-    Args:
-        stream: the episode's.
-        area_m: side of the square, metres.
-        slowest: least distance walked a slot, metres.
-        fastest: greatest distance walked a slot, metres.
-        memory: share of speed and heading kept from slot to slot, in [0, 1].
-        xy: filled in place.
+    Speed (slowest … fastest, metres per slot) and heading are autoregressive, with coefficient `memory` in [0, 1],
+    around the middle of the speeds and a heading of each user's own.
     """
     slots, users, _ = xy.shape
     usual, spread, turn = 0.5 * (slowest + fastest), 0.25 * (fastest - slowest), 0.25 * math.pi
@@ -106,7 +99,7 @@ def gauss_markov(
 
 @kernel
 def recorded_walks(stream: np.ndarray, recorded: Recorded, xy: np.ndarray) -> None:
-    """Recorded segments into xy (slots, users, 2): different ones while there are enough."""
+    """Draw recorded segments into xy (slots, users, 2), distinct ones if there are enough."""
     slots, users, _ = xy.shape
     distinct(stream, len(recorded.segment_start), xy[0, :, 0])
     for u in range(users):

@@ -1,4 +1,4 @@
-"""Random-waypoint walks, one user after another. `waypoints_abreast` draws the same ones faster."""
+"""Random-waypoint walks, one user after another; `waypoints_abreast` draws the same ones faster."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from dtenv.world.pcg64 import random
 def random_waypoints(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
     """Random-waypoint walks into xy (slots, users, 2): straight legs to uniform points, no pause.
 
-    Args:
-        stream: the episode's.
-        area_m: side of the square, metres.
-        slowest: least distance walked a slot, metres; drawn uniformly up to `fastest` for each leg.
-        fastest: greatest distance walked a slot, metres.
-        xy: filled in place.
+    Each leg's speed is uniform in slowest … fastest, metres per slot.
     """
     for u in range(xy.shape[1]):
         x, y = random(stream) * area_m, random(stream) * area_m
@@ -42,7 +37,7 @@ def walk_slot(
     goal_y: float,
     speed: float,
 ) -> tuple[float, float, float, float, float, int]:
-    """A slot of a user's walk to its goal and beyond: position, goal and speed after it, and legs begun."""
+    """Advance a user's walk by one slot; return position, goal, speed and the number of legs begun."""
     slot_left, legs = 1.0, 0  # a leg may end, and the next begin, within a slot
     while fastest > 0.0:
         away = hypotenuse(goal_x - x, goal_y - y)
@@ -60,9 +55,9 @@ def walk_slot(
 
 @inlined
 def hypotenuse(x: float, y: float) -> float:
-    """√(x² + y²) to within a unit in the last place (Borges 2020), with the same bits everywhere.
+    """√(x² + y²) to within a unit in the last place (Borges 2020), with the same bits on every device.
 
-    Squares are taken to neither overflow nor underflow.
+    Squares must neither overflow nor underflow.
     """
     x, y = abs(x), abs(y)
     longer, shorter = (x, y) if x > y else (y, x)

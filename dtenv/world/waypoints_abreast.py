@@ -1,4 +1,4 @@
-"""Random-waypoint walks of all users abreast: a seventh of what a step of DTMigration would take without."""
+"""Vectorised random-waypoint walks of all users; they save a seventh of DTMigration's step time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dtenv.compiled import kernel
 from dtenv.world.pcg64 import random
 from dtenv.world.waypoints import hypotenuse, random_waypoints, walk_slot
 
-_KEPT = 3  # rows of positions that `walk_abreast` keeps other numbers in
+_KEPT = 3  # last rows of xy, which `walk_abreast` uses as a work array
 
 
 @kernel
 def waypoints_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
-    """`random_waypoints`, the same bits, by `walk_abreast` where that goes right."""
+    """`random_waypoints` with the same bits: by `walk_abreast`, or plainly where that fails."""
     high, low = stream[0], stream[1]
     if len(xy) > 2 * _KEPT and fastest > 0.0 and walk_abreast(stream, area_m, slowest, fastest, xy):
         return
@@ -25,11 +25,11 @@ def waypoints_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest
 
 @kernel
 def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> bool:
-    """`random_waypoints` slot by slot, in a loop over users that vectorises; False where it has gone wrong.
+    """`random_waypoints` slot by slot, vectorised over users; returns whether it succeeded.
 
-    A user draws from where the one before it stops. So legs are counted beforehand, in real numbers: that goes wrong
-    only where a leg ends with the last slot. Until positions take its place, what users walk by stands in the last
-    _KEPT rows of xy: bits of the generator's state, speeds and legs left, goals.
+    A user's draws start where the previous user's end, so legs are counted beforehand in floating point; the count is
+    wrong only where a leg ends with the last slot. Until overwritten by positions, the last _KEPT rows of xy hold the
+    generator's state, speeds and remaining legs, and goals.
     """
     slots, users, _ = xy.shape
     goal, pace, bits = slots - 1, slots - 2, slots - 3
@@ -72,7 +72,7 @@ def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: flo
 
 @kernel
 def walk_straight(before: np.ndarray, goal: np.ndarray, pace: np.ndarray, now: np.ndarray) -> int:
-    """A slot of all users' walks, (users, 2) each, and how many end their leg in it: to no number, these."""
+    """Advance all walks by one slot, arrays (users, 2); return how many users end a leg, whose new x is NaN."""
     arrived = 0
     if goal.shape[1] != 2 or pace.shape[1] != 2 or before.shape[1] != 2 or now.shape[1] != 2:  # never
         return arrived  # constant strides let coordinates load as vectors
@@ -89,11 +89,11 @@ def walk_straight(before: np.ndarray, goal: np.ndarray, pace: np.ndarray, now: n
 
 @kernel
 def keep(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
-    """Keep a stream's state as the bits of two numbers."""
+    """Save a stream's state as the bits of two floats."""
     xy[row, u, 0], xy[row, u, 1] = np.uint64(stream[0]).view(np.float64), np.uint64(stream[1]).view(np.float64)
 
 
 @kernel
 def take(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
-    """Take a stream to where it was kept."""
+    """Restore a stream's saved state."""
     stream[0], stream[1] = np.float64(xy[row, u, 0]).view(np.uint64), np.float64(xy[row, u, 1]).view(np.uint64)

@@ -81,5 +81,5 @@ def test_bad_actions_are_named():
         env.step(actions)
     with pytest.raises(ValueError, match="has no Parallel view; known: DTPlacementMA-v0"):
         dtenv.parallel_vector_env("DTMigration-v0", num_envs=2)
-    with pytest.raises(ValueError, match="action 'association' is a central controller's"):
+    with pytest.raises(ValueError, match="action must be 'bid', 'price' or 'binary' for stations"):
         dtenv.parallel_vector_env("DTPlacementMA-v0", num_envs=2, action="association")

@@ -99,7 +99,7 @@ def test_spaces_are_the_documented_ones_and_always_the_same_objects():
     assert make().action_space.shape == (105,) and make(action="price").action_space.shape == (10,)
     assert make(action="association").action_space == gym.spaces.MultiDiscrete([5] * 20)
     assert make().observation_space.shape == env.state_space.shape == (550,)
-    with pytest.raises(ValueError, match="action 'association' is a central controller's"):
+    with pytest.raises(ValueError, match="action must be 'bid', 'price' or 'binary' for stations"):
         stations(action="association")
 
 

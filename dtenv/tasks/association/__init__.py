@@ -1,1 +1,1 @@
-"""DTAssociation: state, kernels, observation and reward; the history allocation inside the step."""
+"""DTAssociation: state, kernels, observation and reward, and the history allocation inside the step."""

@@ -1,23 +1,22 @@
-"""Exact historical-data allocation on one server: the program inside the step (Zhou 2025, eq. 26).
+"""Globally optimal allocation of historical data on one server, solved inside the step (Zhou 2025, eq. 26).
 
-Given who is on a server, choose how much of last slot's data every twin trains on, x_u = γ_u D'_u:
+Given a server's users, choose how much of the last slot's data each twin trains on, x_u = γ_u D'_u:
 
     minimise   G(x) + b tanh(z / 4 f0)        G(x) = -a Σ ρ_u(D_u + x_u)        (convex)
     subject to y <= q,  0 <= x_u <= D'_u      z = z0 + Σ c_u x_u                (total energy)
                                               y = y0 + k Σ x_u                  (computation energy, C2)
 
-with a = β1 / U, b = β2 / S. The paper's Theorem 2 calls this convex; it is not, as tanh is concave and
-couples the users of a server, and with migrating users several local minima occur. It is solved globally:
+with a = β1 / U, b = β2 / S. The paper's Theorem 2 calls this convex; it is not, as tanh is concave and couples the
+users of a server, and with migrating users several local minima occur. It is solved globally:
 
-* A concave function is the minimum of its tangents, so the optimum is min over slopes λ of ψ(λ) + g(λ),
-  where ψ(λ) is the tangent's intercept and g(λ) = min_x G + λ z a convex program whose solution has a
-  closed form a user (Wright omega), with one multiplier μ for C2.
-* g is concave. Between two slopes it lies above its chord, and ψ + chord has a closed-form minimum: a lower
-  bound for every slope between. Each new slope is put where the lowest bound lies, until the best value
-  found and the lowest bound differ by less than `tolerance`. That difference is the certificate.
+* A concave function is the minimum of its tangents, so the optimum is min over slopes λ of ψ(λ) + g(λ), where ψ(λ) is
+  the tangent's intercept and g(λ) = min_x G + λ z a convex program with a closed-form solution per user (Wright omega)
+  and one multiplier μ for C2.
+* g is concave. Between two slopes it lies above its chord, and ψ + chord has a closed-form minimum: a lower bound for
+  every slope between. Each new slope is placed at the lowest bound, until the best value found and the lowest bound
+  differ by less than `tolerance`. That difference is the certificate.
 
-With `barrier_curve` > 0 the constraint y <= q becomes the term -ln(q - y) / f (Zhou 2025, eq. 24), which
-only changes the equation for μ.
+With `barrier_curve` > 0 the term -ln(q - y) / f (Zhou 2025, eq. 24) replaces y <= q; only the equation for μ changes.
 """
 
 from __future__ import annotations
@@ -32,39 +31,37 @@ from dtenv.physics.energy import normalised_energy, normalised_energy_slope
 from dtenv.physics.utility import data_power, data_utility, marginal_utility
 
 MAX_SLOPES = 96
-"""Slopes examined at most; the certificate tells if they did not suffice."""
+"""Maximum number of slopes; the certificate shows if they did not suffice."""
 
-
-# Rows of the work array `users`, a column a user of the server. One 2-D array is faster to hand
-# from function to function than a tuple of many.
+# Rows of the work array `users`, one column per user of the server; one 2-D array is faster to pass than many 1-D ones.
 FRESH = 0  # D, samples
 PAST = 1  # D', samples
 CEILING = 2  # v
-COST = 3  # c, energy a sample
+COST = 3  # c, energy per sample
 LOW_MARGINAL = 4  # a ρ' at γ = 0
 HIGH_MARGINAL = 5  # a ρ' at γ = 1
 LOW_UTILITY = 6  # ρ at γ = 0
 HIGH_UTILITY = 7  # ρ at γ = 1
-OFFSET = 8  # of the Wright omega's argument
+OFFSET = 8  # in the Wright omega's argument
 RATIO = 9  # v / (1 - v)
 FACTOR = 10  # α2 v / (1 - v), which is w / p
 LOG_FACTOR = 11
-TAKEN = 12  # x, samples, of the latest slope
-BEST = 13  # x, samples, of the best value
-USER = 14  # which user of the network, a whole number
-EMD = 15  # φ, which v follows from
-FOLLOWER = 16  # its columns are users of the network: who comes next on the same server, or -1
+TAKEN = 12  # x, samples, at the latest slope
+BEST = 13  # x, samples, at the best value
+USER = 14  # index of the user in the network, an integer
+EMD = 15  # φ, which determines v
+FOLLOWER = 16  # next user on the same server, or -1; columns are users of the network
 
-# Rows of the work array `slopes`, a column a slope examined, in rising order of λ.
+# Rows of the work array `slopes`, one column per slope, in rising order of λ.
 SLOPE = 0  # λ
-TOUCH = 1  # the energy z whose tangent has slope λ
+TOUCH = 1  # energy z whose tangent has slope λ
 DUAL = 2  # g(λ)
 BOUND = 3  # lower bound on the interval from this slope to the next
-NEXT = 4  # the energy z whose tangent attains that bound
+NEXT = 4  # energy z whose tangent attains that bound
 
 
 class Program(NamedTuple):
-    """The scalars of one server's program."""
+    """Scalars of one server's program."""
 
     a: float
     b: float
@@ -74,19 +71,19 @@ class Program(NamedTuple):
     alpha3: float
     energy0: float  # z0
     load0: float  # y0
-    unit_load: float  # k, computation energy a sample
+    unit_load: float  # k, computation energy per sample
     capacity: float  # q
-    barrier_curve: float  # f, or 0 for the hard constraint
+    barrier_curve: float  # f; 0 for the hard constraint
 
 
 def work_arrays(num_users: int) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays `users` and `slopes`, for any server of a network with `num_users` users."""
+    """Allocate the work arrays `users` and `slopes` for any server of a network with `num_users` users."""
     return np.zeros((FOLLOWER + 1, num_users)), np.zeros((NEXT + 1, MAX_SLOPES))
 
 
 @compiled
 def wright_omega(x: float) -> float:
-    """w with w + ln w = x, for real x, to a relative error of about 1e-15 (Lawrence et al. 2012)."""
+    """Solution w of w + ln w = x, for real x, to a relative error of about 1e-15 (Lawrence et al. 2012)."""
     if x > 1.0:
         w = x - math.log(x) * (1.0 - 1.0 / x)
     elif x > -2.0:
@@ -106,10 +103,10 @@ def wright_omega(x: float) -> float:
 
 @kernel
 def prepare(users: np.ndarray, n: int, program: Program) -> None:
-    """Fill utilities and marginal utilities at γ = 1, and those at γ = 0 that may not wait until they are asked for.
+    """Fill utilities and marginal utilities at γ = 1, and those at γ = 0 that cannot be computed lazily.
 
-    They may where a ρ' is lower at γ = 1 than at γ = 0 whatever the rounding, so that who takes all need not look at
-    γ = 0: with a tenth more data it is lower by a factor of 1.1^(1 - v) or more, unless both are next to 0.
+    Lazily means for users with γ < 1 only. It needs a ρ' to be lower at γ = 1 than at γ = 0 despite rounding: a tenth
+    more data lowers it by a factor of 1.1^(1 - v) or more, unless both are almost 0.
     """
     a, alpha1, alpha2, alpha3 = program.a, program.alpha1, program.alpha2, program.alpha3
     for u in range(n):
@@ -122,12 +119,12 @@ def prepare(users: np.ndarray, n: int, program: Program) -> None:
         users[LOW_MARGINAL, u] = math.nan
         if not (past > 0.1 * fresh and high > 1e-200):
             prepare_low(users, u, program)
-        users[FACTOR, u] = 0.0  # few users come to need `prepare_omega`
+        users[FACTOR, u] = 0.0  # few users need `prepare_omega`
 
 
 @kernel
 def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
-    """Fill utility and marginal utility at γ = 0 where they are not yet known."""
+    """Fill utility and marginal utility at γ = 0 unless already known."""
     if math.isnan(users[LOW_MARGINAL, u]):
         v, fresh = users[CEILING, u], users[FRESH, u]
         power = data_power(fresh, v, program.alpha3)
@@ -137,7 +134,7 @@ def prepare_low(users: np.ndarray, u: int, program: Program) -> None:
 
 @kernel
 def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
-    """Fill what the Wright omega's argument takes of a user."""
+    """Fill a user's terms of the Wright omega's argument."""
     v, alpha1, alpha2, alpha3 = users[CEILING, u], program.alpha1, program.alpha2, program.alpha3
     ratio = v / (1.0 - v)
     users[RATIO, u] = ratio
@@ -150,13 +147,10 @@ def prepare_omega(users: np.ndarray, u: int, program: Program) -> None:
 def demand(
     users: np.ndarray, n: int, program: Program, slope: float, price: float
 ) -> tuple[float, float, float, float]:
-    """Minimise G + λ z + μ y over the box, user by user, into users[TAKEN].
+    """Minimise G + λ z + μ y over the box, user by user, into users[TAKEN]; return Σ ρ, Σ c x, Σ x and d Σ x / d ln μ.
 
-    With p = (α3 D)^v, stationarity a ρ'(D) = m for the user's cost m = λ c + μ k a sample reads
+    With p = (α3 D)^v, stationarity a ρ'(D) = m for the user's cost m = λ c + μ k per sample reads
     w + ln w = offset - ratio ln m, where w = α2 ratio p.
-
-    Returns:
-        Σ ρ, Σ c x, Σ x, and d Σ x / d ln μ.
     """
     alpha1, alpha2, alpha3, load_price = program.alpha1, program.alpha2, program.alpha3, price * program.unit_load
     utility = energy = total = response = level = worth = steep = 0.0
@@ -176,7 +170,7 @@ def demand(
             utility += users[HIGH_UTILITY, u]
         else:
             v = users[CEILING, u]
-            if marginal != last_marginal or v != last_ceiling:  # users alike share the data level
+            if marginal != last_marginal or v != last_ceiling:  # equal users share the data level
                 if users[FACTOR, u] == 0.0:
                     prepare_omega(users, u, program)
                 argument = users[OFFSET, u] - users[RATIO, u] * math.log(marginal)
@@ -198,10 +192,10 @@ def demand(
 
 @kernel
 def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> tuple[float, float]:
-    """Bounds of the multiplier μ that brings demand down to the room there is.
+    """Bounds of the multiplier μ at which demand meets capacity.
 
-    At the lower one somebody takes all (or, with a barrier, its slope alone is that large); at the upper one
-    nobody takes anything, which always fits. It is infinite where a user has no new data.
+    At the lower bound some user takes all (or it is the barrier's slope at x = 0); at the upper bound no user takes
+    anything, which always fits. The upper bound is infinite if a user has no new data.
     """
     least = 0.0
     if program.barrier_curve > 0.0:
@@ -217,7 +211,7 @@ def price_bracket(users: np.ndarray, n: int, program: Program, slope: float) -> 
 
 @compiled
 def norm_of(energy: float, f0: float, known_energy: float, known_norm: float) -> float:
-    """Normalised energy, at no cost where it is that of `known_energy`, as it often is: tanh is what costs most."""
+    """Normalised energy; skips the tanh, the costliest operation, where `known_energy` is the same, as it often is."""
     return known_norm if energy == known_energy else normalised_energy(energy, f0)
 
 
@@ -227,9 +221,8 @@ def respond(
 ) -> tuple[float, float, float, float, float]:
     """Evaluate g(λ): minimise G + λ z under C2 (or with its barrier), into users[TAKEN].
 
-    Returns:
-        G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ), μ, z and tanh(z / 4 f0).
-        g(λ) is the Lagrangian's value, a lower bound whatever the accuracy of μ.
+    Returns G + b tanh(z / 4 f0) (+ barrier) at the solution, g(λ), μ, z and tanh(z / 4 f0). g(λ) is the Lagrangian's
+    value, a lower bound for any accuracy of μ.
     """
     room, f = program.capacity - program.load0, program.barrier_curve
     hard = f == 0.0
@@ -261,7 +254,7 @@ def respond(
         tries += 1
         if last:  # a jump in demand: stay on the feasible side
             price = high
-        elif not low < price < high:  # Newton has nothing to say: halve the bracket, in logarithms
+        elif not low < price < high:  # Newton leaves the bracket: bisect it, in logarithms
             if high == math.inf:
                 price = max(4.0 * low, slope, 1e-9)
             else:
@@ -278,11 +271,11 @@ def respond(
 
 @kernel
 def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: float, known_norm: float) -> None:
-    """Least of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
+    """Write the minimum of ψ + chord of g from slope i to slope i + 1, and where it is attained."""
     low, high = slopes[SLOPE, i], slopes[SLOPE, i + 1]
     least, most = slopes[TOUCH, i + 1], slopes[TOUCH, i]  # the steeper tangent touches at the lower energy
     touch, at, slope = most, i, low
-    if low < high:  # not so once tanh has saturated and energy costs nothing more
+    if low < high:  # false once tanh has saturated and more energy costs nothing
         chord = (slopes[DUAL, i + 1] - slopes[DUAL, i]) / (high - low)
         if chord <= least:
             touch, at, slope = least, i + 1, high
@@ -295,13 +288,10 @@ def bound_interval(slopes: np.ndarray, i: int, program: Program, known_energy: f
 
 @kernel
 def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, tolerance: float) -> tuple[float, float]:
-    """Solve one server's program for its first `n` users, to a proven gap of at most `tolerance`.
+    """Solve one server's program for its first `n` users, after `prepare`, to a proven gap of at most `tolerance`.
 
-    Call `prepare` first. The solution x is left in users[BEST]. Where C2 cannot be met even with γ = 0,
+    Returns the minimum found and a proven lower bound; the solution x is in users[BEST]. If even γ = 0 violates C2,
     x = 0 and the gap is 0.
-
-    Returns:
-        The minimum found and a proven lower bound of it.
     """
     limit = 0.0
     for u in range(n):
@@ -321,7 +311,7 @@ def allocate(users: np.ndarray, slopes: np.ndarray, n: int, program: Program, to
     best, price, z, norm = math.inf, 0.0, -1.0, 0.0
     count = at = 0
     while count < MAX_SLOPES:
-        new, touch = count, program.energy0 + limit * (1 - count)  # first the two ends
+        new, touch = count, program.energy0 + limit * (1 - count)  # first the two end points
         if count >= 2:
             if not best - slopes[BOUND, at] > tolerance:
                 break

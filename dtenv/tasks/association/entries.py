@@ -1,4 +1,4 @@
-"""What DTAssociation's observations and `info` hold, entry by entry (Zhou 2025)."""
+"""Entries of DTAssociation's observations and `info` (Zhou 2025)."""
 
 from __future__ import annotations
 
@@ -38,13 +38,9 @@ USER, SERVER, LINK = columns(USERS), columns(SERVERS), columns(LINKS)
 
 
 def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
-    migration, synchronisation, computation = (
-        totals[TOTAL.migration],
-        totals[TOTAL.synchronisation],
-        totals[TOTAL.computation],
-    )
-    transfer = totals[TOTAL.transfer]
+    """`info` entries from a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    migration, synchronisation = totals[TOTAL.migration], totals[TOTAL.synchronisation]
+    computation, transfer = totals[TOTAL.computation], totals[TOTAL.transfer]
     return {
         "score": totals[TOTAL.score],
         "objective": totals[TOTAL.objective],

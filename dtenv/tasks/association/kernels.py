@@ -1,4 +1,4 @@
-"""DTAssociation: an episode's state, and the compiled kernels that begin it, play a slot and observe the next."""
+"""State and compiled kernels of DTAssociation: reset, step and observation."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from dtenv.tasks.association.entries import LINK, SERVER, USER
 from dtenv.tasks.association.nearest import nearest_with_room
 from dtenv.tasks.association.slot import Slot
 from dtenv.tasks.association.terms import Terms, Work, evaluate
-from dtenv.tasks.episodes import ends, flat
+from dtenv.tasks.episodes import ends
 from dtenv.world.association import AssociationTape, draw_association
 from dtenv.world.walks import Recorded
 
 
 class State(NamedTuple):
-    """What an episode's past leaves to its future, for a batch (B)."""
+    """Mutable state of B episodes."""
 
     server: np.ndarray  # (B, U) κ of the last slot
-    previous: np.ndarray  # (B, U) κ of the slot before, for pictures
-    slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
+    previous: np.ndarray  # (B, U) κ of the slot before, for rendering
+    slot: np.ndarray  # (B,) slot to decide, 1 … T; T + 1 at the end
 
 
 class Scale(NamedTuple):
-    """Divisors that bring observations to about [-1, 1]."""
+    """Divisors that scale observations to about [-1, 1]."""
 
     area_m: float
-    step_m: float  # fastest walk of one slot
+    step_m: float  # longest walk in one slot
     samples: float
     twin_bits: float
     cycles_per_bit: float
@@ -41,22 +41,16 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, scenario: AssociationScenario) -> Scale:
-        """The upper ends of a scenario's ranges."""
+        """Upper ends of a scenario's ranges."""
         network, mobility, data = scenario.network, scenario.mobility, scenario.data
-        return cls(
-            float(network.area_m),
-            max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9),
-            float(data.samples[1]),
-            max(data.twin_bits[1], 1e-9),
-            network.cycles_per_bit[1],
-            network.compute_capacity[1],
-            network.sync_capacity[1],
-        )
+        step_m = max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9)
+        servers = network.cycles_per_bit[1], network.compute_capacity[1], network.sync_capacity[1]
+        return cls(float(network.area_m), step_m, float(data.samples[1]), max(data.twin_bits[1], 1e-9), *servers)
 
 
 @inlined
 def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) -> Slot:
-    """Slot t of row b of the tape, after the association `previous_server` (U,)."""
+    """Slot t of row b of the tape, with the previous association `previous_server` (U,)."""
     return Slot(
         tape.user_xy[b, t],
         tape.samples[b, t],
@@ -72,23 +66,19 @@ def slot_at(tape: AssociationTape, b: int, t: int, previous_server: np.ndarray) 
 
 
 class Batch(NamedTuple):
-    """All arrays of a batch of episodes."""
+    """All arrays of B episodes."""
 
     tape: AssociationTape
     state: State
     terms: Terms
     work: Work
     recorded: Recorded
-    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    streams: np.ndarray  # (B, WORDS) random generators
     ranges: np.ndarray  # (1,) record of AssociationRanges
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, U, S) bool
     constants: np.ndarray  # (1,) record of Constants
     scale: np.ndarray  # (1,) record of Scale
-
-    def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple."""
-        return flat(self)
 
 
 _TAPE, _STATE, _TERMS, _WORK, _RECORDED = ends(AssociationTape, State, Terms, Work, Recorded)
@@ -96,7 +86,7 @@ _TAPE, _STATE, _TERMS, _WORK, _RECORDED = ends(AssociationTape, State, Terms, Wo
 
 @inlined
 def named(arrays):
-    """The `Batch` of its `flat` tuple, inside a kernel."""
+    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
     return Batch(
         AssociationTape(*arrays[:_TAPE]),
         State(*arrays[_TAPE:_STATE]),
@@ -109,13 +99,13 @@ def named(arrays):
 
 @kernel
 def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Draw the next episode of some rows and observe its first slot: κ^0 is Baseline 2's association at slot 0."""
+    """Reset some rows: draw their next episodes, with κ^0 by Baseline 2 at slot 0, and observe the first slot."""
     batch = named(arrays)
     for b in rows:
         draw_association(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
         server = batch.state.server[b]
         server[:] = 0
-        nearest_with_room(batch.constants[0], slot_at(batch.tape, b, 0, server), server)  # whose D_{t-1} is not used
+        nearest_with_room(batch.constants[0], slot_at(batch.tape, b, 0, server), server)  # D_{t-1} is not used
         for u in range(len(server)):
             batch.state.previous[b, u] = server[u]
         batch.state.slot[b] = 1
@@ -124,13 +114,9 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 @kernel
 def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
-    """One slot of some rows: evaluate the action, move the twins, observe the next slot.
+    """Step some rows of a flat `Batch`: evaluate the action, move the twins, observe the next slot.
 
-    Args:
-        arrays: a flat `Batch`; state, terms, obs and mask are updated in place.
-        rows: which, (rows,).
-        action: κ, (B, U), servers in range.
-        history: the agent's γ, (B, U), or (0, U) where it does not choose it.
+    The action κ is (B, U), servers in range; the agent's γ `history` is (B, U), or (0, U) if it does not choose it.
     """
     batch = named(arrays)
     tape, state, terms, work = batch.tape, batch.state, batch.terms, batch.work
@@ -154,8 +140,8 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
 
 @kernel
 def observe(batch: Batch, b: int) -> None:
-    """Write row b's observation and action mask of the slot to be decided."""
-    # Locals, as a kernel reads fields of records and headers of arrays again after everything that it writes.
+    """Write row b's observation and action mask of the slot to decide."""
+    # Locals, as a kernel reloads fields of records and headers of arrays after every write.
     c, scale, t = batch.constants[0], batch.scale[0], batch.state.slot[b]
     slot = slot_at(batch.tape, b, t, batch.state.server[b])
     before, row, mask = batch.tape.user_xy[b, t - 1], batch.obs[b], batch.mask[b]
@@ -207,7 +193,7 @@ def observe(batch: Batch, b: int) -> None:
             moved = manhattan(host_x, host_y, server_xy[s, 0], server_xy[s, 1])
             links[len(LINK) * s + LINK.move_distance] = 0.5 * moved / area
             links[len(LINK) * s + LINK.sync_share] = min(energy / sync_capacity[s], 1.0)
-            # `|`, as a branch would be guessed wrong at every other link.
+            # `|`, as a branch would be mispredicted at every other link.
             mask[u, s] = not (is_violated(energy, sync_capacity[s]) | is_violated(load, compute_capacity[s]))
             possible += mask[u, s]
         links[len(LINK) * host + LINK.hosts] = 1.0

@@ -1,4 +1,4 @@
-"""The nearest server with room: the paper's Baseline 2, and every episode's first association."""
+"""Nearest server with room: the paper's Baseline 2, and the initial association of every episode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dtenv.tasks.association.slot import Constants, Slot, fresh_load, link_energ
 
 @compiled
 def fits(c: Constants, slot: Slot, server: np.ndarray, u: int, s: int) -> bool:
-    """Whether server s would meet C2 (with γ = 0) and C3 with user u beside those that server (U,) puts there."""
+    """Whether server s meets C2 (with γ = 0) and C3 with user u added to those that server (U,) assigns to it."""
     load, synchronisation = fresh_load(c, slot, u, s), link_energy(c, slot, u, s)
     for i in range(len(server)):
         if server[i] == s and i != u:
@@ -23,7 +23,7 @@ def fits(c: Constants, slot: Slot, server: np.ndarray, u: int, s: int) -> bool:
 
 @compiled
 def nearest_that_fits(c: Constants, slot: Slot, server: np.ndarray, u: int) -> int:
-    """The server nearest to user u that `fits`, or -1."""
+    """Nearest server to user u that `fits`, or -1."""
     chosen, least = -1, np.inf
     for s in range(len(slot.compute_capacity)):
         distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
@@ -34,7 +34,7 @@ def nearest_that_fits(c: Constants, slot: Slot, server: np.ndarray, u: int) -> i
 
 @compiled
 def nearest(slot: Slot, u: int) -> int:
-    """The server nearest to user u."""
+    """Nearest server to user u."""
     chosen, least = 0, np.inf
     for s in range(len(slot.compute_capacity)):
         distance = manhattan(slot.user_xy[u, 0], slot.user_xy[u, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
@@ -45,9 +45,9 @@ def nearest(slot: Slot, u: int) -> int:
 
 @compiled
 def nearest_with_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Baseline 2's association into server (U,): users by falling D, each to the nearest server that fits.
+    """Fill server (U,) by Baseline 2: users by falling D, each to the nearest server that fits, or else the nearest.
 
-    Where none fits, the nearest. The paper leaves order and fallback open (our choice).
+    The paper leaves order and fallback open (our choice).
     """
     server[:] = -1
     for _ in range(len(server)):

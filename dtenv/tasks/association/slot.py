@@ -1,6 +1,6 @@
-"""One slot of DTAssociation: what is known of it, and what hosting twins is worth to one server (Zhou 2025, eqs 11-15).
+"""One slot of DTAssociation: its data, and the terms of one server (Zhou 2025, eqs 11-15).
 
-`dtenv.tasks.association.terms` adds the servers up; local search and bounds look at them one by one.
+`dtenv.tasks.association.terms` sums over servers; local search and bounds evaluate single servers.
 """
 
 from __future__ import annotations
@@ -37,19 +37,17 @@ from dtenv.tasks.association.allocation import (
     prepare,
 )
 
-BARRIER_REWARD, LITERAL_REWARD, OBJECTIVE_REWARD, SCORE_REWARD = (
-    REWARDS.index(name) for name in ("barrier", "literal", "objective", "score")
-)
+BARRIER_REWARD, LITERAL_REWARD, SCORE_REWARD = (REWARDS.index(name) for name in ("barrier", "literal", "score"))
 GIVEN, OPTIMAL, OPTIMAL_BARRIER = 0, 1, 2
 MODES = {"optimal": OPTIMAL, "optimal-barrier": OPTIMAL_BARRIER, "random": GIVEN, "none": GIVEN, "action": GIVEN}
-"""How γ comes about, by the scenario's `history`."""
+"""Source of γ by the scenario's `history`."""
 
 CERTIFICATE = 1e-9
 """Proven gap of the environment's allocation, summed over the servers of a slot."""
 
 
 class Constants(NamedTuple):
-    """A scenario's numbers, as kernels take them."""
+    """Parameters of a scenario, for kernels."""
 
     alpha1: float
     alpha2: float
@@ -57,14 +55,14 @@ class Constants(NamedTuple):
     alpha4: float
     alpha5: float
     alpha6: float
-    epochs: float  # E_s + E_{u,s}, times the compute factor, as (15) is proportional to both
+    epochs: float  # E_s + E_{u,s}, times the compute factor: (15) is proportional to both
     bits_per_sample: float
     rate_bps: float
     n_mig: float
     n_syn: float
     n_cmp: float
     migrate_current_data: bool
-    transfer: float  # energy of models, of each server with twins
+    transfer: float  # energy of models per server with twins
     f0: float
     beta1: float
     beta2: float
@@ -75,17 +73,10 @@ class Constants(NamedTuple):
 
     @classmethod
     def of(cls, scenario: AssociationScenario) -> Constants:
-        """The constants of a scenario."""
-        return cls.of_groups(
-            scenario.learning,
-            scenario.radio,
-            scenario.energy,
-            scenario.objective,
-            scenario.data,
-            mode=MODES[scenario.episode.history],
-            compute_factor=scenario.learning.compute_factor,
-            transfer=model_transfer_energy(scenario.n_agg, scenario.model_bits),
-        )
+        """Constants of a scenario."""
+        groups = scenario.learning, scenario.radio, scenario.energy, scenario.objective, scenario.data
+        mode, transfer = MODES[scenario.episode.history], model_transfer_energy(scenario.n_agg, scenario.model_bits)
+        return cls.of_groups(*groups, mode, scenario.learning.compute_factor, transfer)
 
     @classmethod
     def of_groups(
@@ -99,7 +90,7 @@ class Constants(NamedTuple):
         compute_factor: float = 1.0,
         transfer: float = 0.0,
     ) -> Constants:
-        """The constants of the groups that a slot's worth depends on."""
+        """Constants of the groups that determine a slot's terms."""
         return cls(
             **{f"alpha{k}": a for k, a in enumerate(learning.alpha, 1)},
             epochs=learning.epochs * compute_factor,
@@ -120,14 +111,14 @@ class Constants(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What is known when the twins of one slot are to be associated: (U,) users, (S,) servers."""
+    """Data of one slot, known to the agent: (U,) users, (S,) servers."""
 
     user_xy: np.ndarray  # (U, 2) metres
     samples: np.ndarray  # (U,) D_t
     previous_samples: np.ndarray  # (U,) D_{t-1}
     twin_bits: np.ndarray  # (U,)
     emd: np.ndarray  # (U,)
-    previous_server: np.ndarray  # (U,) κ^{t-1}, whole numbers
+    previous_server: np.ndarray  # (U,) κ^{t-1}, integers
     server_xy: np.ndarray  # (S, 2) metres
     cycles_per_bit: np.ndarray  # (S,)
     compute_capacity: np.ndarray  # (S,)
@@ -143,7 +134,7 @@ def link_energy(c: Constants, slot: Slot, u: int, s: int) -> float:
 
 @kernel
 def move_distance(slot: Slot, u: int, s: int) -> float:
-    """Distance that user u's twin travels to server s, metres."""
+    """Distance of moving user u's twin to server s, metres."""
     p = slot.previous_server[u]
     return manhattan(slot.server_xy[p, 0], slot.server_xy[p, 1], slot.server_xy[s, 0], slot.server_xy[s, 1])
 
@@ -162,9 +153,9 @@ def unit_load_of(c: Constants, slot: Slot, s: int) -> float:
 
 @kernel
 def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
-    """Write the users u with server[u] == s, in order, into users[USER]; returns how many."""
+    """Write the users u with server[u] == s, in order, into users[USER]; return their number."""
     n = 0
-    for u in range(len(server)):  # without a branch, which would be a guess a user
+    for u in range(len(server)):  # without a branch, which would be unpredictable
         users[USER, n] = u
         n += server[u] == s
     return n
@@ -172,7 +163,7 @@ def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
 
 @kernel
 def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
-    """Link every server's users in order: first (S,) is its first, users[FOLLOWER] who comes next, -1 for nobody."""
+    """Link every server's users in order: first (S,) is the first user, users[FOLLOWER] the next; -1 for none."""
     for s in range(len(first)):
         first[s] = -1
     for u in range(len(server) - 1, -1, -1):
@@ -184,7 +175,7 @@ def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> Non
 
 @kernel
 def list_chain(first: int, users: np.ndarray) -> int:
-    """Write the users of a chain, in order, into users[USER]; returns how many."""
+    """Write the users of a chain, in order, into users[USER]; return their number."""
     n, u = 0, first
     while u >= 0:
         users[USER, n] = u
@@ -197,10 +188,9 @@ def list_chain(first: int, users: np.ndarray) -> int:
 def enlist(
     c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
 ) -> tuple[float, float, float]:
-    """Write user u on server s into column n of allocation's work array `users`.
+    """Write user u on server s into column n of the allocation's work array `users`.
 
-    Returns:
-        The user's energy of migration (13), synchronisation (14) and computation (15) with no history, γ = 0.
+    Returns the user's energy of migration (13), synchronisation (14) and computation (15) without history (γ = 0).
     """
     distance = move_distance(slot, u, s)
     moved_bits = slot.twin_bits[u]
@@ -221,7 +211,7 @@ def enlist(
 def program_of(
     c: Constants, num_users: int, num_servers: int, energy: float, load: float, unit_load: float, capacity: float
 ) -> Program:
-    """The scalars of one server's program, for its energy and its load without history."""
+    """Scalars of one server's program, from its energy and load without history."""
     return Program(
         c.beta1 / num_users,
         c.beta2 / num_servers,
@@ -248,24 +238,13 @@ def serve(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> tuple[float, float, float, float, float]:
-    """Host on server s the users u with server[u] == s: allocate γ (by c.mode) and add up the terms.
+    """Allocate γ (by c.mode) to the users u with server[u] == s and sum up the terms of server s.
 
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        server: κ, (U,).
-        s: the server.
-        users: work array of allocation.
-        slopes: work array of allocation.
-        history: γ (U,), written for the users served; read instead where c.mode is GIVEN.
-        utility: ρ (U,), written for the users served.
-
-    Returns:
-        Energy of migration (13), synchronisation (14), computation (15) and the model's transfer, and the allocation's
-        proven gap.
+    `users` and `slopes` are work arrays of the allocation. γ (U,) `history` is written for the server's users, or read
+    if c.mode is GIVEN; ρ (U,) `utility` is written. Returns the energy of migration (13), synchronisation (14),
+    computation (15) and the model's transfer, and the allocation's proven gap.
     """
-    n = list_users(server, s, users)
-    return host(c, slot, s, n, users, slopes, history, utility)
+    return host(c, slot, s, list_users(server, s, users), users, slopes, history, utility)
 
 
 @inlined
@@ -279,7 +258,7 @@ def host(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> tuple[float, float, float, float, float]:
-    """`serve` the first n users in users[USER]."""
+    """`serve` for the first n users in users[USER]."""
     given = c.mode == GIVEN
     alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
@@ -328,7 +307,7 @@ def server_score(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> float:
-    """Server s's part of the slot's score: over all servers these add up to what `evaluate` gives."""
+    """Contribution of server s to the slot's score; the sum over servers equals that of `evaluate`."""
     migration, synchronisation, load, transfer, _ = serve(c, slot, server, s, users, slopes, history, utility)
     worth = 0.0
     for u in range(len(server)):

@@ -1,4 +1,4 @@
-"""DTAssociation: spaces, observations, info, and episodes in batches (Zhou 2025)."""
+"""DTAssociation as a task: spaces, observations, info and batched episodes (Zhou 2025)."""
 
 from __future__ import annotations
 
@@ -14,56 +14,35 @@ from dtenv.tasks.association.entries import LINK, LINKS, SERVER, SERVERS, USER, 
 from dtenv.tasks.association.kernels import Batch, Scale, State, advance, begin, slot_at
 from dtenv.tasks.association.slot import Constants, Slot
 from dtenv.tasks.association.terms import TOTAL, new_terms, new_work
-from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.episodes import Episodes, flat, whole
 from dtenv.world.association import AssociationRanges, empty_association_tape
 from dtenv.world.walks import Recorded
 
 
 class AssociationTask(Episodes):
-    """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
+    """Spaces and B independent episodes of one scenario."""
 
-    Args:
-        scenario: what is fixed.
-        batch: episodes side by side (B). Rows never affect each other.
-    """
+    _reward = TOTAL.reward
 
     def __init__(self, scenario: AssociationScenario, batch: int = 1):
         super().__init__(scenario, batch)
         users, servers = scenario.network.num_users, scenario.network.num_servers
-        self.layout = Layout(
-            (
-                Block("users", (users,), USERS),
-                Block("servers", (servers,), SERVERS),
-                Block("links", (users, servers), LINKS, low=0.0),
-            )
-        )
+        links = Block("links", (users, servers), LINKS, low=0.0)
+        self.layout = Layout((Block("users", (users,), USERS), Block("servers", (servers,), SERVERS), links))
         self.tape = empty_association_tape(scenario, batch)
-        self.state = State(
-            np.zeros((batch, users), np.int64), np.zeros((batch, users), np.int64), np.zeros(batch, np.int64)
-        )
+        self.state = State(*(np.zeros(shape, np.int64) for shape in ((batch, users), (batch, users), batch)))
         self.terms = new_terms(batch, users, servers)
         self.obs = np.zeros((batch, self.layout.size), np.float32)
         self.mask = np.ones((batch, users, servers), np.bool_)
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
-        work = new_work(batch, users)
-        self._arrays = Batch(
-            self.tape,
-            self.state,
-            self.terms,
-            work,
-            Recorded.of(scenario.mobility.recording),
-            self.streams,
-            AssociationRanges.record(scenario),
-            self.obs,
-            self.mask,
-            self.constants,
-            self.scale,
-        ).flat()
+        work, recorded = new_work(batch, users), Recorded.of(scenario.mobility.recording)
+        groups, ranges = (self.tape, self.state, self.terms, work, recorded), AssociationRanges.record(scenario)
+        self._arrays = flat(Batch(*groups, self.streams, ranges, self.obs, self.mask, self.constants, self.scale))
         self._no_history = np.zeros((0, users))
 
     @property
     def action_space(self) -> spaces.Space:
-        """κ as MultiDiscrete([S] * U); with history="action" a Dict of it and γ in [0, 1]^U."""
+        """Action space of κ, MultiDiscrete([S] * U); with history="action" a Dict of κ and γ in [0, 1]^U."""
         users, servers = self.scenario.network.num_users, self.scenario.network.num_servers
         server = spaces.MultiDiscrete([servers] * users)
         if self.scenario.episode.history != "action":
@@ -71,49 +50,40 @@ class AssociationTask(Episodes):
         return spaces.Dict({"server": server, "history": spaces.Box(0.0, 1.0, (users,), np.float64)})
 
     def begin_rows(self, rows: np.ndarray) -> None:
-        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        """Reset some rows: draw their next episodes from their streams and observe the first slot."""
         begin(self._arrays, rows)
 
     def advance(self, action: np.ndarray, history: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
-        """One slot of all rows, or of some, for κ (B, U) and, where the agent chooses it, γ (B, U)."""
-        advance(
-            self._arrays,
-            self.rows if rows is None else rows,
-            action,
-            self._no_history if history is None else history,
-        )
+        """Step all rows, or some, with κ (B, U) and, if the agent chooses it, γ (B, U)."""
+        rows = self.rows if rows is None else rows
+        advance(self._arrays, rows, action, self._no_history if history is None else history)
 
     def slot(self, b: int = 0) -> Slot:
-        """The slot that row b decides next, in physical units."""
+        """Slot that row b decides next, in physical units."""
         return slot_at(self.tape, b, int(self.state.slot[b]), self.state.server[b])
 
     def info(self, b: int = 0) -> dict[str, Any]:
-        """Row b's last slot, unshaped; keys as in the environment's page."""
-        told = entries_of(self.terms.totals[b].tolist(), int)
-        return told | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
+        """`info` of row b after the last step; the environment's page lists the keys."""
+        infos = entries_of(self.terms.totals[b].tolist(), int)
+        return infos | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
 
     def entries(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
-        told = entries_of(self.terms.totals.T, whole)
-        return told | {"history": self.terms.history, "action_mask": self.mask}
+        """`info` of all rows after the last step: an array (B, …) per key; some are views."""
+        infos = entries_of(self.terms.totals.T, whole)
+        return infos | {"history": self.terms.history, "action_mask": self.mask}
 
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "server": self.state.server}
-
-    @property
-    def rewards_of_rows(self) -> np.ndarray:
-        """Rewards (B,) of the last slot; a view."""
-        return self.terms.totals[:, TOTAL.reward]
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
         return float(self.terms.totals[b, TOTAL.reward])
 
     def decode(self, obs: np.ndarray) -> Slot:
-        """The slots that flat observations (B, size) show, in physical units, each field with a leading B.
+        """Slots in flat observations (B, size), in physical units, each field with a leading B.
 
-        Exact up to the observation's float32; samples are rounded back to whole numbers.
+        Exact up to the observation's float32; samples are rounded back to integers.
         """
         view = self.layout.split(np.asarray(obs, dtype=np.float64))
         users, servers, scale = view["users"], view["servers"], Scale.of(self.scenario)

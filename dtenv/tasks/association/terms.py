@@ -1,6 +1,6 @@
-"""All terms of one slot of DTAssociation under an association κ (Zhou 2025, eqs 11-15, 21-25).
+"""Terms of one slot of DTAssociation under an association κ (Zhou 2025, eqs 11-15, 21-25).
 
-`evaluate` is the model: the environment's step, the scoring of instances and bounds all call it.
+`evaluate` is the model, called by the environment's step, the scoring of instances and the bounds.
 """
 
 from __future__ import annotations
@@ -10,13 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dtenv.compiled import kernel
-from dtenv.physics.barrier import (
-    floored_barrier,
-    is_violated,
-    literal_barrier,
-    smooth_barrier,
-    violation_penalty,
-)
+from dtenv.physics.barrier import floored_barrier, is_violated, literal_barrier, smooth_barrier, violation_penalty
 from dtenv.physics.energy import normalised_energy
 from dtenv.tasks.association import allocation
 from dtenv.tasks.association.slot import (
@@ -33,13 +27,13 @@ from dtenv.tasks.association.slot import (
 
 
 class Terms(NamedTuple):
-    """What `evaluate` leaves, for a batch (B)."""
+    """Results of `evaluate` for B slots."""
 
     history: np.ndarray  # (B, U) γ
     utility: np.ndarray  # (B, U) ρ
     energy: np.ndarray  # (B, S, 4) migration, synchronisation, computation, transfer
     totals: np.ndarray  # (B, len(TOTAL))
-    first: np.ndarray  # (B, S) work array: every server's first user, of `chain_users`
+    first: np.ndarray  # (B, S) work array: every server's first user, from `chain_users`
 
 
 class Totals(NamedTuple):
@@ -54,43 +48,39 @@ class Totals(NamedTuple):
     computation: int = 6  # (15)
     latency: int = 7  # mean upload time, seconds, the time in (14)
     excess: int = 8  # sum of the relative excess of violated constraints
-    violations: int = 9  # how many are violated
+    violations: int = 9  # number of violated constraints
     migrations: int = 10  # twins moved
-    certified_value: int = 11  # what the allocation's program attains
-    certified_bound: int = 12  # and what is proven to be its upper bound
-    transfer: int = 13  # energy of models, which the paper neglects
+    certified_value: int = 11  # attained value of the allocation's program
+    certified_bound: int = 12  # proven upper bound of it
+    transfer: int = 13  # energy of models, neglected by the paper
 
 
 TOTAL = Totals()
 
 
 class Work(NamedTuple):
-    """Work arrays of a batch (B)."""
+    """Work arrays of B slots, see allocation."""
 
-    users: np.ndarray  # (B, rows, U), see allocation
+    users: np.ndarray  # (B, rows, U)
     slopes: np.ndarray  # (B, rows, MAX_SLOPES)
 
 
 def new_terms(batch: int, num_users: int, num_servers: int) -> Terms:
-    """Room for the terms of a batch of slots."""
-    return Terms(
-        np.zeros((batch, num_users)),
-        np.zeros((batch, num_users)),
-        np.zeros((batch, num_servers, 4)),
-        np.zeros((batch, len(TOTAL))),
-        np.zeros((batch, num_servers), np.int64),
-    )
+    """Allocate the terms of `batch` slots."""
+    shapes = (num_users,), (num_users,), (num_servers, 4), (len(TOTAL),)
+    history, utility, energy, totals = (np.zeros((batch, *shape)) for shape in shapes)
+    return Terms(history, utility, energy, totals, np.zeros((batch, num_servers), np.int64))
 
 
 def new_work(batch: int, num_users: int) -> Work:
-    """Work arrays for a batch of slots."""
+    """Allocate the work arrays of `batch` slots."""
     users, slopes = allocation.work_arrays(num_users)
     return Work(np.tile(users, (batch, 1, 1)), np.tile(slopes, (batch, 1, 1)))
 
 
 @kernel
 def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray, terms: Terms, b: int):
-    """Terms of one slot under κ = server (U,), into row b of `terms`; γ is read from it where c.mode is GIVEN."""
+    """Write the terms of one slot under κ = server (U,) to row b of `terms`; with c.mode GIVEN, γ is read there."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
     history, utility, totals, first = terms.history[b], terms.utility[b], terms.totals[b], terms.first[b]
     f0, curve, reward, barrier_program = c.f0, c.barrier_curve, c.reward, c.mode == OPTIMAL_BARRIER

@@ -1,6 +1,6 @@
-"""Access stations without a logarithm, for most users in most slots; `choose_access` of `uplink` is the plain rule.
+"""Path-loss bounds that decide most access stations without a logarithm; `uplink.choose_access` is the plain rule.
 
-A step of DTMigration takes at least half as long again without.
+Without them a step of DTMigration takes at least half as long again.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 
 from dtenv.compiled import compiled, kernel
 
-_OCTAVE = 2.0**-23  # a single's bits count its binary logarithm, in steps of this
+_OCTAVE = 2.0**-23  # step in which a single's bits count its binary logarithm
 _EXCESS = 0.08607133205593433  # largest excess of log2(1 + m) over m, at m = 1 / ln 2 - 1
-_ROUNDING = 1e-6  # octaves and dB: more than rounding makes of either
-_DECADES = 0.5 * math.log10(2.0)  # powers of ten of a distance, a power of two of its square
-_LEAST_M = 1e-15  # distances below have squares that singles do not hold
+_ROUNDING = 1e-6  # octaves and dB; above the rounding error of either
+_DECADES = 0.5 * math.log10(2.0)  # decades of a distance per octave of its square
+_LEAST_M = 1e-15  # squares of shorter distances underflow in singles
 
 
 @compiled
 def octave_db(up: Any) -> float:
-    """Path loss added by twice the square of a distance, dB."""
+    """Path loss added by doubling the square of a distance, dB."""
     return up.path_loss_decade_db * _DECADES
 
 
@@ -34,24 +34,16 @@ def rough_losses(
     loss_db: np.ndarray,
     least_db: np.ndarray,
 ) -> None:
-    """Lower bounds of all links' losses, but for what all have in common; `slack_db` above them are upper bounds.
+    """Fill loss_db (M, N) with lower bounds of losses, up to a common constant, and least_db (N,) with users' least.
 
-    Between powers of two a float's bits grow in proportion to it, so that they are its binary logarithm to within
-    _EXCESS.
-
-    Args:
-        up: the radio's constants.
-        user_xy: (N, 2) metres.
-        station_xy: (M, 2) metres.
-        shadowing_db: (M, N)
-        loss_db: (M, N) written.
-        least_db: (N,) of a user's links; written.
+    Upper bounds are `slack_db` higher. Between powers of two a float's bits grow linearly with it, so they give its
+    binary logarithm to within _EXCESS. Positions user_xy (N, 2) and station_xy (M, 2) in metres; shadowing_db (M, N).
     """
     stations, users = loss_db.shape
     step_db, nearest = octave_db(up) * _OCTAVE, up.min_distance_m * up.min_distance_m
     for u in range(users):
         least_db[u] = np.inf
-    if user_xy.shape[1] != 2:  # never, but a constant stride lets coordinates load as vectors
+    if user_xy.shape[1] != 2:  # never; a constant stride lets coordinates load as vectors
         return
     for s in range(stations):
         x, y, loss, shadowing = station_xy[s, 0], station_xy[s, 1], loss_db[s], shadowing_db[s]
@@ -66,7 +58,7 @@ def rough_losses(
 
 @compiled
 def slack_db(up: Any) -> float:
-    """How far a loss may be above its rough bound; infinite where bounds tell nothing."""
+    """Largest excess of a loss over its lower bound; infinite where bounds are useless."""
     if up.min_distance_m < _LEAST_M:
         return np.inf
     return octave_db(up) * (_EXCESS + _ROUNDING) + _ROUNDING
@@ -74,13 +66,13 @@ def slack_db(up: Any) -> float:
 
 @compiled
 def surely_keeps(margin_db: float, slack: float, least_db: float, access_db: float) -> bool:
-    """Whether a user surely keeps its access station, of rough loss `access_db`, when its least is `least_db`."""
+    """Whether a user certainly keeps its access station, from the lower bounds of its loss and of the least loss."""
     return access_db + slack - least_db < margin_db
 
 
 @kernel
 def rough_access(margin_db: float, slack: float, loss_db: np.ndarray, u: int, before: int) -> int:
-    """User u's access station after `before`, from rough losses (M, N); -1 where `choose_access` has to decide."""
+    """User u's access station after `before`, from lower bounds (M, N); -1 where `choose_access` has to decide."""
     best, least, second = before, np.inf, np.inf
     for s in range(len(loss_db)):
         loss = loss_db[s, u]

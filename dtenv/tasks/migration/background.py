@@ -1,13 +1,12 @@
-"""The twins that are not the agent's in DTMigration's focal mode: where they go, slot by slot, whatever the agent does.
+"""Background users of DTMigration's focal mode: their twins move by a fixed rule, independent of the agent.
 
-A twin moves to the station of least latency that has a seat beside the one kept for the focal user: at once, or with
-"payback" once the move pays for itself in BACKGROUND_PAYBACK_SLOTS. Users decide one after another. Whose host is down
-goes there at once, but with "never", which waits for the repair.
+A twin moves to the station of least latency with a free seat (one is kept for the focal user): at once, or with
+"payback" once the move pays for itself in BACKGROUND_PAYBACK_SLOTS. Users decide one after another. A twin whose host
+is down moves at once, but with "never" it waits for the repair.
 
-Which station is best does not depend on the user's rate. So what a user found out holds until its access station
-changes or twins join and leave stations in a way that matters: most users need no look in most slots. A move that
-would pay at a high rate alone waits for that rate. Without this a step takes a third longer; `background` of
-tests/helpers/reference_edge.py is the same rule without.
+The best station does not depend on the user's rate. So a user's cached decision holds until its access station changes
+or twins join or leave stations in a relevant way; moves that pay at high rates only wait for such a rate. Without the
+cache a step takes a third longer; `background` of tests/helpers/reference_edge.py is the plain rule.
 """
 
 from __future__ import annotations
@@ -40,32 +39,32 @@ from dtenv.world.migration import MigrationTape
 PAYBACK, NEVER = BACKGROUNDS.index("payback"), BACKGROUNDS.index("never")
 
 BACKGROUND_PAYBACK_SLOTS = 10.0
-"""Slots in which a background twin's move has to pay for itself."""
+"""Slots in which a background twin's move must pay for itself."""
 
-_ROUNDING = 1e-9  # of a utility and of a time: more than what rounding changes of either
+_ROUNDING = 1e-9  # of a utility and of a time; above the rounding error of either
 
 
 class Looks(NamedTuple):
-    """What background users found out when they last looked, for a batch (B).
+    """Cached best alternatives of background users in B episodes.
 
-    A user surely stays where `here` is below `least` + `spare`. For such users the two are bounds, the one from above
-    and the other from below; for others they are what holds until the user is stale.
+    A user certainly stays if `here` < `least` + `spare`. For such users `here` is an upper and `least` a lower bound;
+    for the others both are exact until the user is stale.
     """
 
-    stale: np.ndarray  # (B, N) bool, users that have to look again
-    target: np.ndarray  # (B, N) the other station of least latency; -1 where none has a seat
+    stale: np.ndarray  # (B, N) bool, users whose cache must be recomputed
+    target: np.ndarray  # (B, N) other station of least latency; -1 if none has a seat
     least: np.ndarray  # (B, N) wired and computing seconds there
     here: np.ndarray  # (B, N) the same at the host
-    steepest: np.ndarray  # (B, N) of `steepest_gain`
-    spare: np.ndarray  # (B, N) of `spare_seconds`
-    within: np.ndarray  # (B, N) wireless seconds above which a move surely does not pay; -1 where none would
+    steepest: np.ndarray  # (B, N) from `steepest_gain`
+    spare: np.ndarray  # (B, N) from `spare_seconds`
+    within: np.ndarray  # (B, N) wireless seconds above which a move certainly does not pay; -1 if it never does
 
 
 @compiled
 def standing_latency(
     c: Constants, k: int, bits: float, weight: float, compute_hz: float, distance_m: float, others_weight: float
 ) -> float:
-    """What of T_upd depends on the site k: wired and computing time beside the other twins there."""
+    """Part of T_upd that depends on site k: wired and computing time, given the weight of other twins there."""
     wired = wired_latency(c.wired_s_per_bit_m, bits, distance_m) + fixed_latency(c, k)
     return wired + computing_latency(c, k, bits, compute_hz, weight, others_weight)
 
@@ -81,7 +80,7 @@ def is_slower(
     others_weight: float,
     seconds: float,
 ) -> bool:
-    """Whether `standing_latency` surely is more than `seconds`, told without a division; where not, it decides."""
+    """Division-free test: True only if `standing_latency` certainly exceeds `seconds`."""
     left = seconds - wired_latency(c.wired_s_per_bit_m, bits, distance_m) - fixed_latency(c, k)
     cycles = c.cycles_per_bit * bits * total_weight(c, k, weight, others_weight)
     return left * compute_hz * weight < cycles * (1.0 - _ROUNDING)
@@ -100,19 +99,9 @@ def best_elsewhere(
     up: np.ndarray,
     t: int,
 ) -> tuple[int, float]:
-    """The site of least latency with a seat other than the host, the first of equals, and the seconds there.
+    """Find the site of least latency with a seat, other than the host; return it (the first of equals) and its seconds.
 
-    Args:
-        c: the scenario's.
-        bits: of the user's update.
-        weight: of its twin.
-        compute_hz: (M,) of the stations.
-        wired_m: (M, M) between stations.
-        access: the user's access station.
-        loads: (2, M) of the stations.
-        host: its twin's station.
-        up: (slots, M) whether servers work.
-        t: the slot.
+    `bits` is the size of the user's update; compute_hz (M,), wired_m (M, M), loads (2, M), up (slots, M).
     """
     target, least = -1, np.inf
     for k in range(len(compute_hz)):
@@ -128,14 +117,14 @@ def best_elsewhere(
 
 @compiled
 def worth_of_moving(c: Constants, bits: float, deadline_s: float, rate: float, least: float, here: float) -> float:
-    """Utility a slot gained between two stations' wired and computing seconds, at an uplink rate."""
+    """Utility gained per slot by moving from wired and computing seconds `here` to `least`, at an uplink rate."""
     wireless = update_latency(c, bits, rate, 0.0, 0.0)
     return utility(c, bits, rate, wireless + least, deadline_s) - utility(c, bits, rate, wireless + here, deadline_s)
 
 
 @compiled
 def steepest_gain(c: Constants, deadline_s: float) -> float:
-    """What a move gains in all slots that it has to pay for itself in, at most, a second of latency saved."""
+    """Largest gain of a move per second of latency saved, over BACKGROUND_PAYBACK_SLOTS."""
     return (
         BACKGROUND_PAYBACK_SLOTS * utility(c, 0.0, np.inf, 0.0, deadline_s) / utility_time(c.utility_time_s, deadline_s)
     )
@@ -143,13 +132,9 @@ def steepest_gain(c: Constants, deadline_s: float) -> float:
 
 @compiled
 def spare_seconds(c: Constants, data_bits: float, steepest: float, nearest_m: float) -> float:
-    """Seconds by which a host may be worse than any other station without a move paying, whatever the rate.
+    """Seconds by which a host may be slower than any other station without a move paying, at any rate.
 
-    Args:
-        c: the scenario's.
-        data_bits: of the twin.
-        steepest: of `steepest_gain`.
-        nearest_m: from the host to the nearest other station, where a move is cheapest.
+    `steepest` is from `steepest_gain`; `nearest_m` is the distance to the nearest other station, the cheapest move.
     """
     if c.background != PAYBACK:
         return 0.0
@@ -159,7 +144,7 @@ def spare_seconds(c: Constants, data_bits: float, steepest: float, nearest_m: fl
 
 @compiled
 def pays_within(c: Constants, bits: float, deadline_s: float, least: float, here: float, price: float) -> float:
-    """Wireless seconds above which a move surely does not pay; -1 where it does not at any."""
+    """Wireless seconds above which a move certainly does not pay; -1 if it never pays."""
     gained = BACKGROUND_PAYBACK_SLOTS * worth_of_moving(c, bits, deadline_s, np.inf, least, here)
     if gained <= price:
         return -1.0
@@ -183,21 +168,9 @@ def look_again(
     looks: Looks,
     b: int,
 ) -> None:
-    """A twin has moved from one station to another: mark as stale whom it concerns.
+    """Update row b of `looks` after a twin moved from station `left` (faster now) to `joined` (slower now).
 
-    Args:
-        c: the scenario's.
-        left: the station that it left: better now.
-        joined: the station that it joined: worse now.
-        path: (N,) hosts.
-        access: (N,) access stations.
-        update_bits: (N,) of the users.
-        weight: (N,) of the twins.
-        compute_hz: (M,) of the stations.
-        wired_m: (M, M) between stations.
-        loads: (2, M) of the stations, the move made.
-        looks: updated in row b.
-        b: the row.
+    Users whose decision may change become stale. path (N,) are hosts; loads (2, M) include the move.
     """
     stale, target, within = looks.stale[b], looks.target[b], looks.within[b]
     least, here, spare = looks.least[b], looks.here[b], looks.spare[b]
@@ -205,7 +178,7 @@ def look_again(
     for v in range(1, len(path)):
         host, bits, w, metres = path[v], update_bits[v], weight[v], away[access[v]]
         stays = here[v] < least[v] + spare[v]
-        # One branch, that is seldom taken.
+        # One branch that is rarely taken.
         hurt = (host == joined) | ((target[v] == joined) & (not stays))
         waits = (host == left) & (not stays) & (within[v] >= 0.0)
         alike = (host == left) | is_slower(c, left, bits, w, hz, metres, load, least[v])
@@ -227,7 +200,7 @@ def look_again(
 def play_background(
     c: Constants, tape: MigrationTape, course: Any, work: Any, looks: Looks, b: int, t: int, loads: np.ndarray
 ) -> None:
-    """Stations of users 1 … N - 1 in slot t, one user after another, as if user 0 were not there."""
+    """Move the twins of users 1 … N - 1 in slot t, one after another, as if user 0 did not exist."""
     path, access, weight, wired_m = course.background[b, t], course.access[b, t], course.weight[b], course.wired_m[b]
     data_bits, update_bits, deadline_s = tape.data_bits[b], tape.update_bits[b], tape.deadline_s[b]
     compute_hz, station_xy, user_xy = tape.compute_hz[b], tape.station_xy[b], tape.user_xy[b, t]

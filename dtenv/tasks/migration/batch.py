@@ -1,4 +1,4 @@
-"""What a batch of DTMigration's episodes consists of, and the divisors of its observations."""
+"""Arrays of a batch of DTMigration episodes, and the divisors of its observations."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from dtenv.world.walks import Recorded
 
 
 class State(NamedTuple):
-    """What an episode's past leaves to its future, for a batch (B)."""
+    """Mutable state of B episodes."""
 
-    server: np.ndarray  # (B, N) stations that host the twins: of the agent's users since the last slot, of others now
-    previous: np.ndarray  # (B, N) in the slot before, for pictures
-    slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
-    loads: np.ndarray  # (B, 2, M) computing weights and twins of every station under `server`
+    server: np.ndarray  # (B, N) hosts: last slot's for the agent's users, this slot's for others
+    previous: np.ndarray  # (B, N) in the slot before, for rendering
+    slot: np.ndarray  # (B,) slot to decide, 1 … T; T + 1 at the end
+    loads: np.ndarray  # (B, 2, M) computing weight and twins of every station under `server`
 
 
 class TermColumns(NamedTuple):
-    """Columns of Terms: of users the first USER_TERMS, of totals all; the others are of totals alone."""
+    """Columns of Terms.totals; the first USER_TERMS are those of Terms.users too."""
 
     wireless: int = 0  # seconds, of an update
     wired: int = 1
@@ -37,15 +37,15 @@ class TermColumns(NamedTuple):
     utility: int = 5  # U (20)
     price: int = 6  # of a migration
     downtime: int = 7  # T_mig, seconds
-    late: int = 8  # 1 where T_upd is past the deadline
+    late: int = 8  # 1 if T_upd exceeds the deadline
     reward: int = 9
     score: int = 10
     migrations: int = 11
     handovers: int = 12  # changes of access station
-    refused: int = 13  # migrations to a full station or one that is down, which stay undone
+    refused: int = 13  # migrations to a full station or one that is down
     creations: int = 14
     isolations: int = 15  # slots without service
-    releases: int = 16  # seats given up, by moving or being created elsewhere
+    releases: int = 16  # seats freed by moving or being created elsewhere
 
 
 TERM = TermColumns()
@@ -53,21 +53,21 @@ USER_TERMS = TERM.late + 1
 
 
 class Terms(NamedTuple):
-    """What the last slot was worth, for a batch (B)."""
+    """Terms of the last slot of B episodes."""
 
     users: np.ndarray  # (B, n, USER_TERMS)
-    totals: np.ndarray  # (B, len(TERM)), the first as the columns of users
+    totals: np.ndarray  # (B, len(TERM))
 
 
 SLOW_BPS = 1e6
-"""Uplink rate below which the price of creating a twin is clipped in observations."""
+"""Uplink rate, bit/s, below which observations clip the price of creating a twin."""
 
 
 class Scale(NamedTuple):
-    """Divisors that bring observations into [-1, 1]."""
+    """Divisors that scale observations to [-1, 1]."""
 
     area_m: float
-    step_m: float  # fastest walk of one slot
+    step_m: float  # longest walk in one slot
     data_bits: float
     update_bits: float
     deadline_s: float
@@ -79,7 +79,7 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, scenario: MigrationScenario) -> Scale:
-        """The upper ends of a scenario's ranges."""
+        """Upper ends of a scenario's ranges."""
         network, mobility, twins, c = scenario.network, scenario.mobility, scenario.twins, Constants.of(scenario)
         wire_m = float(np.sqrt(2.0) * network.area_m)
         if c.cloud >= 0:
@@ -87,21 +87,15 @@ class Scale(NamedTuple):
         dearest = migration_price(c, float(twins.data_bits[1]), wire_m)
         if c.lives:
             dearest = max(dearest, stop_price(c, creation_seconds(c, float(twins.data_bits[1]), SLOW_BPS, wire_m)))
-        return cls(
-            float(network.area_m),
-            max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9),
-            max(twins.data_bits[1], 1e-9),
-            max(twins.update_bits[1], 1e-9),
-            scenario.objective.update_deadline_s[1],
-            max(network.compute_hz[1], scenario.deployment.cloud_compute_hz[1] if c.cloud >= 0 else 0.0),
-            max(dearest, 1e-9),
-            wire_m,
-            *gain_range_db(scenario.radio, network),
-        )
+        step_m = max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9)
+        bits = max(twins.data_bits[1], 1e-9), max(twins.update_bits[1], 1e-9)
+        compute_hz = max(network.compute_hz[1], scenario.deployment.cloud_compute_hz[1] if c.cloud >= 0 else 0.0)
+        times = scenario.objective.update_deadline_s[1], compute_hz, max(dearest, 1e-9)
+        return cls(float(network.area_m), step_m, *bits, *times, wire_m, *gain_range_db(scenario.radio, network))
 
 
 class Batch(NamedTuple):
-    """All arrays of a batch of episodes."""
+    """All arrays of B episodes."""
 
     tape: MigrationTape
     course: Course
@@ -110,28 +104,27 @@ class Batch(NamedTuple):
     work: Work
     looks: Looks
     recorded: Recorded
-    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    streams: np.ndarray  # (B, WORDS) random generators
     ranges: np.ndarray  # (1,) record of EdgeRanges
-    expected: np.ndarray  # (B, T + 2, n, H, 2) positions that a forecaster gave; (B, 0, …) unless it is one's own
-    told: np.ndarray  # (B, T + 2, ·) float32, what observations end with where stations are forecast; else (B, 0, 0)
+    expected: np.ndarray  # (B, T + 2, n, H, 2) positions from a user-defined forecaster; else (B, 0, …)
+    told: np.ndarray  # (B, T + 2, ·) float32, forecast blocks of the observation for forecast stations; else (B, 0, 0)
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, n, M) bool
     constants: np.ndarray  # (1,) record of Constants
     scale: np.ndarray  # (1,) record of Scale
 
     def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple."""
+        """Arrays as one plain tuple."""
         return flat(self)
 
 
-_TAPE, _COURSE, _STATE, _TERMS, _WORK, _LOOKS, _RECORDED = ends(
-    MigrationTape, Course, State, Terms, Work, Looks, Recorded
-)
+_GROUPS = MigrationTape, Course, State, Terms, Work, Looks, Recorded
+_TAPE, _COURSE, _STATE, _TERMS, _WORK, _LOOKS, _RECORDED = ends(*_GROUPS)
 
 
 @inlined
 def named(arrays):
-    """The `Batch` of its `flat` tuple, inside a kernel."""
+    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
     return Batch(
         MigrationTape(*arrays[:_TAPE]),
         Course(*arrays[_TAPE:_COURSE]),

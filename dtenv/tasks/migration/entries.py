@@ -1,4 +1,4 @@
-"""What DTMigration's observations and `info` hold, entry by entry (Lu 2021)."""
+"""Entries of DTMigration's observations and `info` (Lu 2021)."""
 
 from __future__ import annotations
 
@@ -33,17 +33,14 @@ LINKS = (
     ("room", "1 where it hosts the twin or has a seat for it, else 0"),
     ("wired", "distance from the user's access station to this one, over the square's diagonal"),
     ("latency", "T_upd were the twin there, all others as they are, over 2 τ, at most 1"),
-    (
-        "worth",
-        "exp(-T_upd / τ), or over utility_time_s: what of the utility depends on the choice, were the twin there",
-    ),
+    ("worth", "exp(-T_upd / τ), or over utility_time_s, if the twin were there: the choice's part of the utility"),
     ("price", "price of moving the twin there, over that of the largest twin across the diagonal"),
 )
 USER, STATION, LINK = columns(USERS), columns(STATIONS), columns(LINKS)
 
 
 def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals: of one row, or of a batch with the rows on the last axis."""
+    """`info` entries from a slot's totals: of one row, or of a batch with the rows on the last axis."""
     return {
         "score": totals[TERM.score],
         "objective": totals[TERM.utility] - totals[TERM.price],
@@ -65,9 +62,5 @@ def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict
 
 
 def lives_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told beside `entries_of` where twins have lives."""
-    return {
-        "creations": count(totals[TERM.creations]),
-        "isolations": count(totals[TERM.isolations]),
-        "releases": count(totals[TERM.releases]),
-    }
+    """Further `info` entries if twins have a lifecycle."""
+    return {name: count(totals[getattr(TERM, name)]) for name in ("creations", "isolations", "releases")}

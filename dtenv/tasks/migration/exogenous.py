@@ -1,4 +1,4 @@
-"""What no choice of a DTMigration agent changes, worked out when an episode begins: channels and background users."""
+"""Exogenous part of DTMigration's episodes, computed at reset: channels and background users."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from dtenv.world.shadowing import Fading, shadow_links
 
 
 class Course(NamedTuple):
-    """How a batch of episodes goes on whatever the agent does. `n` users are the agent's: 1 or N."""
+    """Exogenous trajectories of B episodes; n users are the agent's, 1 or N."""
 
     wired_m: np.ndarray  # (B, M, M) between stations
-    weight: np.ndarray  # (B, N) of twins when computing is shared
+    weight: np.ndarray  # (B, N) of twins in the sharing of computing
     access: np.ndarray  # (B, T + 2, N) access stations
     rate: np.ndarray  # (B, T + 2, n) uplink rate of the agent's users, bit/s
     gain_db: np.ndarray  # (B, T + 2, n, M) of the agent's users
-    forecast: np.ndarray  # (B, T + 2, n, H) stations nearest to where they are expected; -1 where nothing is
-    first: np.ndarray  # (B, N) stations that host the twins in slot 0
-    background: np.ndarray  # (B, T + 2, N) stations of the users that are not the agent's; (B, 0, N) if all are
+    forecast: np.ndarray  # (B, T + 2, n, H) stations nearest to the expected positions; -1 for no forecast
+    first: np.ndarray  # (B, N) hosts of the twins in slot 0
+    background: np.ndarray  # (B, T + 2, N) hosts of background users; (B, 0, N) if there are none
 
 
 class Work(NamedTuple):
-    """Work arrays of a batch (B)."""
+    """Work arrays of B episodes."""
 
     shadowing_db: np.ndarray  # (B, M, N) of one slot
-    variate: np.ndarray  # (B, M, N) normal variates; then, to stay in the cache, the rough losses of `rough_losses`
-    kept: np.ndarray  # (B, N) of `Fading`
-    fresh: np.ndarray  # (B, N) likewise
-    total: np.ndarray  # (B, N) likewise
-    least_loss_db: np.ndarray  # (B, N) of a user's rough losses
+    variate: np.ndarray  # (B, M, N) normal variates; then, for the cache's sake, the bounds of `rough_losses`
+    kept: np.ndarray  # (B, N) see `Fading`
+    fresh: np.ndarray  # (B, N) see `Fading`
+    total: np.ndarray  # (B, N) see `Fading`
+    least_loss_db: np.ndarray  # (B, N) least bound of a user's losses
     gain_db: np.ndarray  # (B, 1, M) of one user
-    transmitting: np.ndarray  # (B, M) users at every station in one slot
-    nearest_m: np.ndarray  # (B, M) from every station to the nearest other
+    transmitting: np.ndarray  # (B, M) users per access station in one slot
+    nearest_m: np.ndarray  # (B, M) distance to the nearest other station
 
 
 @kernel
 def unfold(
     c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
 ) -> None:
-    """All slots of row b's episode, whose tape is drawn; loads (2, M) is left as the last slot has it."""
+    """Compute all slots of row b from its tape; loads (2, M) ends as in the last slot."""
     n, path = c.stations, course.background[b]
     user_xy, shadowing_db = tape.user_xy[b], work.shadowing_db[b, :n]
     fading = Fading(work.kept[b], work.fresh[b], work.total[b], work.variate[b, :n])
@@ -79,7 +79,7 @@ def unfold(
 
 @kernel
 def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
-    """Access stations of slot t, and gains and rates of the agent's users."""
+    """Update access stations of slot t, and gains and rates of the agent's users."""
     n = c.stations
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b, :n]
     shadowing_db, gain_db, transmitting = work.shadowing_db[b].T, course.gain_db[b, t], work.transmitting[b]
@@ -118,15 +118,15 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: L
 
 @kernel
 def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> None:
-    """Slot 0: every twin at its user's access station, or the site nearest to that with room.
+    """Place every twin in slot 0 at its user's access station, or the nearest site with room.
 
-    One seat a site is left to the focal user, wherever it goes, as long as all others find room without it.
+    One seat per site is kept for the focal user if all others find room without it.
     """
     first, access, wired_m = course.first[b], course.access[b, 0], course.wired_m[b]
-    beside = 0
+    other_seats = 0
     for k in range(len(wired_m)):
-        beside += max(seats_of(c, k) - 1, 0)
-    kept = 1 if beside >= len(first) - 1 else 0
+        other_seats += max(seats_of(c, k) - 1, 0)
+    kept = 1 if other_seats >= len(first) - 1 else 0
     loads[:] = 0.0
     for i in range(len(first)):
         u = (i + 1) % len(first)  # user 0 last

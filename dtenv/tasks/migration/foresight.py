@@ -1,4 +1,4 @@
-"""What DTMigration's observation tells of serving stations, channels and loads to come: forecasts, and oracles'."""
+"""Forecast blocks of the observation: serving station, channel and load in the next slots."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dtenv.tasks.migration.batch import Batch
 
 ROUNDING = 1e-6
-"""By how much a forecaster's chances may add up to more than 1."""
+"""Tolerance for a forecaster's probabilities that sum to more than 1."""
 
 
 def as_foresight(forecaster: str | Forecaster | StationForecaster) -> Foresight | None:
-    """What a scenario's forecaster says of stations; None where it predicts positions."""
+    """Station forecasts of a scenario's forecaster; None if it predicts positions."""
     if isinstance(forecaster, Foresight):
         return forecaster
     if not isinstance(forecaster, str) and isinstance(forecaster, StationForecaster):
@@ -29,42 +29,37 @@ def as_foresight(forecaster: str | Forecaster | StationForecaster) -> Foresight 
 
 
 def blocks_of(foresight: Foresight | None, own: int, stations: int, horizon: int) -> tuple[Block, ...]:
-    """The blocks of the observation that look ahead."""
-    ahead = range(1, horizon + 1)
+    """Forecast blocks of the observation."""
+
+    def block(name: str, shape: tuple[int, ...], entry: str, meaning: str) -> Block:
+        entries = tuple((f"{entry}_{h}", meaning.format(h=h)) for h in range(1, horizon + 1))
+        return Block(name, shape, entries, low=0.0)
+
     if foresight is None:
-        near = (
-            (f"ahead_{h}", f"1 where it is nearest to where the user is expected {h} slots on, else 0") for h in ahead
-        )
-        return (Block("forecast", (own, stations), tuple(near), low=0.0),)
-    served = (
-        (f"ahead_{h}", f"forecast chance of serving the user {h} slots on; all 0 with no forecast") for h in ahead
-    )
-    blocks = [Block("forecast", (own, stations), tuple(served), low=0.0)]
+        nearest = "1 for the station nearest to the position expected in {h} slots, else 0"
+        return (block("forecast", (own, stations), "ahead", nearest),)
+    served = "forecast probability that it serves the user in {h} slots; all 0 without a forecast"
+    blocks = [block("forecast", (own, stations), "ahead", served)]
     if foresight.channel:
-        told = (
-            (f"channel_{h}", f"exp(-wireless latency {h} slots on / τ), or over utility_time_s: true") for h in ahead
-        )
-        blocks.append(Block("channel", (own,), tuple(told), low=0.0))
+        channel = "exp(-wireless latency in {h} slots / τ), or over utility_time_s; the true value"
+        blocks.append(block("channel", (own,), "channel", channel))
     if foresight.load:
-        told = ((f"load_{h}", f"exp(-computing latency there {h} slots on / τ), likewise: true") for h in ahead)
-        blocks.append(Block("load", (own, stations), tuple(told), low=0.0))
+        load = "exp(-computing latency there in {h} slots / τ), or over utility_time_s; the true value"
+        blocks.append(block("load", (own, stations), "load", load))
     return tuple(blocks)
 
 
 def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
-    """Ask for what is to come in row b, whose episode has begun, and write it into its `told`.
+    """Write the forecast blocks of row b, after its reset, and the most likely stations, which rendering shows.
 
-    The most likely stations go into its `forecast`, which pictures show.
-
-    Raises:
-        ValueError: the forecaster gives something else than chances of the right shape.
+    Raises ValueError if the forecaster returns anything but probabilities of the right shape.
     """
     course, tape, c = batch.course, batch.tape, batch.constants[0]
     slots, own, horizon = course.forecast.shape[1:]
     stations = tape.station_xy.shape[1]
     served = chances(foresight, unfolded_of(batch, b), horizon)
     chance = np.zeros((*served.shape[:3], stations))
-    chance[..., : served.shape[3]] = served  # the cloud serves nobody
+    chance[..., : served.shape[3]] = served  # the cloud serves no user directly
     course.forecast[b] = np.where(chance.any(axis=-1), chance.argmax(axis=-1), -1)
     parts = [chance.transpose(0, 1, 3, 2)]
     ahead = slots_ahead(slots, horizon)
@@ -81,7 +76,7 @@ def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
 
 
 def unfolded_of(batch: Batch, b: int) -> Unfolded:
-    """Row b's episode as forecasters see it, without a cloud; copies."""
+    """Copies of row b's episode as forecasters see it, without a cloud."""
     course, tape, stations = batch.course, batch.tape, int(batch.constants["stations"][0])
     own = course.gain_db.shape[2]
     return Unfolded(
@@ -94,13 +89,9 @@ def unfolded_of(batch: Batch, b: int) -> Unfolded:
 
 
 def chances(forecaster: StationForecaster, unfolded: Unfolded, horizon: int) -> np.ndarray:
-    """What the forecaster says, checked: (slots, n, H, M)."""
-    given: Any = forecaster.stations(unfolded, horizon)
+    """Validated probabilities of stations from the forecaster, (slots, n, H, M)."""
     shape = (*unfolded.access.shape, horizon, len(unfolded.station_xy))
-    try:
-        chance = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"forecaster must give chances of stations, got {given!r}") from None
+    chance = as_floats(forecaster.stations(unfolded, horizon), "chances of stations")
     if chance.shape != shape:
         raise ValueError(f"forecaster must give chances {shape}, got shape {chance.shape}")
     total = chance.sum(axis=-1)
@@ -110,9 +101,17 @@ def chances(forecaster: StationForecaster, unfolded: Unfolded, horizon: int) -> 
     return np.minimum(chance, 1.0)
 
 
+def as_floats(given: Any, what: str) -> np.ndarray:
+    """Convert a forecaster's output to float64; raises ValueError naming `what` if that fails."""
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"forecaster must give {what}, got {given!r}") from None
+
+
 @compiled
 def tell_channel(c: Constants, bits: np.ndarray, deadline_s: np.ndarray, rate: np.ndarray, channel: np.ndarray) -> None:
-    """exp(-wireless latency / τ) of the agent's users into channel (slots, n), from their rates (slots, n)."""
+    """Fill channel (slots, n) with exp(-wireless latency / τ) of the agent's users, from their rates (slots, n)."""
     for t in range(channel.shape[0]):
         for u in range(channel.shape[1]):
             wireless = update_latency(c, bits[u], rate[t, u], 0.0, 0.0)
@@ -129,9 +128,9 @@ def tell_load(
     background: np.ndarray,
     load: np.ndarray,
 ) -> None:
-    """exp(-computing latency / τ) of the focal user on every station into load (slots, M).
+    """Fill load (slots, M) with exp(-computing latency / τ) of the focal user on every station.
 
-    Beside the background's twins (slots, N), whose weights (N,) the stations (M,) of `compute_hz` share.
+    Stations of compute_hz (M,) share computing among the background twins (slots, N) by weight (N,).
     """
     stations = load.shape[1]
     others = np.empty(stations)

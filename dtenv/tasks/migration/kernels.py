@@ -1,4 +1,4 @@
-"""DTMigration: the compiled kernels that begin an episode, play a slot and observe the next."""
+"""Compiled kernels of DTMigration: reset, step and observation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dtenv.world.migration import draw_migration
 
 @kernel
 def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Draw the next episode of some rows."""
+    """Draw the next episodes of some rows."""
     batch = named(arrays)
     for b in rows:
         draw_migration(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
@@ -40,7 +40,7 @@ def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 @kernel
 def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Start the episodes of some rows, whose tapes are drawn and whose users' positions are forecast."""
+    """Start the episodes of some rows, after `draw` and the forecast of positions."""
     batch = named(arrays)
     tape, course, state = batch.tape, batch.course, batch.state
     for b in rows:
@@ -54,7 +54,7 @@ def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 @kernel
 def look(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Observe the present slot of some rows, whose forecasts have changed."""
+    """Observe the current slot of some rows again, after a change of forecasts."""
     batch = named(arrays)
     for b in rows:
         observe(batch, b)
@@ -62,7 +62,7 @@ def look(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 @kernel
 def enter(batch: Batch, b: int, t: int) -> None:
-    """Come to slot t: background twins move, then the agent sees."""
+    """Begin slot t: move the background twins, then observe."""
     state, course = batch.state, batch.course
     state.slot[b] = t
     server = state.server[b]
@@ -75,14 +75,10 @@ def enter(batch: Batch, b: int, t: int) -> None:
 
 @kernel
 def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
-    """One slot of some rows: move the twins, add up the slot, observe the next.
+    """Step some rows of a flat `Batch`: move the twins, evaluate the slot, observe the next.
 
-    Requests are met in the users' order; one for a site that is full then, or down, is refused, and the twin stays.
-
-    Args:
-        arrays: a flat `Batch`; state, terms, obs and mask are updated in place.
-        rows: which, (rows,).
-        action: stations (B, n) of the agent's users, in range.
+    The action holds the stations (B, n) of the agent's users, in range. Requests are served in the users' order; a
+    request for a site that is full by then, or down, is refused, and the twin stays.
     """
     batch = named(arrays)
     course, state, terms, c, up = batch.course, batch.state, batch.terms, batch.constants[0], batch.tape.up
@@ -112,7 +108,7 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
 
 @compiled
 def latency_at(batch: Batch, b: int, t: int, u: int, k: int) -> float:
-    """T_upd of user u in slot t, were its twin on station k and all others where they are; as if k were not down."""
+    """T_upd of user u in slot t with its twin on station k and all others in place; ignores outages."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
     bits, standing = tape.update_bits[b, u], computing_at(batch, b, u, k) + fixed_latency(c, k)
     return update_latency(c, bits, course.rate[b, t, u], course.wired_m[b, course.access[b, t, u], k], standing)
@@ -120,7 +116,7 @@ def latency_at(batch: Batch, b: int, t: int, u: int, k: int) -> float:
 
 @compiled
 def offered_latency(batch: Batch, b: int, t: int, u: int, k: int) -> float:
-    """`latency_at`; infinite where site k serves nobody, being down or without seats."""
+    """`latency_at`, infinite if site k is down or has no seats."""
     c = batch.constants[0]
     if seats_of(c, k) == 0 or not is_up(c, batch.tape.up[b], t, k):
         return np.inf
@@ -129,7 +125,7 @@ def offered_latency(batch: Batch, b: int, t: int, u: int, k: int) -> float:
 
 @compiled
 def utility_at(batch: Batch, b: int, t: int, u: int, k: int) -> float:
-    """Utility likewise; where k is down, what isolation costs."""
+    """Utility of user u in slot t with its twin on station k; minus the isolation price if k is down."""
     tape, c = batch.tape, batch.constants[0]
     if not is_up(c, tape.up[b], t, k):
         return -c.isolation_price
@@ -139,7 +135,7 @@ def utility_at(batch: Batch, b: int, t: int, u: int, k: int) -> float:
 
 @compiled
 def computing_at(batch: Batch, b: int, u: int, k: int) -> float:
-    """Seconds that user u's update would compute on station k beside the twins that are there."""
+    """Computing seconds of user u's update on station k, given the other twins there."""
     tape, state, w = batch.tape, batch.state, batch.course.weight[b, u]
     others = state.loads[b, 0, k]
     if state.server[b, u] == k:
@@ -149,7 +145,7 @@ def computing_at(batch: Batch, b: int, u: int, k: int) -> float:
 
 @kernel
 def evaluate(batch: Batch, b: int, t: int) -> None:
-    """Terms of slot t under state.server, after state.previous."""
+    """Write the terms of slot t under state.server, after state.previous."""
     tape, course, state, terms, c = batch.tape, batch.course, batch.state, batch.terms, batch.constants[0]
     users, totals = terms.users[b], terms.totals[b]
     totals[:] = 0.0
@@ -163,7 +159,7 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
             tape.deadline_s[b, u],
         )
         what = fate(c, tape.up[b], t, before, k)
-        if what == ISOLATED:  # nothing is sent: no latency, no energy
+        if what == ISOLATED:  # nothing is sent: no latency or energy
             row[:] = 0.0
             row[TERM.utility], row[TERM.late] = -c.isolation_price, 1.0
             totals[TERM.isolations] += 1.0
@@ -202,7 +198,7 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
 
 @kernel
 def observe(batch: Batch, b: int) -> None:
-    """Write row b's observation and action mask of the slot to be decided."""
+    """Write row b's observation and action mask of the slot to decide."""
     tape, course, state = batch.tape, batch.course, batch.state
     c, scale, mask, row = batch.constants[0], batch.scale[0], batch.mask, batch.obs[b]
     t, loads, wired_m = state.slot[b], state.loads[b], course.wired_m[b]
@@ -259,15 +255,15 @@ def observe(batch: Batch, b: int) -> None:
 
 @compiled
 def station_entries(c: Constants) -> int:
-    """Entries of a station in an observation."""
+    """Number of entries per station in an observation."""
     return len(STATION) + (1 if c.cloud >= 0 else 0) + (1 if c.fails else 0)
 
 
 @kernel
 def amend(batch: Batch, b: int) -> None:
-    """What a cloud, failures and lives change in an observation and a mask that were written as if there were none.
+    """Correct an observation and mask of `observe` for a cloud, failures and lifecycles.
 
-    Apart from `observe`, as most scenarios have none of them and need not pay for looking.
+    Separate from `observe`, as most scenarios have none of them and need not pay for the checks.
     """
     tape, state, mask, row = batch.tape, batch.state, batch.mask, batch.obs[b]
     c, scale, up = batch.constants[0], batch.scale[0], batch.tape.up[b]

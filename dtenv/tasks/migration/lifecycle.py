@@ -1,7 +1,7 @@
-"""A twin's life in DTMigration: created, moved, isolated while its host is down, released (Khan 2022, Section III-A).
+"""Lifecycle of a twin: created, moved, isolated while its host is down, released (Khan 2022, Section III-A).
 
-A server that fails loses the twins on it. A twin whose host was down in the slot before, or is down now, so is created
-anew wherever it goes or stays, from its data, which its user uploads again; until then its user has no service.
+A failing server loses its twins. A twin whose host was down in the slot before, or is down now, is created again where
+it goes or stays, from data that its user uploads again; until then its user has no service.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dtenv.compiled import compiled
 from dtenv.tasks.migration.slot import Constants, creation_seconds, migration_seconds, stop_price
 
 KEPT, MOVED, CREATED, ISOLATED = range(4)
-"""What became of a twin in a slot."""
+"""Events of a twin in a slot."""
 
 
 @compiled
 def is_up(c: Constants, up: np.ndarray, t: int, k: int) -> bool:
-    """Whether site k's server works in slot t; up (slots, M) is looked at where any may fail."""
+    """Whether site k's server works in slot t; up (slots, M) is read only if servers may fail."""
     return not c.fails or up[t, k]
 
 
 @compiled
 def fate(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
-    """What becomes in slot t of a twin that was on one site and is on another, or the same: KEPT … ISOLATED."""
+    """Event KEPT … ISOLATED in slot t of a twin that was on site `before` and is on site k."""
     moved = MOVED if k != before else KEPT
     if not c.lives:
         return moved
@@ -38,7 +38,7 @@ def fate(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
 
 @compiled
 def stopped_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
-    """Seconds in which a twin of the agent's moves or is created between a slot and the next; 0 where it does not."""
+    """Downtime, in seconds, of moving or creating a twin of the agent in slot t; 0 for neither."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
     what = fate(c, tape.up[b], t, before, k)
     if what == MOVED:
@@ -51,5 +51,5 @@ def stopped_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> 
 
 @compiled
 def price_of_being(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
-    """What it costs in slot t that a twin of the agent's is on site k, which it was not or was before."""
+    """Price of hosting a twin of the agent on site k in slot t, given its previous host: 0, a move or a creation."""
     return stop_price(batch.constants[0], stopped_seconds(batch, b, t, u, before, k))

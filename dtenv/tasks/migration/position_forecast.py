@@ -1,4 +1,4 @@
-"""Which station the agent's users will be nearest to, as DTMigration's observation tells it."""
+"""Forecast of the stations that the agent's users will be nearest to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dtenv.world.migration import MigrationTape
 
 @kernel
 def nearest_station(x: float, y: float, station_xy: np.ndarray) -> int:
-    """The station nearest to a place, the first of equals."""
+    """Station nearest to a position, the first of equals."""
     best, least = 0, np.inf
     for s in range(len(station_xy)):
         away = euclidean(x, y, station_xy[s, 0], station_xy[s, 1])
@@ -31,16 +31,9 @@ def foresee(
     station: np.ndarray,
     b: int,
 ) -> None:
-    """The station nearest to where each user is expected, into station (T + 2, n, H); -1 with NONE.
+    """Fill station (T + 2, n, H) with the station nearest to each expected position in row b; -1 with kind NONE.
 
-    Args:
-        kind: NONE, CONSTANT_VELOCITY, ORACLE (as `dtenv.forecasting` has them) or GIVEN.
-        area_m: side of the square.
-        tape: its walks.
-        station_xy: (M, 2) metres, of the row.
-        expected: positions (T + 2, n, H, 2), metres; with GIVEN.
-        station: written.
-        b: the row.
+    kind is NONE, CONSTANT_VELOCITY, ORACLE or GIVEN; with GIVEN, positions are `expected` (T + 2, n, H, 2), metres.
     """
     slots, users, horizon = station.shape
     walks = tape.user_xy[b]

@@ -1,4 +1,4 @@
-"""What DTMigration tells of federated rounds over its twins, and of their miners' consensus (Khan 2022)."""
+"""Federated rounds over DTMigration's twins, and their miners' consensus (Khan 2022)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dtenv.tasks.migration.slot import consensus_seconds
 
 
 def aggregator_of(scenario: MigrationScenario, wired_m: np.ndarray) -> np.ndarray:
-    """Sites (B,) where models are aggregated: the cloud, or else the station from which all are nearest together."""
+    """Aggregating sites (B,): the cloud, or else the station with the least total distance to all others."""
     if scenario.deployment.has_cloud:
         return np.full(len(wired_m), wired_m.shape[1] - 1)
     return wired_m.sum(axis=2).argmin(axis=1)
@@ -24,18 +24,11 @@ def aggregator_of(scenario: MigrationScenario, wired_m: np.ndarray) -> np.ndarra
 def round_of(
     scenario: MigrationScenario, update_s: np.ndarray, host: np.ndarray, up: np.ndarray, wired_m: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """A federated round in which every twin, once up to date, sends its model from its host to the aggregator.
+    """Federated round in which every twin, after its update, sends its model from its host to the aggregator.
 
-    Args:
-        scenario: what is fixed.
-        update_s: (B, N) T_upd of the twins.
-        host: (B, N) their sites.
-        up: (B, M) whether servers work: whoever is on one that does not sends nothing, and to one nobody does.
-        wired_m: (B, M, M) between sites.
-
-    Returns:
-        Seconds of the round, the share of twins in it and their mean staleness, (B,) each; an asynchronous round is
-        the time in which as many updates come as there are twins.
+    Takes T_upd update_s (B, N), the twins' sites host (B, N), whether servers work, up (B, M), and wired_m (B, M, M).
+    Twins on a failed server send nothing; a failed aggregator receives nothing. Returns the seconds of the round, the
+    share of twins in it and their mean staleness, (B,) each; an asynchronous round lasts for as many updates as twins.
     """
     rows, rounds = np.arange(len(host)), scenario.rounds
     aggregator = aggregator_of(scenario, wired_m)
@@ -46,12 +39,11 @@ def round_of(
     reached = up[rows[:, None], host] & up[rows, aggregator][:, None]
     ready_s = np.where(reached, update_s + sent_s, np.inf)
     play = synchronous_round if rounds.aggregation == "synchronous" else asynchronous_round
-    found = play(ready_s, rounds.round_deadline_s)
-    return {"round": found.seconds, "round_share": found.share, "staleness": found.staleness}
+    return dict(zip(("round", "round_share", "staleness"), play(ready_s, rounds.round_deadline_s), strict=True))
 
 
 def consensus_joules(rounds: Rounds) -> float:
-    """Joules that the miners take for one block."""
+    """Joules of the miners for one block."""
     costs = float(rounds.miner_j_per_bit), float(rounds.verify_j)
     if rounds.consensus == "pbft":
         return pbft_energy(rounds.num_miners, float(rounds.block_bits), float(rounds.vote_bits), *costs)
@@ -62,5 +54,5 @@ def consensus_joules(rounds: Rounds) -> float:
 
 def consensus_of(scenario: MigrationScenario, batch: int) -> dict[str, np.ndarray]:
     """Seconds that every update waits for the miners' block, a part of T_upd, and its joules, (B,) each."""
-    seconds, joules = consensus_seconds(scenario.rounds), consensus_joules(scenario.rounds)
-    return {"latency_consensus": np.full(batch, seconds), "consensus_energy": np.full(batch, joules)}
+    costs = {"latency_consensus": consensus_seconds, "consensus_energy": consensus_joules}
+    return {name: np.full(batch, cost(scenario.rounds)) for name, cost in costs.items()}

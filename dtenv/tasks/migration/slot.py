@@ -1,6 +1,6 @@
-"""What one slot is worth to one user of DTMigration on a station (Lu 2021, eqs 3-12, 19-21), and a move's price.
+"""Latency, energy and utility of one user of DTMigration on a station (Lu 2021, eqs 3-12, 19-21), and prices of moves.
 
-The environment's step, its background users, observations, heuristics and bounds all call these.
+Called by the environment's step, its background users, observations, heuristics and bounds.
 """
 
 from __future__ import annotations
@@ -12,13 +12,7 @@ import numpy as np
 from dtenv.compiled import compiled, kernel
 from dtenv.physics.consensus import dpos_latency, pbft_latency
 from dtenv.physics.energy import transmission_energy
-from dtenv.physics.latency import (
-    compute_latency,
-    compute_share,
-    square_root_weight,
-    wired_latency,
-    wireless_latency,
-)
+from dtenv.physics.latency import compute_latency, compute_share, square_root_weight, wired_latency, wireless_latency
 from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.deployment import CLOUD, Rounds
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT
@@ -28,7 +22,7 @@ from dtenv.tasks.uplink import Uplink
 
 
 class Constants(NamedTuple):
-    """A scenario's numbers, as kernels take them: `Uplink`'s fields come first under the same names."""
+    """Parameters of a scenario, for kernels; the first fields are those of `Uplink`."""
 
     bandwidth_hz: float
     noise_w_per_hz: float
@@ -48,10 +42,10 @@ class Constants(NamedTuple):
     stations: int  # sites with a radio, which come first
     cloud_latency_s: float
     cloud_distance_m: float
-    station_fixed_s: float  # of an update to a station, however small: the consensus
-    cloud_fixed_s: float  # to the cloud
+    station_fixed_s: float  # fixed latency of updates to a station: the consensus
+    cloud_fixed_s: float  # the same for the cloud
     fails: bool  # whether servers may fail
-    lives: bool  # whether twins are created and isolated
+    lives: bool  # whether twins have a lifecycle
     creation_s: float
     isolation_price: float
     wired_s_per_bit_m: float
@@ -65,11 +59,11 @@ class Constants(NamedTuple):
     utility_energy_j: float
     centred: bool
     background: int  # index into BACKGROUNDS
-    forecaster: int  # by dtenv.forecasting.kind_of
+    forecaster: int  # from dtenv.forecasting.kind_of
 
     @classmethod
     def of(cls, scenario: MigrationScenario) -> Constants:
-        """The constants of a scenario."""
+        """Constants of a scenario."""
         radio, twins, objective, worth = scenario.radio, scenario.twins, scenario.objective, scenario.utility
         site, seats, consensus_s = scenario.deployment, scenario.seats, consensus_seconds(scenario.rounds)
         return cls(
@@ -105,26 +99,26 @@ class Constants(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What is known when the twins of the agent's `n` users may move."""
+    """Data of one slot, known to the agent: (n,) its users, (M,) stations."""
 
     user_xy: np.ndarray  # (n, 2) metres
     step_xy: np.ndarray  # (n, 2) metres walked since the last slot
-    data_bits: np.ndarray  # (n,) what a migration moves
+    data_bits: np.ndarray  # (n,) moved by a migration
     update_bits: np.ndarray  # (n,)
     deadline_s: np.ndarray  # (n,) τ
     wireless_s: np.ndarray  # (n,) of an update
-    access: np.ndarray  # (n,) station transmitted to
-    server: np.ndarray  # (n,) station that hosts the twin since the last slot
+    access: np.ndarray  # (n,) access station
+    server: np.ndarray  # (n,) host of the twin since the last slot
     gain_db: np.ndarray  # (n, M)
     room: np.ndarray  # (n, M) whether the twin may be there
-    latency_s: np.ndarray  # (n, M) T_upd were the twin there, all others as they are
+    latency_s: np.ndarray  # (n, M) T_upd if the twin were there, all others in place
     price: np.ndarray  # (n, M) of moving the twin there
     station_xy: np.ndarray  # (M, 2) metres
     wired_m: np.ndarray  # (M, M) between stations
 
 
 def consensus_seconds(rounds: Rounds) -> float:
-    """What every update waits for at the miners."""
+    """Seconds that every update waits for the miners."""
     links = float(rounds.miner_rate_bps), float(rounds.miner_hop_s), float(rounds.verify_s)
     if rounds.consensus == "pbft":
         return pbft_latency(rounds.num_miners, float(rounds.block_bits), float(rounds.vote_bits), *links)
@@ -135,19 +129,19 @@ def consensus_seconds(rounds: Rounds) -> float:
 
 @compiled
 def seats_of(c: Constants, k: int) -> int:
-    """Twins that site k may host."""
+    """Number of twins that site k may host."""
     return c.cloud_capacity if k == c.cloud else c.capacity
 
 
 @compiled
 def fixed_latency(c: Constants, k: int) -> float:
-    """What an update to a twin on site k takes however small it is, seconds."""
+    """Fixed latency of an update to a twin on site k, seconds."""
     return c.cloud_fixed_s if k == c.cloud else c.station_fixed_s
 
 
 @compiled
 def computing_weight(c: Constants, data_bits: float, update_bits: float) -> float:
-    """Weight of a twin when its station's computing is shared."""
+    """Weight of a twin in the sharing of its station's computing."""
     if c.compute_sharing == SQRT:
         return square_root_weight(c.cycles_per_bit, data_bits + c.sync_weight * update_bits)
     return 1.0
@@ -155,7 +149,7 @@ def computing_weight(c: Constants, data_bits: float, update_bits: float) -> floa
 
 @kernel
 def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.ndarray) -> None:
-    """Computing weights and twins of every station into loads (2, M), in the users' order."""
+    """Fill loads (2, M) with every station's computing weight and twins, in the users' order."""
     loads[:] = 0.0
     for u in range(len(server)):
         loads[0, server[u]] += weight[u]
@@ -164,7 +158,7 @@ def add_loads(c: Constants, server: np.ndarray, weight: np.ndarray, loads: np.nd
 
 @compiled
 def total_weight(c: Constants, k: int, weight: float, others_weight: float) -> float:
-    """What a twin's weight is divided by where it shares site k with twins of `others_weight` in all."""
+    """Divisor of a twin's weight on site k, shared with twins of total weight `others_weight`."""
     return float(seats_of(c, k)) if c.compute_sharing == SLICE else others_weight + weight
 
 
@@ -172,27 +166,27 @@ def total_weight(c: Constants, k: int, weight: float, others_weight: float) -> f
 def computing_latency(
     c: Constants, k: int, update_bits: float, compute_hz: float, weight: float, others_weight: float
 ) -> float:
-    """Seconds that an update computes on site k beside twins of `others_weight` in all."""
+    """Computing seconds of an update on site k, shared with twins of total weight `others_weight`."""
     total = total_weight(c, k, weight, others_weight)
     return compute_latency(c.cycles_per_bit, update_bits, compute_share(compute_hz, weight, total))
 
 
 @compiled
 def update_latency(c: Constants, update_bits: float, rate: float, distance_m: float, computing_s: float) -> float:
-    """T_upd (11), seconds, over a wired distance from access station to twin; but for `fixed_latency`."""
+    """T_upd (11) without `fixed_latency`, seconds, over a wired distance from access station to twin."""
     wired = wired_latency(c.wired_s_per_bit_m, update_bits, distance_m)
     return wireless_latency(update_bits, rate) + wired + computing_s
 
 
 @compiled
 def update_energy(c: Constants, update_bits: float, rate: float) -> float:
-    """Joules that a user transmits one update with (19)."""
+    """Joules of a user's transmission of one update (19)."""
     return transmission_energy(c.transmit_power_w, wireless_latency(update_bits, rate))
 
 
 @compiled
 def utility(c: Constants, update_bits: float, rate: float, latency_s: float, deadline_s: float) -> float:
-    """U of (20), normalised: 1.36 at best, falling with T_upd and with the energy of transmission."""
+    """Normalised U of (20): at most 1.36, falling with T_upd and the transmission energy."""
     return interaction_utility(
         c.utility_beta,
         latency_s,
@@ -205,24 +199,24 @@ def utility(c: Constants, update_bits: float, rate: float, latency_s: float, dea
 
 @compiled
 def migration_seconds(c: Constants, data_bits: float, distance_m: float) -> float:
-    """T_mig, seconds that a twin is down while it moves between stations: a stop and its wired transfer (5)."""
+    """T_mig, the downtime in seconds of a twin that moves between stations: a stop and its wired transfer (5)."""
     return c.downtime_s + wired_latency(c.wired_s_per_bit_m, data_bits, distance_m)
 
 
 @compiled
 def creation_seconds(c: Constants, data_bits: float, rate: float, distance_m: float) -> float:
-    """Seconds until a twin is created: the data uploaded (4), sent on by wire (5), and the twin set up from it."""
+    """Seconds to create a twin: upload its data (4), forward them by wire (5), and set up the twin."""
     uploaded = wireless_latency(data_bits, rate) + wired_latency(c.wired_s_per_bit_m, data_bits, distance_m)
     return c.creation_s + uploaded
 
 
 @compiled
 def stop_price(c: Constants, seconds: float) -> float:
-    """What it costs in utility that a twin is stopped: κ for each slot."""
+    """Price of a twin's downtime in units of utility: κ per slot."""
     return c.kappa * seconds / c.slot_seconds
 
 
 @compiled
 def migration_price(c: Constants, data_bits: float, distance_m: float) -> float:
-    """What a migration costs in utility: κ for each slot of T_mig."""
+    """Price of a migration in units of utility: κ per slot of T_mig."""
     return stop_price(c, migration_seconds(c, data_bits, distance_m))

@@ -1,9 +1,8 @@
-"""From stations' bids or prices to hosts and an association that is always feasible (Lu 2021, eqs 18a-b, 23).
+"""Decoder of stations' bids or prices to hosts and an always feasible association (Lu 2021, eqs 18a-b, 23).
 
-The paper's independent bits give a user exactly one server by luck alone (M / 2^M). Here pairs of station and user
-are taken by falling bid, ties by station, then by user; a pair holds if the user is free and the station has room.
-Deferred acceptance finds the same association without sorting: both sides rank pairs alike, so the stable matching
-is unique.
+The paper's independent bits assign exactly one server to a user with probability M / 2^M only. Here pairs of station
+and user are accepted by falling bid (ties by station, then user) if the user is free and the station has room. Deferred
+acceptance finds this association without sorting: both sides rank pairs alike, so the stable matching is unique.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from dtenv.tasks.placement.slot import Constants, Slot, effective_bits, update_w
 from dtenv.tasks.uplink import DIRECT
 
 HOSTING_BID = 0.5
-"""A station hosts if its bid for hosting is higher."""
+"""Hosting bid above which a station hosts."""
 
 PRICE_SPAN = 8.0
-"""Prices of computing reach from 1 / PRICE_SPAN to PRICE_SPAN times the price at which all stations are alike."""
+"""Computing prices range from 1 / PRICE_SPAN to PRICE_SPAN times `price_level`."""
 
 
 @compiled
 def choose_hosts(host_bid: np.ndarray, capacity: np.ndarray, num_users: int, host: np.ndarray) -> None:
-    """Hosts (M,) into `host`: bids above HOSTING_BID, and the next highest until all twins have room."""
+    """Fill host (M,): bids above HOSTING_BID, then the next highest until all twins have room."""
     room = 0
     for k in range(len(host)):
         host[k] = host_bid[k] > HOSTING_BID
@@ -44,26 +43,21 @@ def choose_hosts(host_bid: np.ndarray, capacity: np.ndarray, num_users: int, hos
 
 @compiled
 def worst_user(bid: np.ndarray, server: np.ndarray, k: int, proposed: int) -> int:
-    """Of station k's users among the first `proposed`, the one with the least bid (N,), the last of equals."""
+    """User of station k with the least bid (N,) among the first `proposed` users, the last of equals."""
     worst, least = -1, math.inf
     for v in range(proposed):
         offer = bid[v]
-        if (server[v] == k) & (offer <= least):  # `&`: one seldom branch in place of two, the first a guess
+        if (server[v] == k) & (offer <= least):  # `&`: one rare branch instead of two, the first unpredictable
             worst, least = v, offer
     return worst
 
 
 @compiled
 def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.ndarray, held: np.ndarray) -> None:
-    """Associate users by bids (M, N) with hosts that have room, into server (N,); hosts hold all users.
+    """Match users with hosts by finite bids (M, N), into server (N,); hosts must have room for all users.
 
-    Args:
-        bid: every station's bid for every user, finite; those of stations that do not host are not looked at.
-        host: (M,) booleans.
-        capacity: (M,).
-        server: written.
-        held: twins of every station (M,), written. On the way it is -1 where no twin may go, and where a station is
-            full its capacity plus the number of its worst user, whom the next one has to beat.
+    held (M,) ends as the twins of every station. Meanwhile it is -1 where no twin may go, and at a full station its
+    capacity plus the index of its worst user, whom the next one has to beat.
     """
     num_stations, num_users = bid.shape
     for k in range(num_stations):
@@ -80,10 +74,10 @@ def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.nd
                 offer, v = bid[s, u], held[s] - capacity[s]
                 if offer > most and (v < 0 or offer > bid[s, v] or (offer == bid[s, v] and u < v)):
                     k, most = s, offer
-            if k < 0:  # cannot happen while hosts hold all users
+            if k < 0:  # cannot happen if hosts have room for all users
                 break
             server[u] = k
-            u = held[k] - capacity[k]  # the user put out, who proposes next
+            u = held[k] - capacity[k]  # the rejected user, who proposes next
             if u < 0:
                 held[k] += 1
             else:
@@ -96,13 +90,13 @@ def match(bid: np.ndarray, host: np.ndarray, capacity: np.ndarray, server: np.nd
 
 @compiled
 def computing_size(c: Constants, slot: Slot, u: int) -> float:
-    """s_i, what a price is charged for: under square-root sharing Σ_k S_k² / F_k is the slot's computing latency."""
+    """s_i, the size that is priced: under square-root sharing the slot's computing latency is Σ_k S_k² / F_k."""
     return square_root_weight(slot.cycles_per_bit[u], effective_bits(c, slot, u))
 
 
 @compiled
 def price_level(size: np.ndarray, compute_hz: np.ndarray) -> float:
-    """2 Σ_i s_i / Σ_k F_k: the marginal computing latency of a unit of s if all stations shared the load."""
+    """2 Σ_i s_i / Σ_k F_k, the marginal computing latency per unit of s if all stations shared the load."""
     total = cycles = 0.0
     for u in range(len(size)):
         total += size[u]
@@ -113,13 +107,13 @@ def price_level(size: np.ndarray, compute_hz: np.ndarray) -> float:
 
 @compiled
 def bids_of_prices(c: Constants, slot: Slot, price: np.ndarray, bid: np.ndarray) -> None:
-    """Bids (M, N) of stations that charge prices (M,) in [0, 1]: a user's wired latency and its computing, negative.
+    """Fill bid (M, N) from prices (M,) in [0, 1]: minus a user's wired latency and its computing charge.
 
-    λ_k = price_level · PRICE_SPAN^(2 price - 1); user i's pair with k is worth -(φ D'_i d(j, k) + λ_k s_i).
+    User i's bid at k is -(φ D'_i d(j, k) + λ_k s_i) with λ_k = price_level · PRICE_SPAN^(2 price - 1).
     """
     num_stations, num_users = bid.shape
     direct, seconds, weight = c.access == DIRECT, c.wired_s_per_bit_m, update_weight(c)
-    size = bid[num_stations - 1]  # until that station's turn, which reads each before it writes it
+    size = bid[num_stations - 1]  # work array until that station's turn, which reads each entry before writing it
     for u in range(num_users):
         size[u] = computing_size(c, slot, u)
     level = price_level(size, slot.compute_hz)
@@ -133,9 +127,9 @@ def bids_of_prices(c: Constants, slot: Slot, price: np.ndarray, bid: np.ndarray)
 
 @compiled
 def bids_of_association(slot: Slot, server: np.ndarray, host_bid: np.ndarray, bid: np.ndarray) -> None:
-    """Bids (M, N) and for hosting (M,) that give the association server (N,) wherever it is feasible.
+    """Fill bid (M, N) and host_bid (M,) so that they decode to the association server (N,) if it is feasible.
 
-    Users beyond a station's room go to the nearest host that has some.
+    Users beyond a station's capacity go to the nearest host with room.
     """
     host_bid[:] = 0.0
     for u in range(len(server)):

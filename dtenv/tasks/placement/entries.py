@@ -1,4 +1,4 @@
-"""What DTPlacementMA's observations and `info` hold, entry by entry (Lu 2021)."""
+"""Entries of DTPlacementMA's observations and `info` (Lu 2021)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ USER, STATION, LINK, OWN_USER = columns(USERS), columns(STATIONS), columns(LINKS
 
 
 def entries_of(totals: Any, mean: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
-    """What is told of a slot's totals and users' means: of one row, or of a batch with the rows on the last axis."""
+    """`info` entries from a slot's totals and means over users: of one row, or of a batch with rows last."""
     return {
         "score": totals[TOTAL.score],
         "objective": totals[TOTAL.objective],

@@ -1,4 +1,4 @@
-"""DTPlacement: an episode's state, and the compiled kernels that begin it, play a slot and observe the next."""
+"""State and compiled kernels of DTPlacement: reset, step and observation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dtenv.physics.barrier import is_violated
 from dtenv.physics.latency import compute_latency, compute_share, wired_latency, wireless_latency
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
-from dtenv.tasks.episodes import ends, flat
+from dtenv.tasks.episodes import ends
 from dtenv.tasks.placement.decode import bids_of_association, bids_of_prices, choose_hosts, match
 from dtenv.tasks.placement.entries import LINK, OWN_USER, STATION, USER
 from dtenv.tasks.placement.slot import STATION_TERM, Slot, Terms, add_loads, evaluate
@@ -25,21 +25,21 @@ BID, PRICE, BINARY, ASSOCIATION = (ACTIONS.index(name) for name in ("bid", "pric
 
 
 class State(NamedTuple):
-    """What an episode's past leaves to its future, and the slot to be decided, for a batch (B)."""
+    """Mutable state of B episodes, including data of the slot to decide."""
 
     server: np.ndarray  # (B, N) stations that hosted the twins in the last slot
-    previous: np.ndarray  # (B, N) in the slot before, for pictures
+    previous: np.ndarray  # (B, N) in the slot before, for rendering
     host: np.ndarray  # (B, M) stations that hosted in the last slot
-    slot: np.ndarray  # (B,) the slot to be decided, 1 … T; T + 1 at the end
+    slot: np.ndarray  # (B,) slot to decide, 1 … T; T + 1 at the end
     gain_db: np.ndarray  # (B, N, M) of that slot
     access: np.ndarray  # (B, N) of that slot
     wired_m: np.ndarray  # (B, M, M) between stations
-    loads: np.ndarray  # (B, STATION_TERMS, M) if twins stay, rows of `add_loads`
-    shadowing_db: np.ndarray  # (B, N, M) of the slot to be decided
+    loads: np.ndarray  # (B, len(STATION_TERM), M) from `add_loads`, if twins stay
+    shadowing_db: np.ndarray  # (B, N, M) of the slot to decide
 
 
 class Fixed(NamedTuple):
-    """What is the same in all episodes of a scenario."""
+    """Arrays that are the same in all episodes of a scenario."""
 
     transmit_power_w: np.ndarray  # (N,)
     cycles_per_bit: np.ndarray  # (N,)
@@ -47,7 +47,7 @@ class Fixed(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """Divisors that bring observations into [-1, 1]."""
+    """Divisors that scale observations to [-1, 1]."""
 
     area_m: float
     data_bits: float
@@ -59,42 +59,33 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, scenario: PlacementScenario) -> Scale:
-        """The upper ends of a scenario's ranges."""
-        network, twins = scenario.network, scenario.twins
-        return cls(
-            float(network.area_m),
-            max(twins.data_bits[1], 1e-9),
-            max(twins.update_bits[1], 1e-9),
-            scenario.objective.deadline_s[1],
-            network.compute_hz[1],
-            *gain_range_db(scenario.radio, network),
-        )
+        """Upper ends of a scenario's ranges."""
+        network, twins, deadline_s = scenario.network, scenario.twins, scenario.objective.deadline_s[1]
+        bits = max(twins.data_bits[1], 1e-9), max(twins.update_bits[1], 1e-9)
+        gains = gain_range_db(scenario.radio, network)
+        return cls(float(network.area_m), *bits, deadline_s, network.compute_hz[1], *gains)
 
 
 class Batch(NamedTuple):
-    """All arrays of a batch of episodes."""
+    """All arrays of B episodes."""
 
     tape: PlacementTape
     state: State
     terms: Terms
     fixed: Fixed
     recorded: Recorded
-    streams: np.ndarray  # (B, WORDS) what episodes are drawn with
+    streams: np.ndarray  # (B, WORDS) random generators
     ranges: np.ndarray  # (1,) record of EdgeRanges
     bid: np.ndarray  # (B, M, N) work array
     host_bid: np.ndarray  # (B, M) work array
-    held: np.ndarray  # (B, M) work array, whole numbers
-    wireless_s: np.ndarray  # (B, M, N) work array: seconds to every station, or (B, 1, N) to the access station alone
-    share_hz: np.ndarray  # (B, M) work array: what a station computes for a twin that has its part, or all of it
-    network_obs: np.ndarray  # (B, network.size) float32
-    station_obs: np.ndarray  # (B, M, own.size) float32; (B, 0, …) where nobody asks for it
+    held: np.ndarray  # (B, M) work array, integers
+    wireless_s: np.ndarray  # (B, M, N) work array: seconds to every station, or (B, 1, N) to the access station
+    share_hz: np.ndarray  # (B, M) work array: computing of a twin alone on the station, its slice or all
+    network_obs: np.ndarray  # (B, layout.size) float32
+    station_obs: np.ndarray  # (B, M, station_layout.size) float32; (B, 0, …) if not requested
     mask: np.ndarray  # (B, N, M) bool
     constants: np.ndarray  # (1,) record of Constants
     scale: np.ndarray  # (1,) record of Scale
-
-    def flat(self) -> tuple[np.ndarray, ...]:
-        """The arrays as one plain tuple."""
-        return flat(self)
 
 
 _TAPE, _STATE, _TERMS, _FIXED, _RECORDED = ends(PlacementTape, State, Terms, Fixed, Recorded)
@@ -102,7 +93,7 @@ _TAPE, _STATE, _TERMS, _FIXED, _RECORDED = ends(PlacementTape, State, Terms, Fix
 
 @compiled
 def named(arrays):
-    """The `Batch` of its `flat` tuple, inside a kernel."""
+    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
     return Batch(
         PlacementTape(*arrays[:_TAPE]),
         State(*arrays[_TAPE:_STATE]),
@@ -115,7 +106,7 @@ def named(arrays):
 
 @compiled
 def slot_at(batch: Batch, b: int) -> Slot:
-    """The slot that row b decides next."""
+    """Slot that row b decides next."""
     tape, state, fixed, t = batch.tape, batch.state, batch.fixed, batch.state.slot[b]
     return Slot(
         fixed.transmit_power_w,
@@ -136,7 +127,7 @@ def slot_at(batch: Batch, b: int) -> Slot:
 
 @compiled
 def tune(batch: Batch, b: int) -> None:
-    """Gains and access stations of row b's slot."""
+    """Update the gains and access stations of row b's slot."""
     tape, state, t = batch.tape, batch.state, batch.state.slot[b]
     user_xy, station_xy, gain_db = tape.user_xy[b, t], tape.station_xy[b], state.gain_db[b]
     shadowing_db = state.shadowing_db[b]
@@ -147,7 +138,7 @@ def tune(batch: Batch, b: int) -> None:
 
 @compiled
 def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
-    """Draw the next episode of some rows: in slot 0 all stations host, and twins are at the nearest one with room."""
+    """Reset some rows: in slot 0 all stations host, and each twin is at the nearest one with room."""
     batch = named(arrays)
     state = batch.state
     for b in rows:
@@ -170,14 +161,10 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 def advance(
     arrays: tuple[np.ndarray, ...], rows: np.ndarray, numbers: np.ndarray, server: np.ndarray, mode: int
 ) -> None:
-    """One slot of some rows: decode the action, place the twins, observe the next slot.
+    """Step some rows of a flat `Batch`: decode the action, place the twins, observe the next slot.
 
-    Args:
-        arrays: a flat `Batch`; state, terms, observations and mask are updated in place.
-        rows: which, (rows,).
-        numbers: stations' bids (B, M, 1 + N), or hosting bids and prices (B, M, 2), finite; empty in mode ASSOCIATION.
-        server: the association (B, N), in mode ASSOCIATION; else empty.
-        mode: BID, PRICE, BINARY or ASSOCIATION.
+    In mode ASSOCIATION the action is server (B, N) and `numbers` is empty. Otherwise `server` is empty and `numbers` is
+    finite: bids (B, M, 1 + N) in modes BID and BINARY, hosting bids and prices (B, M, 2) in mode PRICE.
     """
     batch = named(arrays)
     state, terms, c = batch.state, batch.terms, batch.constants[0]
@@ -209,14 +196,14 @@ def advance(
 
 @compiled
 def observe(batch: Batch, b: int) -> None:
-    """Write row b's observations and action mask of the slot to be decided."""
+    """Write row b's observations and action mask of the slot to decide."""
     c, scale, mask = batch.constants[0], batch.scale[0], batch.mask[b]
     slot, t, own = slot_at(batch, b), batch.state.slot[b], batch.station_obs[b]
     user_xy, station_xy, row = batch.tape.user_xy[b, t], batch.tape.station_xy[b], batch.network_obs[b]
     num_users, num_stations = slot.gain_db.shape
     loads, share_hz, wireless_s = batch.state.loads[b], batch.share_hz[b], batch.wireless_s[b]
     add_loads(c, slot, slot.previous_server, loads)
-    # Locals, as writing to observations could change the records for all that the compiler knows.
+    # Locals, as the compiler cannot rule out that writes to observations change the records.
     direct, sliced = c.access == DIRECT, c.compute_sharing == SLICE
     wired_times, wired_s_per_bit_m = c.wired_times, c.wired_s_per_bit_m
     area_m, most_compute_hz = scale.area_m, scale.compute_hz
@@ -268,10 +255,10 @@ def observe(batch: Batch, b: int) -> None:
             )
             allowed[k] = not is_violated(alone, deadline_s)
             choice |= allowed[k]
-        first = i - len(LINK) * num_stations  # ones after the loop: a choice in it would be guessed wrong twice a user
+        first = i - len(LINK) * num_stations  # after the loop: branches in it would be mispredicted twice per user
         links[first + len(LINK) * j + LINK.access] = 1.0
         links[first + len(LINK) * host + LINK.hosted] = 1.0
-        if not choice:  # late wherever it goes: leave the choice open
+        if not choice:  # late at every station: leave the choice open
             for k in range(num_stations):
                 allowed[k] = True
     for k in range(len(own)):

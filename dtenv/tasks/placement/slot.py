@@ -1,7 +1,7 @@
-"""What one slot of DTPlacementMA is worth under hosts and an association (Lu 2021, eqs 3-26).
+"""Terms of one slot of DTPlacementMA under hosts and an association (Lu 2021, eqs 3-26).
 
-`evaluate` is the model. The environment's step, the scoring of instances, local search and bounds all call it, or
-`twin_score` and `host_score`, its parts of one twin and of one station.
+`evaluate` is the model; `twin_score` and `host_score` are its parts of one twin and one station. The environment's
+step, the scoring of instances, local search and bounds call them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dtenv.tasks.uplink import DIRECT, Uplink, link_rate
 
 
 class Constants(NamedTuple):
-    """A scenario's numbers, as kernels take them: `Uplink`'s fields come first under the same names."""
+    """Parameters of a scenario, for kernels; the first fields are those of `Uplink`."""
 
     bandwidth_hz: float
     noise_w_per_hz: float
@@ -41,7 +41,7 @@ class Constants(NamedTuple):
     nats: float
     compute_sharing: int  # SQRT, EQUAL or SLICE of dtenv.scenario.edge
     wired_s_per_bit_m: float
-    wired_times: float  # how often (10) counts the wired time
+    wired_times: float  # times that (10) counts the wired time
     sync_interval_s: float
     eta_s: float
     alpha: float
@@ -60,12 +60,12 @@ class Constants(NamedTuple):
 
     @classmethod
     def of(cls, scenario: PlacementScenario) -> Constants:
-        """The constants of a scenario."""
+        """Constants of a scenario."""
         return cls.of_groups(scenario.radio, scenario.twins, scenario.objective, scenario.utility)
 
     @classmethod
     def of_groups(cls, radio: Radio, twins: Twins, objective: Objective, utility: Utility) -> Constants:
-        """The constants of the groups that a slot's worth depends on."""
+        """Constants of the groups that determine a slot's terms."""
         return cls(
             *Uplink.of(radio),
             compute_sharing=COMPUTE_SHARINGS.index(twins.compute_sharing),
@@ -90,7 +90,7 @@ class Constants(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What is known when twins are to be placed: (N,) users, (M,) stations."""
+    """Data of one slot, known to the agents: (N,) users, (M,) stations."""
 
     transmit_power_w: np.ndarray  # (N,)
     data_bits: np.ndarray  # (N,) D_i
@@ -98,12 +98,12 @@ class Slot(NamedTuple):
     cycles_per_bit: np.ndarray  # (N,) C_i
     deadline_s: np.ndarray  # (N,) τ_i
     gain_db: np.ndarray  # (N, M) channel gain
-    access: np.ndarray  # (N,) station transmitted to, but for direct access
+    access: np.ndarray  # (N,) access station, unused with direct access
     previous_server: np.ndarray  # (N,) station that hosted the twin last slot
     compute_hz: np.ndarray  # (M,) F_k
-    capacity: np.ndarray  # (M,) N_k, whole numbers
+    capacity: np.ndarray  # (M,) N_k, integers
     wired_m: np.ndarray  # (M, M) distance between stations
-    user_xy: np.ndarray  # (N, 2) metres, for rules of thumb: the terms depend on gains and wired distances alone
+    user_xy: np.ndarray  # (N, 2) metres, for heuristics: the terms depend on gains and wired distances only
     station_xy: np.ndarray  # (M, 2) metres
 
 
@@ -112,7 +112,7 @@ class UserTerms(NamedTuple):
 
     access: int = 0  # station transmitted to
     rate: int = 1  # bit/s (3)
-    share: int = 2  # f_ik, cycles a second
+    share: int = 2  # f_ik, cycles per second
     wireless: int = 3  # seconds (4)
     wired: int = 4  # (7), one way
     compute: int = 5  # (9)
@@ -122,8 +122,8 @@ class UserTerms(NamedTuple):
     energy_initial: int = 9  # joules (19)
     energy_update: int = 10
     utility: int = 11  # (20)
-    late: int = 12  # 1 where T_ini is past the deadline
-    moved: int = 13  # 1 where the twin changed station
+    late: int = 12  # 1 if T_ini exceeds the deadline
+    moved: int = 13  # 1 if the twin changed station
     charged: int = 14  # the summand of (17)
 
 
@@ -155,7 +155,7 @@ USER_TERM, STATION_TERM, TOTAL = UserTerms(), StationTerms(), Totals()
 
 
 class Terms(NamedTuple):
-    """What `evaluate` leaves, for a batch (B)."""
+    """Results of `evaluate` for B slots."""
 
     users: np.ndarray  # (B, len(USER_TERM), N)
     stations: np.ndarray  # (B, len(STATION_TERM), M)
@@ -163,35 +163,32 @@ class Terms(NamedTuple):
 
 
 def new_terms(batch: int, num_users: int, num_stations: int) -> Terms:
-    """Room for the terms of a batch of slots."""
-    return Terms(
-        np.zeros((batch, len(USER_TERM), num_users)),
-        np.zeros((batch, len(STATION_TERM), num_stations)),
-        np.zeros((batch, len(TOTAL))),
-    )
+    """Allocate the terms of `batch` slots."""
+    shapes = (len(USER_TERM), num_users), (len(STATION_TERM), num_stations), (len(TOTAL),)
+    return Terms(*(np.zeros((batch, *shape)) for shape in shapes))
 
 
 @compiled
 def update_weight(c: Constants) -> float:
-    """η/Δt, what a bit of an update counts beside one of the twin's data in (13)."""
+    """η/Δt, the weight in (13) of a bit of an update relative to a bit of the twin's data."""
     return c.eta_s / c.sync_interval_s
 
 
 @compiled
 def weighted_bits(data_bits: float, update_bits: float, weight: float) -> float:
-    """D' = D + η/Δt ΔD, the data that (13) weighs latency by, from `update_weight`."""
+    """D' = D + η/Δt ΔD, the effective data in (13), with weight from `update_weight`."""
     return data_bits + weight * update_bits
 
 
 @compiled
 def effective_bits(c: Constants, slot: Slot, u: int) -> float:
-    """D'_i of a user."""
+    """Effective data D'_i of a user."""
     return weighted_bits(slot.data_bits[u], slot.update_bits[u], update_weight(c))
 
 
 @compiled
 def computing_weight(c: Constants, slot: Slot, u: int) -> float:
-    """Weight of a user's twin when its station's computing is shared."""
+    """Weight of a user's twin in the sharing of its station's computing."""
     if c.compute_sharing == SQRT:
         return square_root_weight(slot.cycles_per_bit[u], effective_bits(c, slot, u))
     return 1.0
@@ -199,7 +196,7 @@ def computing_weight(c: Constants, slot: Slot, u: int) -> float:
 
 @compiled
 def add_loads(c: Constants, slot: Slot, server: np.ndarray, stations: np.ndarray) -> None:
-    """Twins, computing weights and transmitting users of every station, into rows of stations (…, M)."""
+    """Write twins, computing weights and transmitting users of every station to rows of stations (…, M)."""
     stations[:] = 0.0
     for u in range(len(server)):
         k = server[u]
@@ -213,13 +210,13 @@ def add_loads(c: Constants, slot: Slot, server: np.ndarray, stations: np.ndarray
 
 @compiled
 def host_score(c: Constants, hosts: bool, twins: float) -> float:
-    """What hosting takes from the score of a station (25)."""
+    """Contribution of hosting to the score of a station, at most 0 (25)."""
     return -c.beta * c.host_cost * (twins if c.twins_as_hosts else 1.0 if hosts else 0.0)
 
 
 @compiled
 def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, users: np.ndarray) -> None:
-    """User u's access station and rate (3) with its twin on station k, into column u of users (len(USER_TERM), N)."""
+    """Write user u's access station and rate (3), with its twin on station k, to column u of users (terms, N)."""
     j = k if c.access == DIRECT else slot.access[u]
     users[USER_TERM.access, u] = j
     users[USER_TERM.rate, u] = link_rate(c, slot.transmit_power_w[u], slot.gain_db[u, j], transmitting)
@@ -227,7 +224,7 @@ def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, user
 
 @compiled
 def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: np.ndarray) -> None:
-    """Latencies (4)-(13) of user u's twin on station k after `put_rate`, rows share to total of column u."""
+    """Write latencies (4)-(13) of user u's twin on station k to column u, rows share to total, after `put_rate`."""
     j = k if c.access == DIRECT else slot.access[u]
     data, update, cycles_per_bit, rate = (
         slot.data_bits[u],
@@ -246,7 +243,7 @@ def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: 
         + compute_latency(cycles_per_bit, update, share)
     )
     total = total_latency(initial, latest, c.eta_s, c.sync_interval_s)
-    # Written at the end, as the compiler takes every write for one that may change what it has read.
+    # Written at the end, as the compiler assumes that every write may change earlier reads.
     users[USER_TERM.share, u] = share
     users[USER_TERM.wireless, u] = wireless
     users[USER_TERM.wired, u] = wired
@@ -258,7 +255,7 @@ def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: 
 
 @compiled
 def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
-    """What user u's twin takes from the score of its station k, after `put_latency`; the other terms into column u."""
+    """Return the score contribution of user u's twin on station k and write its other terms, after `put_latency`."""
     num_users, num_stations = slot.gain_db.shape
     power, deadline, initial, latency = (
         slot.transmit_power_w[u],
@@ -290,16 +287,9 @@ def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> fl
 def twin_score(
     c: Constants, slot: Slot, u: int, k: int, weight: float, transmitting: float, users: np.ndarray
 ) -> float:
-    """What user u's twin takes from the score of the station k that hosts it; all its terms into column u of users.
+    """Return the score contribution of user u's twin on station k and write its terms to column u of users (terms, N).
 
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        u: the user.
-        k: the station.
-        weight: sum of the computing weights on it, the user's included.
-        transmitting: users that share the access station, the user included.
-        users: (len(USER_TERM), N).
+    `weight` is the sum of computing weights on k, and `transmitting` the users of the access station, u included.
     """
     put_rate(c, slot, u, k, transmitting, users)
     put_latency(c, slot, u, k, weight, users)
@@ -308,9 +298,9 @@ def twin_score(
 
 @compiled
 def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, terms: Terms, b: int) -> None:
-    """Terms of one slot under hosts (M,) and the association server (N,), into row b of `terms`.
+    """Write the terms of one slot under hosts (M,) and association server (N,) to row b of `terms`.
 
-    A station that hosts without a twin costs; every server has to be a host.
+    Every server must be a host; a host without twins costs too.
     """
     num_users, num_stations = len(server), len(host)
     users, stations, totals = terms.users[b], terms.stations[b], terms.totals[b]
@@ -322,8 +312,7 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
         totals[TOTAL.cost] += c.host_cost * (
             stations[STATION_TERM.twins, k] if c.twins_as_hosts else 1.0 if host[k] else 0.0
         )
-    # `twin_score` in three passes: each is small enough for the compiler to put in place, where a call would pass
-    # all arrays of the slot for every user.
+    # `twin_score` in three passes: each is small enough to be inlined; a call would pass all arrays for every user.
     for u in range(num_users):
         j = server[u] if c.access == DIRECT else slot.access[u]
         put_rate(c, slot, u, server[u], stations[STATION_TERM.transmitting, j], users)
@@ -340,7 +329,7 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
         totals[TOTAL.migrations] += users[USER_TERM.moved, u]
     moves = c.move_cost * totals[TOTAL.migrations] / num_users
     totals[TOTAL.objective] = -c.alpha * totals[TOTAL.latency] - c.beta * totals[TOTAL.cost] - moves
-    for k in range(num_stations):  # so that the agents' shares add up to it exactly
+    for k in range(num_stations):  # so that the agents' rewards sum to it exactly
         totals[TOTAL.score] += stations[STATION_TERM.reward, k]
     if not c.local_reward:
         for k in range(num_stations):

@@ -1,4 +1,4 @@
-"""DTPlacementMA: spaces, observations, info, and episodes in batches (Lu 2021)."""
+"""DTPlacementMA as a task: spaces, observations, info and batched episodes (Lu 2021)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,10 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
-from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.episodes import Episodes, flat, whole
+from dtenv.tasks.placement import kernels
 from dtenv.tasks.placement.entries import LINK, LINKS, OWN_USERS, STATION, STATIONS, USER, USERS, entries_of
-from dtenv.tasks.placement.kernels import (
-    ASSOCIATION,
-    BINARY,
-    PRICE,
-    Batch,
-    Fixed,
-    Scale,
-    State,
-    advance,
-    begin,
-    slot_at,
-)
+from dtenv.tasks.placement.kernels import ASSOCIATION, BINARY, PRICE, Batch, Fixed, Scale, State
 from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, Constants, Slot, new_terms
 from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.edge import EdgeRanges
@@ -32,46 +22,25 @@ from dtenv.world.walks import Recorded
 
 
 class PlacementTask(Episodes):
-    """Spaces and batched episodes of one scenario; the environments' doors hold one of these.
+    """Spaces and B independent episodes of one scenario; `stations_observe` adds local observations of the stations."""
 
-    Args:
-        scenario: what is fixed.
-        batch: episodes side by side (B). Rows never affect each other.
-        stations_observe: whether to write every station's own observation beside the network's.
-    """
+    _reward = TOTAL.score
 
     def __init__(self, scenario: PlacementScenario, batch: int = 1, stations_observe: bool = False):
         super().__init__(scenario, batch)
         users, stations = scenario.network.num_users, scenario.network.num_stations
         self.mode = ACTIONS.index(scenario.episode.action)
-        self.layout = Layout(
-            (
-                Block("users", (users,), USERS),
-                Block("stations", (stations,), STATIONS),
-                Block("links", (users, stations), LINKS),
-            )
-        )
-        self.station_layout = Layout(
-            (
-                Block("station", (), STATIONS),
-                Block("which", (stations,), (("own", "1 for the station itself, else 0"),), low=0.0),
-                Block("users", (users,), OWN_USERS),
-            )
-        )
+        links = Block("links", (users, stations), LINKS)
+        self.layout = Layout((Block("users", (users,), USERS), Block("stations", (stations,), STATIONS), links))
+        which = Block("which", (stations,), (("own", "1 for the station itself, else 0"),), low=0.0)
+        self.station_layout = Layout((Block("station", (), STATIONS), which, Block("users", (users,), OWN_USERS)))
         self.tape = empty_placement_tape(scenario, batch)
-        self.state = State(
-            np.zeros((batch, users), np.int64),
-            np.zeros((batch, users), np.int64),
-            np.zeros((batch, stations), np.bool_),
-            np.zeros(batch, np.int64),
-            np.zeros((batch, users, stations)),
-            np.zeros((batch, users), np.int64),
-            np.zeros((batch, stations, stations)),
-            np.zeros((batch, len(STATION_TERM), stations)),
-            np.zeros((batch, users, stations)),
-        )
+        server, previous, access = (np.zeros((batch, users), np.int64) for _ in range(3))
+        host, slot = np.zeros((batch, stations), np.bool_), np.zeros(batch, np.int64)
+        gain_db, shadowing_db = (np.zeros((batch, users, stations)) for _ in range(2))
+        wired_m, loads = (np.zeros((batch, rows, stations)) for rows in (stations, len(STATION_TERM)))
+        self.state = State(server, previous, host, slot, gain_db, access, wired_m, loads, shadowing_db)
         self.terms = new_terms(batch, users, stations)
-        self._users = users
         self.fixed = Fixed(
             np.full(users, float(scenario.radio.transmit_power_w)),
             np.full(users, float(scenario.twins.cycles_per_bit)),
@@ -81,42 +50,34 @@ class PlacementTask(Episodes):
         watched = stations if stations_observe and scenario.episode.observe == "local" else 0
         self.station_obs = np.zeros((batch, watched, self.station_layout.size), np.float32)
         self.mask = np.ones((batch, users, stations), np.bool_)
+        reached = stations if scenario.radio.access == "direct" else 1
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
+        groups = self.tape, self.state, self.terms, self.fixed, Recorded.of(scenario.mobility.recording)
+        bid, wireless_s = np.zeros((batch, stations, users)), np.zeros((batch, reached, users))
+        host_bid, held, share_hz = (np.zeros((batch, stations), dtype) for dtype in (float, np.int64, float))
         self.batch = Batch(
-            self.tape,
-            self.state,
-            self.terms,
-            self.fixed,
-            Recorded.of(scenario.mobility.recording),
+            *groups,
             self.streams,
             EdgeRanges.record(scenario, scenario.objective.deadline_s),
-            np.zeros((batch, stations, users)),
-            np.zeros((batch, stations)),
-            np.zeros((batch, stations), np.int64),
-            np.zeros((batch, stations if scenario.radio.access == "direct" else 1, users)),
-            np.zeros((batch, stations)),
-            self.obs,
-            self.station_obs,
-            self.mask,
-            self.constants,
-            self.scale,
+            *(bid, host_bid, held, wireless_s, share_hz),
+            *(self.obs, self.station_obs, self.mask, self.constants, self.scale),
         )
-        self._arrays = self.batch.flat()
+        self._arrays = flat(self.batch)
         self._no_numbers, self._no_server = np.zeros((0, 0, 0)), np.zeros((0, 0), np.int64)
 
     @property
     def station_action_space(self) -> spaces.Space:
-        """One station's action, by the scenario's `action`."""
+        """Action space of one station, by the scenario's `action`."""
         users = self.scenario.network.num_users
         if self.mode == ASSOCIATION:
-            raise ValueError("action 'association' is a central controller's: stations take bid, price or binary")
+            raise ValueError("action must be 'bid', 'price' or 'binary' for stations, got 'association'")
         if self.mode == BINARY:
             return spaces.MultiDiscrete([2] * (1 + users))
         return spaces.Box(0.0, 1.0, (2 if self.mode == PRICE else 1 + users,), np.float32)
 
     @property
     def action_space(self) -> spaces.Space:
-        """A central controller's action: all stations' one after another, or every user's station."""
+        """Action space of a central controller: all stations' actions concatenated, or every user's station."""
         users, stations = self.scenario.network.num_users, self.scenario.network.num_stations
         if self.mode == ASSOCIATION:
             return spaces.MultiDiscrete([stations] * users)
@@ -126,17 +87,17 @@ class PlacementTask(Episodes):
 
     @property
     def observed_layout(self) -> Layout:
-        """What a station sees, by the scenario's `observe`: its own layout, or its number and the network's."""
+        """Layout of a station's observation, by the scenario's `observe`: local, or its index and the network's."""
         if self.scenario.episode.observe == "local":
             return self.station_layout
         return Layout((self.station_layout.blocks[1], *self.layout.blocks))
 
     def station_observations(self, b: int = 0) -> np.ndarray:
-        """Row b's observations (M, …) of all stations; a view, or with observe="shared" a copy."""
+        """Observations (M, …) of row b's stations; a view, or with observe="shared" a copy."""
         return self.all_station_observations(slice(b, b + 1))[0]
 
     def all_station_observations(self, rows: slice = slice(None)) -> np.ndarray:
-        """Observations (B, M, …) of all rows' stations, or of some; a view, or with observe="shared" a copy."""
+        """Observations (B, M, …) of all or some rows' stations; a view, or with observe="shared" a copy."""
         if self.scenario.episode.observe == "local":
             return self.station_obs[rows]
         seen, stations = self.obs[rows], len(self.fixed.capacity)
@@ -145,40 +106,32 @@ class PlacementTask(Episodes):
         return np.concatenate([which, np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))], axis=2)
 
     def begin_rows(self, rows: np.ndarray) -> None:
-        """Draw the next episode of some rows from their streams, and observe its first slot."""
-        begin(self._arrays, rows)
+        """Reset some rows: draw their next episodes from their streams and observe the first slot."""
+        kernels.begin(self._arrays, rows)
 
     def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
-        """One slot of all rows, or of some: stations' numbers (B, M, …), float64, or the association (B, N), int64."""
-        rows = self.rows if rows is None else rows
-        if self.mode == ASSOCIATION:
-            advance(self._arrays, rows, self._no_numbers, action, self.mode)
-        else:
-            advance(self._arrays, rows, action, self._no_server, self.mode)
+        """Step all or some rows with stations' numbers (B, M, …), float64, or an association (B, N), int64."""
+        numbers, server = (self._no_numbers, action) if self.mode == ASSOCIATION else (action, self._no_server)
+        kernels.advance(self._arrays, self.rows if rows is None else rows, numbers, server, self.mode)
 
     def one_hot(self, server: np.ndarray) -> np.ndarray:
-        """Bids (M, 1 + N) of zeros and ones that give the feasible association server (N,): to host, and for users."""
+        """Hosting and user bids (M, 1 + N), 0 or 1, that decode to the feasible association server (N,)."""
         bids = np.zeros((len(self.fixed.capacity), 1 + len(server)), self.station_action_space.dtype)
         bids[server, 0] = 1
         bids[server, 1 + np.arange(len(server))] = 1
         return bids
 
     def slot(self, b: int = 0) -> Slot:
-        """The slot that row b decides next, in physical units."""
-        return slot_at(self.batch, b)
+        """Slot that row b decides next, in physical units."""
+        return kernels.slot_at(self.batch, b)
 
     def rewards(self, b: int = 0) -> np.ndarray:
-        """Row b's reward of the last slot for every station, (M,)."""
+        """Rewards (M,) of row b's stations in the last slot."""
         return self.terms.stations[b, STATION_TERM.reward]
 
     @property
-    def rewards_of_rows(self) -> np.ndarray:
-        """Rewards (B,) of the last slot; a view."""
-        return self.terms.totals[:, TOTAL.score]
-
-    @property
     def rewards_of_stations(self) -> np.ndarray:
-        """Stations' rewards (B, M) of the last slot; a view."""
+        """Rewards (B, M) of all stations in the last slot; a view."""
         return self.terms.stations[:, STATION_TERM.reward]
 
     def reward(self, b: int = 0) -> float:
@@ -186,31 +139,28 @@ class PlacementTask(Episodes):
         return float(self.terms.totals[b, TOTAL.score])
 
     def info(self, b: int = 0) -> dict[str, Any]:
-        """Row b's last slot, unshaped; keys as in the environment's page."""
-        told = entries_of(self.terms.totals[b].tolist(), self.terms.users[b].mean(axis=1).tolist(), self._users, int)
-        return told | {
-            "host": self.state.host[b].copy(),
-            "server": self.state.server[b].copy(),
-            "action_mask": self.mask[b].copy(),
-        }
+        """`info` of row b after the last step; the environment's page lists the keys."""
+        totals, means = self.terms.totals[b].tolist(), self.terms.users[b].mean(axis=1).tolist()
+        host, server, mask = self.state.host[b].copy(), self.state.server[b].copy(), self.mask[b].copy()
+        infos = entries_of(totals, means, self.mask.shape[1], int)
+        return infos | {"host": host, "server": server, "action_mask": mask}
 
     def entries(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' last slots: an array (B, …) for each name; some are views."""
-        told = entries_of(self.terms.totals.T, self.terms.users.mean(axis=2).T, self._users, whole)
-        return told | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
+        """`info` of all rows after the last step: an array (B, …) per key; some are views."""
+        infos = entries_of(self.terms.totals.T, self.terms.users.mean(axis=2).T, self.mask.shape[1], whole)
+        return infos | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
 
     def begun(self) -> dict[str, np.ndarray]:
-        """`info` of all rows' resets, likewise."""
+        """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "host": self.state.host, "server": self.state.server}
 
     def decode(self, obs: np.ndarray) -> Slot:
-        """The slots that flat network observations (B, size) show, each field with a leading B.
+        """Slots in flat network observations (B, size), each field with a leading B.
 
-        Exact up to the observation's float32, where gains are not clipped.
+        Exact up to the observation's float32, except for clipped gains.
         """
-        view = self.layout.split(np.asarray(obs, dtype=np.float64))
+        view, batch = self.layout.split(np.asarray(obs, dtype=np.float64)), len(obs)
         users, stations, links, scale = view["users"], view["stations"], view["links"], Scale.of(self.scenario)
-        batch = len(users)
         xy = 0.5 * (stations[..., :2] + 1.0) * scale.area_m
         wired_m = np.sqrt(((xy[:, :, None] - xy[:, None]) ** 2).sum(axis=-1))
         return Slot(
