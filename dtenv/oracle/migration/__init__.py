@@ -43,12 +43,7 @@ def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, pro
 
 
 def solve_episode(
-    task: MigrationTask,
-    b: int = 0,
-    *,
-    horizon: int | None = None,
-    time_limit: float = 60.0,
-    progress: bool = False,
+    task: MigrationTask, b: int = 0, *, horizon: int | None = None, time_limit: float = 60.0, progress: bool = False
 ) -> Solution:
     """The best mean score of row b's next slots, everything to come being known: clairvoyant.
 
