@@ -39,7 +39,7 @@ def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, 
 def _pack(
     load: np.ndarray, energy: np.ndarray, fits: np.ndarray, room: float, search: Search
 ) -> tuple[bool, np.ndarray | None]:
-    """Find servers (U,) where no load and no energy (U, S) exceeds `room`; return whether infeasible, and them or None."""
+    """Find servers (U,) where no load and no energy (U, S) exceeds `room`; return whether infeasible, and them."""
     from highspy import HighsModelStatus
 
     model = new_model(search)

@@ -175,7 +175,7 @@ class BranchAndBound:
         return relaxed
 
     def _tighten(self, program: Program, relaxed: Relaxed) -> tuple[Costs, np.ndarray]:
-        """Exclude pairs and weights of stations that no cheaper association can have; return costs and largest weights."""
+        """Exclude pairs and weights of stations that no cheaper association can have; return costs and weights."""
         from highspy import HighsModelStatus as Status
 
         if not math.isfinite(self.found.cost):
