@@ -37,23 +37,24 @@ class JointSearch:
         constants, users, stations = batch.constants[0], *batch.mask.shape[1:]
         self._task, self._b, self._search, self._arrays = task, b, search, batch.flat()
         self._first = int(batch.state.slot[0])
-        self._server, self._weight = batch.state.server[0].copy(), batch.course.weight[0]
+        self._server = batch.state.server[0].copy()
         self._seats = np.array(task.scenario.seats, np.int64)
         self._up = np.ones((slots, stations), np.bool_)
         if constants["fails"]:
             self._up = batch.tape.up[0, self._first : self._first + slots].copy()
-        self._sharing, self._penalty = int(constants["compute_sharing"]), float(constants["deadline_penalty"])
-        self._load = load_levels(self._sharing, self._weight, int(self._seats.max()))
-        self._table = np.empty((slots, stations, len(self._load), users))
+        sharing, weight = int(constants["compute_sharing"]), batch.course.weight[0]
+        load = load_levels(sharing, weight, int(self._seats.max()))
+        table = np.empty((slots, stations, len(load), users))
         self._moving = np.empty((price_rows(batch, slots), stations, stations, users))
-        prepare(self._arrays, self._first, self._load, self._table, self._moving)
+        prepare(self._arrays, self._first, load, table, self._moving)
+        penalty = float(constants["deadline_penalty"])
+        self._fixed = sharing, penalty, self._seats, table, load, weight, self._moving, self._server  # in `relax`
         self._prices, self._slope = np.empty((2, slots, stations, users))
-        self._finest = PARTS
-        self._likely = np.zeros((slots, stations), np.int64)
+        self._finest, self._likely = PARTS, np.zeros((slots, stations), np.int64)
         self._choice = np.empty((slots, stations, users), np.int64)
         self._path = np.empty((slots, users), np.int64)
-        self._room = np.empty((2, slots, stations), np.bool_)
-        self._gain, self._next = np.empty((slots, stations)), np.empty((slots, stations), np.int64)
+        room = np.empty((2, slots, stations), np.bool_)
+        self._work = *room, np.empty((slots, stations)), np.empty((slots, stations), np.int64)  # of `replan`
         self.bound = math.inf
         """Upper bound on any plan's mean score per slot."""
         self.plan = np.tile(self._server, (slots, 1))
@@ -61,7 +62,7 @@ class JointSearch:
         self.value = float(play(task, b, self.plan).mean())
         """Mean score per slot of the best plan."""
         self.proof = "Lagrangian relaxation"
-        if self._sharing == SLICE and ((self._seats == 0) | (self._seats >= users)).all():
+        if sharing == SLICE and ((self._seats == 0) | (self._seats >= users)).all():
             self.proof = "dynamic programming"  # users do not couple: the first bound is the sum of their optima
         if self._seats.sum() <= users:
             self.bound, self.proof = self.value, "enumeration"  # every seat is taken, so no twin can move
@@ -76,20 +77,21 @@ class JointSearch:
         if self.closed:
             return
         in_order = np.arange(self.plan.shape[1])
-        self._replan(self.plan.copy(), in_order)
+        self._replan(self.plan, in_order)
         marginal_worth(self._arrays, self._first, self.plan, self._prices)
         scale = float(self._path.size)
         best, direction = self._prices.copy(), np.zeros_like(self._prices)
         length, idle, step = 1.0, 0, 0
+        work = self._likely, self._choice, self._path, self._slope
         while length >= SHORTEST:
-            bound = self._relax() / scale
+            bound = relax(*self._fixed, self._prices, self._finest, *work) / scale
             check_bound(self.value, bound, "a joint plan")
             idle = 0 if bound < self.bound - tolerance(bound) else idle + 1
             if bound < self.bound:
                 self.bound = max(bound, self.value)  # the plan can exceed it by rounding only
                 best[:] = self._prices
             if step % REPLANNED_EVERY == 0 and not self.closed:
-                self._replan(self._granted(self._path), in_order)
+                self._replan(self._path, in_order)
             self._search.tell(self.value, self.bound)
             if self.closed or self._search.over:
                 return
@@ -109,26 +111,8 @@ class JointSearch:
                 self._finest //= 2
                 continue
             self._prices -= length * scale * (bound - self.value) / norm * direction
-        self._replan(self._granted(self._path), in_order)
+        self._replan(self._path, in_order)
         self._shake()
-
-    def _relax(self) -> float:
-        return relax(
-            self._sharing,
-            self._penalty,
-            self._seats,
-            self._table,
-            self._load,
-            self._weight,
-            self._moving,
-            self._server,
-            self._prices,
-            self._finest,
-            self._likely,
-            self._choice,
-            self._path,
-            self._slope,
-        )
 
     def _shake(self) -> None:
         """Perturb the best plan repeatedly, and replan."""
@@ -143,29 +127,15 @@ class JointSearch:
             requests = self.plan.copy()
             requests[when, first] = self.plan[when, second] if rng.random() < 0.5 else rng.integers(stations)
             requests[when, second] = self.plan[when, first] if rng.random() < 0.5 else rng.integers(stations)
-            self._replan(self._granted(requests), rng.permutation(users))
+            self._replan(requests, rng.permutation(users))
 
-    def _granted(self, requests: np.ndarray) -> np.ndarray:
+    def _replan(self, requests: np.ndarray, order: np.ndarray) -> None:
+        """Grant requests (H, N), let users replan in turn until none gains, and keep the plan if it is the best."""
         plan = np.empty_like(requests)
         grant(requests, self._server, self._seats, self._up, plan)
-        return plan
-
-    def _replan(self, plan: np.ndarray, order: np.ndarray) -> None:
-        """Let users replan in turn until none gains, and keep the plan if it is the best."""
         users, content, turn = plan.shape[1], 0, 0
         while content < users and not self._search.over:
-            rise = replan(
-                self._arrays,
-                self._first,
-                self._moving,
-                order[turn],
-                plan,
-                self._server,
-                self._room[0],
-                self._room[1],
-                self._gain,
-                self._next,
-            )
+            rise = replan(self._arrays, self._first, self._moving, order[turn], plan, self._server, *self._work)
             content = 0 if rise > 0.0 else content + 1
             turn = (turn + 1) % users
         value = float(play(self._task, self._b, plan).mean())

@@ -123,7 +123,7 @@ def test_command_refuses_with_status_2_and_one_line():
     bad["users"]["samples"][1] = -3
     done = command("-", text=json.dumps(bad))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "users.samples[1] must be not negative, got -3\n"
+    assert done.stderr == "users.samples[1] must be nonnegative, got -3\n"
 
 
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold

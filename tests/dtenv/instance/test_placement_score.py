@@ -275,7 +275,7 @@ def test_command_reads_standard_input():
 def test_command_refuses_with_status_2_and_one_line():
     done = command("-", text=json.dumps(changed(GOOD, (("users", "data_bits", 1), -3))))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "users.data_bits[1] must be not negative, got -3\n"
+    assert done.stderr == "users.data_bits[1] must be nonnegative, got -3\n"
 
 
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold
