@@ -59,7 +59,6 @@ OBJECTIVE_READINGS: dict[str, Any] = {
 
 FARTHEST_M = 1e150
 """Largest coordinate, whose square is still a float."""
-
 DEADLINES = ("ignore", "hard")
 """Whether the optimum ignores deadlines or has to meet them."""
 

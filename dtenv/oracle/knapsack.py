@@ -11,10 +11,8 @@ from dtenv.compiled import compiled
 
 MOST_NODES = 10_000
 """Limit on the leaves of the search; beyond it the result is a bound instead of the optimum."""
-
 WEIGHTLESS = 1e-300
 """Added to weights in denominators."""
-
 WITHIN = -1.0
 """Value of `charge` for a hard capacity."""
 

@@ -42,15 +42,14 @@ class StationForecaster(Protocol):
     """Protocol of forecasters of serving stations, for DTMigration."""
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """Probabilities of the serving stations in the next slots, from every slot.
+        """Probabilities (slots, n, H, M) of the serving stations in the next slots, from every slot.
+
+        [t, u, h] are the stations' probabilities of serving user u in slot t + 1 + h, which sum to 1, or to 0 where
+        there is no forecast.
 
         Args:
             unfolded: the episode. The forecast of slot t may use its first t + 1 slots only.
             horizon: H, slots to predict.
-
-        Returns:
-            (slots, n, H, M); [t, u, h] are the stations' probabilities of serving user u in slot t + 1 + h, which sum to 1,
-            or to 0 where there is no forecast.
         """
 
 

@@ -25,19 +25,14 @@ from dtenv.tasks.association.slot import CERTIFICATE
 
 COARSE, FINE = 48, 384
 """Numbers of chords of tanh for pricing: coarse until no column is missing, then fine."""
-
 INERTIA = 0.7
 """Weight of the best duals in the next ones, which damps the oscillation of the linear program's duals."""
-
 LEAST_REDUCED_COST = 1e-9
 """Reduced cost that a new column must exceed."""
-
 FIRST_STEP = 1e-4
 """First δ; it doubles every round."""
-
 MOST_SETS = 200_000
 """Limit on the sets per server, counted once per interval, in the closing integer program."""
-
 MOST_USERS = 63
 """Most users for which sets are enumerated, since a set is a 64-bit mask."""
 
@@ -45,11 +40,8 @@ MOST_USERS = 63
 class Columns:
     """Columns of one slot, the best association found, and the least upper bound.
 
-    Args:
-        problem: the slot.
-        starts: initial associations, (U,) each; with hard constraints at least one feasible.
-        search: time limit of the solver.
-        dual: initial duals (U,), such as those of the previous slot.
+    starts are initial associations, (U,) each, with hard constraints at least one feasible; dual are initial duals
+    (U,), such as those of the previous slot.
     """
 
     def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search, dual: np.ndarray | None = None):

@@ -31,17 +31,12 @@ from dtenv.tasks.association.slot import Constants, Slot, enlist, program_of, un
 
 MULTIPLIERS = 14
 """Number of multipliers μ of C2, the first 0."""
-
 LEAST_MULTIPLIER, MOST_MULTIPLIER = 0.01, 8.0
 """Range of the other multipliers, in units of the largest marginal utility per energy at full history."""
-
 MARGIN = 1.0 + 2.0 * FEASIBILITY_TOLERANCE
 """Factor on capacities in bounds: the environment's tolerance plus rounding."""
-
 SATURATED = 6.0
 """z / 4 f0 above which tanh is held constant at its value there."""
-
-
 BREAKS_C3, BREAKS_C2, REGIMES = 1, 2, 4
 """Regimes, bit masks of the violated constraints: 0 where both hold, the sum where both are violated."""
 

@@ -73,23 +73,12 @@ def relax(
     path: np.ndarray,
     slope: np.ndarray,
 ) -> float:
-    """L(λ), an upper bound on the sum of users' scores.
+    """L(λ), an upper bound on the sum of users' scores, for prices λ (H, M, N).
 
-    Args:
-        sharing: SQRT, EQUAL or SLICE.
-        penalty: price of a late slot.
-        seats: N_k (M,).
-        table: worth (H, M, J, N) at every load.
-        load: of a station (J,).
-        weight: of twins (N,).
-        moving: prices of moves (P, M, M, N).
-        server: initial stations (N,).
-        prices: λ (H, M, N).
-        finest: parts of load ranges at which to stop halving, a power of two.
-        likely: parts of load ranges (H, M) to try first; updated.
-        choice: work array (H, M, N) of integers.
-        path: users' stations (H, N), written.
-        slope: a subgradient x - y (H, M, N), written.
+    seats is N_k (M,), table the worth (H, M, J, N) at loads load (J,), weight (N,) the twins', penalty the price of a
+    late slot, moving (P, M, M, N) the prices of moves, server (N,) the initial stations. Load ranges are halved down to
+    `finest` parts, a power of two, first around `likely` (H, M), which is updated. Written: users' stations path (H,
+    N), and a subgradient slope (H, M, N), x - y. choice (H, M, N) is a work array of integers.
     """
     slots, stations, users = prices.shape
     work, order = np.empty((4, users)), np.empty(users, np.int64)

@@ -40,13 +40,8 @@ def find_room(
 ) -> None:
     """Stations where one user can be while the others keep their plan (H, N) and no request is refused.
 
-    Args:
-        plan: stations (H, N) under which no request is refused; the user's own do not count.
-        server: initial stations (N,).
-        user: the user.
-        seats: N_k (M,).
-        enters: (H, M) whether the station has a seat for the user in the slot, written.
-        stays: (H, M) whether the user may be there after the slot, written.
+    server (N,) holds the initial stations, seats is N_k (M,). Written: enters (H, M), whether the station has a seat
+    for the user in the slot, and stays (H, M), whether the user may be there after the slot.
     """
     slots, users = plan.shape
     twins = np.zeros(enters.shape[1], np.int64)
@@ -88,14 +83,9 @@ def replan(
 ) -> float:
     """Give one user the plan that maximises the sum of scores while the others keep theirs; return the gain.
 
-    Args:
-        arrays: a flat batch of one.
-        first: slot of the plan's first row.
-        moving: prices (P, M, M, N) of moves, infinite where the environment would refuse them.
-        user: the user.
-        plan: stations (H, N) under which no request is refused; the user's are changed.
-        server: initial stations (N,).
-        enters, stays, gain, choice: work arrays (H, M) of booleans, numbers and integers.
+    arrays are a flat batch of one, first the slot of the plan's first row. No request is refused under plan (H, N),
+    before and after. moving (P, M, M, N) are prices of moves, infinite where the environment would refuse them, server
+    (N,) the initial stations; enters, stays, gain and choice are work arrays (H, M) of booleans, numbers and integers.
     """
     batch = named(arrays)
     slots, users = plan.shape

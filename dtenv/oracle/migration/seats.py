@@ -161,17 +161,10 @@ def sell_by_load(
 ) -> tuple[float, int]:
     """Upper bound on the gain of a station whose twins differ in weight, and the part of load ranges that attains it.
 
-    Args:
-        table: worth (J, N) at every load.
-        prices: λ (N,).
-        load: ends of ranges (J,).
-        weight: of twins (N,).
-        seats: N_k.
-        penalty: drop of a user's worth when it is late.
-        finest: number of parts, a power of two up to PARTS, at which to stop halving.
-        likely: part to try first.
-        work, order, ranges: work arrays (4, N), (N,) of integers and (·, 2) of integers.
-        sold: shares of users (N,) in [0, 1] at the bound, written.
+    table is worth (J, N) at the ends load (J,) of ranges, prices λ (N,), weight (N,) the twins', seats N_k, penalty the
+    drop of a user's worth when it is late. Ranges are halved down to `finest` parts, a power of two up to PARTS, first
+    around the part `likely`. work (4, N), order (N,) of integers and ranges (·, 2) of integers are work arrays; sold
+    (N,) is set to the users' shares in [0, 1].
     """
     sold[:] = 0.0
     best, where, waiting = 0.0, likely // finest * finest, 2

@@ -28,7 +28,6 @@ from dtenv.tasks.uplink import DIRECT
 
 ROUNDING = 1e-12
 """Relative error of sums in another order; limits are raised by it, which keeps bounds valid."""
-
 DEAREST = 1e100
 """Largest finite cost of a pair."""
 

@@ -15,13 +15,10 @@ from dtenv.oracle.search import Search
 
 MARGIN = 10.0 * TOLERANCE
 """Slack of bounds per column and row of the program, in scaled costs, for HiGHS's tolerances."""
-
 ROUNDS = 30
 """Most rounds of cuts at the root."""
-
 ROUGH = 0.01
 """Gap, in units of COST_SCALE, of the search for a first association where none is known."""
-
 TANGENTS = 32
 """Tangents of each station's computing cost in the tree, besides those that cuts at the root add."""
 
@@ -43,13 +40,7 @@ class Relaxed(NamedTuple):
 
 
 class Part:
-    """Part of a search, over when its own time or the whole search is.
-
-    Args:
-        search: the whole search.
-        seconds: time for this part, from now on.
-        note: text after its values in the bar.
-    """
+    """Part of a search with its own seconds from now on, and a note for the bar; over when its time or the search is."""
 
     def __init__(self, search: Search, seconds: float = math.inf, note: str = ""):
         self.search, self.note = search, note
@@ -70,14 +61,10 @@ class Part:
 
 
 class BranchAndBound:
-    """Search of one slot.
+    """Search of one slot, whose capacities hold all users.
 
-    Args:
-        costs: of the slot; capacities hold all users.
-        found: a known association, if any, its cost and a valid bound.
-        cost_of: true cost of an association (N,), inf where infeasible.
-        gap: relative gap at which to stop.
-        part: time limit.
+    found is a known association, if any, its cost and a valid bound; cost_of the true cost of an association (N,), inf
+    where infeasible; gap the relative gap at which to stop; part the time limit.
     """
 
     def __init__(

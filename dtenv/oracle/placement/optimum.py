@@ -22,16 +22,10 @@ ENUMERATED = 20_000
 def solve(
     record: Any, slot: Slot, costs: Costs, deadlines: str, part: Part, gap: float, enumerated: int = ENUMERATED
 ) -> Solution:
-    """Best association of a slot within a search.
+    """Best association of a slot within a search; deadlines are as in `solve_slot`.
 
-    Args:
-        record: the constants.
-        slot: from `check_slot`.
-        costs: from `costs_of`, with the same deadlines.
-        deadlines: as in `solve_slot`.
-        part: time limit.
-        gap: relative gap at which to stop.
-        enumerated: most associations to enumerate.
+    slot is from `check_slot`, costs from `costs_of` with the same deadlines. part is the time limit, gap the relative
+    gap at which to stop, enumerated the most associations to enumerate.
     """
     search, began = part.search, part.search.seconds
     num_users, num_stations = slot.gain_db.shape

@@ -21,16 +21,12 @@ from dtenv.oracle.placement.costs import Costs, largest_weight
 
 COST_SCALE = 1e3
 """Scaled spread of the costs that depend on the association."""
-
 LEAST_SPREAD = 1e-4
 """Least spread as a share of all costs, so that rounding errors are not scaled up."""
-
 PROPORTIONAL = 1e-10
 """Relative deviation up to which slopes count as proportional to weights."""
-
 LEAST_TANGENT = 1e-3
 """Smallest weight of a tangent: others matter little, and HiGHS would drop their coefficients."""
-
 CUT = 1e-7
 """Least violation of a cut worth adding, in scaled costs or weights."""
 
@@ -38,10 +34,8 @@ CUT = 1e-7
 class Program:
     """Columns and rows of one slot in `solver`, which minimises (cost - offset) * scale, initially without integrality.
 
-    Args:
-        costs: of the slot.
-        least: cost of a known association, inf for none; pairs that no cheaper one can contain are excluded.
-        most: largest weights of stations (M,) in a cheaper one, in `unit`; by default what they can hold.
+    least is the cost of a known association, inf for none: pairs that no cheaper one can contain are excluded. most
+    (M,) are the largest weights of stations in a cheaper one, in `unit`, by default what they can hold.
     """
 
     def __init__(self, costs: Costs, least: float = np.inf, most: np.ndarray | None = None):
@@ -183,17 +177,13 @@ class Program:
         for u, k in np.argwhere(self.timed).tolist():
             room = self.most[k] - np.minimum(self.limit[self.pair_columns[u, k]], self.most[k])
             self.room[u, k] = room
-            self.add(-np.inf, 0.0, *self._in_time(u, k), (self.at["load"][k], 1.0), self._hosted(k))
+            terms: list[tuple[Any, Any]] = [(self.pair_columns[u, k], room)]
+            if self.soft:
+                terms.append((self.late_column[u, k], -room.max()))
+            self.add(-np.inf, 0.0, *terms, (self.at["load"][k], 1.0), self._hosted(k))
 
     def _hosted(self, k: int) -> tuple[Any, Any]:
         return self.host_columns(k), -self.most[k]
-
-    def _in_time(self, u: int, k: int) -> list[tuple[Any, Any]]:
-        """Terms of (most_k - limit_ik) (a_ik - late_ik)."""
-        terms: list[tuple[Any, Any]] = [(self.pair_columns[u, k], self.room[u, k])]
-        if self.soft:
-            terms.append((self.late_column[u, k], -self.room[u, k].max()))
-        return terms
 
     def tangent(self, k: int, weight: float) -> None:
         """Collect the tangent of station k's computing cost at a weight, unless it exists."""
@@ -268,23 +258,18 @@ class Program:
         r_{j+1}) in_time_j: the first user in time already implies the rest.
         """
         users = sorted(np.flatnonzero(self.timed[:, k]).tolist(), key=lambda u: -self.room[u, k].min())
-        chain: list[tuple[int, float]] = []
-        highest, short = 0.0, load - self.most[k] * host
+        chain: list[tuple[int, float, float]] = []  # user, room, share in time
         for u in users:
             share = x[self.pair_columns[u, k]].sum() - (x[self.late_column[u, k]] if self.soft else 0.0)
-            if share > highest + 1e-6:
-                chain.append((u, float(self.room[u, k].min())))
-                highest = share
+            if share > (chain[-1][2] if chain else 0.0) + 1e-6:
+                chain.append((u, float(self.room[u, k].min()), share))
         if len(chain) < 2:
             return
-        steps = [room - after for (_, room), (_, after) in zip(chain, [*chain[1:], (0, 0.0)], strict=True)]
-        terms: list[tuple[Any, Any]] = []
-        for (u, _), step in zip(chain, steps, strict=True):
-            share = x[self.pair_columns[u, k]].sum()
-            terms.append((self.pair_columns[u, k], step))
+        short, terms = load - self.most[k] * host, []
+        for (u, room, share), (_, after, _) in zip(chain, [*chain[1:], (0, 0.0, 0.0)], strict=True):
+            terms.append((self.pair_columns[u, k], room - after))
             if self.soft:
-                share -= x[self.late_column[u, k]]
-                terms.append((self.late_column[u, k], -step))
-            short += step * share
+                terms.append((self.late_column[u, k], after - room))
+            short += (room - after) * share
         if short > 1e-4:
             self.add(-np.inf, 0.0, *terms, (self.at["load"][k], 1.0), self._hosted(k))

@@ -15,10 +15,8 @@ from dtenv.oracle.placement.costs import Costs
 
 KICKS = 8
 """Default number of descents from the best association with some twins moved at random."""
-
 KICKED = 0.15
 """Share of twins that a kick moves."""
-
 LEAST_GAIN = 1e-12
 """Least gain of a change, as a share of the costs."""
 
@@ -26,13 +24,11 @@ LEAST_GAIN = 1e-12
 def search_start(
     costs: Costs, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
 ) -> tuple[np.ndarray, float]:
-    """Locally optimal association (N,) within capacities, and its cost, inf where it is forbidden.
+    """Locally optimal association (N,) within capacities, which hold all users, and its cost, inf where it is
+    forbidden.
 
-    Args:
-        costs: of the slot; capacities hold all users.
-        starts: initial associations besides a greedy one; twins at -1, or beyond a capacity, are placed greedily.
-        over: whether to stop after the current descent.
-        kicks: descents from the best with some twins moved at random.
+    Descents begin from a greedy association and from starts, whose twins at -1 or beyond a capacity are placed
+    greedily; `kicks` more from the best with some twins moved at random. The search stops after a descent if over().
     """
     finite = np.isfinite(costs.cost)
     spread = np.where(finite, costs.cost, 0.0).max() + costs.host + costs.slope.max() * costs.weight.sum()
