@@ -40,7 +40,7 @@ class Relaxed(NamedTuple):
 
 
 class Part:
-    """Part of a search with its own seconds from now on, and a note for the bar; over when its time or the search is."""
+    """Part of a search with its own seconds from now on and a note for the bar; over when its time or the search is."""
 
     def __init__(self, search: Search, seconds: float = math.inf, note: str = ""):
         self.search, self.note = search, note

@@ -24,8 +24,7 @@ LEAST_GAIN = 1e-12
 def search_start(
     costs: Costs, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
 ) -> tuple[np.ndarray, float]:
-    """Locally optimal association (N,) within capacities, which hold all users, and its cost, inf where it is
-    forbidden.
+    """Locally optimal association (N,) within capacities, which hold all users, and its cost, inf if forbidden.
 
     Descents begin from a greedy association and from starts, whose twins at -1 or beyond a capacity are placed
     greedily; `kicks` more from the best with some twins moved at random. The search stops after a descent if over().
