@@ -265,7 +265,8 @@ class Program:
                 chain.append((u, float(self.room[u, k].min()), share))
         if len(chain) < 2:
             return
-        short, terms = load - self.most[k] * host, []
+        short = load - self.most[k] * host
+        terms: list[tuple[Any, Any]] = []
         for (u, room, share), (_, after, _) in zip(chain, [*chain[1:], (0, 0.0, 0.0)], strict=True):
             terms.append((self.pair_columns[u, k], room - after))
             if self.soft:
