@@ -50,7 +50,7 @@ def optimum(instance: dict[str, Any], **settings: Any) -> Solution:
     fields("instance", {"action": None, **instance}, model.FIELDS)
     if "deadlines" in settings and model is not placement:
         raise InstanceError(
-            f"deadlines is a setting of placements, got {settings['deadlines']!r} for {instance['model']!r}"
+            f"deadlines is for placements only, got {settings['deadlines']!r} for {instance['model']!r}"
         )
     return model.optimum(instance, **settings)
 

@@ -88,9 +88,7 @@ class Data:
                 raise ValueError(f"label_counts must be one histogram per user, got {self.label_counts!r}")
             rows = tuple(numbers(f"label_counts[{u}]", row) for u, row in enumerate(self.label_counts))
             if len({len(row) for row in rows}) > 1:
-                raise ValueError(
-                    f"label_counts must have equally many labels for every user, got {self.label_counts!r}"
-                )
+                raise ValueError(f"label_counts must have rows of equal length, got {self.label_counts!r}")
             object.__setattr__(self, "label_counts", rows)
             earth_movers_distance(rows, self.label_reference)
 

@@ -15,7 +15,7 @@ from dtenv.validation import Range, at_least, in_unit_interval, number, one_of, 
 ACCESSES = ("strongest", "nearest", "direct")
 BANDWIDTH_SHARINGS = ("equal", "full")
 COMPUTE_SHARINGS = ("sqrt", "equal", "slice")
-SQRT, EQUAL, SLICE = range(3)  # their places, as kernels compare them
+SQRT, EQUAL, SLICE = range(3)  # their indices, which kernels compare
 RATE_LOGARITHMS = ("log2", "ln")
 FARTHEST_DB = 1000.0
 """Largest ratio between signal and noise, either way, that keeps every rate and latency finite."""

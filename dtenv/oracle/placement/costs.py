@@ -173,9 +173,7 @@ def _fill(
     previous = slot.previous_server.copy()
     before = Slot(*slot[:7], previous, *slot[8:])
     if c.access != DIRECT:
-        add_loads(
-            c, slot, np.zeros(num_users, np.int64), loads
-        )  # only `transmitting` is used, which depends on no server
+        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # for `transmitting`, which depends on no server
     for u in range(num_users):
         weight[u] = computing_weight(c, slot, u) if c.compute_sharing == SQRT else 0.0
     total = weight.sum()

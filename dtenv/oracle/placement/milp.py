@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """Result of a slot's search, as costs: less is better."""
 
     server: np.ndarray | None  # (N,)
-    cost: float  # of it, inf without one
+    cost: float  # its cost, inf without one
     bound: float  # lower bound on any cost; inf where infeasible
 
 

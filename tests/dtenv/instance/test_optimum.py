@@ -143,7 +143,7 @@ def test_what_is_malformed_is_named(model, monkeypatch, capsys):
 
 def test_bad_settings_are_named(monkeypatch, capsys):
     status, _, error = run(association(), monkeypatch, capsys, "--deadlines", "hard")
-    assert status == 2 and error == "deadlines is a setting of placements, got 'hard' for 'association'\n"
+    assert status == 2 and error == "deadlines is for placements only, got 'hard' for 'association'\n"
     status, _, error = run(association(), monkeypatch, capsys, "--time-limit", "-1")
     assert status == 2 and error == "time_limit must be positive, got -1.0\n"
     with pytest.raises(InstanceError, match="deadlines must be one of ignore, hard, got 'soft'"):
