@@ -1,4 +1,4 @@
-"""The score and the optimum of one association (Zhou 2025)."""
+"""Score and optimum of one association (Zhou 2025)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PARAMS = (
 )
 USERS = ("xy_m", "samples", "previous_samples", "twin_bits", "emd", "previous_server")
 LATER_PARAMS = {"compute_factor": 1.0, "n_agg": 0.0, "model_bits": 0.0}
-"""What may be left out, and what it then is."""
+"""Optional parameters and their defaults."""
 SERVERS = ("xy_m", "cycles_per_bit", "compute_capacity", "sync_capacity")
 
 
@@ -47,8 +47,8 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
         instance: an object of exactly FIELDS.
 
     Returns:
-        total_samples, history, utility (a user); energy, normalised_energy (a server); objective; barrier and
-        reward by (Zhou 2025, eqs 24-25) to the letter; feasible; and for an optimal history its certificate.
+        Per user: total_samples, history, utility; per server: energy, normalised_energy; objective; barrier and reward
+        exactly as in (Zhou 2025, eqs 24-25); feasible; and for an optimal history its certificate.
 
     Raises:
         InstanceError: a field is unknown, missing, of wrong length or out of range.
@@ -61,9 +61,8 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
     terms, work = new_terms(1, users, servers), new_work(1, users)
     if isinstance(action["history"], str):
         if action["history"] not in ("optimal", "optimal-barrier"):
-            raise InstanceError(
-                f"action.history must be a list, 'optimal' or 'optimal-barrier', got {action['history']!r}"
-            )
+            known = "a list, 'optimal' or 'optimal-barrier'"
+            raise InstanceError(f"action.history must be {known}, got {action['history']!r}")
         constants = constants._replace(mode=MODES[action["history"]])
     else:
         terms.history[0] = numbers("action.history", action["history"], users, low=0.0, high=1.0)
@@ -72,7 +71,7 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def optimum(instance: dict[str, Any], **settings: Any) -> Solution:
-    """The association and history of most objective (22) that meet C2 and C3; settings are those of the oracle."""
+    """Association and history that maximise the objective (22) under C2 and C3; settings are the oracle's."""
     constants, slot = _constants(instance["params"]), _slot(instance["users"], instance["servers"])
     solution = solve_slot(constants, slot, constraints="hard", **settings)
     if solution.action is None:
@@ -82,24 +81,17 @@ def optimum(instance: dict[str, Any], **settings: Any) -> Solution:
 
 
 def _report(c: Constants, slot: Slot, terms: Any) -> dict[str, Any]:
-    migration, synchronisation, computation, transfer = terms.energy[0].T
+    energy = dict(zip(("migration", "synchronisation", "computation", "transfer"), terms.energy[0].T, strict=True))
+    computation, synchronisation = energy["computation"], energy["synchronisation"]
     history, totals = terms.history[0], terms.totals[0]
-    barrier = sum(
-        literal_barrier(x, q, c.barrier_curve) for x, q in zip(computation, slot.compute_capacity, strict=True)
-    )
-    barrier += sum(
-        literal_barrier(x, p, c.barrier_curve) for x, p in zip(synchronisation, slot.sync_capacity, strict=True)
-    )
+    barrier = 0.0
+    for used, capacity in ((computation, slot.compute_capacity), (synchronisation, slot.sync_capacity)):
+        barrier += sum(literal_barrier(x, q, c.barrier_curve) for x, q in zip(used, capacity, strict=True))
     report = {
         "total_samples": (slot.samples + history * slot.previous_samples).tolist(),
         "history": history.tolist(),
         "utility": terms.utility[0].tolist(),
-        "energy": {
-            "migration": migration.tolist(),
-            "synchronisation": synchronisation.tolist(),
-            "computation": computation.tolist(),
-            "transfer": transfer.tolist(),
-        },
+        "energy": {name: values.tolist() for name, values in energy.items()},
         "normalised_energy": [normalised_energy(x, c.f0) for x in terms.energy[0].sum(axis=1).tolist()],
         "objective": float(totals[TOTAL.objective]),
         "barrier": finite(barrier),
@@ -119,7 +111,7 @@ def _constants(params: Any) -> Constants:
     if isinstance(params, dict):
         if ("n_agg" in params) != ("model_bits" in params):
             lacking = "n_agg" if "model_bits" in params else "model_bits"
-            raise InstanceError(f"params has n_agg and model_bits together or neither, and lacks the field {lacking!r}")
+            raise InstanceError(f"params must have both n_agg and model_bits or neither, lacks the field {lacking!r}")
         params = {**LATER_PARAMS, **params}
     fields("params", params, (*PARAMS, *LATER_PARAMS))
     values = dict(params)
@@ -132,7 +124,7 @@ def _constants(params: Any) -> Constants:
                 raise InstanceError(f"params.{name} must be true or false, got {params[name]!r}")
         elif name in LATER_PARAMS:
             number(f"params.{name}", params[name], low=ABOVE_ZERO if name == "compute_factor" else 0.0)
-        elif name in ("epochs_local", "epochs_fine_tune"):  # counts stay whole numbers, however large
+        elif name in ("epochs_local", "epochs_fine_tune"):  # counts stay integers, however large
             number(f"params.{name}", params[name])
         else:
             values[name] = parameter(f"params.{name}", params[name])

@@ -1,10 +1,10 @@
-"""The score and the optimum of one placement of twins (Lu 2021)."""
+"""Score and optimum of one placement of twins (Lu 2021)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +38,10 @@ WORDS = {
     "bandwidth_sharing": ("equal", "full"),
     "compute_sharing": COMPUTE_SHARINGS,
 }
-USERS = (
-    *("xy_m", "transmit_power_w", "data_bits", "update_bits"),
-    *("cycles_per_bit", "deadline_s", "update_deadline_s"),
-)
+USERS = ("xy_m", "transmit_power_w", "data_bits", "update_bits", "cycles_per_bit", "deadline_s", "update_deadline_s")
 STATIONS = ("xy_m", "compute_hz", "twin_capacity", "shadowing_db")
 
-# What the format fixes, whatever a scenario's defaults are.
+# Fixed by the format, independent of a scenario's defaults.
 RADIO_READINGS: dict[str, Any] = {
     "path_loss_km_db": 128.1,
     "path_loss_decade_db": 37.6,
@@ -62,40 +59,32 @@ OBJECTIVE_READINGS: dict[str, Any] = {
 
 FARTHEST_M = 1e150
 """Largest coordinate, whose square is still a float."""
-
-
 DEADLINES = ("ignore", "hard")
-"""Whether an optimum has to meet deadlines."""
+"""Whether the optimum ignores deadlines or has to meet them."""
 
 
-class UserTerm(NamedTuple):
-    """One reported term of every user."""
-
-    name: str
-    row: int  # of Terms.users
-    inputs: tuple[str, ...]  # fields that may leave it without a value
-
-
-USER_TERMS = (  # in the order of computation: the first one without a value is the one at fault
-    UserTerm("uplink_rate_bps", USER_TERM.rate, ("users.transmit_power_w", "stations.shadowing_db")),
-    UserTerm(
+# Name, row of Terms.users, and the fields that can make the term undefined; in order of computation, so that the first
+# undefined term is at fault.
+USER_TERMS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    ("uplink_rate_bps", USER_TERM.rate, ("users.transmit_power_w", "stations.shadowing_db")),
+    (
         "compute_share_hz",
         USER_TERM.share,
         ("users.cycles_per_bit", "users.data_bits", "users.update_bits", "params.eta_s", "params.sync_interval_s"),
     ),
-    UserTerm("latency_s.wireless", USER_TERM.wireless, ("users.data_bits", "stations.shadowing_db")),
-    UserTerm("latency_s.wired", USER_TERM.wired, ("users.data_bits", "params.wired_s_per_bit_m")),
-    UserTerm("latency_s.compute", USER_TERM.compute, ("users.data_bits", "users.cycles_per_bit")),
-    UserTerm("latency_s.initial", USER_TERM.initial, ("users.data_bits",)),
-    UserTerm(
+    ("latency_s.wireless", USER_TERM.wireless, ("users.data_bits", "stations.shadowing_db")),
+    ("latency_s.wired", USER_TERM.wired, ("users.data_bits", "params.wired_s_per_bit_m")),
+    ("latency_s.compute", USER_TERM.compute, ("users.data_bits", "users.cycles_per_bit")),
+    ("latency_s.initial", USER_TERM.initial, ("users.data_bits",)),
+    (
         "latency_s.update",
         USER_TERM.update,
         ("users.update_bits", "stations.shadowing_db", "params.wired_s_per_bit_m", "users.cycles_per_bit"),
     ),
-    UserTerm("latency_s.total", USER_TERM.total, ("params.eta_s", "params.sync_interval_s")),
-    UserTerm("energy_j.initial", USER_TERM.energy_initial, ("users.transmit_power_w",)),
-    UserTerm("energy_j.update", USER_TERM.energy_update, ("users.transmit_power_w",)),
-    UserTerm(
+    ("latency_s.total", USER_TERM.total, ("params.eta_s", "params.sync_interval_s")),
+    ("energy_j.initial", USER_TERM.energy_initial, ("users.transmit_power_w",)),
+    ("energy_j.update", USER_TERM.energy_update, ("users.transmit_power_w",)),
+    (
         "utility",
         USER_TERM.utility,
         ("params.utility_beta", "users.deadline_s", "params.utility_time_s", "params.utility_energy_j"),
@@ -110,12 +99,12 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
         instance: an object of exactly FIELDS.
 
     Returns:
-        access_station, uplink_rate_bps, compute_share_hz, latency_s, energy_j, utility, deadline_violated (a user);
-        capacity_violated (a station); system_latency_s, hosts, latency_reward, cost, reward. A number beyond the
-        floats is "inf" or "-inf".
+        Per user: access_station, uplink_rate_bps, compute_share_hz, latency_s, energy_j, utility, deadline_violated;
+        per station: capacity_violated; system_latency_s, hosts, latency_reward, cost, reward. Infinite values are "inf"
+        or "-inf".
 
     Raises:
-        InstanceError: a field is unknown, missing, of wrong length or out of range, or leaves a term without a value.
+        InstanceError: a field is unknown, missing, of wrong length or out of range, or makes a term undefined.
     """
     constants, record, slot = _read(instance)
     (n, m), action = slot.gain_db.shape, instance["action"]
@@ -124,7 +113,7 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
     server = indices("action.server", action["server"], n, m)
     for u, k in enumerate(server):
         if not host[k]:
-            raise InstanceError(f"action.server[{u}] must be a station that hosts, got {k}, where action.host is 0")
+            raise InstanceError(f"action.server[{u}] must be a hosting station, got {k}, where action.host is 0")
         if constants.compute_sharing == SLICE and slot.capacity[k] == 0:
             raise InstanceError(f"stations.twin_capacity[{k}] must be positive to slice computing for a twin, got 0")
     terms = new_terms(1, n, m)
@@ -134,7 +123,7 @@ def score(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def optimum(instance: dict[str, Any], deadlines: str = "ignore", **settings: Any) -> Solution:
-    """Hosts and association of most reward (26), within capacities; settings are those of the oracle."""
+    """Hosts and association of maximum reward (26) within capacities; settings are the oracle's."""
     _, record, slot = _read(instance)
     if deadlines not in DEADLINES:
         raise InstanceError(f"deadlines must be one of {', '.join(DEADLINES)}, got {deadlines!r}")
@@ -184,14 +173,14 @@ def _constants(params: Any, num_users: int) -> Constants:
 
 
 def _slot(record: Any, users: Any, stations: Any, n: int, m: int) -> Slot:
-    """The slot of n users and m stations under the constants of `record`."""
+    """Slot of n users and m stations under the constants of `record`."""
 
     def of_users(name: str, low: float) -> np.ndarray:
         return numbers(f"users.{name}", users[name], n, low=low)
 
     user_xy = rows("users.xy_m", users["xy_m"], n, 2, low=-FARTHEST_M, high=FARTHEST_M)
     station_xy = rows("stations.xy_m", stations["xy_m"], m, 2, low=-FARTHEST_M, high=FARTHEST_M)
-    of_users("update_deadline_s", ABOVE_ZERO)  # migration's, which a placement's terms do not depend on
+    of_users("update_deadline_s", ABOVE_ZERO)  # a field of migration, which no term of a placement uses
     gain_db, wired_m, access = np.empty((n, m)), np.empty((m, m)), np.full(n, -1, np.int64)
     link_gains(record, user_xy, station_xy, rows("stations.shadowing_db", stations["shadowing_db"], n, m), gain_db)
     choose_access(record, user_xy, station_xy, gain_db, access)
@@ -204,7 +193,7 @@ def _slot(record: Any, users: Any, stations: Any, n: int, m: int) -> Slot:
         deadline_s=of_users("deadline_s", ABOVE_ZERO),
         gain_db=gain_db,
         access=access,
-        previous_server=np.full(n, -1, np.int64),  # only moves depend on it, and the format has none
+        previous_server=np.full(n, -1, np.int64),  # used by moves alone, which the format lacks
         compute_hz=numbers("stations.compute_hz", stations["compute_hz"], m, low=ABOVE_ZERO),
         capacity=indices("stations.twin_capacity", stations["twin_capacity"], m, WHOLE),
         wired_m=wired_m,
@@ -214,7 +203,7 @@ def _slot(record: Any, users: Any, stations: Any, n: int, m: int) -> Slot:
 
 
 def _refuse_undefined(c: Constants, instance: dict[str, Any], terms: Terms) -> None:
-    """Refuse an instance with a term that is no number: 0 · inf, inf / inf or inf - inf."""
+    """Raise InstanceError if a term is nan: 0 · inf, inf / inf or inf - inf."""
     for name, row, inputs in USER_TERMS:
         undefined = np.flatnonzero(np.isnan(terms.users[0, row]))
         if len(undefined):
@@ -223,10 +212,10 @@ def _refuse_undefined(c: Constants, instance: dict[str, Any], terms: Terms) -> N
                 value = instance[group][key]
                 got.append(f"{group}.{key} {value!r}" if group == "params" else f"{group}.{key}[{u}] {value[u]!r}")
             raise InstanceError(f"{name}[{u}] must not be 0 * inf, 0 / 0 or the like, got {', '.join(got)}")
-    if math.isnan(terms.totals[0, TOTAL.objective]):  # a weight of 0 on what is infinite
+    if math.isnan(terms.totals[0, TOTAL.objective]):  # weight 0 times an infinite term
         name = "alpha" if c.alpha == 0.0 and math.isinf(terms.totals[0, TOTAL.latency]) else "beta"
         value = instance["params"][name]
-        raise InstanceError(f"params.{name} must be positive where what it weighs is infinite, got {value!r}")
+        raise InstanceError(f"params.{name} must be positive where the term it weights is infinite, got {value!r}")
 
 
 def _report(slot: Slot, terms: Terms) -> dict[str, Any]:

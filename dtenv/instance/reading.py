@@ -1,4 +1,4 @@
-"""What the models' instances have in common: fields checked by name, and numbers as JSON can hold them."""
+"""Reading of instances: fields checked by name, and numbers within JSON's range."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from dtenv import validation
 
 ABOVE_ZERO = math.ulp(0.0)
-"""The least number above zero, as the lower end of what has to be positive."""
+"""Least positive number, the lower bound of positive fields."""
 WHOLE = 1 << 63
-"""Whole numbers from here on do not fit the kernels' 64 bits."""
+"""Integers from here on do not fit the kernels' 64 bits."""
 
 
 class InstanceError(ValueError):
-    """An instance that cannot be read; the message names field and value."""
+    """An invalid instance; the message names field and value."""
 
 
 def loads(text: str) -> dict[str, Any]:
-    """An instance from JSON text; NaN and Infinity are refused like any other bad number."""
+    """Instance from JSON text; NaN and Infinity are refused like other invalid numbers."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
@@ -30,7 +30,7 @@ def loads(text: str) -> dict[str, Any]:
 
 
 def fields(name: str, group: Any, known: tuple[str, ...]) -> None:
-    """Refuse a group that is no object of exactly the known fields."""
+    """Raise InstanceError unless the group is an object of exactly the known fields."""
     if not isinstance(group, dict):
         raise InstanceError(f"{name} must be an object, got {group!r}")
     for field in group:
@@ -42,42 +42,42 @@ def fields(name: str, group: Any, known: tuple[str, ...]) -> None:
 
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """The value as a float in [low, high]."""
+    """Return the value as a float in [low, high]."""
     try:
         as_float = validation.number(name, value)
     except ValueError as error:
         raise InstanceError(error) from None
     if not low <= value <= high:
-        bounds = "not negative" if (low, high) == (0.0, math.inf) else f"in [{low:g}, {high:g}]"
+        bounds = "nonnegative" if (low, high) == (0.0, math.inf) else f"in [{low:g}, {high:g}]"
         raise InstanceError(f"{name} must be {'positive' if low == ABOVE_ZERO else bounds}, got {value!r}")
     return as_float
 
 
 def parameter(name: str, value: Any) -> int | float:
-    """A finite number as it stands, for a scenario's group to check; whole numbers beyond 64 bits as floats."""
+    """Return a finite number unchanged, for a scenario's group to check; integers beyond 64 bits become floats."""
     as_float = number(name, value)
     return as_float if isinstance(value, int) and not -WHOLE <= value < WHOLE else value
 
 
 def length(name: str, values: Any) -> int:
-    """How many entries a list has, one at least."""
+    """Number of entries of a list, at least one."""
     if not isinstance(values, list) or not values:
-        raise InstanceError(f"{name} must be a list of at least one entry, got {values!r}")
+        raise InstanceError(f"{name} must be a non-empty list, got {values!r}")
     return len(values)
 
 
 def numbers(name: str, values: Any, count: int, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
-    """A list of `count` numbers in [low, high], as (count,)."""
+    """Array (count,) of a list of numbers in [low, high]."""
     return _list(name, values, count, lambda entry, value: number(entry, value, low, high))
 
 
 def rows(name: str, values: Any, count: int, width: int, low: float = -math.inf, high: float = math.inf) -> np.ndarray:
-    """A list of `count` lists of `width` numbers in [low, high], as (count, width)."""
+    """Array (count, width) of a list of lists of numbers in [low, high]."""
     return _list(name, values, count, lambda entry, value: numbers(entry, value, width, low, high))
 
 
 def indices(name: str, values: Any, length: int, count: int) -> np.ndarray:
-    """A list of `length` whole numbers in 0..count - 1, as (length,)."""
+    """Array (length,) of a list of integers in 0..count - 1."""
 
     def read(entry: str, value: Any) -> int:
         try:
@@ -89,7 +89,7 @@ def indices(name: str, values: Any, length: int, count: int) -> np.ndarray:
 
 
 def finite(value: float) -> float | str:
-    """The number, or "inf" / "-inf", which JSON has no number for."""
+    """The number, or "inf" or "-inf" where JSON has none."""
     return float(value) if math.isfinite(value) else str(float(value))
 
 

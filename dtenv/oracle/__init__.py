@@ -1,8 +1,7 @@
-"""How good it could have been: exact optima where they can be reached, certified bounds elsewhere.
+"""Exact optima and proven upper bounds: `episode_bound` and `env.unwrapped.optimum()`.
 
-`episode_bound` and `env.unwrapped.optimum()` are the ways in. Every task has two solvers of its own. `solve_slot` is
-*myopic*: the best of one slot, given what came before it. `solve_episode` is *clairvoyant*: it sees the slots to come,
-which no agent does, so that its bound holds for every agent.
+Every task has two solvers. `solve_slot` is *myopic*: the optimum of one slot, given its past. `solve_episode` is
+*clairvoyant*: it knows all future slots, which no agent does, so its bound holds for every agent.
 """
 
 from dtenv.oracle.episode import episode_bound, solve_episode

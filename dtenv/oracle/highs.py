@@ -1,4 +1,4 @@
-"""HiGHS, as the solvers of this folder use it."""
+"""HiGHS models with the settings of this package's solvers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from typing import Any
 from dtenv.oracle.search import Search
 
 TOLERANCE = 1e-9
-"""Feasibility that HiGHS is asked for."""
+"""Feasibility tolerance of HiGHS."""
 
 
 def new_model(search: Search | None = None) -> Any:
-    """An empty, silent model of one thread and tight tolerances, which ends when the search is over.
-
-    Raises:
-        ModuleNotFoundError: HiGHS is not installed.
-    """
+    """Return a silent single-threaded model, interrupted at the end of `search`; ModuleNotFoundError without HiGHS."""
     try:
         import highspy
     except ModuleNotFoundError as error:
-        message = 'this optimum needs HiGHS: pip install "dtenv[oracle]" (not beside ortools in one process)'
+        message = 'this optimum needs HiGHS: pip install "dtenv[oracle]" (not in one process with ortools)'
         raise ModuleNotFoundError(message, name=error.name) from None
     model = highspy.Highs()
     model.silent()
@@ -39,5 +35,5 @@ def new_model(search: Search | None = None) -> Any:
 
 
 def limit_time(model: Any, seconds: float) -> None:
-    """Let the model's next run take so long."""
+    """Set the time limit of the model's next run."""
     model.setOptionValue("time_limit", model.getRunTime() + min(seconds, 1e9) if seconds < math.inf else math.inf)

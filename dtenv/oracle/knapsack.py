@@ -1,6 +1,6 @@
-"""Knapsacks: items of most value whose weights stay within a room, or, if they must exceed it, are charged beyond it.
+"""Knapsacks: maximise the value of items, with a capacity `room` or a charge per unit of weight beyond it.
 
-Taking items in part gives an upper bound; items then go by falling value a weight.
+The fractional relaxation, which takes items in falling order of value per weight, gives an upper bound.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import numpy as np
 from dtenv.compiled import compiled
 
 MOST_NODES = 10_000
-"""Leaves of the search after which it gives a bound in place of the optimum."""
-
+"""Limit on the leaves of the search; beyond it the result is a bound instead of the optimum."""
 WEIGHTLESS = 1e-300
-"""Added to a weight that is divided by."""
-
+"""Added to weights in denominators."""
 WITHIN = -1.0
-"""In place of a charge a weight: weights have to stay within the room."""
+"""Value of `charge` for a hard capacity."""
 
 
 @compiled
 def sort_items(value: np.ndarray, weight: np.ndarray, order: np.ndarray) -> None:
-    """The items into `order` (n,), by falling value a weight."""
+    """Write the items into `order` (n,) by falling value per weight."""
     for u in range(len(value)):
         ratio = value[u] / (weight[u] + WEIGHTLESS)
         i = u
@@ -35,19 +33,11 @@ def sort_items(value: np.ndarray, weight: np.ndarray, order: np.ndarray) -> None
 def relaxed_rest(
     value: np.ndarray, weight: np.ndarray, order: np.ndarray, first: int, used: float, room: float, charge: float
 ) -> float:
-    """Most value that sorted items from place `first` on can add when they may be taken in part.
+    """Upper bound on the value that sorted items from place `first` on can add, fractional items allowed.
 
-    Args:
-        value: of items.
-        weight: of items, not negative.
-        order: items by falling value a weight.
-        first: items before this place are decided.
-        used: weight of those taken.
-        room: what weights must stay within; or with a charge must reach.
-        charge: of every weight beyond the room, or WITHIN. The charge for all the weight is included.
-
-    Returns:
-        -inf where the items cannot reach the room although they must.
+    `order` (n,) sorts the items by falling value per weight; `used` is the weight already taken; weights are
+    nonnegative. With charge WITHIN the total weight must not exceed `room`. Otherwise it must reach `room`, and the
+    result includes the charge for all weight beyond it; -inf where the items cannot reach it.
     """
     total = 0.0
     for i in range(first, len(order)):
@@ -77,7 +67,7 @@ def relaxed_rest(
 
 @compiled
 def relaxed_knapsack(value: np.ndarray, weight: np.ndarray, room: float, charge: float, order: np.ndarray) -> float:
-    """`relaxed_rest` of all items, in any order; order (n,) is a work array."""
+    """`relaxed_rest` of all items, in any order; `order` (n,) is a work array."""
     total = used = 0.0
     least = max(charge, 0.0)
     for u in range(len(value)):
@@ -102,19 +92,11 @@ def knapsack(
     stack: np.ndarray,
     chosen: np.ndarray,
 ) -> float:
-    """Most value of items taken whole, by depth-first branch and bound.
+    """Maximum value of whole items, by depth-first branch and bound; `chosen` (n,), bool, is set to the items taken.
 
-    Args:
-        value: (n,).
-        weight: (n,), not negative.
-        room: what weights must stay within; or with a charge must reach.
-        charge: of every weight beyond the room, or WITHIN.
-        order: work array (n,), whole numbers.
-        stack: work array (n,), bool.
-        chosen: (n,), bool: set to what is taken.
-
-    Returns:
-        The most value, -inf if there is none; after MOST_NODES an upper bound of it, and `chosen` is the best found.
+    value and weight are (n,), weights nonnegative; room and charge are as in `relaxed_rest`; order (n,) of integers and
+    stack (n,) of booleans are work arrays. Returns -inf if infeasible, and an upper bound, with the best set found,
+    after MOST_NODES leaves.
     """
     count = len(value)
     sort_items(value, weight, order)
@@ -122,7 +104,7 @@ def knapsack(
     best, total, used = -np.inf, 0.0, 0.0
     depth = 0
     for _ in range(MOST_NODES):
-        # Go down, taking what fits, as long as the relaxation of the rest promises more than the best.
+        # Descend, taking items that fit, while the relaxation of the rest exceeds the best value.
         rest = relaxed_rest(value, weight, order, depth, used, room, charge)
         while total + rest > best and depth < count:
             u = order[depth]
@@ -138,7 +120,7 @@ def knapsack(
             for i in range(count):
                 if stack[i]:
                     chosen[order[i]] = True
-        # Go back to the last item taken, and leave it out.
+        # Backtrack to the last item taken and exclude it.
         depth -= 1
         while depth >= 0 and not stack[depth]:
             depth -= 1

@@ -1,4 +1,4 @@
-"""Plans played in the environment's own kernels."""
+"""Replay of plans in the environment's own kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dtenv.validation import integer
 
 
 def row_of(task: Any, b: int) -> Any:
-    """A task of row b alone, in the state that the row is in; playing it leaves `task` as it is."""
+    """Copy of row b as a task of one row; stepping it leaves `task` unchanged."""
     row = type(task)(task.scenario)
     for group in ("tape", "course", "state"):
         for own, of_task in zip(getattr(row, group, ()), getattr(task, group, ()), strict=True):
@@ -21,7 +21,7 @@ def row_of(task: Any, b: int) -> Any:
 
 
 def replay(task: Any, b: int, plan: Iterable[Any]) -> list[float]:
-    """The score of every slot when row b plays a plan, one action a slot, from its state on."""
+    """Scores of the slots when row b plays a plan, one action per slot, from its current state."""
     row, scores = row_of(task, b), []
     for action in plan:
         row.advance(np.asarray(action)[None])
@@ -30,10 +30,10 @@ def replay(task: Any, b: int, plan: Iterable[Any]) -> list[float]:
 
 
 def slots_left(task: Any, b: int, horizon: int | None) -> int:
-    """Slots that a plan of row b is to cover: `horizon`, at most what is left of the episode; None for all of that.
+    """Number of slots to plan for row b: `horizon`, at most the rest of the episode; all of the rest if None.
 
     Raises:
-        ValueError: there is no such row, its episode has not begun or is over, or horizon is not a positive integer.
+        ValueError: no such row, its episode has not begun or is over, or horizon is not a positive integer.
     """
     rows = len(task.state.slot)
     b = integer("b", b, 0, rows - 1)

@@ -1,4 +1,4 @@
-"""What ends a solver's search early, its time limit or Ctrl-C, and the bar that shows how it goes."""
+"""Time limit, Ctrl-C handling and progress bar of a solver run."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dtenv.validation import positive_number
 
 
 class Search:
-    """A time limit, Ctrl-C and a progress bar around one search.
+    """Time limit, Ctrl-C and progress bar of one solver run.
 
-    Inside the `with` block a first Ctrl-C sets `over`, so that the solver returns the best that it has with its bound;
-    a second one interrupts as usual. In other threads than the main one Ctrl-C is left alone.
+    Inside the `with` block a first Ctrl-C sets `over`, so that the solver returns its best solution and bound; a second
+    one interrupts as usual. Outside the main thread Ctrl-C is not handled.
 
     Args:
-        what: the bar's label.
+        what: label of the bar.
         time_limit: seconds, may be math.inf.
         progress: whether to show a bar (on stderr).
 
     Raises:
-        ValueError: time_limit is not a positive number.
-        ModuleNotFoundError: a bar is asked for without tqdm.
+        ValueError: time_limit is not positive.
+        ModuleNotFoundError: progress without tqdm.
     """
 
     def __init__(self, what: str, time_limit: float = math.inf, progress: bool = False):
@@ -32,7 +32,7 @@ class Search:
         self._interrupted = False
         self._bar: Any = None
         if progress:
-            from tqdm import tqdm  # of the extra "oracle"
+            from tqdm import tqdm  # in the extra "oracle"
 
             self._bar = tqdm(bar_format="{desc}{postfix} [{elapsed}]", desc=what)
         self._start = time.perf_counter()
@@ -56,7 +56,7 @@ class Search:
 
     @property
     def seconds(self) -> float:
-        """Spent so far."""
+        """Seconds elapsed."""
         return time.perf_counter() - self._start
 
     @property
@@ -70,6 +70,6 @@ class Search:
         return self.left == 0.0
 
     def tell(self, value: float, bound: float, note: str = "") -> None:
-        """Show the best value and the best bound so far."""
+        """Show the best value and the best bound in the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"best {value:.6g}, bound {bound:.6g}{', ' + note if note else ''}")

@@ -1,4 +1,4 @@
-"""What a solver of this folder gives: an action, what it achieves, and what nothing can exceed."""
+"""Result of a solver: an action, its value, and a proven upper bound."""
 
 from __future__ import annotations
 
@@ -11,57 +11,45 @@ from dtenv.physics.barrier import FEASIBILITY_TOLERANCE
 
 @dataclass(frozen=True)
 class Solution:
-    """An achieved value and a proven upper bound of it; more is better, costs are negative.
-
-    Of one slot the value is that slot's, of several their mean, as tables give a score a slot.
-    """
+    """An achieved value and a proven upper bound; larger is better. Over several slots both are means per slot."""
 
     action: Any
-    """what achieves `value`: one slot's action, or one a slot; None where none was found or none exists"""
+    """Action that achieves `value`, or a list of them, one per slot; None where none was found or none exists."""
     value: float
-    """achieved by `action`, from the environment's own kernels; -inf without one"""
+    """Value of `action`, computed by the environment's own kernels; -inf without an action."""
     bound: float
-    """no action achieves more; -inf where it is proven that no action meets the constraints"""
+    """Upper bound on the value of any action; -inf where the constraints are proven infeasible."""
     proof: str
-    """how the bound is proven, such as "enumeration" or "MILP" """
+    """Method that proves the bound, such as "enumeration" or "MILP"."""
     seconds: float
-    """spent"""
+    """Time spent, seconds."""
 
     @property
     def gap(self) -> float:
-        """bound - value: 0 where the action is proven best or none exists, inf where none was found."""
+        """bound - value: 0 where the action is proven optimal or infeasibility is proven, inf where none was found."""
         return 0.0 if self.infeasible else self.bound - self.value
 
     @property
     def infeasible(self) -> bool:
-        """Whether it is proven that no action meets the constraints."""
+        """Whether the constraints are proven infeasible."""
         return self.bound == -math.inf
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields and the gap, by name."""
+        """Fields and gap by name."""
         names = ("action", "value", "bound", "gap", "proof", "seconds")
         return {name: getattr(self, name) for name in names}
 
 
 class BoundExceeded(AssertionError):
-    """An achieved value above a proven bound: an error of dtenv's, never of the agent's."""
+    """A value above a proven bound: a bug in dtenv, not in the agent."""
 
 
 def tolerance(bound: float) -> float:
-    """By how much a value may exceed a bound through rounding alone."""
+    """Amount by which rounding alone may lift a value above a bound."""
     return FEASIBILITY_TOLERANCE * max(1.0, abs(bound))
 
 
 def check_bound(value: float, bound: float, what: str) -> None:
-    """Raise if a value beats a proven bound by more than the tolerance.
-
-    Args:
-        value: achieved.
-        bound: proven.
-        what: what achieved it, for the message.
-
-    Raises:
-        BoundExceeded: it does.
-    """
+    """Raise BoundExceeded, naming `what` achieved the value, if it exceeds the bound by more than the tolerance."""
     if value > bound + tolerance(bound):
         raise BoundExceeded(f"{what} achieved {value!r}, more than the proven bound {bound!r}: please report this")

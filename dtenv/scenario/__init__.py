@@ -1,4 +1,4 @@
-"""What is fixed over an episode, one frozen dataclass a task; groups of fields stand in the task's own module."""
+"""Settings that are fixed over an episode: one frozen dataclass per task, made of groups of fields."""
 
 from dtenv.scenario.association import AssociationScenario
 from dtenv.scenario.base import Scenario

@@ -1,4 +1,4 @@
-"""Base of the scenarios: groups of fields, overridden by name."""
+"""Base class of the scenarios: groups of fields that can be overridden by name."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ if TYPE_CHECKING:
 
 
 class Scenario:
-    """Base of the tasks' scenarios: frozen dataclasses of a name and of groups of fields, whose names are unique."""
+    """Base class of the tasks' scenarios: frozen dataclasses of a name and of groups of fields with unique names."""
 
     name: str
     SITES: ClassVar[str]
-    """The field that counts what stands on sites."""
+    """Field that counts servers or stations."""
     COSTS_A_METRE: ClassVar[tuple[str, ...]]
-    """Fields that say what a metre costs, and so decide how moving and staying weigh in a square of other size."""
+    """Fields that price a metre, and so set the cost of moving against staying in a square of another size."""
     LATER: ClassVar[tuple[str, ...]] = ()
-    """Fields younger than published digests of `as_dict`, which has them only where they are not at their defaults."""
+    """Fields younger than published digests of `as_dict`, which omits them at their defaults."""
 
     @property
     def num_sites(self) -> int:
-        """How many servers or stations there are."""
+        """Number of servers or stations."""
         return self.value(self.SITES)
 
     def value(self, field: str) -> Any:
-        """A field's value by its name."""
+        """Value of a field by name."""
         return getattr(getattr(self, self.fields()[field]), field)
 
     @classmethod
     def fields(cls) -> dict[str, str]:
-        """Every overridable field's name, and the group that holds it."""
+        """Names of all overridable fields, and the group that holds each."""
         groups = (f for f in dataclasses.fields(cls) if f.name != "name")  # type: ignore[arg-type]
         return {f.name: g.name for g in groups for f in dataclasses.fields(g.default_factory)}  # type: ignore[arg-type]
 
     def override(self, **changes: Any) -> Self:
-        """A copy with single fields replaced by name.
+        """Copy with single fields replaced by name.
 
         Raises:
-            TypeError: a name is no field; the message lists the known ones.
-            ValueError: a value is out of its range; the message names field and value.
+            TypeError: an unknown name; the message lists the known ones.
+            ValueError: a value is out of range; the message names field and value.
         """
         known = self.fields()
         grouped: dict[str, dict[str, Any]] = {}
@@ -55,7 +55,7 @@ class Scenario:
         return dataclasses.replace(self, **groups)  # type: ignore[type-var]
 
     def as_dict(self) -> dict[str, Any]:
-        """Field values by name, for manifests, see LATER; a recording stands as its provenance."""
+        """Field values by name, for manifests, without LATER at their defaults; a recording becomes its provenance."""
         defaults = type(self)()
         shown = (name for name in self.fields() if name not in self.LATER or self.value(name) != defaults.value(name))
         values = {name: self.value(name) for name in shown}

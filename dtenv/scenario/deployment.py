@@ -1,4 +1,4 @@
-"""Where DTMigration's twins run, how servers fail, and what rounds and consensus among them cost (Khan 2022).
+"""DTMigration's deployment of twins, failures of servers, and costs of federated rounds and consensus (Khan 2022).
 
 (Khan 2022) describes all of this in words: every number below is our choice.
 """
@@ -13,35 +13,35 @@ EDGE, CLOUD, _ = DEPLOYMENTS = ("edge", "cloud", "edge-cloud")
 AGGREGATIONS = ("none", "synchronous", "asynchronous")
 CONSENSUS = ("none", "pbft", "dpos")
 FEWEST_REPLICAS = 4
-"""PBFT stands one faulty replica of 3 f + 1 (Castro and Liskov 1999)."""
+"""PBFT tolerates f faulty replicas of 3 f + 1 (Castro and Liskov 1999)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """Edge-based, cloud-based or edge-cloud-based twins (Khan 2022, Section III-B), their servers and their lives."""
+    """Edge-based, cloud-based or edge-cloud-based twins (Khan 2022, Section III-B), failures, and twin lifecycles."""
 
     deployment: str = EDGE
-    """Where twins may be: "edge": on stations; "cloud": in the cloud alone; "edge-cloud": on both. With a cloud the
-    last of the num_stations sites is the cloud: it has no radio, and is reached by wire through a station."""
+    """Allowed hosts: "edge": stations; "cloud": the cloud alone; "edge-cloud": both. With a cloud the last of the
+    num_stations sites is the cloud: it has no radio and is reached by wire through a station."""
     cloud_capacity: int | None = None
     """Twins that the cloud may host; by default all."""
     cloud_compute_hz: Range = (320e9, 320e9)
-    """F of the cloud, cycles a second, uniform: by default twice what ten stations have together."""
+    """F of the cloud, cycles per second, uniform; by default twice what ten stations have together."""
     cloud_distance_m: float = 1500.0
-    """Wire between the cloud and every station, metres, as wired_s_per_bit_m counts them."""
+    """Wire between the cloud and every station, metres, priced by wired_s_per_bit_m."""
     cloud_latency_s: float = 0.02
-    """What every update to the cloud takes beside, however small, seconds."""
+    """Additional latency of every update to the cloud, seconds."""
     failure_rate_per_s: float = 0.0
-    """Failures a second of a station's server while it works. Its radio goes on."""
+    """Failures per second of a working station's server; its radio keeps working."""
     cloud_failure_rate_per_s: float = 0.0
-    """Failures a second of the cloud while it works."""
+    """Failures per second of the working cloud."""
     repair_s: float = 60.0
-    """Mean seconds that a failure lasts."""
+    """Mean duration of a failure, seconds."""
     creation_s: float = 0.0
-    """Seconds to create a twin beyond the upload of its data. Where it is positive, or servers fail, twins have lives:
+    """Seconds to create a twin beyond the upload of its data. If positive, or if servers fail, twins have lifecycles:
     each is created in slot 1 and after a failure of its host."""
     isolation_price: float = 0.5
-    """What a slot costs whose twin is isolated, its host being down; it has no utility and is late."""
+    """Price of a slot whose twin is isolated because its host is down; it also has no utility and is late."""
 
     def __post_init__(self) -> None:
         one_of(self, "deployment", DEPLOYMENTS)
@@ -59,7 +59,7 @@ class Deployment:
 
     @property
     def fails(self) -> bool:
-        """Whether any server that counts may fail."""
+        """Whether any server in use may fail."""
         return self.failure_rate_per_s > 0.0 or (self.has_cloud and self.cloud_failure_rate_per_s > 0.0)
 
     @property
@@ -70,27 +70,27 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """Federated rounds over the twins, and the consensus that their miners run (Khan 2022, Sections II-C and III-C)."""
+    """Federated rounds over the twins, and the consensus of their miners (Khan 2022, Sections II-C and III-C)."""
 
     aggregation: str = "none"
-    """What `info` tells of a federated round over the twins, with control="joint": "synchronous" waits for the slowest
-    within the deadline, "asynchronous" takes what comes. It changes no reward."""
+    """Federated round over the twins reported in `info`, with control="joint": "synchronous" waits for the slowest
+    within the deadline, "asynchronous" aggregates updates as they arrive. It changes no reward."""
     model_bits: float = 1e5
-    """Bits that a twin sends to where models are aggregated: to the cloud, or to the most central station."""
+    """Bits that a twin sends to the aggregator: the cloud, or the most central station."""
     round_deadline_s: float = 0.5
-    """Seconds after which a round is closed."""
+    """Seconds after which a round ends."""
     consensus: str = "none"
-    """What every update waits for at the miners: "none", "pbft" or "dpos"."""
+    """Consensus of the miners that every update waits for: "none", "pbft" or "dpos"."""
     num_miners: int = 4
-    """Miners, n."""
+    """Number of miners, n."""
     block_bits: float = 1e5
     """Bits of a block."""
     vote_bits: float = 1e3
-    """Bits of a message that bears no block."""
+    """Bits of a message without a block."""
     miner_rate_bps: float = 1e9
-    """What a miner sends with, bit/s."""
+    """Transmission rate of a miner, bit/s."""
     miner_hop_s: float = 1e-3
-    """Seconds that a message is on its way beside its transmission."""
+    """Seconds of propagation of a message, on top of its transmission."""
     verify_s: float = 1e-4
     """Seconds to verify a message."""
     miner_j_per_bit: float = 1e-8

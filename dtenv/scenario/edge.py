@@ -1,7 +1,7 @@
-"""What placement and migration share: base stations, their uplink and the twins' data (Lu 2021, Section III).
+"""Base stations, their uplink and the twins' data, shared by placement and migration (Lu 2021, Section III).
 
-A field whose value is not in the paper's Table II says "our choice". Every reading of the paper that differs from
-the default is an option named after what it does.
+A field whose value is not in the paper's Table II says "our choice". Every other reading of the paper is an option
+named after what it does.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from dtenv.validation import Range, at_least, in_unit_interval, number, one_of, 
 ACCESSES = ("strongest", "nearest", "direct")
 BANDWIDTH_SHARINGS = ("equal", "full")
 COMPUTE_SHARINGS = ("sqrt", "equal", "slice")
-SQRT, EQUAL, SLICE = range(3)  # their places, as kernels compare them
+SQRT, EQUAL, SLICE = range(3)  # their indices, which kernels compare
 RATE_LOGARITHMS = ("log2", "ln")
 FARTHEST_DB = 1000.0
-"""Ratios of signal and noise up to this, either way, leave every rate and latency finite."""
+"""Largest ratio between signal and noise, either way, that keeps every rate and latency finite."""
 STEEPEST = 500.0
-"""Largest exponent of the utility (20): a few hundred more overflow."""
+"""Largest exponent of the utility (20); a few hundred more overflow."""
 DENSEST = 0.4
-"""Share of the area that discs of half the stations' separation may cover: random ones jam at .547."""
+"""Largest share of the area in discs of half the stations' separation: random ones jam at .547."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """Base stations, users and the square they stand in (Table II)."""
+    """Base stations, users and the square that contains them (Table II)."""
 
     num_users: int = 100
-    """N."""
+    """Number of users, N."""
     num_stations: int = 10
-    """M."""
+    """Number of stations, M."""
     area_m: float = 1500.0
     """Side of the square, metres (Section VI)."""
     separation_m: float = 150.0
-    """Least distance of two stations, metres (our choice)."""
+    """Minimum distance between stations, metres (our choice)."""
     compute_hz: Range = (8e9, 24e9)
-    """F_k, cycles a second, uniform."""
+    """F_k, cycles per second, uniform."""
     twin_capacity: int | None = None
     """N_k, twins that a station may host; by default ⌈2N / M⌉ (our choice)."""
 
@@ -58,7 +58,7 @@ class Network:
             )
 
     def check_room(self, seats: int) -> None:
-        """Refuse so few seats in all that twins are left over."""
+        """Raise ValueError if there are fewer seats in total than twins."""
         if seats < self.num_users:
             raise ValueError(
                 f"twin_capacity must hold all twins, got {self.twin_capacity} for num_users {self.num_users} "
@@ -67,40 +67,40 @@ class Network:
 
     @property
     def capacity(self) -> int:
-        """N_k, the same for every station."""
+        """N_k, equal for all stations."""
         return -(-2 * self.num_users // self.num_stations) if self.twin_capacity is None else self.twin_capacity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Radio:
-    """The uplink (3)-(4) and its channel, which the paper leaves open (3GPP urban macro, our choice)."""
+    """Uplink (3)-(4) and its channel, which the paper leaves open (3GPP urban macro, our choice)."""
 
     bandwidth_hz: float = 20e6
-    """W."""
+    """Bandwidth of a station, W."""
     transmit_power_w: float = 0.2
-    """p_i."""
+    """Transmit power of a user, p_i."""
     noise_dbm_per_hz: float = -174.0
-    """N_0."""
+    """Noise power density, N_0."""
     path_loss_km_db: float = 128.1
     """Path loss at one kilometre, dB."""
     path_loss_decade_db: float = 37.6
-    """Path loss added by ten times the distance, dB."""
+    """Path loss added by a factor of ten in distance, dB."""
     min_distance_m: float = 10.0
-    """Distances below count as this one."""
+    """Shorter distances count as this one."""
     shadowing_db: float = 8.0
     """Standard deviation of log-normal shadowing, dB."""
     shadowing_decorrelation_m: float = 0.0
-    """Distance walked over which a link's shadowing falls to 1/e of its correlation; 0 draws each slot anew."""
+    """Distance over which the correlation of a link's shadowing falls to 1/e; 0 draws every slot independently."""
     shadowing_site_correlation: float = 0.0
-    """Correlation of one user's shadowing between stations, in [0, 1]."""
+    """Correlation of a user's shadowing between stations, in [0, 1]."""
     access: str = "strongest"
-    """The station that a user transmits to, j: "strongest" by gain, "nearest", or "direct": its twin's own."""
+    """Access station j of a user: "strongest" by gain, "nearest", or "direct": the host of its twin."""
     handover_margin_db: float = 0.0
-    """How much stronger another station must be to take over from the strongest of before."""
+    """Gain by which another station must exceed the previous strongest to take over."""
     bandwidth_sharing: str = "equal"
-    """"equal": W / n among a station's n users, noise over the part; "full": W for everybody, as (3) is printed."""
+    """"equal": W / n for each of a station's n users, noise over that part; "full": W for each, as (3) is printed."""
     rate_logarithm: str = "log2"
-    """(3) leaves the base open: "log2" or "ln"."""
+    """Logarithm in (3), whose base is left open: "log2" or "ln"."""
 
     def __post_init__(self) -> None:
         positive(self, "bandwidth_hz", "transmit_power_w", "min_distance_m", "path_loss_decade_db")
@@ -114,11 +114,11 @@ class Radio:
 
     @property
     def noise_w_per_hz(self) -> float:
-        """N_0 in watt a hertz."""
+        """N_0 in watts per hertz."""
         return dbm_to_watt(self.noise_dbm_per_hz)
 
     def check(self, area_m: float) -> None:
-        """Refuse links, over a square and six deviations of shadowing, too weak or strong for floating point."""
+        """Raise ValueError for links, over a square and six deviations of shadowing, beyond FARTHEST_DB."""
         noise_db = self.noise_dbm_per_hz - 30.0 + 10.0 * math.log10(self.bandwidth_hz)
         signal_db = 10.0 * math.log10(self.transmit_power_w) - self.path_loss_km_db
         for distance_m in (self.min_distance_m, max(math.sqrt(2.0) * area_m, self.min_distance_m)):
@@ -134,19 +134,19 @@ class Radio:
 
 @dataclass(frozen=True, kw_only=True)
 class Twins:
-    """Users' data, and how twins are computed, reached and kept in step (4)-(12)."""
+    """Users' data, and computing, wired transfer and synchronisation of twins (4)-(12)."""
 
     data_bits: Range = (1e6, 5e6)
-    """D_i, historical data that a twin is built from, bits, uniform (our choice)."""
+    """D_i, historical data for building a twin, bits, uniform (our choice)."""
     update_bits: Range = (1e4, 1e5)
     """ΔD_i, data of one update, bits, uniform (our choice)."""
     cycles_per_bit: float = 500.0
-    """C, CPU cycles a bit (our choice; (6) and (9) as printed say 1, which leaves computation out of account)."""
+    """C, CPU cycles per bit (our choice; (6) and (9) as printed say 1, which makes computation negligible)."""
     compute_sharing: str = "sqrt"
-    """f_ik, which the paper leaves open: "sqrt": F_k in proportion to √(C (D_i + η/Δt ΔD_i)), the best for the sum of
-    latencies; "equal" among the twins hosted; "slice": F_k / N_k whoever is there."""
+    """f_ik, which the paper leaves open: "sqrt": F_k in proportion to √(C (D_i + η/Δt ΔD_i)), which minimises the sum
+    of latencies; "equal" among the hosted twins; "slice": F_k / N_k for any number of twins."""
     wired_s_per_bit_m: float = 5e-10
-    """φ, seconds a bit and metre between stations (our choice: an effective 4 Mbit/s over 500 m)."""
+    """φ, seconds per bit and metre between stations (our choice: an effective 4 Mbit/s over 500 m)."""
     sync_interval_s: float = 0.1
     """Δt, seconds between updates (our choice)."""
     eta_s: float = 1.0
@@ -162,14 +162,14 @@ class Twins:
 
 @dataclass(frozen=True, kw_only=True)
 class Utility:
-    """What a prompt twin is worth to its user (20), normalised: as printed it adds joules to e^seconds."""
+    """Utility of a prompt twin (20), normalised: as printed it adds joules to e^seconds."""
 
     utility_beta: float = 0.5
     """β of (20) (our choice)."""
     utility_time_s: float | None = None
-    """Seconds that the exponent of (20) is divided by; by default the user's deadline. As printed: 1."""
+    """Divisor of the exponent of (20), seconds; by default the user's deadline. As printed: 1."""
     utility_energy_j: float = 0.1
-    """Joules that the energy in (20) is divided by (our choice). As printed: 1."""
+    """Divisor of the energy in (20), joules (our choice). As printed: 1."""
 
     def __post_init__(self) -> None:
         in_unit_interval(self, "utility_beta")
@@ -178,7 +178,7 @@ class Utility:
         positive(self, "utility_energy_j")
 
     def check(self, name: str, deadline_s: Range) -> None:
-        """Refuse a time scale that the deadlines exceed so far that the exponential overflows."""
+        """Raise ValueError if the deadlines exceed the time scale so far that the exponential overflows."""
         if self.utility_time_s is not None and deadline_s[1] > STEEPEST * self.utility_time_s:
             raise ValueError(
                 f"utility_time_s must be at least {name} / {STEEPEST:g}, got {self.utility_time_s!r} for {deadline_s!r}"

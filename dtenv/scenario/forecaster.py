@@ -1,4 +1,4 @@
-"""Where users will be and who will serve them: forecasters, for observations and for policies that look ahead."""
+"""Forecasters of users' positions and serving stations, for observations and for policies that plan ahead."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dtenv.validation import is_bool
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """Predicts positions; any object with this method may stand in a scenario."""
+    """Protocol of forecasters of positions."""
 
     def positions(self, walks: np.ndarray, horizon: int, area_m: float) -> np.ndarray:
-        """Positions of the next slots, seen from every slot.
+        """Forecast positions of the next slots, from every slot.
 
         Args:
-            walks: positions (slots, users, 2), metres. The prediction made in slot t may use walks[: t + 1] alone.
+            walks: positions (slots, users, 2), metres. The forecast of slot t may use walks[: t + 1] only.
             horizon: H, slots to predict.
             area_m: side of the square.
 
@@ -28,10 +28,10 @@ class Forecaster(Protocol):
 
 
 class Unfolded(NamedTuple):
-    """An episode of DTMigration as it goes on whatever the agent does, for the agent's `n` users."""
+    """Exogenous trajectory of an episode of DTMigration, for the agent's `n` users."""
 
     user_xy: np.ndarray  # (slots, n, 2) metres
-    access: np.ndarray  # (slots, n) access stations, which serve the users
+    access: np.ndarray  # (slots, n) access stations
     gain_db: np.ndarray  # (slots, n, M)
     station_xy: np.ndarray  # (M, 2) metres
     area_m: float  # side of the square
@@ -39,23 +39,22 @@ class Unfolded(NamedTuple):
 
 @runtime_checkable
 class StationForecaster(Protocol):
-    """Predicts which stations will serve users; any object with this method may stand in DTMigration's scenario."""
+    """Protocol of forecasters of serving stations, for DTMigration."""
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """Chances of the stations in the next slots, seen from every slot.
+        """Probabilities (slots, n, H, M) of the serving stations in the next slots, from every slot.
+
+        [t, u, h] are the stations' probabilities of serving user u in slot t + 1 + h, which sum to 1, or to 0 where
+        there is no forecast.
 
         Args:
-            unfolded: the episode. The prediction made in slot t may use its first t + 1 slots alone.
+            unfolded: the episode. The forecast of slot t may use its first t + 1 slots only.
             horizon: H, slots to predict.
-
-        Returns:
-            (slots, n, H, M) chances; [t, u, h] are those of serving user u in slot t + 1 + h, and add up to 1, or are
-            all 0 where nothing is predicted.
         """
 
 
 class ConstantVelocity:
-    """Users go on as they went in the last slot, and stop at the edge of the square."""
+    """Users continue at the velocity of the last slot, up to the edge of the square."""
 
     def positions(self, walks: np.ndarray, horizon: int, area_m: float) -> np.ndarray:
         """As `Forecaster.positions`; in slot 0 users are expected to stay."""
@@ -65,15 +64,15 @@ class ConstantVelocity:
 
 
 class Oracle:
-    """The true positions, up to the end of the walk: what no forecaster can beat."""
+    """True positions, up to the end of the walk: the best possible forecast."""
 
     def positions(self, walks: np.ndarray, horizon: int, area_m: float) -> np.ndarray:
-        """As `Forecaster.positions`, but looks ahead."""
+        """As `Forecaster.positions`, but with knowledge of the future."""
         return walks[slots_ahead(len(walks), horizon)].transpose(0, 2, 1, 3)
 
 
 FORECASTERS: dict[str, Forecaster | None] = {"none": None, "constant-velocity": ConstantVelocity(), "oracle": Oracle()}
-"""Forecasters by name; with "none" the observation says nothing of the future."""
+"""Forecasters by name; with "none" the observation has no forecast."""
 
 NONE, CONSTANT_VELOCITY, ORACLE = (list(FORECASTERS).index(name) for name in ("none", "constant-velocity", "oracle"))
 GIVEN = len(FORECASTERS)
@@ -81,25 +80,24 @@ GIVEN = len(FORECASTERS)
 
 @dataclass(frozen=True, kw_only=True)
 class Foresight:
-    """A forecast of serving stations, and beside it what an oracle says of the rest of the future: itself a forecaster.
+    """A forecast of serving stations plus oracle information on channel and load; itself a forecaster.
 
-    Switches are apart so that one sees which future is worth something. Positions count as the station nearest to
-    them.
+    Separate switches show the value of each kind of information. Forecast positions count as the nearest station.
     """
 
     forecast: str | Forecaster | StationForecaster = "none"
-    """Which stations will serve the users: a forecaster's name or object."""
+    """Forecast of serving stations: a forecaster's name or object."""
     channel: bool = False
-    """Whether the true wireless latency of the next slots is told: gains, shadowing and who shares the uplink."""
+    """Whether to observe the true wireless latency of the next slots: gains, shadowing and uplink sharing."""
     load: bool = False
-    """Whether the true computing latency at every station in the next slots is told; with control="focal" alone."""
+    """Whether to observe the true computing latency at every station in the next slots; control="focal" only."""
 
     def __post_init__(self) -> None:
         check_forecaster("forecast", self.forecast)
         is_bool(self, "channel", "load")
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """As `StationForecaster.stations`, by the forecast within."""
+        """As `StationForecaster.stations`, from the inner forecast."""
         given = FORECASTERS[self.forecast] if isinstance(self.forecast, str) else self.forecast
         if given is None:
             return np.zeros((*unfolded.access.shape, horizon, len(unfolded.station_xy)))
@@ -111,7 +109,7 @@ class Foresight:
 
 
 def check_forecaster(name: str, forecaster: Any) -> None:
-    """Raise ValueError, naming the field, where this is no forecaster."""
+    """Raise ValueError, naming the field, if this is no forecaster."""
     if isinstance(forecaster, str):
         if forecaster not in FORECASTERS:
             raise ValueError(f"{name} must be one of {', '.join(FORECASTERS)}, got {forecaster!r}")
@@ -121,9 +119,9 @@ def check_forecaster(name: str, forecaster: Any) -> None:
 
 
 def kind_of(forecaster: str | Forecaster | StationForecaster) -> int:
-    """A scenario's forecaster as kernels take it: one of those above, GIVEN for an object that predicts positions.
+    """Kernels' code of a scenario's forecaster; GIVEN for an object that forecasts positions.
 
-    NONE where stations are predicted: their chances are told otherwise.
+    NONE for an object that forecasts stations, whose probabilities enter the observation elsewhere.
     """
     if isinstance(forecaster, str):
         return list(FORECASTERS).index(forecaster)
@@ -131,10 +129,10 @@ def kind_of(forecaster: str | Forecaster | StationForecaster) -> int:
 
 
 def slots_ahead(slots: int, horizon: int) -> np.ndarray:
-    """The next slots seen from every slot, (slots, H); the last one for all that lie beyond it."""
+    """Indices (slots, H) of the next slots from every slot, clipped to the last."""
     return np.minimum(np.arange(slots)[:, None] + np.arange(1, horizon + 1), slots - 1)
 
 
 def certain(station: np.ndarray, stations: int) -> np.ndarray:
-    """Chances (…, M) of forecasts (…) that name one station, or cell, each."""
+    """One-hot probabilities (…, M) of forecasts (…) of one station, or cell, each."""
     return (station[..., None] == np.arange(stations)).astype(np.float64)

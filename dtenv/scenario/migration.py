@@ -1,4 +1,4 @@
-"""What is fixed in DTMigration-v0: fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-B)."""
+"""Scenario of DTMigration-v0: its fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-B)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ REWARDS = ("score", "centred")
 
 @dataclass(frozen=True, kw_only=True)
 class Network(edge.Network):
-    """Users and stations; the users are fewer than in placement (our choice)."""
+    """Users and stations; fewer users than in placement (our choice)."""
 
     num_users: int = 50
 
     def check_room(self, seats: int) -> None:
-        """Left to the scenario, which knows whether there is a cloud."""
+        """Do nothing: the scenario checks this, as it knows whether there is a cloud."""
 
     @property
     def capacity(self) -> int:
-        """N_k: by default room for a background twin and the focal user's at least."""
+        """N_k: by default at least two, one for a background twin and one for the focal user's."""
         return super().capacity if self.twin_capacity is not None else max(2, super().capacity)
 
 
@@ -41,7 +41,7 @@ class Mobility(mobility.Mobility):
 
 @dataclass(frozen=True, kw_only=True)
 class Radio(edge.Radio):
-    """The uplink; what makes the strongest station come and go is correlated shadowing (our choice)."""
+    """Uplink with correlated shadowing, under which the strongest station changes (our choice)."""
 
     shadowing_decorrelation_m: float = 50.0
     shadowing_site_correlation: float = 0.5
@@ -50,7 +50,7 @@ class Radio(edge.Radio):
 
 @dataclass(frozen=True, kw_only=True)
 class Twins(edge.Twins):
-    """Users' data; stations share their computing equally among the twins they host (our choice)."""
+    """Users' data; twins share their station's computing equally (our choice)."""
 
     compute_sharing: str = "equal"
 
@@ -60,16 +60,16 @@ class Objective:
     """Utility (20), normalised, and the price of a migration."""
 
     update_deadline_s: Range = (0.06, 0.12)
-    """τ_i, largest allowed T_upd (11), seconds, uniform for each user (our choice)."""
+    """τ_i, maximum T_upd (11), seconds, uniform over users (our choice)."""
     kappa: float = 1.5
     """Price of a migration: κ x its downtime and wired transfer, in slots (our choice; the paper has none)."""
     downtime_s: float = 0.2
-    """Time that a moving twin is stopped beyond its transfer, seconds (our choice)."""
+    """Downtime of a migrating twin beyond its transfer, seconds (our choice)."""
     deadline_penalty: float = 0.1
-    """What the score loses by the share of users past their deadline, the soft form of (21c) (our choice)."""
+    """Score lost per share of users past their deadline, the soft form of (21c) (our choice)."""
     reward: str = "score"
-    """"score", what tables rank by; "centred": less the mean utility over stations, which a user's own choice does not
-    change, so that learners see less noise."""
+    """"score", by which tables rank; "centred": less the mean utility over stations, which a user's own choice does not
+    change, so that the reward has less variance."""
 
     def __post_init__(self) -> None:
         ordered_pair(self, 1e-9, "update_deadline_s")
@@ -79,26 +79,26 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Utility(edge.Utility):
-    """The utility of a user; an update takes less energy than building a twin (our choice)."""
+    """Utility of a user; an update takes less energy than building a twin (our choice)."""
 
     utility_energy_j: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """Length of an episode, whose twins the agent moves, and what it is told of the future."""
+    """Length of an episode, controlled twins, and forecasts in the observation."""
 
     num_slots: int = 200
-    """T (our choice)."""
+    """Number of slots, T (our choice)."""
     control: str = "focal"
     """"focal": the agent moves user 0's twin among background users; "joint": all twins."""
     background: str = "payback"
-    """How the others' twins move beside a focal user: "payback", "best-latency" or "never"."""
+    """Policy of the background twins around a focal user: "payback", "best-latency" or "never"."""
     forecaster: str | Forecaster | StationForecaster = "constant-velocity"
-    """What predicts users' next positions, or the stations that serve them, in the observation: "none",
-    "constant-velocity", "oracle", or an object of dtenv.forecasting's kinds."""
+    """Forecaster of users' positions or serving stations for the observation: "none", "constant-velocity", "oracle", or
+    an object of one of dtenv.forecasting's kinds."""
     horizon: int = 10
-    """H, slots that are predicted."""
+    """H, forecast slots."""
 
     def __post_init__(self) -> None:
         positive_integer(self, "num_slots", "horizon")
@@ -111,7 +111,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class MigrationScenario(Scenario):
-    """All that is fixed in DTMigration-v0. `override` changes single fields by name."""
+    """Settings of DTMigration-v0. `override` changes single fields by name."""
 
     SITES: ClassVar[str] = "num_stations"
     COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("wired_s_per_bit_m",)
@@ -150,27 +150,27 @@ class MigrationScenario(Scenario):
         network, others = self.network, self.network.num_users - 1
         if self.deployment.has_cloud and sum(self.seats) < network.num_users:
             raise ValueError(
-                f"cloud_capacity must hold all twins beside those on stations, got {self.deployment.cloud_capacity} "
+                f"cloud_capacity must hold all twins that stations do not, got {self.deployment.cloud_capacity} "
                 f"for num_users {network.num_users} and twin_capacity {network.capacity}"
             )
         edge.Network.check_room(network, sum(self.seats))
-        beside = sum(max(seats - 1, 0) for seats in self.seats)  # one a site is kept free for the focal user
-        if self.episode.control == "focal" and beside < others:
+        free = sum(max(seats - 1, 0) for seats in self.seats)  # one seat per site stays free for the focal user
+        if self.episode.control == "focal" and free < others:
             name = "cloud_capacity" if self.deployment.has_cloud else "twin_capacity"
             got = self.deployment.cloud_capacity if self.deployment.has_cloud else network.capacity
             raise ValueError(
-                f"{name} must hold {others} background twins beside one free seat a station, got "
+                f"{name} must hold {others} background twins plus one free seat per station, got "
                 f"{got} on num_stations {network.num_stations}"
             )
 
     @property
     def num_sites(self) -> int:
-        """How many stations there are; the cloud, where it is one of num_stations, stands on no site."""
+        """Number of stations, without the cloud, which is one of num_stations where it exists."""
         return self.network.num_stations - self.deployment.has_cloud
 
     @property
     def seats(self) -> tuple[int, ...]:
-        """Twins that every site may host, stations first, then the cloud."""
+        """Capacity of every site in twins, stations first, then the cloud."""
         network, deployment = self.network, self.deployment
         if not deployment.has_cloud:
             return (network.capacity,) * network.num_stations
@@ -179,7 +179,7 @@ class MigrationScenario(Scenario):
         return (*(on_station,) * (network.num_stations - 1), in_cloud)
 
     def as_dict(self) -> dict[str, Any]:
-        """As `Scenario.as_dict`; a forecaster of one's own stands as its class's name."""
+        """As `Scenario.as_dict`; a forecaster object becomes the name of its class."""
         forecaster = self.episode.forecaster
         named = forecaster if isinstance(forecaster, str) else type(forecaster).__qualname__
         return super().as_dict() | {"forecaster": named}

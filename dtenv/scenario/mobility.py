@@ -1,4 +1,4 @@
-"""How users move, in every task: random waypoints, Gauss-Markov walks, or recorded ones (no paper names a model)."""
+"""Mobility of users in every task: random waypoints, Gauss-Markov or recorded walks (the papers name no model)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dtenv.validation import Range, in_unit_interval, one_of, ordered_pair, posi
 
 WALKS = ("random-waypoint", "gauss-markov")
 FARTHEST = 1e4
-"""Sides of the square that a user may walk in a slot: random waypoints draw a leg or two for each."""
+"""Most sides of the square that a user may walk in a slot: random waypoints draw one or two legs for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,15 +17,15 @@ class Mobility:
     """Walks (our choice)."""
 
     walk: str = "random-waypoint"
-    """"random-waypoint": straight legs to uniform points; "gauss-markov": speed and heading with a memory."""
+    """"random-waypoint": straight legs to uniform points; "gauss-markov": speed and heading with memory."""
     speed_mps: Range = (1.0, 2.0)
-    """Metres a second: of random waypoints uniform for each leg; what a Gauss-Markov walker's keeps within."""
+    """Metres per second: uniform per leg of random waypoints; the range of a Gauss-Markov walker's speed."""
     walk_memory: float = 0.9
-    """Share of a Gauss-Markov walker's speed and heading that lasts a second, in [0, 1]."""
+    """Share of a Gauss-Markov walker's speed and heading kept after a second, in [0, 1]."""
     slot_seconds: float = 1.0
-    """Length of a slot."""
+    """Duration of a slot, seconds."""
     recording: Recording | None = None
-    """Real sites and walks in place of random ones; see dtenv.traces."""
+    """Real sites and walks instead of random ones; see dtenv.traces."""
 
     def __post_init__(self) -> None:
         one_of(self, "walk", WALKS)
@@ -36,7 +36,7 @@ class Mobility:
             raise ValueError(f"recording must be a Recording (dtenv.traces), got {self.recording!r}")
 
     def check(self, field: str, sites: int, num_slots: int, area_m: float) -> None:
-        """Raise ValueError where walks do not fit a scenario whose `field` counts sites: recorded or random ones."""
+        """Raise ValueError if the walks do not fit a scenario whose `field` counts sites."""
         if self.recording is not None:
             self.recording.check(field, sites, num_slots)
         elif self.speed_mps[1] * self.slot_seconds > FARTHEST * area_m:

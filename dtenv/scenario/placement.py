@@ -1,4 +1,4 @@
-"""What is fixed in DTPlacementMA-v0: fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-A)."""
+"""Scenario of DTPlacementMA-v0: its fields beyond those of dtenv.scenario.edge (Lu 2021, Section IV-A)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REWARDS = ("shared", "local")
 
 @dataclass(frozen=True, kw_only=True)
 class Mobility(mobility.Mobility):
-    """Positions change from slot to slot (Section VI); how fast is our choice."""
+    """Positions change from slot to slot (Section VI); the speed is our choice."""
 
     speed_mps: Range = (5.0, 15.0)
     slot_seconds: float = 10.0
@@ -28,29 +28,29 @@ class Objective:
     """Latency (17), cost (25) and reward (26)."""
 
     deadline_s: Range = (2.0, 6.0)
-    """τ_i, largest allowed T_ini (15), seconds, uniform for each user (our choice)."""
+    """τ_i, maximum T_ini (15), seconds, uniform over users (our choice)."""
     alpha: float = 1.0
     """Weight of latency in (26) (our choice)."""
     beta: float = 1.0
     """Weight of cost in (26) (our choice)."""
     host_cost: float = 0.2
-    """φ of (25), cost of one hosting station (our choice)."""
+    """φ of (25), cost of a hosting station (our choice)."""
     deadline_penalty: float = 1.0
-    """What the score loses by the share of users past their deadline, the soft form of (18d) (our choice)."""
+    """Score lost per share of users past their deadline, the soft form of (18d) (our choice)."""
     move_cost: float = 0.0
-    """What the score loses by the share of twins that changed station; 0 as in the paper, where moving is free."""
+    """Score lost per share of twins that changed station; 0 as in the paper, where moves are free."""
     charge_initial: str = "always"
-    """T_ini in (17): "always", as printed, or "on_change": only of twins that changed station."""
+    """T_ini in (17): "always", as printed, or "on_change": only for twins that changed station."""
     wired_count: str = "once"
-    """T_jk in (10): "once", or "twice" as printed, since (8) holds it already."""
+    """T_jk in (10): "once", or "twice" as printed, although (8) contains it already."""
     latency_mean: str = "users"
-    """(17): "users": sum / N; "users-and-stations": sum / (M N) as printed."""
+    """Mean in (17): "users": sum / N; "users-and-stations": sum / (M N) as printed."""
     host_count: str = "hosts"
-    """m of (25): "hosts", stations that host, or "twins" as printed, a constant."""
+    """m of (25): "hosts", the hosting stations, or "twins" as printed, a constant."""
     energy_total: str = "mean"
     """E of (25): "mean" or "sum" over users."""
     reward: str = "shared"
-    """"shared": every agent gets the score; "local": its own share, which add up to the score."""
+    """"shared": every agent gets the score; "local": its own share; the shares sum to the score."""
 
     def __post_init__(self) -> None:
         ordered_pair(self, 1e-9, "deadline_s")
@@ -65,15 +65,15 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """Length of an episode, and what agents see and say."""
+    """Length of an episode, and agents' observations and actions."""
 
     num_slots: int = 25
-    """T (Fig. 8)."""
+    """Number of slots, T (Fig. 8)."""
     action: str = "bid"
-    """"bid": a bid for hosting and one a user; "price": a bid for hosting and a price of computing; "binary": (23);
-    "association": every user's station, for a central controller alone."""
+    """"bid": a bid for hosting and one per user; "price": a bid for hosting and a price of computing; "binary": (23);
+    "association": every user's station, for a central controller only."""
     observe: str = "local"
-    """An agent's view: "local", its own station and links, or "shared", the whole network (Section V-A)."""
+    """Observation of an agent: "local", its own station and links, or "shared", the whole network (Section V-A)."""
 
     def __post_init__(self) -> None:
         positive_integer(self, "num_slots")
@@ -83,7 +83,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementScenario(Scenario):
-    """All that is fixed in DTPlacementMA-v0. `override` changes single fields by name."""
+    """Settings of DTPlacementMA-v0. `override` changes single fields by name."""
 
     SITES: ClassVar[str] = "num_stations"
     COSTS_A_METRE: ClassVar[tuple[str, ...]] = ("wired_s_per_bit_m",)

@@ -304,7 +304,7 @@ def test_what_cannot_be_is_told_by_name():
         ),
         ({"deployment": "edge-cloud", "cloud_capacity": 3, "twin_capacity": 3, "control": "joint"}, "got 3 for num_us"),
         ({"deployment": "edge-cloud", "cloud_capacity": 5, "twin_capacity": 5}, "cloud_capacity must hold 49 backgr"),
-        ({"twin_capacity": 5}, "twin_capacity must hold 49 background twins beside one free seat a station, got 5"),
+        ({"twin_capacity": 5}, "twin_capacity must hold 49 background twins plus one free seat per station, got 5"),
     ):
         with pytest.raises(ValueError, match=message):
             scenario.override(**settings)

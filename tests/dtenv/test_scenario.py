@@ -1,4 +1,4 @@
-"""A scenario is what the paper's Table II says, cannot be changed behind one's back, and refuses nonsense by name."""
+"""The association scenario is the paper's Table II, immutable, and raises errors that name invalid fields."""
 
 from __future__ import annotations
 

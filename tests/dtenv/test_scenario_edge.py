@@ -1,4 +1,4 @@
-"""Scenarios of placement and migration are Table II (Lu 2021) and stated choices, and refuse nonsense by name."""
+"""Scenarios of placement and migration: Table II (Lu 2021) and stated choices, with errors that name invalid fields."""
 
 from __future__ import annotations
 
@@ -149,9 +149,8 @@ def test_there_are_these_presets_and_the_first_is_the_default():
 
 @pytest.mark.parametrize("kind", [PlacementScenario, MigrationScenario])
 def test_every_field_has_one_name(kind):
-    names = [
-        f.name for g in dataclasses.fields(kind) if g.name != "name" for f in dataclasses.fields(g.default_factory)
-    ]
+    groups = (g.default_factory for g in dataclasses.fields(kind) if g.name != "name")
+    names = [f.name for group in groups for f in dataclasses.fields(group)]
     assert len(names) == len(set(names)) and set(names) == set(kind.fields())
 
 
@@ -162,12 +161,8 @@ def test_capacity_is_twice_the_mean_unless_it_is_given():
 
 
 BOTH = [  # field, value, and what else the message must hold
-    *(
-        (field, value, str(value))
-        for field in ("num_users", "num_stations", "num_slots")
-        for value in (0, -1, 2.0, True)
-    ),
-    *((field, value, str(value)) for field in ("twin_capacity",) for value in (0, 1.5, "many")),
+    *((field, v, str(v)) for field in ("num_users", "num_stations", "num_slots") for v in (0, -1, 2.0, True)),
+    *(("twin_capacity", value, str(value)) for value in (0, 1.5, "many")),
     ("twin_capacity", 1, "got 1 "),
     *((field, 0, "0") for field in ("area_m", "bandwidth_hz", "transmit_power_w", "min_distance_m", "cycles_per_bit")),
     *(
@@ -220,7 +215,7 @@ MIGRATION_ALONE = [
     ("forecaster", len, "built-in"),
     ("horizon", 0, "0"),
     ("access", "direct", "'direct'"),
-    ("twin_capacity", 5, "got 5 "),  # room for all, but not beside a free seat a station
+    ("twin_capacity", 5, "got 5 "),  # room for all, but not plus one free seat per station
     ("deployment", "fog", "'fog'"),
     ("cloud_compute_hz", (3.0, 2.0), "(3.0, 2.0)"),
     *((field, value, str(value)) for field in ("cloud_capacity", "num_miners") for value in (0, 2.5)),

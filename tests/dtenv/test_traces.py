@@ -607,10 +607,10 @@ def test_ireland_sites():
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"segment_start": np.array([], dtype=np.int64)}, "segment_start must hold a segment at least"),
+        ({"segment_start": np.array([], dtype=np.int64)}, "segment_start must hold at least one segment"),
         ({"segment_start": np.array([0, 4])}, r"segment_start must lie in \[0, 3\] .* got 4"),
         ({"segment_start": np.array([-1])}, r"segment_start must lie in \[0, 3\] .* got -1"),
-        ({"site_xy": np.zeros((0, 2))}, "site_xy must hold a site at least"),
+        ({"site_xy": np.zeros((0, 2))}, "site_xy must hold at least one site"),
     ],
 )
 def test_recordings_that_kernels_would_read_beyond_are_refused(changed, told):

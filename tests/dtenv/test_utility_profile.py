@@ -217,7 +217,7 @@ def test_alpha_beside_a_profile_has_to_be_the_profiles():
     own, mine = profile(), (0.5, 1.0, 0.001, 0.9, 0.1, 1.0)
     assert resolve("balanced", utility=own, alpha=own.alpha).learning.alpha == own.alpha
     for wrong in (lambda: resolve("balanced", utility=own, alpha=mine), lambda: Learning(utility=own, alpha=mine)):
-        with pytest.raises(ValueError, match=r"alpha must be left out beside utility 'own'.*0\.5"):
+        with pytest.raises(ValueError, match=r"alpha must be omitted with utility 'own'.*0\.5"):
             wrong()
     held = resolve("balanced", utility=own)
     with pytest.raises(ValueError, match="alpha must be left out"):

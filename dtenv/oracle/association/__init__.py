@@ -1,4 +1,4 @@
-"""How good DTAssociation could have been: the best association of a slot, and a bound of an episode (Zhou 2025)."""
+"""Solvers of DTAssociation: optimum of a slot, bound of an episode (Zhou 2025)."""
 
 from dtenv.oracle.association.episode import solve_episode
 from dtenv.oracle.association.slot import solve_slot

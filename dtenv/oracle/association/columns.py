@@ -1,12 +1,12 @@
-"""Associations of many users by column generation: the columns are sets of users, each on one server.
+"""Column generation for associations of many users: a column is a set of users on one server.
 
-Duals π of "every user on one server" make the servers independent, as for any π
+Dual prices π of "every user on one server" decouple the servers. For any π
 
     Σ_s V_s(A_s) <= Σ_u π_u + Σ_s max over A of (V_s(A) - Σ_A π_u),
 
-and dtenv.oracle.association.pricing bounds each server's part. The linear program over the sets found so far gives the
-π to try next. What gap is left then is closed by an integer program over all sets that can still matter: in an
-association worth more than L - δ, for the least bound L, no set lies further than δ below its server's part of L.
+and dtenv.oracle.association.pricing bounds each server's term. The linear program over the columns so far gives the
+next π. An integer program over all sets that can still matter closes the remaining gap: with L the least bound, an
+association worth more than L - δ has no set further than δ below its server's term of L.
 """
 
 from __future__ import annotations
@@ -24,39 +24,31 @@ from dtenv.oracle.search import Search
 from dtenv.tasks.association.slot import CERTIFICATE
 
 COARSE, FINE = 48, 384
-"""Chords of tanh that sets are priced with: few until no set is missing, then more."""
-
+"""Numbers of chords of tanh for pricing: coarse until no column is missing, then fine."""
 INERTIA = 0.7
-"""Weight of the best duals in those that are tried: the linear program's own jump about."""
-
+"""Weight of the best duals in the next ones, which damps the oscillation of the linear program's duals."""
 LEAST_REDUCED_COST = 1e-9
-"""What a set has to promise to be added."""
-
+"""Reduced cost that a new column must exceed."""
 FIRST_STEP = 1e-4
-"""First δ; it doubles."""
-
+"""First δ; it doubles every round."""
 MOST_SETS = 200_000
-"""Sets of one server, counted once an interval, that are looked through for the integer program."""
-
+"""Limit on the sets per server, counted once per interval, in the closing integer program."""
 MOST_USERS = 63
-"""Users up to which sets are enumerated: a set is the bits of one number."""
+"""Most users for which sets are enumerated, since a set is a 64-bit mask."""
 
 
 class Columns:
-    """The columns of one slot, the best association that they gave, and the least bound.
+    """Columns of one slot, the best association found, and the least upper bound.
 
-    Args:
-        problem: the slot.
-        starts: associations to begin with, (U,) each; with hard constraints at least one that meets them.
-        search: ends the search.
-        dual: duals (U,) to begin with, such as those of the slot before.
+    starts are initial associations, (U,) each, with hard constraints at least one feasible; dual are initial duals
+    (U,), such as those of the previous slot.
     """
 
     def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search, dual: np.ndarray | None = None):
         self.problem, self.search = problem, search
         self.best: np.ndarray | None = None
         self.value, self.bound = -math.inf, math.inf
-        self.dual: Any = dual  # (U,), of the least bound
+        self.dual: Any = dual  # (U,), duals of the least bound
         self._master = Master(problem.num_users, problem.num_servers, search)
         for start in starts:
             self.offer(start)
@@ -69,28 +61,22 @@ class Columns:
             self._master.add_all(s, alone, worth)
 
     def offer(self, server: np.ndarray | None) -> None:
-        """Keep an association (U,) if it is worth more than the best."""
+        """Keep an association (U,) if it improves on the best."""
         if server is not None and (value := self.problem.worth(server)) > self.value:
             self.best, self.value = server.copy(), value
 
     def generate(self, chord_count: int, tolerance: float = 0.0) -> Pricing:
-        """Add columns until none is missing, but for the error of the chords, or the bound is known to `tolerance`.
-
-        Returns:
-            The pricing used, with as many chords of tanh as asked for.
-        """
+        """Add columns until none is missing or the bound is within `tolerance`; return the pricing used."""
         pricing = Pricing(self.problem, chord_count)
         while True:
             relaxation, users, servers = self._master.relax()
             tried = [users] if self.dual is None else [INERTIA * self.dual + (1.0 - INERTIA) * users, users]
-            if not any(self._price(pricing, dual, users, servers) for dual in tried):
-                break
-            if self.search.over or self.bound - relaxation <= tolerance:
-                break
-        return pricing
+            added = any(self._price(pricing, dual, users, servers) for dual in tried)
+            if not added or self.search.over or self.bound - relaxation <= tolerance:
+                return pricing
 
     def _price(self, pricing: Pricing, dual: np.ndarray, users: np.ndarray, servers: np.ndarray) -> bool:
-        """Bound with the duals (U,), and add columns that the linear program's own ask for; whether any was."""
+        """Bound with the duals (U,), add columns of positive reduced cost; return whether any was added."""
         bound, found = pricing.bound(dual)
         if bound < self.bound:
             self.bound, self.dual = bound, dual
@@ -103,15 +89,12 @@ class Columns:
         return added
 
     def choose(self) -> None:
-        """Put together the best association of the columns there are; none can be added after that."""
+        """Find the best association of the current columns; no column can be added afterwards."""
         self.offer(self._master.choose(self.search)[0])
 
     def close(self, pricing: Pricing) -> None:
-        """Close the gap by integer programs over all sets that can still matter, as far as time and memory go.
-
-        Of at most MOST_USERS users.
-        """
-        least = pricing.bound(self.dual)[0]  # may differ from self.bound; its parts are what sets are held against
+        """Close the gap by integer programs over all sets that can still matter; needs at most MOST_USERS users."""
+        least = pricing.bound(self.dual)[0]  # may differ from self.bound; its terms are the reference for sets
         step = FIRST_STEP
         while self.bound - self.value > CERTIFICATE and not self.search.over:
             step = min(step, least - self.value + CERTIFICATE)
@@ -125,7 +108,7 @@ class Columns:
             step *= 2.0
 
     def _enough(self, pricing: Pricing, step: float) -> Master | None:
-        """A master program with every set that an association within `step` of the bound may have; None if too many."""
+        """Master program of all sets that an association within `step` of the bound can contain; None if too many."""
         problem, dual = self.problem, self.dual
         master = Master(problem.num_users, problem.num_servers, self.search)
         bits = np.arange(problem.num_users)
@@ -144,7 +127,7 @@ class Columns:
 
 
 class Pricing:
-    """Prices of a slot, for bounds and for new columns."""
+    """Prices of a slot, which give bounds and new columns."""
 
     def __init__(self, problem: Problem, chord_count: int):
         users, servers = problem.num_users, problem.num_servers
@@ -152,16 +135,15 @@ class Pricing:
         fill_prices(problem.c, problem.slot, *chords(float(problem.c["f0"]), chord_count), self.prices, problem.work[0])
         self.multiplier = np.zeros((servers, REGIMES, chord_count), np.int64)
         self._last = np.zeros((servers, 2), np.int64)
-        self.top = np.zeros(servers)  # each server's part of the last bound, below 0 where it had better be idle
+        self.top = np.zeros(servers)  # each server's term of the last bound, below 0 where the server is better unused
         self._bounds, self._work = np.zeros((REGIMES, chord_count)), new_knapsack_work(users)
 
     def bound(self, dual: np.ndarray) -> tuple[float, list[tuple[int, np.ndarray]]]:
-        """The bound for duals (U,), and for every server that is not idle in it the users (U,) that attain its part."""
+        """Bound for duals (U,), and for every server that is used in it a mask (U,) of the maximising users."""
         found, chosen = [], np.zeros(len(dual), np.bool_)
         for s in range(len(self.top)):
-            self.top[s] = price_server(
-                self.prices, s, dual, self.multiplier[s], self._last[s], self._bounds, self._work, chosen
-            )
+            start = self.multiplier[s], self._last[s]
+            self.top[s] = price_server(self.prices, s, dual, *start, self._bounds, self._work, chosen)
             if chosen.any():
                 found.append((s, chosen.copy()))
         return math.fsum(dual) + math.fsum(np.maximum(self.top, 0.0)), found

@@ -1,4 +1,4 @@
-"""Several slots of DTAssociation ahead: a myopic plan, and a bound of every policy (Zhou 2025)."""
+"""Myopic plan and bound of every policy over several slots of DTAssociation (Zhou 2025)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dtenv.tasks.association.slot import CERTIFICATE
 from dtenv.tasks.association.task import AssociationTask
 
 BOUND_TOLERANCE = 1e-4
-"""To which the slots of an episode are bounded."""
+"""Tolerance of the slots' bounds."""
 
 
 def solve_episode(
@@ -29,22 +29,21 @@ def solve_episode(
     time_limit: float = 120.0,
     progress: bool = False,
 ) -> Solution:
-    """A clairvoyant plan for the slots to come, and a bound of what any policy can score in them.
+    """Clairvoyant bound of the mean score of any policy in the next slots, and a plan.
 
-    The plan is myopic, slot after slot. The bound lets twins move for free into every slot but the first, which makes
-    the slots independent; each is bounded on its own.
+    The plan is myopic. The bound makes migration free from the second slot on, which decouples the slots.
 
     Args:
-        task: holds the tape and the state from which to go on; it is left as it is.
-        b: its row.
-        horizon: slots, at most those left; None for all of them.
-        plan: whether to look for a plan beside the bound.
-        time_limit: seconds; when it is over, twins stay and what bounds the slots left is weak.
+        task: holds the tape and the current state, and stays unchanged.
+        b: row of the task.
+        horizon: number of slots; None for all that are left.
+        plan: whether to compute a plan too.
+        time_limit: seconds; afterwards twins stay where they are and the bounds of the remaining slots are weak.
         progress: whether to show a bar.
 
     Returns:
-        action: the environment's action for every slot, a list; None without a plan. value and bound: mean score a
-        slot, the value under the scenario's own `history`, the bound whatever that is.
+        action: list of one environment action per slot, None without a plan. The value holds under the scenario's own
+        `history`, the bound under any; both are mean scores per slot.
 
     Raises:
         ValueError: the episode is over, or horizon or time_limit is out of range.
@@ -81,7 +80,7 @@ def solve_episode(
 
 
 def play(row: AssociationTask, server: np.ndarray) -> Any:
-    """Play an association (U,) in a task of one row; returns the environment's action for it."""
+    """Step a task of one row with an association (U,); return the environment's action for it."""
     if row.scenario.episode.history != "action":
         row.advance(server[None])
         return server
@@ -91,7 +90,7 @@ def play(row: AssociationTask, server: np.ndarray) -> Any:
 
 
 def bound_of(problem: Problem, search: Search, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:
-    """A bound of one slot, to BOUND_TOLERANCE of its relaxation, and its duals, for duals to begin with or None."""
+    """Bound of one slot within BOUND_TOLERANCE of its relaxation, and its duals; `dual` are initial duals or None."""
     if problem.num_users <= FEW_USERS:
         return enumerate_all(problem, search).bound, None
     columns = Columns(problem, starts_of(problem), search, dual)

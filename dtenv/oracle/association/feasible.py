@@ -1,4 +1,4 @@
-"""An association that meets C2 and C3, or the proof that there is none (Zhou 2025, eqs 23b, 23c)."""
+"""Feasibility of C2 and C3: an association that meets both, or a proof that none exists (Zhou 2025, eqs 23b, 23c)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ NEGLIGIBLE = 1e-9
 
 
 def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, str]:
-    """An association (U,) that meets both with no history, γ = 0, by an integer program.
+    """Find an association (U,) that meets C2 and C3 with no history, γ = 0, by an integer program.
 
-    Returns:
-        None where there is none or none was found; and the proof that there is none, empty where it is not known.
+    Returns the association, or None, and the proof of infeasibility, empty where it is not proven.
     """
     c, slot = problem.c, problem.slot
     users, servers = range(problem.num_users), range(problem.num_servers)
@@ -29,7 +28,7 @@ def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, 
     fits = np.maximum(load, energy) <= MARGIN
     if not fits.any(axis=1).all():
         return None, f"user {np.flatnonzero(~fits.any(axis=1))[0]} breaks C2 or C3 alone on every server"
-    # Without a margin first, as the solver's own tolerance may use up the environment's.
+    # First without a margin, as the solver's tolerance may use up the environment's.
     for room in (1.0, MARGIN):
         infeasible, server = _pack(load, energy, fits, room, search)
         if server is not None and problem.worth(server) > -math.inf:
@@ -40,7 +39,7 @@ def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, 
 def _pack(
     load: np.ndarray, energy: np.ndarray, fits: np.ndarray, room: float, search: Search
 ) -> tuple[bool, np.ndarray | None]:
-    """Users on servers so that neither load nor energy (U, S) exceeds the room: whether there is none; servers (U,)."""
+    """Find servers (U,) where no load and no energy (U, S) exceeds `room`; return whether infeasible, and them."""
     from highspy import HighsModelStatus
 
     model = new_model(search)

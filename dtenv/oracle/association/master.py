@@ -1,4 +1,4 @@
-"""The choice among sets of twins: each twin in one of them, each server with at most one."""
+"""Master program of column generation: each user in one chosen set, each server with at most one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,18 @@ from dtenv.oracle.search import Search
 PRIMAL_SIMPLEX = 4
 
 SCALE = 1e4
-"""Of the objective inside HiGHS, so that its tolerances lie far below what sets are worth."""
+"""Scale of the objective in HiGHS, which keeps its tolerances far below the worth of sets."""
 
 
 class Master:
-    """max Σ V_j y_j over sets j, a linear or an integer program in HiGHS.
-
-    Args:
-        num_users: U.
-        num_servers: S.
-        search: ends a solution that takes too long.
-    """
+    """max Σ V_j y_j over sets j of num_users users on num_servers servers, a linear or an integer program in HiGHS."""
 
     def __init__(self, num_users: int, num_servers: int, search: Search):
         self._model = new_model(search)
         from highspy import ObjSense
 
         self._model.changeObjectiveSense(ObjSense.kMaximize)
-        self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # a basis stays feasible when columns come in
+        self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # new columns keep the basis feasible
         nothing = (0, np.empty(0, np.int32), np.empty(0))
         for _ in range(num_users):
             self._model.addRow(1.0, 1.0, *nothing)
@@ -40,7 +34,7 @@ class Master:
         self._seen: set[tuple[int, bytes]] = set()
 
     def add(self, s: int, members: np.ndarray, worth: float) -> bool:
-        """Add the set of users where members (U,) is true, on server s; whether it is new and worth something."""
+        """Add the set with mask `members` (U,) on server s unless known or worth -inf; return whether it was added."""
         key = (s, np.packbits(members).tobytes())
         if worth == -math.inf or key in self._seen:
             return False
@@ -51,16 +45,12 @@ class Master:
         return True
 
     def add_all(self, s: int, members: np.ndarray, worth: np.ndarray) -> None:
-        """Add sets (n, U) on server s, of worth (n,), that are all different and none of them there."""
+        """Add sets (n, U), all different and new, of worth (n,) on server s."""
         for row, value in zip(members, worth, strict=True):
             self.add(s, row, float(value))
 
     def relax(self) -> tuple[float, np.ndarray, np.ndarray]:
-        """Solve the linear program.
-
-        Returns:
-            Its value and the duals of users (U,) and servers (S,); zeros where the search ended before.
-        """
+        """Value of the linear program and its duals of users (U,) and servers (S,); zeros if the search ended first."""
         from highspy import HighsModelStatus
 
         self._model.run()
@@ -73,30 +63,25 @@ class Master:
     def choose(self, search: Search) -> tuple[np.ndarray | None, float]:
         """Solve the integer program, after which no set can be added.
 
-        Returns:
-            Each user's server (U,), None where none was found, and a bound of every choice's worth, -inf where there
-            is none.
+        Returns each user's server (U,), or None, and an upper bound on the worth of any choice, -inf if infeasible.
         """
         from highspy import HighsModelStatus, HighsVarType
 
-        count = len(self.sets)
-        self._model.changeColsIntegrality(
-            count, np.arange(count, dtype=np.int32), np.full(count, HighsVarType.kInteger.value, np.uint8)
-        )
+        columns = np.arange(len(self.sets), dtype=np.int32)
+        integer = np.full(len(columns), HighsVarType.kInteger.value, np.uint8)
+        self._model.changeColsIntegrality(len(columns), columns, integer)
         self._model.setOptionValue("mip_rel_gap", 0.0)
         self._model.setOptionValue("mip_abs_gap", 1e-11 * SCALE)
         limit_time(self._model, search.left)
         self._model.run()
         info = self._model.getInfo()
-        status = self._model.getModelStatus()
-        if status == HighsModelStatus.kInfeasible:
+        if self._model.getModelStatus() == HighsModelStatus.kInfeasible:
             return None, -math.inf
         bound = info.mip_dual_bound / SCALE
         if not math.isfinite(info.objective_function_value) or info.primal_solution_status != 2:
             return None, bound
         server = np.full(self.num_users, -1, np.int64)
-        taken = np.array(self._model.getSolution().col_value) > 0.5
-        for j in np.flatnonzero(taken):
+        for j in np.flatnonzero(np.array(self._model.getSolution().col_value) > 0.5):
             s, members = self.sets[j]
             server[members] = s
         return (server if (server >= 0).all() else None), bound

@@ -1,19 +1,19 @@
-"""What a set of twins can be worth to one server, bounded by what each of them is worth apart (Zhou 2025, eqs 22-26).
+"""Pricing: bound the worth of a set of users to one server by a sum over its users (Zhou 2025, eqs 22-26).
 
 A server hosting the users A is worth
 
     V(A) = max over x of  Σ_A a ρ_u(D_u + x_u) - b tanh(z / 4 f0) - penalties,     z = M + Σ_A (E_u + c_u x_u),
 
-with M for the model's transfer, under C2, Σ_A (L_u + k x_u) <= q, and C3, Σ_A P_u <= p. Its users couple through z, C2
-and C3 alone:
+with M the energy of the model transfer, under C2, Σ_A (L_u + k x_u) <= q, and C3, Σ_A P_u <= p. Its users couple only
+through z, C2 and C3:
 
-* -b tanh is convex, so within an interval of z it lies below its chord, which is linear: each user adds to it apart;
-* C2 gets a multiplier μ, and with a μ and a chord's slope β each user's data x_u has a closed form;
-* C3 stays: which users to take is a knapsack.
+* -b tanh is convex, so within an interval of z it lies below its chord, which is linear and thus a sum over users;
+* C2 gets a multiplier μ; with μ and a chord's slope β each user's data x_u has a closed form;
+* C3 stays: choosing the users is a knapsack.
 
-So over all A the most of V(A) - Σ_A π_u is at most the largest, over intervals, of the least, over multipliers, of a
-knapsack of `worth` - π. Breaking a constraint costs a fixed and a linear part (physics.barrier): the multiplier of C2
-then is at most the linear part, and the knapsack has to reach C3's room and is charged for what lies beyond.
+So the maximum over A of V(A) - Σ_A π_u is at most the maximum over intervals of the minimum over multipliers of a
+knapsack of `worth` - π. Violating a constraint costs a fixed and a linear part (physics.barrier): then the multiplier
+of C2 is at most the linear part, and the knapsack has to reach C3's capacity and is charged for the weight beyond it.
 """
 
 from __future__ import annotations
@@ -30,52 +30,46 @@ from dtenv.tasks.association.allocation import HIGH_MARGINAL, Program, demand, p
 from dtenv.tasks.association.slot import Constants, Slot, enlist, program_of, unit_load_of
 
 MULTIPLIERS = 14
-"""Multipliers μ tried for C2, the first 0."""
-
+"""Number of multipliers μ of C2, the first 0."""
 LEAST_MULTIPLIER, MOST_MULTIPLIER = 0.01, 8.0
-"""The others' range, in units of the largest marginal utility, at full history, of an energy."""
-
+"""Range of the other multipliers, in units of the largest marginal utility per energy at full history."""
 MARGIN = 1.0 + 2.0 * FEASIBILITY_TOLERANCE
-"""Of capacities in bounds: the environment's tolerance, and room for its rounding."""
-
+"""Factor on capacities in bounds: the environment's tolerance plus rounding."""
 SATURATED = 6.0
-"""z / 4 f0 from which on tanh is held constant, at its value there."""
-
-
+"""z / 4 f0 above which tanh is held constant at its value there."""
 BREAKS_C3, BREAKS_C2, REGIMES = 1, 2, 4
-"""What a set does to the constraints, which decides its charge: 0 where it meets both, the sum where it breaks both."""
+"""Regimes, bit masks of the violated constraints: 0 where both hold, the sum where both are violated."""
 
 
 class Prices(NamedTuple):
-    """What users are worth apart to each server of a slot, and what bounds their sum."""
+    """Separable worth of users to each server of a slot, and the coefficients of its bound."""
 
-    worth: np.ndarray  # (S, K, J, U) for a chord and a multiplier of C2
-    room: np.ndarray  # (S, J) what the multiplier adds, μ q
-    charged: np.ndarray  # (S,) of how many multipliers, the smallest, none exceeds what breaking C2 costs
-    intercept: np.ndarray  # (K,) of b tanh, at z = M: what a server costs by hosting anybody
+    worth: np.ndarray  # (S, K, J, U), K chords and J multipliers of C2
+    room: np.ndarray  # (S, J) constant term μ q of the multiplier
+    charged: np.ndarray  # (S,) number of multipliers that do not exceed the linear penalty of C2
+    intercept: np.ndarray  # (K,) of b tanh at z = M: cost of a server that hosts any user
     sync: np.ndarray  # (S, U) P
     sync_room: np.ndarray  # (S,) p
-    penalised: bool  # whether C2 and C3 may be broken at a price
+    penalised: bool  # whether C2 and C3 may be violated for a penalty
 
 
 class KnapsackWork(NamedTuple):
     """Work arrays (U,) of a knapsack."""
 
     value: np.ndarray
-    order: np.ndarray  # whole numbers
+    order: np.ndarray  # int64
     stack: np.ndarray  # bool
 
 
 def new_knapsack_work(num_users: int) -> KnapsackWork:
-    """Work arrays for a network of so many users."""
+    """Allocate the knapsack's work arrays."""
     return KnapsackWork(np.zeros(num_users), np.zeros(num_users, np.int64), np.zeros(num_users, np.bool_))
 
 
 def chords(f0: float, intervals: int) -> tuple[np.ndarray, np.ndarray]:
     """Chords of tanh(z / 4 f0) from 0 to SATURATED with about equal errors; the last is flat.
 
-    Returns:
-        Slopes (K,), a unit of energy, and intercepts (K,): within its interval tanh >= intercept + slope z.
+    Returns slopes (K,), per unit of energy, and intercepts (K,); within its interval tanh >= intercept + slope z.
     """
     fine = np.linspace(0.0, SATURATED, 20_001)
     density = np.sqrt(np.abs(2.0 * np.tanh(fine) / np.cosh(fine) ** 2)) + 1e-6
@@ -87,7 +81,7 @@ def chords(f0: float, intervals: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def new_prices(num_users: int, num_servers: int, intervals: int, penalised: bool) -> Prices:
-    """Room for the prices of a slot."""
+    """Allocate the prices of a slot."""
     return Prices(
         np.zeros((num_servers, intervals, MULTIPLIERS, num_users)),
         np.zeros((num_servers, MULTIPLIERS)),
@@ -103,7 +97,7 @@ def new_prices(num_users: int, num_servers: int, intervals: int, penalised: bool
 def fill_prices(
     c: Constants, slot: Slot, slope: np.ndarray, intercept: np.ndarray, prices: Prices, users: np.ndarray
 ) -> None:
-    """Fill the prices of a slot, for chords' slopes and intercepts; `users` is a work array of allocation."""
+    """Fill the prices of a slot for the chords' slopes and intercepts (K,); `users` is a work array of allocation."""
     num_servers, intervals, multipliers, num_users = prices.worth.shape
     b = c.beta2 / num_servers
     for i in range(intervals):
@@ -119,7 +113,7 @@ def fill_prices(
             prepare(users, 1, program)
             if users[HIGH_MARGINAL, 0] < np.inf:
                 top = max(top, users[HIGH_MARGINAL, 0] / unit_load)
-        # 0, and a geometric row around where C2 may bind, with what breaking C2 costs in it.
+        # 0, then a geometric grid around the values where C2 may bind, which contains the penalty of C2.
         low, high = max(min(LEAST_MULTIPLIER * top, charge), 1e-9 * charge), max(MOST_MULTIPLIER * top, charge)
         ratio = max((high / low) ** (1.0 / (multipliers - 2)), 1.1)
         prices.charged[s] = 2 + int(np.floor(np.log(charge / low) / np.log(ratio)))
@@ -156,7 +150,7 @@ def price_users(
 
 @compiled
 def limits(prices: Prices, s: int, regime: int) -> tuple[float, float]:
-    """Room and charge of the knapsack that stands for C3."""
+    """Capacity and charge of the knapsack for C3."""
     room = prices.sync_room[s]
     if regime & BREAKS_C3:
         return room / MARGIN, VIOLATION_SLOPE / room
@@ -165,7 +159,7 @@ def limits(prices: Prices, s: int, regime: int) -> tuple[float, float]:
 
 @compiled
 def items(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, value: np.ndarray) -> float:
-    """Write what each user adds to server s, less its dual, into value (U,); returns what is there without users."""
+    """Write each user's worth on server s less its dual into value (U,); return the constant term."""
     base = prices.room[s, j] - prices.intercept[i]
     if regime & BREAKS_C2:
         base -= VIOLATION_FIXED
@@ -178,7 +172,7 @@ def items(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray,
 
 @compiled
 def relaxed(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, work: KnapsackWork) -> float:
-    """Bound of one interval under one multiplier, users taken in part."""
+    """Bound of one interval under one multiplier, by the fractional knapsack."""
     base = items(prices, s, regime, i, j, dual, work.value)
     room, charge = limits(prices, s, regime)
     return base + relaxed_knapsack(work.value, prices.sync[s], room, charge, work.order)
@@ -188,7 +182,7 @@ def relaxed(prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarra
 def attain(
     prices: Prices, s: int, regime: int, i: int, j: int, dual: np.ndarray, work: KnapsackWork, chosen: np.ndarray
 ) -> float:
-    """Bound of one interval under one multiplier, users taken whole: sets `chosen` (U,) to those taken."""
+    """Bound of one interval under one multiplier, by the integer knapsack; `chosen` (U,) is set to its users."""
     base = items(prices, s, regime, i, j, dual, work.value)
     room, charge = limits(prices, s, regime)
     return base + knapsack(work.value, prices.sync[s], room, charge, work.order, work.stack, chosen)
@@ -205,9 +199,9 @@ def descend(
     enough: float,
     work: KnapsackWork,
 ) -> float:
-    """The least `relaxed` bound of one interval over multipliers, or the first that is at most `enough`.
+    """Minimum of `relaxed` over the multipliers of one interval, stopping at the first value of at most `enough`.
 
-    In the multiplier it is convex: from multiplier[regime, i], which is updated, it goes down to the least.
+    It is convex in the multiplier, so the descent starts from multiplier[regime, i], which is updated.
     """
     most = prices.charged[s] if regime & BREAKS_C2 else prices.worth.shape[2]
     j = min(multiplier[regime, i], most - 1)
@@ -234,25 +228,18 @@ def price_server(
     work: KnapsackWork,
     chosen: np.ndarray,
 ) -> float:
-    """Upper bound of V(A) - Σ_A π_u over all sets A of users on server s, the empty one included.
+    """Upper bound of V(A) - Σ_A π_u over all sets A of users on server s, including the empty one.
 
-    Args:
-        prices: of the slot.
-        s: the server.
-        dual: π, (U,).
-        multiplier: (REGIMES, K) the multiplier that was best last time; updated.
-        last: (2,) regime and interval that were best last time; updated.
-        bounds: (REGIMES, K) work array: bounds by the relaxed knapsack.
-        work: work arrays of the knapsack.
-        chosen: (U,) bool: set to the users that attain the bound.
+    `dual` is π (U,); `chosen` (U,) is set to the maximising users. Warm starts, updated: the best multipliers (REGIMES,
+    K) and the best regime and interval `last` (2,). bounds (REGIMES, K) and work are work arrays.
     """
     intervals = prices.worth.shape[1]
     regimes = REGIMES if prices.penalised else 1
-    # The last time's best first: what cannot exceed it need not be looked at closely.
+    # Start with the previous best: intervals that cannot exceed it need no tight bound.
     regime, i = last
     descend(prices, s, regime, i, dual, multiplier, -np.inf, work)
     first = attain(prices, s, regime, i, multiplier[regime, i], dual, work, chosen)
-    top, best_regime, best_interval = 0.0, -1, -1  # of the empty set
+    top, best_regime, best_interval = 0.0, -1, -1  # the empty set
     if first > top:
         top, best_regime, best_interval = first, regime, i
     for regime in range(regimes):

@@ -1,4 +1,4 @@
-"""One slot of DTAssociation as a choice of sets: what the users on a server are worth, C2 and C3 penalised or hard."""
+"""One slot of DTAssociation as a choice of user sets, with C2 and C3 penalised or hard."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dtenv.tasks.association.terms import TOTAL, Terms, evaluate, new_terms
 
 
 class Problem:
-    """A slot whose γ is optimal (26).
+    """A slot with optimal γ (26).
 
     Args:
-        constants: of the scenario, a record or `tasks.association.slot.Constants`.
-        slot: what is known of the slot.
-        penalised: whether C2 and C3 may be broken at the score's price; else a set that breaks one is worth -inf.
+        constants: the scenario's, a record or `tasks.association.slot.Constants`.
+        slot: state and exogenous inputs of the slot.
+        penalised: whether violations of C2 and C3 are penalised as in the score; otherwise such a set is worth -inf.
     """
 
     def __init__(self, constants: Any, slot: Slot, penalised: bool):
@@ -32,22 +32,22 @@ class Problem:
         self.work = work_arrays(self.num_users)
 
     def worth_on(self, s: int, members: np.ndarray) -> float:
-        """What server s is worth with the users where members (U,) is true."""
+        """Worth of server s with the users where members (U,) is true."""
         return float(worth_of_sets(self.c, self.slot, s, members[None], self.penalised, *self.work)[0])
 
     def worth(self, server: np.ndarray) -> float:
-        """What an association (U,) is worth."""
+        """Worth of an association (U,)."""
         return math.fsum(self.worth_on(s, server == s) for s in range(self.num_servers))
 
     def value(self, server: np.ndarray) -> float:
-        """What an association (U,) achieves in the environment's own sum, -inf if it may not be."""
+        """Value of an association (U,) as the environment sums it, -inf if infeasible."""
         totals = self._evaluate(server).totals[0]
         if not self.penalised and totals[TOTAL.violations] > 0.0:
             return -math.inf
         return float(totals[TOTAL.score if self.penalised else TOTAL.objective])
 
     def history(self, server: np.ndarray) -> np.ndarray:
-        """The optimal γ (U,) of an association (U,)."""
+        """Optimal γ (U,) of an association (U,)."""
         return self._evaluate(server).history[0]
 
     def _evaluate(self, server: np.ndarray) -> Terms:

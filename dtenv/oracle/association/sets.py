@@ -1,4 +1,4 @@
-"""Sets of twins on servers: what they are worth, the best of all partitions, and all that a bound does not rule out."""
+"""Sets of users on servers: their worth, the best partition, and all sets that a bound does not exclude."""
 
 from __future__ import annotations
 
@@ -13,27 +13,12 @@ from dtenv.tasks.association.slot import Constants, Slot, serve, server_score
 
 @compiled
 def worth_of_sets(
-    c: Constants,
-    slot: Slot,
-    s: int,
-    members: np.ndarray,
-    penalised: bool,
-    users: np.ndarray,
-    slopes: np.ndarray,
+    c: Constants, slot: Slot, s: int, members: np.ndarray, penalised: bool, users: np.ndarray, slopes: np.ndarray
 ) -> np.ndarray:
-    """Server s's part of the slot's score with each of several sets of users on it.
+    """Server s's term (n,) of the slot's score for each of n sets of users with masks `members` (n, U).
 
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        s: the server.
-        members: (n, U) bool.
-        penalised: whether a set that breaks C2 or C3 is charged as in the score; else it is worth -inf.
-        users: work array of allocation.
-        slopes: work array of allocation.
-
-    Returns:
-        (n,).
+    `penalised`: whether violations of C2 and C3 are charged as in the score; otherwise such a set is worth -inf. users
+    and slopes are work arrays of allocation.
     """
     count, num_users = members.shape
     server = np.empty(num_users, np.int64)
@@ -51,22 +36,18 @@ def worth_of_sets(
 
 @compiled
 def best_partition(worth: np.ndarray, server: np.ndarray) -> float:
-    """Share all users out among the servers so that the worth of their sets is most: a dynamic programme over sets.
+    """Partition all users among the servers to maximise the sum of worth, by a dynamic programme over sets.
 
-    Args:
-        worth: (S, 2^U) of each set of users on each server, user u in it where bit u is set; may be -inf.
-        server: (U,), written; left alone where no partition is worth more than -inf.
-
-    Returns:
-        The sum of the worth, -inf where there is none.
+    worth (S, 2^U) is of each set on each server, user u in it where bit u is set; it may be -inf. Returns the sum, and
+    writes each user's server (U,); if infeasible it returns -inf and leaves `server` unchanged.
     """
     num_servers, num_sets = worth.shape
-    best = worth[0].copy()  # of the first s servers with a set of users among them
-    given = np.zeros((num_servers, num_sets), np.int64)  # the last server's part of it
+    best = worth[0].copy()  # best worth of the first s servers for each set of users
+    given = np.zeros((num_servers, num_sets), np.int64)  # the last server's subset in it
     for users in range(num_sets):
         given[0, users] = users
     for s in range(1, num_servers):
-        # From large sets to small ones, as a set's best depends on its subsets' before this server.
+        # Large sets first, as a set's best uses its subsets' values before this server.
         for users in range(num_sets - 1, -1, -1):
             most, part = best[users] + worth[s, 0], 0
             subset = users
@@ -89,26 +70,11 @@ def best_partition(worth: np.ndarray, server: np.ndarray) -> float:
 
 
 @compiled
-def sets_above(
-    prices: Prices,
-    s: int,
-    dual: np.ndarray,
-    multiplier: np.ndarray,
-    least: float,
-    sets: np.ndarray,
-) -> int:
-    """All sets A on server s whose bound of V(A) - Σ_A π_u is at least `least`, some of them several times.
+def sets_above(prices: Prices, s: int, dual: np.ndarray, multiplier: np.ndarray, least: float, sets: np.ndarray) -> int:
+    """Write all sets A on server s whose bound of V(A) - Σ_A π_u is at least `least` into `sets`, as bit masks, int64.
 
-    Args:
-        prices: of the slot.
-        s: the server.
-        dual: π, (U,).
-        multiplier: (REGIMES, K) multiplier to use in each interval, as `price_server` leaves it.
-        least: bound that a set has to reach.
-        sets: (most,) int64, written: a set's users are its bits.
-
-    Returns:
-        How many there are, or -1 where they are more than fit into `sets`.
+    Sets may occur several times. multiplier (REGIMES, K) is the one of each interval, from `price_server`. Returns the
+    number of sets, or -1 if they do not fit.
     """
     num_users, weight = len(dual), prices.sync[s]
     value, order = np.zeros(num_users), np.zeros(num_users, np.int64)
@@ -121,7 +87,7 @@ def sets_above(
             sort_items(value, weight, order)
             depth = 0
             while True:
-                # Go down, taking what fits, as long as the relaxation of the rest reaches `least`.
+                # Descend, taking users that fit, while the relaxation of the rest reaches `least`.
                 bound = total + relaxed_rest(value, weight, order, depth, used, room, charge)
                 while bound >= least and depth < num_users:
                     u = order[depth]
@@ -139,7 +105,7 @@ def sets_above(
                         if taken[k]:
                             sets[found] |= 1 << order[k]
                     found += 1
-                # Go back to the last user taken, and leave it out.
+                # Backtrack to the last user taken and exclude it.
                 depth -= 1
                 while depth >= 0 and not taken[depth]:
                     depth -= 1

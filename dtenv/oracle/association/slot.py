@@ -1,4 +1,4 @@
-"""The best association of one slot, and all of its historical data together (Zhou 2025, eqs 22-26)."""
+"""Optimal association of one slot, with optimal historical data (Zhou 2025, eqs 22-26)."""
 
 from __future__ import annotations
 
@@ -20,31 +20,26 @@ from dtenv.tasks.association.slot import CERTIFICATE, Slot
 from dtenv.tasks.association.task import AssociationTask
 
 FEW_USERS = 9
-"""Users up to which all of their sets are looked at."""
+"""Most users for which all sets are enumerated."""
 
 CONSTRAINTS = ("penalised", "hard")
 
 
 def solve_slot(
-    constants: Any,
-    slot: Slot,
-    *,
-    constraints: str = "penalised",
-    time_limit: float = 10.0,
-    progress: bool = False,
+    constants: Any, slot: Slot, *, constraints: str = "penalised", time_limit: float = 10.0, progress: bool = False
 ) -> Solution:
-    """The myopic optimum: the association κ of most score in one slot, γ being optimal (26) whatever the scenario says.
+    """Myopic optimum: the association κ that maximises one slot's score, with optimal γ (26) whatever `history` is.
 
     Args:
-        constants: of the scenario, `task.constants[0]` or `tasks.association.slot.Constants`.
-        slot: what is known of the slot.
-        constraints: "penalised" maximises the score, which charges for breaking C2 and C3; "hard" maximises e of (22)
-            over what meets both.
+        constants: the scenario's, `task.constants[0]` or `tasks.association.slot.Constants`.
+        slot: state and exogenous inputs of the slot.
+        constraints: "penalised" maximises the score, which penalises violations of C2 and C3; "hard" maximises e of
+            (22) subject to both.
         time_limit: seconds.
         progress: whether to show a bar.
 
     Returns:
-        action: κ, (U,); None where no association meets hard constraints.
+        action: κ, (U,); None where hard constraints are infeasible.
 
     Raises:
         ValueError: constraints is neither word, or time_limit is not positive.
@@ -58,7 +53,7 @@ def solve_slot(
 
 
 def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
-    """Solve one slot; with `exact` off, stop once no column is missing."""
+    """Solve one slot; with `exact` False, stop once no column is missing."""
     if problem.num_users <= FEW_USERS:
         return enumerate_all(problem, search)
     starts = starts_of(problem)
@@ -66,7 +61,7 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
         server, none = find_feasible(problem, search)
         if none:
             return Solution(None, -math.inf, -math.inf, f"infeasible: {none}", search.seconds)
-        if server is None:  # not known in time: what breaks no constraint is worth no more than what may
+        if server is None:  # unknown in time: the penalised bound holds for hard constraints too
             charged = Columns(Problem(problem.c, problem.slot, penalised=True), starts, search)
             charged.generate(COARSE)
             return Solution(None, -math.inf, charged.bound + CERTIFICATE, "column generation", search.seconds)
@@ -74,21 +69,22 @@ def solve(problem: Problem, search: Search, exact: bool = True) -> Solution:
     columns = Columns(problem, starts, search)
     pricing = columns.generate(COARSE)
     proof = "column generation"
-    if exact and not search.over and problem.num_users <= MOST_USERS:
+    exact = exact and problem.num_users <= MOST_USERS
+    if exact and not search.over:
         pricing = columns.generate(FINE)
     columns.choose()
-    if exact and not search.over and problem.num_users <= MOST_USERS:
+    if exact and not search.over:
         columns.close(pricing)
         if columns.bound <= columns.value + CERTIFICATE:
             proof = "column generation, and every set of users that could be better"
-    bound = max(columns.bound, columns.value) + CERTIFICATE  # as the columns' worth is known to that
+    bound = max(columns.bound, columns.value) + CERTIFICATE  # the accuracy of the columns' worth
     value = -math.inf if columns.best is None else problem.value(columns.best)
     return Solution(columns.best, value, bound, proof, search.seconds)
 
 
 @cache
 def load_kernels(few: bool) -> None:
-    """Compile or load all that a search with few or many users runs, so that no time limit is spent on it."""
+    """Compile or load the kernels for few or many users, so that no time limit is spent on it."""
     task = AssociationTask(AssociationScenario(network=Network(num_users=2, num_servers=2)))
     task.begin(0, np.random.default_rng(0))
     problem = Problem(task.constants[0], task.slot(), penalised=True)
@@ -101,7 +97,7 @@ def load_kernels(few: bool) -> None:
 
 
 def enumerate_all(problem: Problem, search: Search) -> Solution:
-    """Solve a slot of few users by all their sets on all servers."""
+    """Solve a slot of few users by enumeration of their sets on every server."""
     sets = (np.arange(1 << problem.num_users)[:, None] >> np.arange(problem.num_users)) & 1 == 1
     servers = range(problem.num_servers)
     worth = [worth_of_sets(problem.c, problem.slot, s, sets, problem.penalised, *problem.work) for s in servers]
@@ -113,7 +109,7 @@ def enumerate_all(problem: Problem, search: Search) -> Solution:
 
 
 def starts_of(problem: Problem) -> list[np.ndarray]:
-    """Associations to begin with: all twins as they are, and the nearest server with room."""
+    """Initial associations: all twins where they are, and the nearest server with room."""
     nearest = np.zeros(problem.num_users, np.int64)
     nearest_with_room(problem.c, problem.slot, nearest)
     return [problem.slot.previous_server.astype(np.int64), nearest]

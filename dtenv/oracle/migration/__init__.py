@@ -1,4 +1,4 @@
-"""How good DTMigration could have been: the best of a slot, and the best plan of a known episode."""
+"""Solvers of DTMigration: optimum of a slot, best plan of a known episode."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from dtenv.tasks.migration.task import MigrationTask
 
 
 def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, progress: bool = False) -> Solution:
-    """The best score of the slot that row b decides next, whatever follows: myopic.
+    """Myopic optimum: the best score of the next slot of row b.
 
     Args:
-        task: whose state stays as it is.
-        b: the row.
+        task: stays unchanged.
+        b: row of the task.
         time_limit: seconds.
         progress: whether to show a bar.
 
     Returns:
-        A focal user's best station, proven by enumeration; or with control="joint" all users' stations (N,) with a
-        proven bound.
+        action: a focal user's best station, proven by enumeration; with control="joint" all users' stations (N,), with
+        a proven bound.
 
     Raises:
-        ValueError: there is no such row, its episode has not begun or is over, or time_limit is not positive.
+        ValueError: no such row, its episode has not begun or is over, or time_limit is not positive.
     """
     if task.joint:
         found = solve_episode(task, b, horizon=1, time_limit=time_limit, progress=progress)
@@ -37,35 +37,28 @@ def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, pro
         slots_left(task, b, 1)
         stations = task.scenario.network.num_stations
         scores = [float(play(task, b, np.array([[k]]))[0]) for k in range(stations)]
-        # Of equals the twin's own station.
-        best = max(range(stations), key=lambda k: (scores[k], k == task.server(b)))
+        best = max(range(stations), key=lambda k: (scores[k], k == task.server(b)))  # ties: the current station
         return Solution(best, scores[best], scores[best], "enumeration", search.seconds)
 
 
 def solve_episode(
-    task: MigrationTask,
-    b: int = 0,
-    *,
-    horizon: int | None = None,
-    time_limit: float = 60.0,
-    progress: bool = False,
+    task: MigrationTask, b: int = 0, *, horizon: int | None = None, time_limit: float = 60.0, progress: bool = False
 ) -> Solution:
-    """The best mean score of row b's next slots, everything to come being known: clairvoyant.
+    """Clairvoyant optimum: the best mean score of the next slots of row b, whose future is known.
 
     Args:
-        task: whose state stays as it is.
-        b: the row.
-        horizon: slots to plan, by default and at most all that are left of the episode.
+        task: stays unchanged.
+        b: row of the task.
+        horizon: number of slots; None for all that are left.
         time_limit: seconds.
         progress: whether to show a bar.
 
     Returns:
-        A focal user's stations (H,), proven best by dynamic programming; or with control="joint" all users' (H, N)
-        with a proven bound, which is met where users do not couple and elsewhere nearly so.
+        action: a focal user's stations (H,), proven optimal by dynamic programming; with control="joint" all users'
+        (H, N), with a proven bound, which is attained where users do not couple and nearly attained elsewhere.
 
     Raises:
-        ValueError: there is no such row, its episode has not begun or is over, horizon is less than 1, or time_limit
-            is not positive.
+        ValueError: no such row, its episode has not begun or is over, or horizon or time_limit is not positive.
     """
     slots = slots_left(task, b, horizon)
     if task.joint:

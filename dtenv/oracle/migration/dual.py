@@ -1,14 +1,14 @@
-"""The Lagrangian bound of joint migration: users plan alone against prices of seats, stations sell seats alone.
+"""Lagrangian bound of joint migration: users plan alone at given prices of seats, stations sell seats alone.
 
-Let x[t, k, u] say that user u's twin is on station k in slot t. The sum of scores is the users' worth, which depends on
-their stations' loads, less prices of moves. Copy x into y, on which worth is counted, and relax x = y with multipliers
-λ[t, k, u]. Then for every λ
+Let x[t, k, u] be 1 if user u's twin is on station k in slot t. The sum of scores is the users' worth, which depends on
+their stations' loads, less prices of moves. Copy x into y, count worth on y, and relax x = y with multipliers λ[t, k,
+u]. Then for every λ
 
     L(λ) = Σ_u max over paths of (Σ_t λ[t, k_t, u] - prices of moves)
            + Σ_{t, k} max over sets S of Σ_{u in S} (worth - λ[t, k, u])
 
-is an upper bound of it. The users' part is a dynamic programme over stations; dtenv.oracle.migration.seats has the
-stations'.
+is an upper bound on it. The users' part is a dynamic programme over stations; dtenv.oracle.migration.seats has the
+stations' part.
 """
 
 from __future__ import annotations
@@ -24,14 +24,10 @@ from dtenv.scenario.edge import SQRT
 def plan_paths(
     prices: np.ndarray, moving: np.ndarray, server: np.ndarray, choice: np.ndarray, path: np.ndarray
 ) -> float:
-    """Most that users gain, each on its own, at λ (H, M, N) a seat and `moving` (P, M, M, N) a move.
+    """Maximum gain of users planning alone, each slot on a station paying λ and each move costing `moving`.
 
-    Args:
-        prices: what a user gets for a seat, λ.
-        moving: what it pays to move from a station to another, or to stay; of one slot or of each.
-        server: stations (N,) to begin from.
-        choice: work array (H, M, N) of integers.
-        path: stations (H, N), written.
+    prices are λ (H, M, N), moving is (P, M, M, N) with P 1 or H, server (N,) the initial stations; path (H, N) is
+    written, choice (H, M, N) is a work array of integers.
     """
     slots, stations, users = prices.shape
     value, ahead = np.zeros((stations, users)), np.empty((stations, users))
@@ -77,28 +73,17 @@ def relax(
     path: np.ndarray,
     slope: np.ndarray,
 ) -> float:
-    """L(λ), a bound on the sum of users' scores.
+    """L(λ), an upper bound on the sum of users' scores, for prices λ (H, M, N).
 
-    Args:
-        sharing: SQRT, EQUAL or SLICE.
-        penalty: what a late slot costs its user.
-        seats: N_k (M,).
-        table: worth (H, M, J, N) under every load.
-        load: of a station (J,).
-        weight: of twins (N,).
-        moving: prices of moves (P, M, M, N).
-        server: stations (N,) to begin from.
-        prices: λ (H, M, N).
-        finest: parts of ranges of load that are not told apart, a power of two.
-        likely: parts of ranges (H, M) looked at first; updated.
-        choice: work array (H, M, N) of integers.
-        path: users' stations (H, N), written.
-        slope: a subgradient (H, M, N), written: x - y.
+    seats is N_k (M,), table the worth (H, M, J, N) at loads load (J,), weight (N,) the twins', penalty the price of a
+    late slot, moving (P, M, M, N) the prices of moves, server (N,) the initial stations. Load ranges are halved down to
+    `finest` parts, a power of two, first around `likely` (H, M), which is updated. Written: users' stations path (H,
+    N), and a subgradient slope (H, M, N), x - y. choice (H, M, N) is a work array of integers.
     """
     slots, stations, users = prices.shape
     work, order = np.empty((4, users)), np.empty(users, np.int64)
     ranges = np.empty((64, 2), np.int64)
-    numbers = np.minimum(load.reshape(1, -1), seats.reshape(-1, 1))  # of twins, in other sharings than SQRT
+    numbers = np.minimum(load.reshape(1, -1), seats.reshape(-1, 1))  # numbers of twins, unused with SQRT
     total = plan_paths(prices, moving, server, choice, path)
     for h in range(slots):
         for k in range(stations):

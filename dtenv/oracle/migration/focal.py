@@ -1,4 +1,4 @@
-"""Focal migration: what slots are worth to one user among others whose moves are known."""
+"""Focal migration: scores of slots for one user among others whose moves are known."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from dtenv.tasks.migration.slot import add_loads
 
 @compiled
 def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np.ndarray) -> None:
-    """What the next slots are worth to a focal user.
+    """Write a focal user's scores of the next slots on each station, without prices of moves, into table (H, M, 1).
 
-    Args:
-        arrays: a flat batch of one; state and terms are overwritten.
-        table: scores (H, M, 1) on each station without the price of moving there, written.
-        moving: prices (P, M, M, 1) of `fill_prices`, written.
+    arrays are a flat batch of one, whose state and terms are overwritten. `fill_prices` fills moving (P, M, M, 1).
     """
     batch = named(arrays)
     first, server, loads = batch.state.slot[0], batch.state.server[0], batch.state.loads[0]

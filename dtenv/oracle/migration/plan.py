@@ -1,4 +1,4 @@
-"""Plans of joint migration: what users' requests come to, and the ascent that replans one user after another."""
+"""Plans of joint migration: how requests are granted, and coordinate ascent over users."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dtenv.tasks.migration.batch import named
 from dtenv.tasks.migration.slot import seats_of
 
 LEAST_RISE = 1e-12
-"""Gain of a summed score below which a user's plan is left as it is: rounding must not make the ascent circle."""
+"""Least gain of the summed score for a new plan of a user, so that rounding cannot make the ascent cycle."""
 
 
 @compiled
 def grant(requests: np.ndarray, server: np.ndarray, seats: np.ndarray, up: np.ndarray, plan: np.ndarray) -> None:
-    """Stations (H, N) that come of requests (H, N), met in the users' order as in the environment.
+    """Stations `plan` (H, N) that result from requests (H, N), granted in the users' order as in the environment.
 
-    Stations have seats (M,), and those that are not up (H, M) are closed.
+    Station k has seats[k] seats, and is closed in slot h unless up[h, k].
     """
     twins = np.zeros(len(seats), np.int64)
     for k in server:
@@ -38,15 +38,10 @@ def grant(requests: np.ndarray, server: np.ndarray, seats: np.ndarray, up: np.nd
 def find_room(
     plan: np.ndarray, server: np.ndarray, user: int, seats: np.ndarray, enters: np.ndarray, stays: np.ndarray
 ) -> None:
-    """Where one user may be without any request being refused, the others' plans (H, N) being kept.
+    """Stations where one user can be while the others keep their plan (H, N) and no request is refused.
 
-    Args:
-        plan: stations (H, N) under which no request is refused.
-        server: stations (N,) before.
-        user: whose row of the plan does not count.
-        seats: N_k (M,).
-        enters: (H, M) whether the user finds a seat at the station in the slot, written.
-        stays: (H, M) whether it may be there after the slot, written.
+    server (N,) holds the initial stations, seats is N_k (M,). Written: enters (H, M), whether the station has a seat
+    for the user in the slot, and stays (H, M), whether the user may be there after the slot.
     """
     slots, users = plan.shape
     twins = np.zeros(enters.shape[1], np.int64)
@@ -64,7 +59,7 @@ def find_room(
             before, k = server[u] if h == 0 else plan[h - 1, u], plan[h, u]
             if k == before:
                 continue
-            if twins[k] >= seats[k] - 1:  # the last seat: the user must be elsewhere at this moment
+            if twins[k] >= seats[k] - 1:  # the last seat: the user must be elsewhere at this point
                 if u > user:
                     stays[h, k] = False
                 elif h > 0:
@@ -86,16 +81,11 @@ def replan(
     gain: np.ndarray,
     choice: np.ndarray,
 ) -> float:
-    """Give one user the plan that is best for the sum of scores while the others keep theirs; by how much it rose.
+    """Give one user the plan that maximises the sum of scores while the others keep theirs; return the gain.
 
-    Args:
-        arrays: a flat batch of one.
-        first: slot of the plan's first row.
-        moving: prices (P, M, M, N) of moves, infinite to where the environment would refuse them.
-        user: who replans.
-        plan: stations (H, N) under which no request is refused; the user's are changed.
-        server: stations (N,) before.
-        enters, stays, gain, choice: work arrays (H, M) of booleans, numbers and integers.
+    arrays are a flat batch of one, first the slot of the plan's first row. No request is refused under plan (H, N),
+    before and after. moving (P, M, M, N) are prices of moves, infinite where the environment would refuse them, server
+    (N,) the initial stations; enters, stays, gain and choice are work arrays (H, M) of booleans, numbers and integers.
     """
     batch = named(arrays)
     slots, users = plan.shape
@@ -146,7 +136,7 @@ def replan(
 
 @compiled
 def marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray, prices: np.ndarray) -> None:
-    """What the sum of worth gains by each user's being on each station, beside the plan's others: λ (H, M, N).
+    """Write each user's marginal worth on each station, given the others' plan (H, N), into prices λ (H, M, N).
 
     arrays are a flat batch of one.
     """

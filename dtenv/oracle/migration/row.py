@@ -1,4 +1,4 @@
-"""One row of a migration task, played alone: a copy that a solver may move on, and what slots are worth in it."""
+"""One row of a migration task: a copy for solvers to step, and the worth of its slots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dtenv.world.migration import MigrationTape
 
 
 def alone(task: MigrationTask, b: int) -> Batch:
-    """Row b as a batch of one, whose slots leave the task as it is; without the reward's baseline, which costs time."""
+    """Copy of row b as a batch of one, for solvers to step; without the reward's baseline, which costs time."""
     row = slice(b, b + 1)
     return task.batch._replace(
         tape=MigrationTape(*(field[row] for field in task.tape)),
@@ -49,7 +49,7 @@ def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndar
 
 @compiled
 def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
-    """Score of user u's slot t on station k beside twins of that weight in all, without the price of moving there."""
+    """Score of user u's slot t on station k with `others_weight` of other twins, without the price of a move."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
     if not is_up(c, tape.up[0], t, k):
         return -c.isolation_price - c.deadline_penalty
@@ -62,15 +62,15 @@ def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
 
 
 def price_rows(batch: Batch, slots: int) -> int:
-    """Slots whose prices of moves have to be told apart: where twins have no lives, one stands for all."""
+    """Number of slots with prices of moves of their own: all with twin lifecycles, else one."""
     return slots if bool(batch.constants[0]["lives"]) else 1
 
 
 @compiled
 def fill_prices(batch: Any, first: int, moving: np.ndarray) -> None:
-    """Prices (P, M, M, n) of the agent's users' being on a site after another, from slot `first` on.
+    """Fill prices (P, M, M, n) of each site after another for the agent's users, from slot `first` on.
 
-    Where a site has no seat or is down, so that a twin may at best stay there, entering it costs infinitely much.
+    Entering a site that has no seats or is down costs infinity; a twin may at best stay there.
     """
     c, up = batch.constants[0], batch.tape.up[0]
     for h in range(moving.shape[0]):

@@ -1,10 +1,10 @@
-"""What a station can gain at most by selling seats in one slot: the stations' part of migration's Lagrangian bound.
+"""Maximum gain of a station that sells seats in one slot: the stations' part of migration's Lagrangian bound.
 
-A station picks a set of users S to gain the sum over S of worth - λ, where every user's worth falls with the load of
-all. With equal shares the load is the number of twins: for each number n, the best are the n users of most gain at
-that load. With slices worth does not depend on the load. With square-root shares ranges of load are halved where that
-may lower the bound: over a range a user is worth no more than at its lower end, and the twins weigh no more than its
-upper end, within which the linear relaxation of a knapsack gains as much as any set.
+A station chooses a set S of users to maximise the sum over S of worth - λ, where each user's worth falls with the total
+load. With equal shares the load is the number of twins: for each number n, the n users of largest gain at that load are
+optimal. With slices worth does not depend on the load. With square-root shares, ranges of load are halved where that
+may lower the bound: within a range a user is worth no more than at its lower end, and the twins weigh no more than its
+upper end, so the fractional knapsack is an upper bound.
 """
 
 from __future__ import annotations
@@ -18,18 +18,15 @@ from dtenv.oracle.migration.row import worth
 from dtenv.scenario.edge import EQUAL, SLICE
 
 RANGES = 32
-"""Ranges of load, with square-root shares, between whose ends worth is interpolated."""
+"""Number of load ranges, with square-root shares, between whose ends worth is interpolated."""
 PARTS = 16
-"""Parts of a range beyond which it is not divided; both are powers of two, so that halving meets every part."""
+"""Finest division of a range; both are powers of two, so that halving reaches every part."""
 ROUNDING = 1e-12
-"""By how much, relatively, a sum of weights may differ from the environment's, and a drop from the penalty in it."""
+"""Relative rounding error of sums of weights, and of a drop by the deadline penalty."""
 
 
 def load_levels(sharing: int, weight: np.ndarray, capacity: int) -> np.ndarray:
-    """Loads (J,) of a station at which worth is tabulated: numbers of twins, or ends of ranges of weight (N,).
-
-    Stations of fewer seats look at fewer of them.
-    """
+    """Loads (J,) at which worth is tabulated: numbers of twins up to `capacity`, or ends of ranges of weight (N,)."""
     most = min(capacity, len(weight))
     if sharing == SLICE:
         return np.full(1, float(most))
@@ -40,9 +37,9 @@ def load_levels(sharing: int, weight: np.ndarray, capacity: int) -> np.ndarray:
 
 @compiled
 def tabulate(batch: Any, first: int, load: np.ndarray, table: np.ndarray) -> None:
-    """Worth of every user on every station under every load (J,) into table (H, M, J, N), from slot `first` on.
+    """Fill worth of every user on every station at every load (J,) into table (H, M, J, N), from slot `first` on.
 
-    A load below the user's own weight is taken as if it could be, which keeps worth convex in the load.
+    Loads below the user's own weight are extrapolated, which keeps worth convex in the load.
     """
     weight = batch.course.weight[0]
     for h in range(table.shape[0]):
@@ -56,10 +53,10 @@ def tabulate(batch: Any, first: int, load: np.ndarray, table: np.ndarray) -> Non
 def fill(
     net: np.ndarray, weight: np.ndarray, room: float, order: np.ndarray, rate: np.ndarray, share: np.ndarray
 ) -> tuple[float, int]:
-    """Linear relaxation of a knapsack: most gain of positive `net` (N,) within a total weight, best rates first.
+    """Fractional knapsack: maximum gain of positive `net` (N,) within a total weight, best rates first.
 
-    Returns:
-        The gain, and how many users share in it: entries of order and of share, in [0, 1]; rate is a work array.
+    Returns the gain and the number of users with a share: entries of order and of share, in [0, 1]; rate is a work
+    array.
     """
     count, load = 0, 0.0
     for u in range(len(net)):
@@ -75,7 +72,7 @@ def fill(
         order[n], rate[n] = u, here
         count += 1
         load += weight[u]
-        while load - weight[order[count - 1]] >= room:  # the last no longer fits in any part
+        while load - weight[order[count - 1]] >= room:  # the last no longer has a positive share
             count -= 1
             load -= weight[order[count]]
     total = 0.0
@@ -91,15 +88,9 @@ def fill(
 def sell_by_number(
     table: np.ndarray, prices: np.ndarray, load: np.ndarray, work: np.ndarray, order: np.ndarray, sold: np.ndarray
 ) -> float:
-    """Most that a station gains where all twins weigh the same, and whom it sells to.
+    """Maximum gain of a station whose twins all weigh the same; `sold` (N,) is set to the users' shares in [0, 1].
 
-    Args:
-        table: worth (J, N) at every load.
-        prices: λ (N,).
-        load: numbers of twins (J,).
-        work: work array (4, N).
-        order: work array (N,) of integers.
-        sold: shares of users (N,) in [0, 1], written.
+    table is worth (J, N) at load (J,) twins, prices are λ (N,); work (4, N) and order (N,) of integers are work arrays.
     """
     net, rate, share, ones = work[0], work[1], work[2], work[3]
     ones[:] = 1.0
@@ -130,7 +121,7 @@ def fill_range(
     work: np.ndarray,
     order: np.ndarray,
 ) -> tuple[float, int]:
-    """Bound on what a station gains by twins of a weight between two parts of ranges, as `fill` gives it."""
+    """Upper bound on the gain of a station with twins of a weight between two parts of ranges, as from `fill`."""
     net, rate, share, ones = work[0], work[1], work[2], work[3]
     j, part = start // PARTS, start % PARTS / PARTS
     most = load[stop // PARTS]
@@ -138,13 +129,13 @@ def fill_range(
         most += (load[stop // PARTS + 1] - most) * (stop % PARTS / PARTS)
     most *= 1.0 + ROUNDING
     for u in range(len(prices)):
-        # Worth is convex, so not above its chord, but where it drops by the penalty for being late.
+        # Worth is convex, so it lies below its chord, except where it drops by the deadline penalty.
         here, drop = table[j, u], table[j, u] - table[j + 1, u]
         if penalty == 0.0 or drop < penalty * (1.0 - ROUNDING):
             here -= part * drop
         net[u] = here - prices[u] if weight[u] <= most else 0.0
     value, count = fill(net, weight, most, order, rate, share)
-    if count > seats:  # nor are there more than so many twins: of two bounds the smaller is one
+    if count > seats:  # the number of twins is bounded too: take the smaller bound
         ones[:] = 1.0
         fewer, picked = fill(net, ones, float(seats), order, rate, share)
         if fewer < value:
@@ -168,21 +159,12 @@ def sell_by_load(
     ranges: np.ndarray,
     sold: np.ndarray,
 ) -> tuple[float, int]:
-    """Bound on what a station gains where twins weigh differently, whom it then sells to, and at which part of ranges.
+    """Upper bound on the gain of a station whose twins differ in weight, and the part of load ranges that attains it.
 
-    Args:
-        table: worth (J, N) at every load.
-        prices: λ (N,).
-        load: ends of ranges (J,).
-        weight: of twins (N,).
-        seats: N_k.
-        penalty: what a user's worth drops by when it is late.
-        finest: parts, a power of two up to PARTS, that are not told apart.
-        likely: part that may be the best, looked at first.
-        work: work array (4, N).
-        order: work array (N,) of integers.
-        ranges: work array (·, 2) of integers.
-        sold: shares of users (N,) in [0, 1], written.
+    table is worth (J, N) at the ends load (J,) of ranges, prices λ (N,), weight (N,) the twins', seats N_k, penalty the
+    drop of a user's worth when it is late. Ranges are halved down to `finest` parts, a power of two up to PARTS, first
+    around the part `likely`. work (4, N), order (N,) of integers and ranges (·, 2) of integers are work arrays; sold
+    (N,) is set to the users' shares in [0, 1].
     """
     sold[:] = 0.0
     best, where, waiting = 0.0, likely // finest * finest, 2

@@ -1,4 +1,4 @@
-"""Exact optima of DTPlacementMA: the best association of a slot, and a bound and a plan of an episode (Lu 2021)."""
+"""Solvers of DTPlacementMA: optimum of a slot, bound and plan of an episode (Lu 2021)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dtenv.tasks.placement.slot import Slot
 from dtenv.tasks.placement.task import PlacementTask
 
 EXACT_PAIRS = 200
-"""Pairs of user and station up to which the default gap of a slot is EXACT_GAP."""
+"""Most pairs of user and station for which the default gap of a slot is EXACT_GAP."""
 
 EXACT_GAP, USUAL_GAP = 1e-9, 1e-5
 
@@ -33,23 +33,23 @@ def solve_slot(
     progress: bool = False,
     gap: float | None = None,
 ) -> Solution:
-    """The best association of one slot (myopic); hosts are the stations with twins, as an idle host only costs.
+    """Myopic optimum: the best association of one slot. Its hosts are the stations with twins.
 
     Args:
         constants: a task's record of constants, or `Constants`.
-        slot: what is known of the slot.
-        deadlines: "penalised": the score, which loses `deadline_penalty` by the share of late users; "ignore": the
-            objective (26), less the cost of moves; "hard": the objective, of associations with nobody late.
+        slot: state and exogenous inputs of the slot.
+        deadlines: "penalised": the score, which loses `deadline_penalty` times the share of late users; "ignore": the
+            objective (26) less the cost of moves; "hard": that objective, subject to no late user.
         time_limit: seconds.
         progress: whether to show a bar.
         gap: relative gap at which to stop; by default 1e-9 for small slots and 1e-5 for large ones.
 
     Returns:
-        A Solution whose action is server (N,).
+        action: server (N,).
 
     Raises:
-        TypeError: constants are neither.
-        ValueError: a field is out of range, or gives costs without a value.
+        TypeError: constants has another type.
+        ValueError: a field is out of range, or makes a cost nan or too large.
         ModuleNotFoundError: HiGHS is needed and missing.
     """
     record, slot = as_constants(constants), check_slot(slot)
@@ -70,25 +70,24 @@ def solve_episode(
     progress: bool = False,
     gap: float = 1e-4,
 ) -> Solution:
-    """A plan of the next slots, and a bound of their mean score that holds for whoever knows all of them (clairvoyant).
+    """Clairvoyant bound of the mean score of the next slots, and a plan.
 
-    Where moves cost nothing and the initial latency is always charged, slots do not depend on each other, and the plan
-    is optimal up to the slots' gaps. Else the bound takes slots after the first as if every twin had stayed
-    wherever it is.
+    Where moves are free and the initial latency is always charged, slots are independent, and the plan is optimal
+    within the slots' gaps. Otherwise the bound treats every twin as unmoved in all slots after the first.
 
     Args:
-        task: is left as it is.
-        b: the row.
-        horizon: slots ahead; by default to the episode's end.
-        time_limit: seconds, shared out among slots.
+        task: stays unchanged.
+        b: row of the task.
+        horizon: number of slots; by default to the end of the episode.
+        time_limit: seconds, divided among the slots.
         progress: whether to show a bar.
         gap: relative gap at which a slot's search ends.
 
     Returns:
-        A Solution whose action is server (horizon, N), to be played in action mode "association".
+        action: server (horizon, N), for action mode "association".
 
     Raises:
-        ValueError: there is no slot to decide, horizon is out of range, or a number gives costs without a value.
+        ValueError: the episode is over, horizon or gap is out of range, or a number makes a cost nan or too large.
         ModuleNotFoundError: HiGHS is needed and missing.
     """
     _check_gap(gap)
@@ -100,7 +99,7 @@ def solve_episode(
 
 @cache
 def load_kernels() -> None:
-    """Compile or load all that a search runs, so that no time limit is spent on it."""
+    """Compile or load all kernels, so that no time limit is spent on it."""
     task = PlacementTask(PlacementScenario().override(num_users=2, num_stations=2, num_slots=1))
     task.begin(0, np.random.default_rng(0))
     with Search("kernels") as search:
@@ -111,4 +110,4 @@ def load_kernels() -> None:
 
 def _check_gap(gap: float) -> None:
     if not 0.0 <= gap < math.inf:
-        raise ValueError(f"gap must be a finite number, not negative, got {gap!r}")
+        raise ValueError(f"gap must be finite and nonnegative, got {gap!r}")

@@ -1,8 +1,8 @@
-"""What every pair of user and station costs a slot of DTPlacementMA: the coefficients of its exact program.
+"""Costs of every pair of user and station in a slot of DTPlacementMA: the coefficients of its exact program.
 
-Costs are the slot's score (or its objective) with the sign turned, and come from the environment's own `twin_score`.
-A twin's cost depends on who else is on the station through two numbers alone, the twins n it holds and their summed
-computing weight S: cost_ik(n) + slope_ik S, and the twin is late where S > limit_ik(n).
+Costs are the negative score (or objective), computed by the environment's own `twin_score`. A twin's cost depends on
+the other twins of its station only through their number n and their total computing weight S, both including its own:
+cost_ik(n) + slope_ik S; the twin is late where S > limit_ik(n).
 """
 
 from __future__ import annotations
@@ -27,33 +27,32 @@ from dtenv.tasks.placement.slot import (
 from dtenv.tasks.uplink import DIRECT
 
 ROUNDING = 1e-12
-"""Relative error that sums in another order may have: limits are raised by it, so that bounds stay bounds."""
-
+"""Relative error of sums in another order; limits are raised by it, which keeps bounds valid."""
 DEAREST = 1e100
-"""Largest finite cost of a pair that is taken."""
+"""Largest finite cost of a pair."""
 
 PENALISED, IGNORE, HARD = DEADLINES = ("penalised", "ignore", "hard")
 
 
 class Costs(NamedTuple):
-    """Costs of N users on M stations at L levels; level l means l + 1 twins on the station, or any number if L = 1."""
+    """Costs of N users on M stations at L levels; level l is l + 1 twins on the station, or any number if L = 1."""
 
     cost: np.ndarray  # (N, M, L), inf where the pair is forbidden
-    slope: np.ndarray  # (N, M) of a unit of the station's weight
-    limit: np.ndarray  # (N, M, L) largest weight of the station under which the user is not late, inf for any
+    slope: np.ndarray  # (N, M) cost per unit of the station's weight
+    limit: np.ndarray  # (N, M, L) largest weight of the station at which the user is not late, inf for any
     weight: np.ndarray  # (N,) the user's own, 0 where only counts matter
-    late: float  # cost of being late, inf where that is forbidden
+    late: float  # cost of a late user, inf where forbidden
     host: float  # cost of a station with twins
     capacity: np.ndarray  # (M,) at most N
-    by_count: bool  # whether levels tell counts apart
-    infinite: bool  # whether a pair is forbidden for its infinite cost, not for a deadline or want of room
+    by_count: bool  # whether levels distinguish numbers of twins
+    infinite: bool  # whether a pair is forbidden by an infinite cost rather than by a deadline or capacity
 
 
 def as_constants(constants: Any) -> Any:
-    """A task's record of constants, from one or from `Constants`.
+    """Return a task's record of constants, given one or `Constants`.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: constants has another type.
         ValueError: a weight of the objective is negative or not finite.
     """
     if isinstance(constants, Constants):
@@ -67,11 +66,7 @@ def as_constants(constants: Any) -> Any:
 
 
 def check_slot(slot: Slot) -> Slot:
-    """The slot with arrays as kernels take them.
-
-    Raises:
-        ValueError: a field has a wrong shape, or a number that the model gives no meaning.
-    """
+    """Return the slot with arrays of the kernels' types; ValueError for a wrong shape or a number out of range."""
     num_users, num_stations = np.shape(slot.gain_db)
     if not num_users or not num_stations:
         raise ValueError(f"gain_db must have users and stations, got shape {np.shape(slot.gain_db)}")
@@ -84,7 +79,7 @@ def check_slot(slot: Slot) -> Slot:
     for name, shape in shapes.items():
         values = fields[name] = np.ascontiguousarray(fields[name], dtype=np.float64)
         if values.shape != shape or not np.isfinite(values).all() or (values < 0.0).any():
-            raise ValueError(f"{name} must be {shape} finite numbers, none negative, got {values.tolist()}")
+            raise ValueError(f"{name} must be {shape} finite nonnegative numbers, got {values.tolist()}")
     if not (fields["compute_hz"] > 0.0).all():
         raise ValueError(f"compute_hz must be positive, got {fields['compute_hz'].tolist()}")
     gain_db = fields["gain_db"] = np.ascontiguousarray(slot.gain_db, dtype=np.float64)
@@ -97,22 +92,22 @@ def check_slot(slot: Slot) -> Slot:
     ):
         whole = fields[name] = np.ascontiguousarray(fields[name], dtype=np.int64)
         if whole.shape != shape or (whole < low).any() or (whole >= high).any():
-            raise ValueError(f"{name} must be {shape} whole numbers from {low} to below {high}, got {whole.tolist()}")
+            raise ValueError(f"{name} must be {shape} integers in [{low}, {high}), got {whole.tolist()}")
     return Slot(**fields)
 
 
 def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bool = False) -> Costs:
-    """Costs of a slot whose deadlines are penalised, ignored or hard.
+    """Costs of a slot.
 
     Args:
         constants: the record.
-        slot: what is known of the slot, from `check_slot`.
-        deadlines: of DEADLINES.
-        settled: whether every twin counts as hosted before by the station it goes to, wherever that is: no association
-            costs more than under the true past.
+        slot: from `check_slot`.
+        deadlines: one of DEADLINES.
+        settled: whether every twin counts as already hosted by the station it goes to; then no association costs more
+            than with the true previous hosts.
 
     Raises:
-        ValueError: deadlines is unknown, or a cost is no number (0 · inf, inf - inf) or beyond the floats.
+        ValueError: deadlines is unknown, or a cost is nan (0 · inf, inf - inf) or too large.
     """
     if deadlines not in DEADLINES:
         raise ValueError(f"deadlines must be one of {', '.join(DEADLINES)}, got {deadlines!r}")
@@ -123,7 +118,7 @@ def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bo
     levels = max(1, int(capacity.max())) if by_count else 1
     cost, limit = (np.empty((num_users, num_stations, levels)) for _ in range(2))
     slope, weight = np.zeros((num_users, num_stations)), np.zeros(num_users)
-    free = np.array([constants])  # the same without a penalty for late twins, which `limit` decides
+    free = np.array([constants])  # without deadline penalty: lateness is decided by `limit`
     free["deadline_penalty"] = 0.0
     host = _fill(free[0], slot, settled, cost, slope, limit, weight)
     for name, values in (("cost", cost), ("slope", slope), ("limit", limit)):
@@ -153,14 +148,14 @@ def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bo
 
 
 def largest_weight(weight: np.ndarray, allowed: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-    """Largest weight (M,) that stations can hold of the users `allowed` (N, M) on them."""
+    """Largest total weight (M,) that each station can hold of the users `allowed` (N, M) on it."""
     most = np.where(allowed, weight[:, None], 0.0)
     most = -np.sort(-most, axis=0)
     return np.array([most[: capacity[k], k].sum() for k in range(most.shape[1])])
 
 
 def _settle(cost: np.ndarray, limit: np.ndarray, weight: np.ndarray, capacity: np.ndarray, late: float) -> None:
-    """Charge pairs that are late even alone, and lift the limits that no load can reach."""
+    """Charge pairs that are late even alone, and remove the limits that no load can reach."""
     always = limit < weight[:, None, None]
     cost[always] += late
     limit[always] = np.inf
@@ -170,21 +165,15 @@ def _settle(cost: np.ndarray, limit: np.ndarray, weight: np.ndarray, capacity: n
 
 @compiled
 def _fill(
-    c: Constants,
-    slot: Slot,
-    settled: bool,
-    cost: np.ndarray,
-    slope: np.ndarray,
-    limit: np.ndarray,
-    weight: np.ndarray,
+    c: Constants, slot: Slot, settled: bool, cost: np.ndarray, slope: np.ndarray, limit: np.ndarray, weight: np.ndarray
 ) -> float:
-    """Write the arrays of `Costs` under constants without a penalty for late twins; gives the cost of a host."""
+    """Write the arrays of `Costs` under constants without deadline penalty; return the cost of a host."""
     num_users, num_stations, levels = cost.shape
     users, loads = np.zeros((len(USER_TERM), num_users)), np.zeros((len(STATION_TERM), num_stations))
     previous = slot.previous_server.copy()
     before = Slot(*slot[:7], previous, *slot[8:])
     if c.access != DIRECT:
-        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # of these, `transmitting` depends on no server
+        add_loads(c, slot, np.zeros(num_users, np.int64), loads)  # for `transmitting`, which depends on no server
     for u in range(num_users):
         weight[u] = computing_weight(c, slot, u) if c.compute_sharing == SQRT else 0.0
     total = weight.sum()
@@ -198,14 +187,14 @@ def _fill(
                 transmitting = twins if c.access == DIRECT else loads[STATION_TERM.transmitting, slot.access[u]]
                 among = 0.0 if c.compute_sharing == SQRT else twins
                 if c.compute_sharing == SLICE:
-                    among = max(float(slot.capacity[k]), 1.0)  # stations without room take no twin
+                    among = max(float(slot.capacity[k]), 1.0)  # stations without capacity host no twin
                 cost[u, k, level] = a_twin - twin_score(c, before, u, k, among, transmitting, users)
                 initial = users[USER_TERM.initial, u]
                 limit[u, k, level] = -np.inf if is_violated(initial, slot.deadline_s[u]) else np.inf
                 if weight[u] > 0.0 and cost[u, k, level] < np.inf:
                     loaded = a_twin - twin_score(c, before, u, k, total, transmitting, users)
                     slope[u, k] = max(0.0, (loaded - cost[u, k, level]) / total)
-                    seconds = (users[USER_TERM.initial, u] - initial) / total  # a unit of weight
+                    seconds = (users[USER_TERM.initial, u] - initial) / total  # per unit of weight
                     if seconds > 0.0 and limit[u, k, level] > 0.0:
                         latest = slot.deadline_s[u] * (1.0 + FEASIBILITY_TOLERANCE) * (1.0 + ROUNDING)
                         limit[u, k, level] = (latest - initial) / seconds * (1.0 + ROUNDING)

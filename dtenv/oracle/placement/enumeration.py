@@ -1,4 +1,4 @@
-"""The best association of a small slot of DTPlacementMA, found by evaluating all of them."""
+"""Optimal association of a small slot of DTPlacementMA by enumeration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dtenv.tasks.placement.slot import TOTAL, Slot, Terms, evaluate, new_terms
 
 
 def worth(constants: Any, slot: Slot, server: np.ndarray, penalised: bool) -> tuple[float, int]:
-    """Score (if penalised) or objective of an association (N,) by the environment's kernel, and users late."""
+    """Score (if penalised) or objective of an association (N,), from the environment's kernel, and its late users."""
     num_users, num_stations = slot.gain_db.shape
     terms, host = new_terms(1, num_users, num_stations), np.zeros(num_stations, np.bool_)
     host[server] = True
@@ -21,7 +21,7 @@ def worth(constants: Any, slot: Slot, server: np.ndarray, penalised: bool) -> tu
 
 
 def enumerate_all(constants: Any, slot: Slot, penalised: bool, hard: bool) -> tuple[np.ndarray | None, float]:
-    """The best association (N,) that capacities, and deadlines if hard, allow, and its worth; (None, -inf) if none."""
+    """Best association (N,) within capacities, and deadlines if hard, and its worth; (None, -inf) if infeasible."""
     num_users, num_stations = slot.gain_db.shape
     best = np.zeros(num_users, np.int64)
     terms = new_terms(1, num_users, num_stations)
@@ -31,7 +31,7 @@ def enumerate_all(constants: Any, slot: Slot, penalised: bool, hard: bool) -> tu
 
 @compiled
 def _enumerate(c: Any, slot: Slot, what: int, hard: bool, terms: Terms, best: np.ndarray) -> bool:
-    """Count through all associations, in base M; whether one is allowed."""
+    """Count through all associations in base M; return whether one is feasible."""
     num_users, num_stations = slot.gain_db.shape
     server, host = np.zeros(num_users, np.int64), np.zeros(num_stations, np.bool_)
     held = np.zeros(num_stations, np.int64)

@@ -1,4 +1,4 @@
-"""Several slots of DTPlacementMA ahead: exact where moves are free, else a plan by local search and a relaxed bound."""
+"""Several slots of DTPlacementMA: exact where moves are free, otherwise a local-search plan and a relaxed bound."""
 
 from __future__ import annotations
 
@@ -25,16 +25,7 @@ SWEEPS = 8
 
 
 class Lookahead:
-    """The slots that one row of a task decides next.
-
-    Args:
-        task: is left as it is.
-        b: the row.
-        horizon: slots ahead, at most all that are left; None for these.
-
-    Raises:
-        ValueError: as `slots_left`.
-    """
+    """Next `horizon` slots, or if None all that are left, of row b of a task, which stays unchanged."""
 
     def __init__(self, task: PlacementTask, b: int, horizon: int | None):
         self.horizon, self._from, self._row = slots_left(task, b, horizon), task, b
@@ -42,13 +33,13 @@ class Lookahead:
         self.coupled = bool(self.record["move_cost"] > 0.0 or self.record["initial_on_change"])
         start = self._copy()
         self.before = start.state.server[0].copy()
-        self.slots = []  # with the past of twins that never move
+        self.slots = []  # with twins that never move
         for _ in range(self.horizon):
             self.slots.append(check_slot(Slot(*(field.copy() for field in start.slot()))))
             start.advance(self.before[None].copy())
 
     def _copy(self) -> PlacementTask:
-        """A task of one row that takes associations, in the state of the row."""
+        """Copy of the row as a task of one row that takes associations."""
         copy = row_of(self._from, self._row)
         for to, of in zip(copy.fixed, self._from.fixed, strict=True):
             to[:] = of
@@ -57,7 +48,7 @@ class Lookahead:
         return copy
 
     def slot_after(self, t: int, server: np.ndarray) -> Slot:
-        """Slot t if the slot before ended with the association server (N,)."""
+        """Slot t after a slot that ended with the association server (N,)."""
         return self.slots[t]._replace(previous_server=np.ascontiguousarray(server))
 
     def replay(self, plan: np.ndarray) -> float:
@@ -69,7 +60,7 @@ class Lookahead:
         return total / len(plan)
 
     def solve(self, search: Search, gap: float) -> Solution:
-        """The plan and the bound, as `solve_episode` says."""
+        """Plan and bound, see `solve_episode`."""
         plan, bounds, proofs = np.empty((self.horizon, len(self.before)), np.int64), [], set()
         total, before = 0.0, self.before
         for t in range(self.horizon):
@@ -98,7 +89,7 @@ class Lookahead:
         return Solution(plan, achieved, max(achieved, float(np.mean(bounds))), proof, search.seconds)
 
     def _improve(self, plan: np.ndarray, search: Search) -> None:
-        """Improve one slot of the plan after another, in view of the slots before and after it."""
+        """Improve the slots of the plan in turn, given the slots before and after each."""
         improved, sweep = True, 0
         while improved and sweep < SWEEPS and not search.over:
             improved, sweep = False, sweep + 1
@@ -120,16 +111,14 @@ class Lookahead:
 
 @compiled
 def _cost_of_moving(c: Any, slot: Slot, server: np.ndarray, moving: np.ndarray) -> None:
-    """What a slot's score loses where twins (N,) had to move to their stations rather than stay there."""
+    """Loss (N,) of a slot's score where a twin moves to its station `server` instead of having been there."""
     users, loads = np.zeros((len(USER_TERM), len(server))), np.zeros((len(STATION_TERM), slot.gain_db.shape[1]))
     add_loads(c, slot, server, loads)
     stayed = Slot(*slot[:7], server, *slot[8:])
     moved = Slot(*slot[:7], np.full(len(server), -1), *slot[8:])
     for u in range(len(server)):
         k = server[u]
-        weight, transmitting = (
-            loads[STATION_TERM.weight, k],
-            loads[STATION_TERM.transmitting, k if c.access == DIRECT else slot.access[u]],
-        )
+        weight = loads[STATION_TERM.weight, k]
+        transmitting = loads[STATION_TERM.transmitting, k if c.access == DIRECT else slot.access[u]]
         moving[u] = twin_score(c, stayed, u, k, weight, transmitting, users)
         moving[u] -= twin_score(c, moved, u, k, weight, transmitting, users)

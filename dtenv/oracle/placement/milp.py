@@ -1,4 +1,4 @@
-"""Branch and bound on one slot of DTPlacementMA by HiGHS, from a good association towards a proven gap."""
+"""Branch and bound on one slot of DTPlacementMA by HiGHS, from a good association to a proven gap."""
 
 from __future__ import annotations
 
@@ -14,42 +14,33 @@ from dtenv.oracle.placement.program import COST_SCALE, Program
 from dtenv.oracle.search import Search
 
 MARGIN = 10.0 * TOLERANCE
-"""What a bound gives away a column and row of the program, in scaled costs, for HiGHS's tolerances."""
-
+"""Slack of bounds per column and row of the program, in scaled costs, for HiGHS's tolerances."""
 ROUNDS = 30
 """Most rounds of cuts at the root."""
-
 ROUGH = 0.01
-"""Gap, of COST_SCALE, up to which a first association is looked for where none is at hand."""
-
+"""Gap, in units of COST_SCALE, of the search for a first association where none is known."""
 TANGENTS = 32
-"""Tangents of each station's computing cost that the tree starts with, beside those that cuts at the root add."""
+"""Tangents of each station's computing cost in the tree, besides those that cuts at the root add."""
 
 
 class Found(NamedTuple):
-    """What the search of a slot ends with, as costs: less is better."""
+    """Result of a slot's search, as costs: less is better."""
 
     server: np.ndarray | None  # (N,)
-    cost: float  # of it, inf without one
-    bound: float  # no association costs less; inf where none is allowed
+    cost: float  # its cost, inf without one
+    bound: float  # lower bound on any cost; inf where infeasible
 
 
 class Relaxed(NamedTuple):
-    """An optimum of the program's relaxation."""
+    """Optimum of the program's relaxation."""
 
     value: float  # scaled
     x: np.ndarray
-    reduced: np.ndarray  # costs of columns
+    reduced: np.ndarray  # reduced costs of columns
 
 
 class Part:
-    """A search that ends early: its own time is up, or the whole search is over.
-
-    Args:
-        search: the whole.
-        seconds: for this part, from now on.
-        note: what to show beside its values.
-    """
+    """Part of a search with its own seconds from now on and a note for the bar; over when its time or the search is."""
 
     def __init__(self, search: Search, seconds: float = math.inf, note: str = ""):
         self.search, self.note = search, note
@@ -57,7 +48,7 @@ class Part:
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """Seconds left."""
         return max(0.0, min(self.search.left, self._until - self.search.seconds))
 
     def over(self) -> bool:
@@ -65,19 +56,15 @@ class Part:
         return self.left == 0.0
 
     def tell(self, cost: float, bound: float) -> None:
-        """Show the least cost and the best bound so far."""
+        """Show the least cost and the best bound in the bar."""
         self.search.tell(-cost, -bound, self.note)
 
 
 class BranchAndBound:
-    """The search of one slot.
+    """Search of one slot, whose capacities hold all users.
 
-    Args:
-        costs: of the slot; capacities hold all users.
-        found: an association at hand, if any, its cost and a bound that holds.
-        cost_of: the true cost of an association (N,), inf where it is not allowed.
-        gap: relative gap to end at.
-        part: what ends the search early.
+    found is a known association, if any, its cost and a valid bound; cost_of the true cost of an association (N,), inf
+    where infeasible; gap the relative gap at which to stop; part the time limit.
     """
 
     def __init__(
@@ -87,16 +74,16 @@ class BranchAndBound:
         self._told = -math.inf
 
     def run(self) -> Found:
-        """Search until the gap is proven, or the part is over."""
+        """Search until the gap is proven or time is up."""
         while not self.closed():
             before = self.found.cost
             self._search()
             if before < math.inf:
-                break  # an association found only now gives a tighter program
+                break  # a first association gives a tighter program: search again
         return self.found
 
     def _search(self) -> None:
-        """Cut at the root, tighten and branch once."""
+        """Cut at the root, tighten, and branch once."""
         program = self._program(self.costs, None)
         relaxed = self._root(program)
         if relaxed is None or self.closed():
@@ -110,7 +97,7 @@ class BranchAndBound:
             self._branch(program)
 
     def closed(self) -> bool:
-        """Whether the gap is proven or the time is up; tells how things stand."""
+        """Whether the gap is proven or time is up."""
         _, cost, bound = self.found
         proven = cost - bound <= self.gap * abs(cost) if math.isfinite(cost) else bound == math.inf
         return self.part.over() or proven
@@ -129,7 +116,7 @@ class BranchAndBound:
         return program
 
     def _listen(self, event: Any, program: Program | None) -> None:
-        """HiGHS's call from inside its search: stop it if time is up, tell how it stands."""
+        """Callback from HiGHS: interrupt it if time is up, else show progress."""
         if self.part.over():
             event.interrupt()
         elif program is not None and self.part.search.seconds > self._told + 0.3:
@@ -138,30 +125,30 @@ class BranchAndBound:
             self.part.tell(self.found.cost, max(bound, self.found.bound))
 
     def _run(self, program: Program) -> Any:
-        """Run the solver for the time left; gives its model status."""
+        """Run the solver for the time left; return its model status."""
         limit_time(program.solver, self.part.left)
         program.solver.run()
         return program.solver.getModelStatus()
 
     def _raise_bound(self, program: Program, scaled: float) -> None:
-        """Take a bound of the program, less the margin; that of what the program leaves out is the cost at hand."""
+        """Apply a bound of the program less the margin; what the program excludes costs at least the incumbent."""
         if math.isfinite(scaled):
             slack = MARGIN * (program.num_columns + program.num_rows) / program.scale + ROUNDING * abs(program.offset)
             bound = min(self.found.cost, program.offset + scaled / program.scale - slack)
             self.found = self.found._replace(bound=max(self.found.bound, bound))
 
     def _exhausted(self) -> None:
-        """The program has no solution: what it leaves out costs at least what is at hand, or nothing is allowed."""
+        """Close the search: the program is infeasible, so the incumbent is optimal or nothing is feasible."""
         self.found = self.found._replace(bound=self.found.cost)
 
     def _root(self, program: Program) -> Relaxed | None:
-        """Solve the relaxation with cuts; None where the search is over or it has no solution."""
+        """Solve the relaxation with cuts; None if time is up or it is infeasible."""
         from highspy import HighsModelStatus as Status
 
         relaxed = None
         for _ in range(ROUNDS):
             status = self._run(program)
-            if status in (Status.kInfeasible, Status.kUnboundedOrInfeasible):  # it is bounded
+            if status in (Status.kInfeasible, Status.kUnboundedOrInfeasible):  # it cannot be unbounded
                 self._exhausted()
                 return None
             if status != Status.kOptimal:
@@ -175,10 +162,7 @@ class BranchAndBound:
         return relaxed
 
     def _tighten(self, program: Program, relaxed: Relaxed) -> tuple[Costs, np.ndarray]:
-        """Forbid pairs and weights of stations that no cheaper association can have, by the relaxation.
-
-        Gives the costs with such pairs forbidden, and the stations' largest weights.
-        """
+        """Exclude pairs and weights of stations that no cheaper association can have; return costs and weights."""
         from highspy import HighsModelStatus as Status
 
         if not math.isfinite(self.found.cost):
@@ -203,14 +187,14 @@ class BranchAndBound:
         return self.costs._replace(cost=cost), most
 
     def _grid(self, program: Program) -> None:
-        """Tangents close enough for the tree to see the computing cost well."""
+        """Add tangents that approximate the computing cost closely in the tree."""
         for k in range(program.num_stations):
             for weight in np.linspace(0.25, 1.0, TANGENTS) * program.most[k]:
                 program.tangent(k, weight)
         program.flush()
 
     def _branch(self, program: Program) -> None:
-        """Solve the whole program, add cuts where it met the computing cost with too little, and again."""
+        """Solve the whole program, add cuts where it underestimates the computing cost, and repeat."""
         from highspy import HighsModelStatus as Status
 
         solver = program.solver
@@ -238,13 +222,13 @@ class BranchAndBound:
                 return
             for k, load in enumerate(np.bincount(server, program.weight, program.num_stations)):
                 program.tangent(k, load)
-            if cost == math.inf:  # late by less than the tolerance that the program decides with
+            if cost == math.inf:  # late by less than the program's tolerance
                 program.forbid(server)
             if not program.flush():
                 return
 
     def _offer(self, program: Program) -> None:
-        """Hand the solver the association at hand to start from."""
+        """Pass the incumbent to the solver as its start."""
         if self.found.server is None:
             return
         import highspy

@@ -1,4 +1,4 @@
-"""The best association of one slot of DTPlacementMA under given costs."""
+"""Optimal association of one slot of DTPlacementMA under given costs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,16 @@ from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement.slot import Slot
 
 ENUMERATED = 20_000
-"""Most associations that are all evaluated; beyond, the program is solved."""
+"""Most associations to enumerate; larger slots are solved as a program."""
 
 
 def solve(
     record: Any, slot: Slot, costs: Costs, deadlines: str, part: Part, gap: float, enumerated: int = ENUMERATED
 ) -> Solution:
-    """The best association of a slot with given costs, inside a search.
+    """Best association of a slot within a search; deadlines are as in `solve_slot`.
 
-    Args:
-        record: the constants.
-        slot: from `check_slot`.
-        costs: of `costs_of`, under the same deadlines.
-        deadlines: as in `solve_slot`.
-        part: what ends the search early.
-        gap: relative gap at which to stop.
-        enumerated: most associations that are all evaluated.
+    slot is from `check_slot`, costs from `costs_of` with the same deadlines. part is the time limit, gap the relative
+    gap at which to stop, enumerated the most associations to enumerate.
     """
     search, began = part.search, part.search.seconds
     num_users, num_stations = slot.gain_db.shape
@@ -65,13 +59,9 @@ def solve(
 
 
 def solve_relaxed(costs: Costs, part: Part, gap: float, starts: list[np.ndarray]) -> Solution:
-    """The association that is best by costs that need not be those of a slot, which is what its value is of, too.
+    """Best association, and its value, by costs that may be below those of the slot; capacities hold all users.
 
-    Args:
-        costs: not above those of the slot; capacities hold all users.
-        part: what ends the search early.
-        gap: relative gap at which to stop.
-        starts: associations to begin from.
+    part is the time limit, gap the relative gap at which to stop, starts the initial associations.
     """
     began = part.search.seconds
 
@@ -99,10 +89,10 @@ def _proof(costs: Costs) -> str:
 
 
 def least_cost(costs: Costs) -> float:
-    """What no association costs less than: every user where it is best for it, on any number of hosts that hold all.
+    """Lower bound on the cost of any association: every user at its best station, with enough hosts for all.
 
-    Computing costs at least as much as each twin alone, and as Σ_k ρ_k S_k² with the least ρ_k and any split of the
-    weights, which is (Σ_i s_i)² / Σ_k 1 / ρ_k over the hosts (Cauchy-Schwarz).
+    The computing cost is at least that of each twin alone, and at least Σ_k ρ_k S_k² with the least ρ_k and any split
+    of the weights, which is (Σ_i s_i)² / Σ_k 1 / ρ_k over the hosts (Cauchy-Schwarz).
     """
     weight = costs.weight[:, None]
     alone = (costs.cost + (costs.slope * weight)[:, :, None]).min(axis=(1, 2)).sum()

@@ -1,13 +1,13 @@
-"""One slot of DTPlacementMA as a mixed-integer linear program in HiGHS, a relaxation that cuts make as tight as wanted.
+"""One slot of DTPlacementMA as a mixed-integer linear program in HiGHS, a relaxation that cuts tighten as needed.
 
-Variables, of user i, station k and level l of `Costs` (l tells how many twins a station has where that matters):
-a_ikl, whether the twin is there; z_kl, whether the station hosts at that level; S_k = Σ s_i a_ikl, its computing
-weight; late_ik <= a_ik, whether the twin is there too late, with Σ_k late_ik binary.
+Variables, for user i, station k and level l of `Costs` (the number of twins on a station, where it matters): a_ikl,
+whether the twin is there; z_kl, whether the station hosts at that level; S_k = Σ s_i a_ikl, its computing weight;
+late_ik <= a_ik, whether the twin is late there, with Σ_k late_ik binary.
 
-Computing costs Σ_i slope_ik a_ik S_k. Where slopes are in proportion to weights this is ρ_k S_k², whose tangents
+The computing cost is Σ_i slope_ik a_ik S_k. Where slopes are proportional to weights it equals ρ_k S_k², whose tangents
 t_k >= ρ_k (2 s S_k - s² z_k) are valid for every s (perspective cuts: a station without twins pays nothing) and exact
-at S_k = s. Else (initial latency charged on change) it is Σ slope_ik w_ik with w_ik for the product a_ik S_k, exact
-where a is whole, and Σ_i s_i w_ik = S_k².
+at S_k = s. Otherwise (initial latency charged on change) it is Σ slope_ik w_ik with w_ik for the product a_ik S_k,
+exact where a is integral, and Σ_i s_i w_ik = S_k².
 """
 
 from __future__ import annotations
@@ -20,28 +20,22 @@ from dtenv.oracle.highs import TOLERANCE, new_model
 from dtenv.oracle.placement.costs import Costs, largest_weight
 
 COST_SCALE = 1e3
-"""What the costs that depend on the association are scaled to."""
-
+"""Scaled spread of the costs that depend on the association."""
 LEAST_SPREAD = 1e-4
-"""Share of all costs that at least counts as dependent on the association, so that rounding is not blown up."""
-
+"""Least spread as a share of all costs, so that rounding errors are not scaled up."""
 PROPORTIONAL = 1e-10
-"""Relative deviation up to which slopes count as in proportion to weights."""
-
+"""Relative deviation up to which slopes count as proportional to weights."""
 LEAST_TANGENT = 1e-3
-"""Tangents at less weight matter little, and have coefficients that HiGHS would drop."""
-
+"""Smallest weight of a tangent: others matter little, and HiGHS would drop their coefficients."""
 CUT = 1e-7
 """Least violation of a cut worth adding, in scaled costs or weights."""
 
 
 class Program:
-    """Columns and rows of one slot, in `solver`; it minimises (cost - offset) * scale, at first with nothing integral.
+    """Columns and rows of one slot in `solver`, which minimises (cost - offset) * scale, initially without integrality.
 
-    Args:
-        costs: of the slot.
-        least: cost of an association at hand, inf for none: pairs that no cheaper one can hold are left out.
-        most: largest weights of stations (M,) that a cheaper one can have, in `unit`; by default what they can hold.
+    least is the cost of a known association, inf for none: pairs that no cheaper one can contain are excluded. most
+    (M,) are the largest weights of stations in a cheaper one, in `unit`, by default what they can hold.
     """
 
     def __init__(self, costs: Costs, least: float = np.inf, most: np.ndarray | None = None):
@@ -49,7 +43,7 @@ class Program:
         self.num_users, self.num_stations, self.levels = costs.cost.shape
         self.unit = float(costs.weight.mean()) or 1.0
         self.weight, self.slope = costs.weight / self.unit, costs.slope * self.unit
-        own = costs.cost + (self.slope * self.weight[:, None])[:, :, None]  # at least, as its own weight is on it
+        own = costs.cost + (self.slope * self.weight[:, None])[:, :, None]  # lower bound, as its own weight counts
         lowest = own.min(axis=(1, 2))
         self.offset = float(lowest.sum())
         allowed: np.ndarray = np.isfinite(own)
@@ -73,11 +67,11 @@ class Program:
         self._make_rows()
 
     def _classify(self) -> None:
-        """Which of the program's parts the slot needs."""
+        """Decide which parts of the program the slot needs."""
         usable = self.held & (self.weight[:, None] > 0.0)
         ratio = np.full_like(self.slope, np.inf)
         np.divide(self.slope, self.weight[:, None], out=ratio, where=usable)
-        self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)  # the least, as rounding tells them apart
+        self.rho = np.where(usable.any(axis=0), ratio.min(axis=0), 0.0)  # the least, as they differ by rounding
         self.convex = bool((~usable | (ratio <= (1.0 + PROPORTIONAL) * self.rho)).all())
         limit = self.costs.limit[self.user, self.station, self.level] / self.unit
         self.limit = np.where(limit >= self.most[self.station], np.inf, limit)
@@ -94,10 +88,7 @@ class Program:
             "z": (np.full(M * L, costs.host), np.ones(M * L)),
             "load": (np.zeros(M), self.most),
             "computing": (np.ones(M), np.full(M, np.inf if self.convex else 0.0)),
-            "product": (
-                self.slope[self.products[:, 0], self.products[:, 1]],
-                self.most[self.products[:, 1]],
-            ),
+            "product": (self.slope[self.products[:, 0], self.products[:, 1]], self.most[self.products[:, 1]]),
             "late": (np.full(len(late), costs.late if self.soft else 0.0), np.ones(len(late))),
             "any_late": (np.zeros(self.num_users), np.ones(self.num_users)),
         }
@@ -106,7 +97,7 @@ class Program:
             self.at[name] = np.arange(start, start + len(cost))
             start += len(cost)
         self.cost = self.scale * np.concatenate([cost for cost, _ in blocks.values()])
-        self.cost[self.at["computing"]] = 1.0  # in scaled costs already
+        self.cost[self.at["computing"]] = 1.0  # already scaled
         self.upper = np.concatenate([upper for _, upper in blocks.values()])
         self.num_columns, self.late = start, late
         nothing = np.empty(0, np.int32)
@@ -117,17 +108,17 @@ class Program:
             self.pair_columns.setdefault((u, k), []).append(column)
 
     def host_columns(self, k: int) -> np.ndarray:
-        """z_kl of station k, for all levels."""
+        """Columns z_kl of station k, for all levels."""
         return self.at["z"][k * self.levels : (k + 1) * self.levels]
 
     def add(self, lower: float, upper: float, *terms: tuple[Any, Any]) -> None:
-        """Collect a row: lower <= Σ coefficient · column <= upper, of terms (columns, coefficients)."""
+        """Collect a row lower <= Σ coefficient · column <= upper of terms (columns, coefficients)."""
         index = np.concatenate([np.atleast_1d(columns) for columns, _ in terms])
         value = np.concatenate([np.broadcast_to(c, np.shape(np.atleast_1d(columns))) for columns, c in terms])
         self._rows.append((lower, upper, index, value))
 
     def flush(self) -> int:
-        """Hand collected rows to the solver; how many."""
+        """Pass the collected rows to the solver; return their number."""
         rows, self._rows = self._rows, []
         self.num_rows += len(rows)
         if rows:
@@ -172,7 +163,7 @@ class Program:
         self.flush()
 
     def _make_deadlines(self) -> None:
-        """S_k <= limit_ik where the twin is there in time: S_k + (most_k - limit_ik) (a_ik - late_ik) <= most_k z_k."""
+        """Rows of S_k <= limit_ik for twins in time: S_k + (most_k - limit_ik) (a_ik - late_ik) <= most_k z_k."""
         self.late_column = {(u, k): c for c, (u, k) in zip(self.at["late"].tolist(), self.late.tolist(), strict=True)}
         for (u, k), column in self.late_column.items():
             self.add(-np.inf, 0.0, (column, 1.0), (self.pair_columns[u, k], -1.0))
@@ -186,20 +177,16 @@ class Program:
         for u, k in np.argwhere(self.timed).tolist():
             room = self.most[k] - np.minimum(self.limit[self.pair_columns[u, k]], self.most[k])
             self.room[u, k] = room
-            self.add(-np.inf, 0.0, *self._in_time(u, k), (self.at["load"][k], 1.0), self._hosted(k))
+            terms: list[tuple[Any, Any]] = [(self.pair_columns[u, k], room)]
+            if self.soft:
+                terms.append((self.late_column[u, k], -room.max()))
+            self.add(-np.inf, 0.0, *terms, (self.at["load"][k], 1.0), self._hosted(k))
 
     def _hosted(self, k: int) -> tuple[Any, Any]:
         return self.host_columns(k), -self.most[k]
 
-    def _in_time(self, u: int, k: int) -> list[tuple[Any, Any]]:
-        """Terms of (most_k - limit_ik) (a_ik - late_ik)."""
-        terms: list[tuple[Any, Any]] = [(self.pair_columns[u, k], self.room[u, k])]
-        if self.soft:
-            terms.append((self.late_column[u, k], -self.room[u, k].max()))
-        return terms
-
     def tangent(self, k: int, weight: float) -> None:
-        """Collect the tangent of station k's computing cost at a weight, but for one that stands."""
+        """Collect the tangent of station k's computing cost at a weight, unless it exists."""
         key = (k, float(f"{weight:.12g}"))
         if weight <= LEAST_TANGENT or key in self._seen or (self.convex and self.rho[k] <= 0.0):
             return
@@ -212,22 +199,22 @@ class Program:
         self.add(0.0, np.inf, left, (load, -2.0 * factor * weight), (z, factor * weight**2))
 
     def integral(self) -> None:
-        """Ask for whole a, z and Σ_k late_ik."""
+        """Make a, z and Σ_k late_ik integral."""
         self.solver.changeColsIntegrality(len(self.whole), self.whole, np.ones(len(self.whole), np.uint8))
 
     def server_of(self, x: np.ndarray) -> np.ndarray:
-        """The association (N,) of a whole solution."""
+        """Association (N,) of an integral solution."""
         share = np.zeros((self.num_users, self.num_stations))
         np.add.at(share, (self.user, self.station), x[self.at["a"]])
         return share.argmax(axis=1)
 
     def forbid(self, server: np.ndarray) -> None:
-        """Collect a row that leaves out one association (N,)."""
+        """Collect a row that excludes one association (N,)."""
         columns = [c for u, k in enumerate(server.tolist()) for c in self.pair_columns[u, k]]
         self.add(-np.inf, self.num_users - 1.0, (columns, 1.0))
 
     def solution_of(self, server: np.ndarray) -> np.ndarray | None:
-        """Values of all columns under an association (N,); None where the program leaves it out."""
+        """Values of all columns for an association (N,); None where the program excludes it."""
         x, held = np.zeros(self.num_columns), np.bincount(server, minlength=self.num_stations)
         for u, k in enumerate(server.tolist()):
             level = held[k] - 1 if self.costs.by_count else 0
@@ -249,7 +236,7 @@ class Program:
         return x
 
     def separate(self, x: np.ndarray) -> int:
-        """Add tangents and deadline cuts that a solution violates; how many."""
+        """Add tangents and deadline cuts that a solution violates; return their number."""
         for k in range(self.num_stations):
             host, load = x[self.host_columns(k)].sum(), x[self.at["load"][k]]
             if host > 1e-6 and load > 1e-6:
@@ -267,27 +254,23 @@ class Program:
     def _mix(self, k: int, x: np.ndarray, host: float, load: float) -> None:
         """Collect the mixing inequality of station k's deadlines that a solution violates most.
 
-        With the rooms r = most_k - limit_ik of users in falling order, for any subset of them,
-        S_k <= most_k z_k - Σ_j (r_j - r_{j+1}) in_time_j: of those in time the first already asks for as much.
+        With r_j = most_k - limit_jk in falling order over any subset of the users, S_k <= most_k z_k - Σ_j (r_j -
+        r_{j+1}) in_time_j: the first user in time already implies the rest.
         """
         users = sorted(np.flatnonzero(self.timed[:, k]).tolist(), key=lambda u: -self.room[u, k].min())
-        chain: list[tuple[int, float]] = []
-        highest, short = 0.0, load - self.most[k] * host
+        chain: list[tuple[int, float, float]] = []  # user, room, share in time
         for u in users:
             share = x[self.pair_columns[u, k]].sum() - (x[self.late_column[u, k]] if self.soft else 0.0)
-            if share > highest + 1e-6:
-                chain.append((u, float(self.room[u, k].min())))
-                highest = share
+            if share > (chain[-1][2] if chain else 0.0) + 1e-6:
+                chain.append((u, float(self.room[u, k].min()), share))
         if len(chain) < 2:
             return
-        steps = [room - after for (_, room), (_, after) in zip(chain, [*chain[1:], (0, 0.0)], strict=True)]
+        short = load - self.most[k] * host
         terms: list[tuple[Any, Any]] = []
-        for (u, _), step in zip(chain, steps, strict=True):
-            share = x[self.pair_columns[u, k]].sum()
-            terms.append((self.pair_columns[u, k], step))
+        for (u, room, share), (_, after, _) in zip(chain, [*chain[1:], (0, 0.0, 0.0)], strict=True):
+            terms.append((self.pair_columns[u, k], room - after))
             if self.soft:
-                share -= x[self.late_column[u, k]]
-                terms.append((self.late_column[u, k], -step))
-            short += step * share
+                terms.append((self.late_column[u, k], after - room))
+            short += (room - after) * share
         if short > 1e-4:
             self.add(-np.inf, 0.0, *terms, (self.at["load"][k], 1.0), self._hosted(k))

@@ -1,7 +1,7 @@
-"""A good association of one slot of DTPlacementMA, found fast: where the exact search starts from, and no bound.
+"""Local search for a good association of one slot of DTPlacementMA, the start of the exact search.
 
-Local search over `Costs`: twins move and swap, stations open and close, then random kicks; as the cost is a sum over
-stations, a move costs the evaluation of two.
+Twins move and swap, stations open and close, then random kicks follow. The cost is a sum over stations, so a move needs
+the evaluation of two.
 """
 
 from __future__ import annotations
@@ -14,29 +14,24 @@ from dtenv.compiled import compiled
 from dtenv.oracle.placement.costs import Costs
 
 KICKS = 8
-"""Descents, by default, from the best association with some twins moved at random."""
-
+"""Default number of descents from the best association with some twins moved at random."""
 KICKED = 0.15
 """Share of twins that a kick moves."""
-
 LEAST_GAIN = 1e-12
-"""What a change must gain, as a share of the costs."""
+"""Least gain of a change, as a share of the costs."""
 
 
 def search_start(
     costs: Costs, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
 ) -> tuple[np.ndarray, float]:
-    """A locally best association (N,) that capacities allow, and its cost, inf where it is forbidden.
+    """Locally optimal association (N,) within capacities, which hold all users, and its cost, inf if forbidden.
 
-    Args:
-        costs: of the slot; capacities hold all users.
-        starts: associations to begin from beside a greedy one; -1, or a station without room, leaves the twin to greed.
-        over: whether to stop after the descent at hand.
-        kicks: descents from the best with some twins moved at random.
+    Descents begin from a greedy association and from starts, whose twins at -1 or beyond a capacity are placed
+    greedily; `kicks` more from the best with some twins moved at random. The search stops after a descent if over().
     """
     finite = np.isfinite(costs.cost)
     spread = np.where(finite, costs.cost, 0.0).max() + costs.host + costs.slope.max() * costs.weight.sum()
-    dear = 10.0 * len(costs.weight) * (spread + 1e-300)  # above what any allowed association costs
+    dear = 10.0 * len(costs.weight) * (spread + 1e-300)  # above the cost of any feasible association
     cost = np.where(finite, costs.cost, dear)
     late = costs.late if np.isfinite(costs.late) else dear
     bounded = costs._replace(cost=cost, late=late)
@@ -56,7 +51,7 @@ def search_start(
 
 @compiled
 def association_cost(costs: Costs, server: np.ndarray) -> float:
-    """What an association (N,) costs."""
+    """Cost of an association (N,)."""
     total = 0.0
     for k in range(costs.slope.shape[1]):
         total += station_cost(costs, server, k)
@@ -65,7 +60,7 @@ def association_cost(costs: Costs, server: np.ndarray) -> float:
 
 @compiled
 def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
-    """What station k costs under an association (N,), where -1 is nowhere."""
+    """Cost of station k under an association (N,), where -1 is no station."""
     load, slope, twins = 0.0, 0.0, 0
     for u in range(len(server)):
         if server[u] == k:
@@ -86,7 +81,7 @@ def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
 
 @compiled
 def _descend(costs: Costs, server: np.ndarray, kick: np.ndarray) -> float:
-    """Improve `server` in place, after moves (…, 2) of users to stations where these have room; gives its cost."""
+    """Improve `server` in place, after moves (…, 2) of users to stations with room; return its cost."""
     num_users, num_stations = costs.slope.shape
     held, worth = np.zeros(num_stations, np.int64), np.zeros(num_stations)
     for u in range(num_users):
@@ -106,10 +101,7 @@ def _descend(costs: Costs, server: np.ndarray, kick: np.ndarray) -> float:
 
 @compiled
 def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) -> None:
-    """Place twins that are nowhere, one after another where they cost least; the station `banned`, if any, gets none.
-
-    held (M,) is written.
-    """
+    """Place twins that have no station (-1), each where it costs least but not on `banned`; held (M,) is written."""
     held[:] = 0
     for u in range(len(server)):
         if server[u] >= 0:
@@ -133,7 +125,7 @@ def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) ->
 
 @compiled
 def _settle(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
-    """Move, open, close and swap until nothing gains; gives the cost."""
+    """Move, open, close and swap until nothing gains; return the cost."""
     trial = server.copy()
     best = _move_all(costs, server, held, worth)
     improved = True
@@ -155,10 +147,7 @@ def _settle(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarra
 
 @compiled
 def _open_or_close(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, k: int) -> bool:
-    """Close station k, or open it for all twins that gain by it while its hosting is free; False where neither can be.
-
-    The association is whole again afterwards.
-    """
+    """Close station k, or open it for all twins that gain by it at no hosting cost; return whether possible."""
     held[:] = 0
     for u in range(len(server)):
         held[server[u]] += 1
@@ -181,7 +170,7 @@ def _open_or_close(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np
 
 @compiled
 def _move_all(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
-    """Move single twins until none gains; held and worth (M,) are written; gives the cost."""
+    """Move single twins until none gains; held and worth (M,) are written; return the cost."""
     held[:] = 0
     for u in range(len(server)):
         held[server[u]] += 1
@@ -194,7 +183,7 @@ def _move_all(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndar
 
 @compiled
 def _move(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, only: int) -> bool:
-    """One pass of moves of single twins, to the station `only` or, if -1, to any; whether one gained."""
+    """One pass of single moves, to the station `only` or, if -1, to any; return whether one gained."""
     num_users, num_stations = costs.slope.shape
     least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
     for u in range(num_users):
@@ -222,7 +211,7 @@ def _move(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray,
 
 @compiled
 def _swap(costs: Costs, server: np.ndarray, worth: np.ndarray) -> bool:
-    """One pass of swaps of two twins; whether one gained."""
+    """One pass of swaps of two twins; return whether one gained."""
     least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
     for u in range(len(server)):
         for v in range(u + 1, len(server)):

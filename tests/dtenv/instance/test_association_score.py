@@ -1,4 +1,4 @@
-"""`python -m dtenv score` gives the model's terms for any instance, and names what is wrong with a bad one."""
+"""`python -m dtenv score` prints the terms of any association, and names the fault of an invalid instance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITH_HISTORY["action"]["history"] = [0.0, 0.25, 1.0, 0.5]
 def test_published_examples(name):
     path = EXAMPLES / f"{name}.json"
     if not path.exists():
-        pytest.skip(f"the published examples are not beside this repository: no {path.name}")
+        pytest.skip(f"the published examples are not next to this repository: no {path.name}")
     example = json.loads(path.read_text())
     report = score(example["instance"])
     matches(report, example["expected"])
@@ -32,7 +32,7 @@ def test_published_examples(name):
 
 
 def walls(instance, energy):
-    """Σ B of (24), of the reported energies: where C2 binds, the slack is mere rounding."""
+    """Σ B of (24) for the reported energies: where C2 binds, the slack is a rounding error."""
     f, servers = instance["params"]["barrier_curve"], instance["servers"]
     pairs = [*zip(energy["computation"], servers["compute_capacity"], strict=True)]
     pairs += zip(energy["synchronisation"], servers["sync_capacity"], strict=True)
@@ -41,7 +41,7 @@ def walls(instance, energy):
 
 CASES = {
     "mixed labels, migrants": {"users": 6, "servers": 3},
-    "nobody migrates": {"users": 6, "servers": 3, "migrants": 0.0},
+    "no migrants": {"users": 6, "servers": 3, "migrants": 0.0},
     "C2 binding": {"users": 5, "servers": 2, "room": (0.3,)},
     "C2 cannot be met": {"users": 5, "servers": 2, "room": (-0.2,)},
     "C2 cannot be met on some": {"users": 8, "servers": 3, "room": (-0.2, 0.5)},
@@ -123,7 +123,7 @@ def test_command_refuses_with_status_2_and_one_line():
     bad["users"]["samples"][1] = -3
     done = command("-", text=json.dumps(bad))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "users.samples[1] must be not negative, got -3\n"
+    assert done.stderr == "users.samples[1] must be nonnegative, got -3\n"
 
 
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold

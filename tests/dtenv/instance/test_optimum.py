@@ -1,4 +1,4 @@
-"""`python -m dtenv optimum` gives the best decision with its proof, or says that there is none."""
+"""`python -m dtenv optimum` prints the best decision with its proof, or reports infeasibility."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def placement(users: int = 4, stations: int = 3) -> dict:
 
 
 def run(instance, monkeypatch, capsys, *options) -> tuple[int, dict | None, str]:
-    """Exit status, the JSON printed, and what standard error says."""
+    """Exit status, printed JSON, and standard error."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(instance)))
     status = main(["optimum", *options, "-"])
     captured = capsys.readouterr()
@@ -92,11 +92,11 @@ def test_a_placement(deadlines, monkeypatch, capsys):
         assert not any(terms["deadline_violated"])
 
 
-def test_an_action_beside_it_and_expected_values_are_not_looked_at():
+def test_an_action_and_expected_values_are_ignored():
     instance = association()
     alone = optimum(instance)
-    beside = optimum({"instance": {**instance, "action": {"server": "none"}}, "expected": {}})
-    assert (beside.action, beside.value) == (alone.action, alone.value)
+    example = optimum({"instance": {**instance, "action": {"server": "none"}}, "expected": {}})
+    assert (example.action, example.value) == (alone.action, alone.value)
 
 
 def test_where_nothing_is_feasible(monkeypatch, capsys):
@@ -143,7 +143,7 @@ def test_what_is_malformed_is_named(model, monkeypatch, capsys):
 
 def test_bad_settings_are_named(monkeypatch, capsys):
     status, _, error = run(association(), monkeypatch, capsys, "--deadlines", "hard")
-    assert status == 2 and error == "deadlines is a placement's, got 'hard' for 'association'\n"
+    assert status == 2 and error == "deadlines is for placements only, got 'hard' for 'association'\n"
     status, _, error = run(association(), monkeypatch, capsys, "--time-limit", "-1")
     assert status == 2 and error == "time_limit must be positive, got -1.0\n"
     with pytest.raises(InstanceError, match="deadlines must be one of ignore, hard, got 'soft'"):

@@ -1,4 +1,4 @@
-"""`python -m dtenv score` gives a placement's terms, and names what is wrong with a bad instance."""
+"""`python -m dtenv score` prints the terms of any placement, and names the fault of an invalid instance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD["action"] = {"host": [1, 0, 1], "server": [0, 0, 2, 2]}
 
 
 def changed(instance, *changes):
-    """A copy with values put at paths."""
+    """A copy with values replaced at paths."""
     instance = copy.deepcopy(instance)
     for path, value in changes:
         group = instance
@@ -31,7 +31,7 @@ def changed(instance, *changes):
 def test_published_example():
     path = EXAMPLES / "placement.json"
     if not path.exists():
-        pytest.skip(f"the published examples are not beside this repository: no {path.name}")
+        pytest.skip(f"the published examples are not next to this repository: no {path.name}")
     example = json.loads(path.read_text())
     report = score(example["instance"])
     assert report.keys() == example["expected"].keys()
@@ -40,7 +40,7 @@ def test_published_example():
 
 CASES = {
     "hosts without a twin": {"users": 4, "stations": 6},
-    "users on stations and beside them": {"users": 8, "stations": 4, "near": 0.8},
+    "users on and near stations": {"users": 8, "stations": 4, "near": 0.8},
     "more twins than capacity": {"users": 9, "stations": 3, "capacity": 2},
     "late": {"users": 6, "stations": 3, "deadline_s": (0.1, 1.0)},
     "some without data": {"users": 6, "stations": 3, "without_data": 0.5},
@@ -80,7 +80,7 @@ def test_the_cases_hold_what_they_are_named_after():
     assert any(twinless)
     distances = [
         math.dist(at, site)
-        for instance in drawn["users on stations and beside them"]
+        for instance in drawn["users on and near stations"]
         for at in instance["users"]["xy_m"]
         for site in instance["stations"]["xy_m"]
     ]
@@ -88,7 +88,7 @@ def test_the_cases_hold_what_they_are_named_after():
 
 
 # Two users transmit to station 0 over gains of 0 dB, a signal three times the noise in each half of the band;
-# the second's twin is 500 m away, and station 2 hosts nobody.
+# the second's twin is 500 m away, and station 2 hosts no twin.
 BY_HAND = {
     "model": "placement",
     "params": {
@@ -159,7 +159,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize(("rule", "share"), [("equal", [0.5, 0.5]), ("slice", [0.25, 0.25]), ("sqrt", [1 / 3, 2 / 3])])
 def test_shares_by_hand(rule, share):
-    """Two twins on one station of four places; C (D + η/Δt ΔD) is 1000 x 1.2e6 and 3000 x 1.6e6 cycles."""
+    """Two twins on one station with capacity 4; C (D + η/Δt ΔD) is 1000 x 1.2e6 and 3000 x 1.6e6 cycles."""
     together = changed(
         BY_HAND,
         (("params", "compute_sharing"), rule),
@@ -179,18 +179,18 @@ def test_full_bandwidth_and_nearest_access_by_hand():
     assert score(changed(loud, (("params", "access"), "nearest")))["access_station"] == [0, 0]
 
 
-# What no float can hold
+# Values beyond the floats
 
 
 def scored(instance):
-    """The report, which is JSON without NaN and Infinity."""
+    """The report, checked to be JSON without NaN and Infinity."""
     report = score(instance)
     json.dumps(report, allow_nan=False)
     return report
 
 
 @pytest.mark.parametrize("shadowing_db", [1e5, 1e300])
-def test_a_user_out_of_reach_waits_for_ever(shadowing_db):
+def test_a_user_out_of_reach_has_infinite_latency(shadowing_db):
     report = scored(changed(BY_HAND, (("stations", "shadowing_db", 1), [shadowing_db] * 3)))
     assert report["uplink_rate_bps"][1] == 0.0
     assert report["latency_s"]["wireless"][1] == report["latency_s"]["total"][1] == report["energy_j"]["update"][1]
@@ -205,7 +205,7 @@ def test_utility_beyond_the_floats():
 
 
 FAR = (("stations", "shadowing_db", 1), [1e5] * 3)
-WORTH_NOTHING = {  # what is not there, or does not count, takes no time and costs nothing, however slow it would be
+WORTH_NOTHING = {  # absent or zero-weight data takes no time and costs nothing, however slow the link
     "no data at no rate": ([(("users", "data_bits", 1), 0), FAR], ("latency_s", "wireless", 1), 0.0),
     "no update at no rate": ([(("users", "update_bits", 1), 0.0), FAR], ("energy_j", "update", 1), 0.0),
     "no weight on an update that never ends": (
@@ -270,12 +270,6 @@ def test_command_reads_standard_input():
     done = command("-", text=json.dumps({"instance": GOOD, "expected": {}}))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == score(GOOD)
-
-
-def test_command_refuses_with_status_2_and_one_line():
-    done = command("-", text=json.dumps(changed(GOOD, (("users", "data_bits", 1), -3))))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "users.data_bits[1] must be not negative, got -3\n"
 
 
 BAD_VALUES = [  # path to a field, a bad value, what the message must hold

@@ -1,4 +1,4 @@
-"""The optimum of a slot of DTAssociation against all associations, and bounds against everything that is tried."""
+"""Optimum of a slot of DTAssociation against all associations, and bounds against every plan tried."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from dtenv.tasks.association.terms import TOTAL, evaluate, new_terms, new_work
 
 
 def random_task(seed: int, users: int | None = None, servers: int | None = None, slots: int = 3) -> AssociationTask:
-    """A small episode, its capacities and prices drawn so that C2 or C3 binds, or neither, or cannot be met."""
+    """A small episode whose capacities and prices make C2 or C3 bind, or neither, or infeasible."""
     rng = np.random.default_rng(seed)
     scenario = presets.resolve(
         "balanced",
@@ -52,7 +52,7 @@ def random_task(seed: int, users: int | None = None, servers: int | None = None,
 
 
 def check_against_all(seed: int, monkeypatch) -> set[str]:
-    """Both methods and both readings of the constraints on one instance; returns what it was a case of."""
+    """Check both methods and both kinds of constraints on one instance; return the features that it covers."""
     task = random_task(seed)
     slot, seen = task.slot(), set()
     best = best_of_all(task)
@@ -93,14 +93,9 @@ def features(task, server, constraints) -> set[str]:
     return seen
 
 
-def test_thirty_small_instances_against_all_associations(monkeypatch):
-    seen = set().union(*(check_against_all(seed, monkeypatch) for seed in range(30)))
-    assert {"infeasible", "C2 binds", "violation", "one user", "one server", "migrant with history"} <= seen
-
-
-@pytest.mark.slow
-def test_three_hundred_small_instances_against_all_associations(monkeypatch):
-    seen = set().union(*(check_against_all(1000 + seed, monkeypatch) for seed in range(300)))
+@pytest.mark.parametrize("seeds", [range(30), pytest.param(range(1000, 1300), marks=pytest.mark.slow)], ids=len)
+def test_small_instances_against_all_associations(seeds, monkeypatch):
+    seen = set().union(*(check_against_all(seed, monkeypatch) for seed in seeds))
     assert {"infeasible", "C2 binds", "violation", "one user", "one server", "migrant with history"} <= seen
 
 
@@ -130,21 +125,21 @@ def test_column_generation_equals_the_dynamic_programme_of_nine_users(monkeypatc
 
 
 def test_every_bound_on_the_way_holds(monkeypatch):
-    """Small steps, so that the integer programs' bounds are seen where they do not close the gap yet."""
+    """Small steps, so that the integer programs' bounds are checked before they close the gap."""
     monkeypatch.setattr(columns_module, "FIRST_STEP", 1e-5)  # and few chords, for wide gaps
     steps = 0
     for seed in range(40):
         task = random_task(600 + seed, users=6, servers=2)
         best = solve_slot(task.constants[0], task.slot())
-        told = []
+        reported = []
         with Search("steps") as search:
-            search.tell = lambda value, bound, note="", told=told: told.append((value, bound))
+            search.tell = lambda value, bound, note="", reported=reported: reported.append((value, bound))
             columns = Columns(Problem(task.constants[0], task.slot(), True), [task.slot().previous_server], search)
             columns.close(columns.generate(6))
         assert columns.value == pytest.approx(best.value, abs=1e-9)
-        assert all(value <= best.bound and bound >= best.value - 1e-12 for value, bound in told)
-        assert min(bound for _, bound in told) == columns.bound
-        steps += len(told)
+        assert all(value <= best.bound and bound >= best.value - 1e-12 for value, bound in reported)
+        assert min(bound for _, bound in reported) == columns.bound
+        steps += len(reported)
     assert steps > 100
 
 
@@ -212,7 +207,7 @@ def test_prices_bound_every_set_and_no_set_above_is_missed(penalised):
             assert bound >= best_of_all(task)["penalised" if penalised else "hard"] - 1e-12
 
 
-def test_too_many_sets_are_told():
+def test_too_many_sets_give_minus_one():
     task = random_task(7, users=6, servers=1)
     problem = Problem(task.constants[0], task.slot(), True)
     pricing = Pricing(problem, 24)
@@ -311,7 +306,7 @@ def test_an_episode_of_one_slot_is_the_myopic_optimum_and_the_task_stays():
 
 
 @pytest.mark.parametrize("history", ["random", "none", "optimal-barrier", "action"])
-def test_the_bound_holds_whoever_chooses_the_history(history):
+def test_the_bound_holds_for_every_choice_of_history(history):
     env = gym.make("DTAssociation-v0", num_users=4, num_servers=3, num_slots=3, history=history).unwrapped
     env.reset(seed=2)
     solution = env.optimum(horizon=None)

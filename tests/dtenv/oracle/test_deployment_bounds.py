@@ -1,4 +1,4 @@
-"""Bounds of DTMigration with a cloud, failures and lives: against every plan of small instances, and heuristics."""
+"""Bounds of DTMigration with a cloud, failures and lifecycles: against all plans of small instances, and heuristics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dtenv.oracle.migration against every plan there is, played through the task itself; and what it leaves alone."""
+"""dtenv.oracle.migration against every plan, stepped in the task itself; the task stays unchanged."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ def begun(seed=0, batch=1, **settings):
 
 
 def random_settings(rng, control):
-    """A small scenario: often tight, often tied, computing dear enough that twins get into each other's way."""
-    users, stations, slots = ((2, 3, 3), (3, 2, 3), (3, 3, 2), (2, 2, 4), (1, 3, 4), (3, 1, 3), (3, 2, 4))[
-        rng.integers(7)
-    ]
+    """A small scenario, often tight or tied, whose computing is slow enough that twins couple."""
+    sizes = ((2, 3, 3), (3, 2, 3), (3, 3, 2), (2, 2, 4), (1, 3, 4), (3, 1, 3), (3, 2, 4))
+    users, stations, slots = sizes[rng.integers(7)]
     if control == "focal":
         users, stations, slots = int(rng.integers(1, 7)), int(rng.integers(1, 5)), int(rng.integers(1, 5))
     least = -(-users // stations) if control == "joint" else 1 - (1 - users) // stations
@@ -76,7 +75,7 @@ def check_joint(task, found, best):
 
 
 def random_focal(seed):
-    """Both solvers on one instance, at its first slot or a later one."""
+    """Check both solvers on one instance, in its first slot or a later one."""
     rng = np.random.default_rng([seed, 1])
     task = begun(seed, **random_settings(rng, "focal"))
     stations, slots = task.mask.shape[2], task.scenario.episode.num_slots
@@ -94,7 +93,7 @@ def random_focal(seed):
 
 
 def random_joint(seed):
-    """Both solvers on one instance; whether requests can be refused, and the plan's and the bound's errors."""
+    """Check both solvers on one instance; return whether requests can be refused, and the errors of plan and bound."""
     rng = np.random.default_rng([seed, 2])
     task = begun(seed, **random_settings(rng, "joint"))
     slots = task.scenario.episode.num_slots
@@ -110,7 +109,7 @@ def random_joint(seed):
 def check_many_joint(seeds):
     refused, short, above = np.array([random_joint(seed) for seed in seeds]).T
     assert refused.mean() > 0.2
-    assert (short < 1e-9).mean() > 0.97  # plans are nearly always the best
+    assert (short < 1e-9).mean() > 0.97  # plans are nearly always optimal
     assert np.median(above) < 1e-3
 
 
@@ -201,7 +200,7 @@ def test_a_horizon_ends_with_the_episode():
 
 
 @pytest.mark.parametrize("control", ["focal", "joint"])
-def test_misuse_is_told_by_name(control):
+def test_misuse_raises_errors_that_name_it(control):
     task = begun(0, num_users=4, num_stations=2, num_slots=2, control=control)
     for horizon in (0, -1, 1.5, True, "all"):
         with pytest.raises(ValueError, match="horizon"):

@@ -1,4 +1,4 @@
-"""A station's part of migration's Lagrangian bound, against every set of users valued by the environment's step."""
+"""Stations' part of migration's Lagrangian bound, against every set of users evaluated by the environment's step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USERS, SEATS, PENALTY = 6, 4, 1.0
 
 
 def station(sharing, seed):
-    """A batch of one, and every set of users that station 0 has room for with what each is worth there in slot 1."""
+    """A batch of one, and every set of users that fits on station 0 with their worth there in slot 1."""
     settings = {"num_users": USERS, "num_stations": 2, "num_slots": 1, "twin_capacity": SEATS, "control": "joint"}
     computing = {"compute_sharing": sharing, "cycles_per_bit": 2000.0, "deadline_penalty": PENALTY}
     task = MigrationTask(resolve("balanced", "DTMigration-v0", **settings, **computing))
@@ -50,7 +50,7 @@ def test_no_set_of_users_gains_more(sharing):
         work, order, ranges, sold = np.empty((4, USERS)), np.empty(USERS, int), np.empty((64, 2), int), np.empty(USERS)
         for _ in range(20):
             prices = rng.normal(0.3, 0.5, USERS)
-            if rng.random() < 0.5:  # one set is nearly the only one that pays, and pays only just
+            if rng.random() < 0.5:  # nearly only one set pays, and barely
                 members, worth = sets[rng.integers(len(sets))]
                 prices[:] = 2.0
                 prices[members] = worth - 0.01

@@ -1,4 +1,4 @@
-"""Bounds and optima as users meet them: in environments, by seed, and as an error where one is beaten."""
+"""Bounds and optima through the public API: in environments, by seed, and as an error if a bound is exceeded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL = {
 
 @pytest.mark.parametrize("env_id", SMALL)
 @pytest.mark.parametrize("horizon", [1, 3, None])
-def test_what_optimum_gives_is_played_for_what_it_promises(env_id, horizon):
+def test_the_optimums_plan_achieves_its_value(env_id, horizon):
     env = gym.make(env_id, **SMALL[env_id]).unwrapped
     env.reset(seed=4)
     solution = env.optimum(horizon=horizon)
@@ -59,7 +59,7 @@ def test_a_placements_optimum_is_playable_in_every_mode_that_expresses_it(action
         assert infos["station_0"]["score"] == pytest.approx(solution.value, abs=1e-12)
 
 
-def test_with_prices_a_placements_optimum_is_told_as_an_association():
+def test_with_prices_a_placements_optimum_is_an_association():
     env = gym.make("DTPlacementMA-v0", **SMALL["DTPlacementMA-v0"], action="price").unwrapped
     env.reset(seed=1)
     other = gym.make("DTPlacementMA-v0", **SMALL["DTPlacementMA-v0"], action="association").unwrapped

@@ -1,4 +1,4 @@
-"""Episodes of DTPlacementMA: plans replayed in the environment, bounds against all plans and all heuristics."""
+"""Episodes of DTPlacementMA: plans replayed in the environment, bounds against all plans and heuristics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def task_of(seed=0, batch=1, **settings):
 
 
 def best_plan(settings, seed, num_slots):
-    """Best mean score of all plans, each played in the task from its start."""
+    """Best mean score over all plans, each stepped in the task from its start."""
     task, best = task_of(seed, **settings), -np.inf
     task.mode = ASSOCIATION
     users, stations = task.state.gain_db.shape[1:]
@@ -82,7 +82,7 @@ def test_a_plan_replays_in_the_environment(past):
 
 
 def test_it_looks_ahead_from_any_row_and_slot():
-    """Rows and slots of a batch give what a task of their own does, whatever actions the scenario takes."""
+    """Rows and slots of a batch give the same result as a single task, in every action mode."""
     settings = {"num_users": 8, "num_stations": 3, "num_slots": 6, "move_cost": 0.2}
     batch, alone = task_of(2, 3, **settings), task_of(2, 3, **settings, action="association")
     for task in (batch, alone):
