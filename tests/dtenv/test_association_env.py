@@ -113,12 +113,12 @@ def test_stepping_at_the_wrong_time(unwrapped):
 
 
 BAD_SERVERS = [
-    (np.zeros(19, np.int64), "action must have shape (20,), one server a user, got shape (19,)"),
-    (np.zeros((1, 20), np.int64), "action must have shape (20,), one server a user, got shape (1, 20)"),
-    (3, "action must have shape (20,), one server a user, got shape ()"),
+    (np.zeros(19, np.int64), "action must have shape (20,), one server per user, got shape (19,)"),
+    (np.zeros((1, 20), np.int64), "action must have shape (20,), one server per user, got shape (1, 20)"),
+    (3, "action must have shape (20,), one server per user, got shape ()"),
     ([[1, 2], [3]], "action must be an array, got a ragged sequence [[1, 2], [3]]"),
-    (np.zeros(20), "action must hold whole numbers, got dtype float64"),
-    (np.zeros(20, bool), "action must hold whole numbers, got dtype bool"),
+    (np.zeros(20), "action must hold integers, got dtype float64"),
+    (np.zeros(20, bool), "action must hold integers, got dtype bool"),
     ([0] * 7 + [15] + [0] * 12, "action[7] must be a server in 0..14, got 15"),
     ([0] * 19 + [-1], "action[19] must be a server in 0..14, got -1"),
     (np.full(20, 2**64 - 1, np.uint64), "action[0] must be a server in 0..14, got "),

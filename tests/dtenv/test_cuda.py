@@ -176,7 +176,7 @@ def test_rows_on_the_device_are_the_cpus(name, simulated):
 @pytest.mark.parametrize("name", ["association", "placement bid", "placement binary"])
 def test_bad_actions_are_named_as_on_the_cpu(name, simulated):
     ours, theirs = simulated[f"bad {name}"], list(bad_actions(make(name)))
-    assert ours == [message.replace(", one server a user", "") for message in theirs]
+    assert ours == [message.replace(", one server per user", "") for message in theirs]
 
 
 def test_unchecked_actions_are_held_in_range(simulated):

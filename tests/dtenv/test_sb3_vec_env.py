@@ -124,7 +124,7 @@ def test_attributes_are_the_batch_s():
     assert venv.get_attr("note") == ["all"] * 4
     with pytest.raises(ValueError, match="'note' can only be set for all"):
         venv.set_attr("note", "one", indices=[1])
-    with pytest.raises(ValueError, match="must give one value"):
+    with pytest.raises(ValueError, match="must return one value"):
         venv.env_method("__repr__")
     assert venv.env_method("action_masks", indices=[3, 1])[0].shape == (12,)
 
@@ -141,7 +141,7 @@ def test_arrays_that_change_with_the_next_step_are_refused():
 
 
 def test_masks_that_mark_no_choice_are_refused():
-    with pytest.raises(ValueError, match="masks of 30 entries do not mark"):
+    with pytest.raises(ValueError, match="masks of 30 entries do not fit"):
         get_action_masks(batch("DTPlacementMA-v0", action="price"))
 
 

@@ -192,7 +192,7 @@ def bad(name, env):
     if name == "placement binary":
         wrong = good.copy()
         wrong[2, 0] = 2
-        return [(wrong, r"actions\[2, 0\] must be 0 or 1, got 2"), (good.astype(float), "must hold whole numbers")]
+        return [(wrong, r"actions\[2, 0\] must be 0 or 1, got 2"), (good.astype(float), "must hold integers")]
     return [(np.array([0, 4, 1]), r"actions\[1\] must be a station in 0..3, got 4"), ([[0], [1, 2]], "ragged")]
 
 
@@ -247,7 +247,7 @@ def test_bad_resets_are_named_and_steps_need_one():
     with pytest.raises(ValueError, match="num_envs must be a whole number of at least 1, got 0"):
         vector("association", 0)
     for seed, options, message in (
-        ([1, 2], None, "seed must hold 3 seeds, one a row, got 2"),
+        ([1, 2], None, "seed must hold 3 seeds, one per row, got 2"),
         (None, {"mask": 1}, 'one entry "reset_mask"'),
         (None, {"reset_mask": [True, False, True]}, "must be an array of 3 booleans"),
         (None, {"reset_mask": np.zeros(3, bool)}, "at least one True"),
