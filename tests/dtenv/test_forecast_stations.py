@@ -173,7 +173,7 @@ def test_settings_that_cannot_be_used_are_named():
     for p in (-0.1, 1.1, "x", math.nan):
         with pytest.raises(ValueError, match="p must"):
             NoisyOracle(p=p)
-    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match="seed must be a non-negative integer, got -1"):
         NoisyOracle(p=0.1, seed=-1)
     with pytest.raises(ValueError, match="forecast must be one of none, constant-velocity, oracle, got 'prophet'"):
         Foresight(forecast="prophet")
@@ -250,7 +250,7 @@ def test_only_stations_that_stand_are_forecast():
         CellForecast(Markov().fit(traces), sites).stations(seen._replace(station_xy=away), 1)
     with pytest.raises(ValueError, match="history must be one of access, place, got 'future'"):
         CellForecast(Markov().fit(traces), sites, history="future")
-    with pytest.raises(ValueError, match="length must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="length must be a positive integer, got 0"):
         CellForecast(Markov().fit(traces), sites, length=0)
 
 

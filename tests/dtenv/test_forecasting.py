@@ -90,7 +90,7 @@ def test_bad_questions_are_refused(kind, wandering):
     with pytest.raises(RuntimeError, match=f"{kind.__name__} has to be fitted"):
         kind().predict_proba(history, 1)
     forecaster = kind().fit(wandering)
-    with pytest.raises(ValueError, match="horizon must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="horizon must be a positive integer, got 0"):
         forecaster.predict_proba(history, 0)
     with pytest.raises(ValueError, match=r"cell in history must lie in -1\.\.5, got 6"):
         forecaster.predict_proba(History.of([[6, 1]]), 1)
@@ -287,7 +287,7 @@ def test_windows_by_hand():
     np.testing.assert_array_equal(windows(traces, 2, 1, ~later).target, [[2]])
     with pytest.raises(ValueError, match="no stretch of the traces holds length=4 steps and horizon=2"):
         windows(traces, 4, 2)
-    with pytest.raises(ValueError, match="horizon must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="horizon must be a positive integer, got 0"):
         windows(traces, 2, 0)
     with pytest.raises(ValueError, match=r"share must lie between 0 and 1, got 1\.0"):
         later_part(traces, 1.0)

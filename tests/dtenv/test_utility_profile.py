@@ -141,7 +141,7 @@ def test_bad_files_are_named(tmp_path):
         ("[]", "[]"),
         (json.dumps(good | {"alhpa": []}), "unknown field 'alhpa'"),
         (json.dumps(lacking), "lacks the field 'epsilon'"),
-        (json.dumps(good | {"rounds": "many"}), "rounds must be a whole number of at least 1, got 'many'"),
+        (json.dumps(good | {"rounds": "many"}), "rounds must be a positive integer, got 'many'"),
         (json.dumps(good | {"emd": [math.nan, 1.0]}), "nan"),
     ):
         path.write_text(text)

@@ -230,7 +230,7 @@ def test_the_action_of_a_row_that_begins_anew_is_not_looked_at():
     ("settings", "message"),
     [
         ({"autoreset_mode": "later"}, "autoreset_mode must be one of next_step, same_step, disabled, got 'later'"),
-        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
+        ({"threads": 0}, "threads must be a positive integer, got 0"),
         ({"num_user": 3}, "num_user"),
     ],
     ids=["mode", "threads", "field"],
@@ -244,7 +244,7 @@ def test_bad_resets_are_named_and_steps_need_one():
     env = vector("association", 3, autoreset_mode="disabled")
     with pytest.raises(ResetNeeded, match="before row 0 was reset"):
         env.step(env.action_space.sample())
-    with pytest.raises(ValueError, match="num_envs must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_envs must be a positive integer, got 0"):
         vector("association", 0)
     for seed, options, message in (
         ([1, 2], None, "seed must hold 3 seeds, one per row, got 2"),

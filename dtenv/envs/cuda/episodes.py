@@ -104,7 +104,7 @@ class CudaEpisodes(Episodes):
         return next(ours for ours, theirs in zip(self._arrays, self.one._arrays, strict=True) if theirs is array)
 
     def begin_rows(self, rows: np.ndarray) -> None:
-        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        """Start new episodes in some rows, drawn from their streams, and observe the first slot."""
         self._launch(self.begin_kernel, len(rows), self._arrays, self._on(rows))
         self.state.slot[rows] = 1
         self._show()
