@@ -245,7 +245,7 @@ def test_only_stations_that_stand_are_forecast():
     three = seen._replace(station_xy=sites[:3], access=np.minimum(seen.access, 2), gain_db=np.zeros((6, 1, 3)))
     chance = CellForecast(Markov(strength=1e-6).fit(traces), sites).stations(three, 1)
     assert chance.shape == (6, 1, 1, 3) and chance.sum(-1) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match=r"station 1 must stand on one of the sites"):
+    with pytest.raises(ValueError, match=r"station 1 must be on one of the sites"):
         away = sites + np.array([[0, 0], [9, 0], [0, 0], [0, 0]])
         CellForecast(Markov().fit(traces), sites).stations(seen._replace(station_xy=away), 1)
     with pytest.raises(ValueError, match="history must be one of access, place, got 'future'"):
