@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from dtenv.forecasting.cell_traces import CellTraces
 from dtenv.traces.files import DAY_S
@@ -92,7 +93,7 @@ class Stays(NamedTuple):
 
 
 def explore_and_return(
-    rng: np.random.Generator, site_xy: np.ndarray, num_users: int, days: int, habits: Habits | None = None
+    rng: Generator, site_xy: np.ndarray, num_users: int, days: int, habits: Habits | None = None
 ) -> Stays:
     """Simulate stays of users at sites (sites, 2), metres, from the first midnight.
 
@@ -114,7 +115,7 @@ def explore_and_return(
     return Stays(*(np.array(column) for column in zip(*rows, strict=True)), num_users, days)
 
 
-def _life(rng: np.random.Generator, weight: np.ndarray, days: int, habits: Habits) -> list[tuple[int, float, float]]:
+def _life(rng: Generator, weight: np.ndarray, days: int, habits: Habits) -> list[tuple[int, float, float]]:
     """Stays (cell, start_s, end_s) of one user."""
     home = int(rng.integers(len(weight)))
     visits = np.zeros(len(weight))
@@ -171,27 +172,23 @@ def _part_of_day(hour: float, day: int, hours: np.ndarray) -> tuple[int, float]:
     return FREE, begin if day % WEEK < WORKDAYS and hour < begin else dusk
 
 
-def _new_place(rng: np.random.Generator, weight: np.ndarray, visits: np.ndarray) -> int:
+def _new_place(rng: Generator, weight: np.ndarray, visits: np.ndarray) -> int:
     """Draw a place without visits, more likely the nearer it is."""
     return _pick(rng, np.where(visits == 0.0, weight, 0.0))
 
 
-def _pick(rng: np.random.Generator, weight: np.ndarray) -> int:
+def _pick(rng: Generator, weight: np.ndarray) -> int:
     return int(rng.choice(len(weight), p=weight / weight.sum()))
 
 
-def _power_law(rng: np.random.Generator, exponent: float, low: float, high: float) -> float:
+def _power_law(rng: Generator, exponent: float, low: float, high: float) -> float:
     """Draw x between low and high with density x^-(1 + exponent)."""
     least, most = high**-exponent, low**-exponent
     return float((least + (most - least) * rng.random()) ** (-1.0 / exponent))
 
 
 def slots_of_stays(
-    rng: np.random.Generator,
-    stays: Stays,
-    site_xy: np.ndarray,
-    slot_seconds: float = HOUR_S,
-    neighbour_share: float = 0.08,
+    rng: Generator, stays: Stays, site_xy: np.ndarray, slot_seconds: float = HOUR_S, neighbour_share: float = 0.08
 ) -> CellTraces:
     """Serving cell of every user in every slot: the place's, or a neighbour of it with chance `neighbour_share`.
 
@@ -204,7 +201,7 @@ def slots_of_stays(
 
 
 def records_of_stays(
-    rng: np.random.Generator, stays: Stays, site_xy: np.ndarray, per_hour: float = 0.3, neighbour_share: float = 0.08
+    rng: Generator, stays: Stays, site_xy: np.ndarray, per_hour: float = 0.3, neighbour_share: float = 0.08
 ) -> CellTraces:
     """Records of sessions: one at the start of a stay, and `per_hour` more on average at random times during it.
 
@@ -222,7 +219,7 @@ def records_of_stays(
 
 
 def _served(
-    rng: np.random.Generator,
+    rng: Generator,
     stays: Stays,
     site_xy: np.ndarray,
     neighbour_share: float,

@@ -10,7 +10,7 @@ import numpy as np
 from dtenv.presets import resolve
 from dtenv.scenario import Scenario
 from dtenv.scenario.recording import Recording
-from dtenv.traces.files import FilePath, Sites, Walks, project, read_sites, read_trace
+from dtenv.traces.files import FilePath, Sites, Walks, read_sites, read_trace
 from dtenv.validation import positive_number
 
 GAP = 5.0  # a walk breaks at a gap of more than so many slots and median intervals

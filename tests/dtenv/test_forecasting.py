@@ -1,4 +1,4 @@
-"""Sequences of cells, the tables that forecast them, and the scores."""
+"""Sequences of cells, their forecasters, and the scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POOLED = [lambda kind=kind: kind(per_user=False) for kind in (MostFrequent, Mark
 
 
 def traces_of(*users, cells=None, slot_seconds=3600.0, **changes):
-    """Traces of lists of cells, one a user, a slot apart from midnight on."""
+    """Traces from lists of cells, one per user, a slot apart from midnight."""
     cell = np.concatenate([np.array(user, dtype=int) for user in users])
     user = np.repeat(np.arange(len(users)), [len(user) for user in users])
     time_s = np.concatenate([np.arange(len(user)) * slot_seconds for user in users])
@@ -210,7 +210,7 @@ def test_accuracy_of_persistence_is_the_share_of_stays(wandering):
 
 
 class Given:
-    """Says the same of every moment."""
+    """Forecaster with the same prediction for every moment."""
 
     def __init__(self, p):
         self.p = np.array(p)

@@ -1,4 +1,4 @@
-"""Users who explore and return."""
+"""Synthetic mobility by exploration and preferential return."""
 
 from __future__ import annotations
 

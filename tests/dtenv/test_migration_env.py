@@ -1,39 +1,33 @@
-"""DTMigration-v0 keeps Gymnasium's contract, takes any forecaster that keeps its own, and replays to the last bit."""
+"""DTMigration-v0: Gymnasium's API contract, custom forecasters, and bitwise reproducibility."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import pickle
 import warnings
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_env import MIGRATION as ID
+from cases_env import OWN, StandStill, pickled, play, same
+from cases_env import SETTINGS as ALL_SETTINGS
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import dtenv
 from dtenv.scenario.forecaster import ConstantVelocity, Oracle
 
-ID = "DTMigration-v0"
-SMALL = {"num_users": 12, "num_stations": 4, "num_slots": 8}
+SMALL, SETTINGS = OWN[ID], ALL_SETTINGS[ID]
 NUMBERS = {"score", "objective", "utility", "migration_price", "energy", "latency", "downtime", "cost", "violations"}
 NUMBERS |= {f"latency_{part}" for part in ("wireless", "wired", "compute")}
 NUMBERS |= {"feasible", "migrations", "refused", "handovers"}
 INFO = NUMBERS | {"server", "action_mask"}
 
 
-class StandStill:
-    """Users stay where they are."""
-
-    def positions(self, walks, horizon, area_m):
-        return np.repeat(walks[:, :, None], horizon, axis=2)
-
-
 class Faulty:
-    """A forecaster that spoils its answer from the second episode on."""
+    """Forecaster that corrupts its forecast from the second episode on."""
 
     def __init__(self, spoil, good=1):
         self.spoil, self.good = spoil, good
@@ -44,32 +38,11 @@ class Faulty:
         return expected if self.good >= 0 else self.spoil(expected)
 
 
-SETTINGS = [
-    {"control": c, "forecaster": f} for c in ("focal", "joint") for f in ("none", "constant-velocity", "oracle")
-]
-SETTINGS += [{"control": "joint", "forecaster": StandStill()}, {"forecaster": StandStill()}]
-SETTINGS += [{"control": c, "reward": "centred"} for c in ("focal", "joint")]
-SETTINGS += [{"walk": "gauss-markov"}, {"background": "best-latency"}, {"background": "never", "horizon": 1}]
-SETTINGS += [{"compute_sharing": "sqrt"}, {"compute_sharing": "slice"}, {"access": "nearest"}]
 NAMES = [" ".join(x if isinstance(x, str) else type(x).__name__ for x in s.values()) for s in SETTINGS]
 
 
 def make(**settings):
     return gym.make(ID, **(SMALL | settings))
-
-
-def play(env, steps, seed):
-    """All that an agent is told under random actions, as one list of arrays."""
-    found = []
-    env.action_space.seed(seed)
-    for _ in range(steps):
-        obs, reward, _, _, info = env.step(env.action_space.sample())
-        found += [obs, np.array(reward), *(np.array(info[key]) for key in sorted(INFO))]
-    return found
-
-
-def same(left, right):
-    return len(left) == len(right) and all(map(np.array_equal, left, right))
 
 
 # The contract
@@ -263,10 +236,6 @@ def test_seeds():
     play(env, 3, 0)
     assert np.array_equal(first, env.reset(seed=5)[0])
     assert np.array_equal(first, other.reset(seed=5)[0]) and np.array_equal(second, other.reset()[0])
-
-
-def pickled(env):
-    return pickle.loads(pickle.dumps(env))
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])

@@ -1,4 +1,4 @@
-"""DTPlacementMA-v0 names a bad action and forgets it; whatever is not bad stays finite and in bounds."""
+"""DTPlacementMA-v0 names an invalid action and ignores it; results of extreme valid ones stay finite and in bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATIONS_ACTIONS = ("bid", "price", "binary")
 
 
 def bad_actions(good):
-    """Bad variants of one good action of numbers, and what the message says of each."""
+    """Invalid variants of a valid action of numbers, with part of the error message."""
     size = good.size
     nan, inf = good.copy(), good.copy()
     nan[3], inf[-1] = math.nan, -math.inf

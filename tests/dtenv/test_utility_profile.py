@@ -1,4 +1,4 @@
-"""Utility profiles: what they hold, how they are read and written, and what a scenario makes of one."""
+"""Utility profiles: fields, files, and use in a scenario."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ BAD_VALUES = [  # field, value, what the message must hold
     ("compute_factor", 0.0, "0.0"),
     ("compute_factor", None, "None"),
     ("epsilon", 0.0, "0.0"),
-    ("epsilon", None, "None"),  # beside a delta
+    ("epsilon", None, "None"),  # with a delta
     ("delta", None, "None"),
     ("delta", 1.0, "1.0"),
     ("fit", [], "[]"),

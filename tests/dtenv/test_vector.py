@@ -1,6 +1,6 @@
-"""Vector environments: row i is the single environment seeded like row i, bit for bit, under every autoreset mode.
+"""Vector environments: row i equals a single environment with the same seed, bit for bit, in every autoreset mode.
 
-What is expected is what Gymnasium's own SyncVectorEnv gives over the single environments.
+The reference is Gymnasium's own SyncVectorEnv over the single environments.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def singles(name, count, mode):
 
 
 def same(ours, theirs, where="infos"):
-    """Equal to the last bit, dtypes and shapes included, dictionaries through and through."""
+    """Assert bitwise equality, including dtypes, shapes and nested dictionaries."""
     assert type(ours) is type(theirs), where
     if isinstance(theirs, dict):
         assert set(ours) == set(theirs), (where, set(ours) ^ set(theirs))
@@ -132,7 +132,7 @@ def test_a_single_environment_that_goes_on_without_a_seed_is_its_row():
     env, rows = gym.make("DTMigration-v0", **ENVS["migration"][1]), vector("migration", 2)
     rows.reset(seed=20)
     env.reset(seed=21)
-    env.np_random.random(3)  # somebody draws from the environment's generator in between
+    env.np_random.random(3)  # a draw from the environment's generator in between
     over = env.reset()[0]
     for _ in range(7):
         obs = rows.step(np.array([1, 1]))[0]
