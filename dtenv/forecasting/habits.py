@@ -112,7 +112,8 @@ def explore_and_return(
     rows: list[tuple[int, int, float, float]] = []
     for user in range(num_users):
         rows += [(user, *stay) for stay in _life(rng, weight, days, habits)]
-    return Stays(*(np.array(column) for column in zip(*rows, strict=True)), num_users, days)
+    owner, cell, start_s, end_s = (np.array(column) for column in zip(*rows, strict=True))
+    return Stays(owner, cell, start_s, end_s, num_users, days)
 
 
 def _life(rng: Generator, weight: np.ndarray, days: int, habits: Habits) -> list[tuple[int, float, float]]:
