@@ -1,7 +1,7 @@
-"""dtenv: environments for digital-twin edge networks, for Gymnasium and PettingZoo.
+"""dtenv: Gymnasium and PettingZoo environments of digital-twin edge networks.
 
 `import dtenv` registers DTAssociation-v0, DTPlacementMA-v0 and DTMigration-v0 with Gymnasium, and DTPlacementMA-v0 with
-PettingZoo's registry of parallel environments, where it has one (1.27).
+PettingZoo's registry of parallel environments if there is one (1.27).
 """
 
 from __future__ import annotations
@@ -46,42 +46,39 @@ for _id, _module, _env in (
 
 
 def parallel_env(env_id: str, **settings: Any) -> Any:
-    """A PettingZoo ParallelEnv of an environment whose agents are many.
+    """Make a PettingZoo ParallelEnv.
 
     Args:
-        env_id: "DTPlacementMA-v0".
+        env_id: "DTPlacementMA-v0"; ValueError for any other.
         **settings: `scenario`, `render_mode`, and single fields of the scenario by name, as in gym.make.
-
-    Raises:
-        ValueError: the environment has no Parallel view.
     """
-    if env_id != "DTPlacementMA-v0":
-        raise ValueError(f"env_id {env_id!r} has no Parallel view; known: DTPlacementMA-v0")
-    from dtenv.envs.parallel import PlacementParallelEnv  # needs PettingZoo, which Gymnasium's users may lack
+    _check_has_parallel_view(env_id)
+    from dtenv.envs.parallel import PlacementParallelEnv  # imported on first use: not all users have PettingZoo
 
     return PlacementParallelEnv(**settings)
 
 
 def parallel_vector_env(env_id: str, num_envs: int = 1, **settings: Any) -> Any:
-    """Many environments whose agents are many, at once, as arrays with agents on an axis.
+    """Make a batch of multi-agent environments, as arrays with an axis of agents.
 
     Args:
-        env_id: "DTPlacementMA-v0".
-        num_envs: how many.
+        env_id: "DTPlacementMA-v0"; ValueError for any other.
+        num_envs: number of environments.
         **settings: `scenario`, `autoreset_mode`, `copy`, `threads`, and single fields of the scenario by name.
-
-    Raises:
-        ValueError: the environment has no Parallel view.
     """
-    if env_id != "DTPlacementMA-v0":
-        raise ValueError(f"env_id {env_id!r} has no Parallel view; known: DTPlacementMA-v0")
-    from dtenv.envs.parallel_vector import PlacementParallelVectorEnv  # imported when it is asked for
+    _check_has_parallel_view(env_id)
+    from dtenv.envs.parallel_vector import PlacementParallelVectorEnv  # imported on first use
 
     return PlacementParallelVectorEnv(num_envs, **settings)
 
 
+def _check_has_parallel_view(env_id: str) -> None:
+    if env_id != "DTPlacementMA-v0":
+        raise ValueError(f"env_id {env_id!r} has no Parallel view; known: DTPlacementMA-v0")
+
+
 def __getattr__(name: str) -> Any:
-    """`dtenv.oracle`, imported when it is first asked for."""
+    """Import `dtenv.oracle` on first use."""
     if name == "oracle":
         import importlib
 
@@ -90,7 +87,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _register_with_pettingzoo() -> None:
-    """Enter DTPlacementMA-v0 into PettingZoo's registry, which came with 1.27."""
+    """Register DTPlacementMA-v0 with PettingZoo's registry, available from version 1.27."""
     try:
         from pettingzoo.env_registry.registration import parallel_registry, register
     except ImportError:

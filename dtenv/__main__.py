@@ -19,14 +19,14 @@ from dtenv.presets import PRESETS
 from dtenv.validation import integer
 
 INFEASIBLE = 3
-"""Exit status where it is proven that nothing meets the constraints."""
+"""Exit status if the instance is proven infeasible."""
 
 RESTING = {"DTPlacementMA-v0": {"action": "association"}}
-"""Fields under which an action is the servers that `info` tells, so that it can be played to leave twins alone."""
+"""Scenario fields with which `info["server"]` is an action, so that playing it moves no twin."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 for input that cannot be read, 3 for an infeasible instance."""
+    """Run a command; return the exit status: 0, 2 for invalid input, 3 for an infeasible instance."""
     parser = argparse.ArgumentParser(prog="python -m dtenv", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="environments and their presets")
@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     score = commands.add_parser("score", help=about, description=f"Print {about}. {scope}")
     score.add_argument("file", help="a JSON file, or - for standard input")
     optimum = commands.add_parser("optimum", help="the best decision for one instance, with its proof, as JSON")
-    optimum.add_argument("file", help="a JSON file, or - for standard input; its action is not looked at")
-    optimum.add_argument("--deadlines", choices=("ignore", "hard"), help="of a placement (default ignore)")
-    optimum.add_argument("--time-limit", type=float, default=60.0, help="seconds (default 60); Ctrl-C ends it, too")
+    optimum.add_argument("file", help="a JSON file, or - for standard input; its action is ignored")
+    optimum.add_argument("--deadlines", choices=("ignore", "hard"), help="deadlines of a placement (default ignore)")
+    optimum.add_argument("--time-limit", type=float, default=60.0, help="seconds (default 60); Ctrl-C stops earlier")
     render = commands.add_parser("render", help="draw an episode in which no twin moves, as PNG or GIF")
     render.add_argument("id", choices=PRESETS)
     render.add_argument("--out", type=Path, default=Path("dtenv.png"), help=".png: one slot; .gif: all slots up to it")
@@ -51,13 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
     options = parser.parse_args(arguments)
     try:
-        run: dict[str, Any] = {
-            "list": _list,
-            "describe": _describe,
-            "score": _score,
-            "optimum": _optimum,
-            "render": _render,
-        }
+        run: Any = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
         return run[options.command](options) or 0
     except (ValueError, OSError) as error:
         print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else error, file=sys.stderr)
@@ -85,13 +79,13 @@ def _describe(options: argparse.Namespace) -> None:
         print(f"observation  {_short(stations.observation_space('station_0'))}\n")
         _print_layout(stations.layouts["station_0"])
     print("\nsettings")
-    every = {name: scenario.value(name) for name in scenario.fields()}
-    for name, value in ({"name": scenario.name} | every | scenario.as_dict()).items():
+    values = {name: scenario.value(name) for name in scenario.fields()}
+    for name, value in ({"name": scenario.name} | values | scenario.as_dict()).items():
         print(f"  {name:<26} {value}")
 
 
 def _short(space: Any) -> str:
-    """A Box whose bounds differ from entry to entry, on one line."""
+    """Format a Box with entry-wise bounds on one line."""
     return f"Box({space.low.min():g} … {space.high.max():g}, {space.shape}, {space.dtype})"
 
 

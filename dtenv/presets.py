@@ -1,4 +1,4 @@
-"""Named scenarios, as values: for each environment a dict whose first entry is the default."""
+"""Presets: named scenarios of each environment; the first one is the default."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from dtenv.scenario import (
 
 ASSOCIATION = {
     "balanced": AssociationScenario(name="balanced", energy=association.Energy(n_syn=3.0)),
-    # Table II to the letter, with the paper's horizon and its barrier (24) at f = 10.
+    # Table II as printed, with the paper's horizon and its barrier (24) at f = 10.
     "paper": AssociationScenario(
         name="paper",
         objective=association.Objective(reward="literal", barrier_curve=10.0),
         episode=association.Episode(num_slots=750),
     ),
-    # Migration is cheap and distance dear, so that one-slot greed loses to foresight.
+    # Cheap migration and costly distance, so that a myopic policy loses to a foresighted one.
     "sequential": AssociationScenario(
         name="sequential",
         energy=association.Energy(n_syn=5.0, n_mig=3e-5),
         objective=association.Objective(f0=400.0),
     ),
 }
-"""Scenarios of DTAssociation-v0. `balanced`, the default, is Table II with n_syn = 3 in place of 0.1:
+"""Presets of DTAssociation-v0. `balanced`, the default, is Table II with n_syn = 3 instead of 0.1:
 with the paper's value, moving a twin towards its user never pays."""
 
 
@@ -42,12 +42,12 @@ def _placement(name: str, users: int, stations: int, **objective: Any) -> Placem
 
 PLACEMENT = {
     **{f"paper-{n}x{m}": _placement(f"paper-{n}x{m}", n, m) for n, m in ((100, 10), (100, 5), (80, 10), (80, 5))},
-    # Small ones, for learning and for exact optima.
+    # Small presets, for learning and for exact optima.
     "small-20x5": _placement("small-20x5", 20, 5),
     "small-50x5": _placement("small-50x5", 50, 5),
-    # Deadlines that the best association for latency alone often breaks.
+    # Deadlines that the latency-optimal association often misses.
     "strict-100x10": _placement("strict-100x10", 100, 10, deadline_s=(1.5, 5.0)),
-    # Every formula as it is printed.
+    # Every formula as printed.
     "literal-100x10": PlacementScenario(
         name="literal-100x10",
         radio=edge.Radio(bandwidth_sharing="full", rate_logarithm="ln"),
@@ -63,14 +63,14 @@ PLACEMENT = {
         episode=placement.Episode(action="binary", observe="shared"),
     ),
 }
-"""Scenarios of DTPlacementMA-v0, N x M: Table II's, which leaves much open, with our choices for the rest."""
+"""Presets of DTPlacementMA-v0, N x M: Table II, and our choices for values that it leaves open."""
 
 MIGRATION = {
     "balanced": MigrationScenario(name="balanced"),
-    # Stations' shadowing apart from each other: whoever chases the best one moves too often to gain by it.
+    # Independent shadowing of the stations: following the best station migrates too often to pay.
     "ping-pong": MigrationScenario(name="ping-pong", radio=migration.Radio(shadowing_site_correlation=0.0)),
     "gauss-markov": MigrationScenario(name="gauss-markov", mobility=migration.Mobility(walk="gauss-markov")),
-    # (20) as it is printed, and migration free as in the paper: next to nothing depends on where a twin is.
+    # (20) as printed and free migration as in the paper: almost nothing depends on the host of a twin.
     "literal": MigrationScenario(
         name="literal",
         radio=migration.Radio(bandwidth_sharing="full", rate_logarithm="ln"),
@@ -79,27 +79,22 @@ MIGRATION = {
         utility=migration.Utility(utility_time_s=1.0, utility_energy_j=1.0),
     ),
 }
-"""Scenarios of DTMigration-v0, whose every value beyond Table II is our choice."""
+"""Presets of DTMigration-v0; values beyond Table II are our choice."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "DTAssociation-v0": ASSOCIATION,
     "DTPlacementMA-v0": PLACEMENT,
     "DTMigration-v0": MIGRATION,
 }
-"""Scenarios by name, by environment."""
+"""Presets by environment id and name."""
 
 
 def resolve(scenario: str | Scenario | None = None, env_id: str = "DTAssociation-v0", **overrides: Any) -> Any:
-    """The scenario of an environment: a preset's name or a scenario, with single fields overridden by name.
-
-    Args:
-        scenario: by default the environment's first preset.
-        env_id: the environment's id.
-        **overrides: fields by name.
+    """Return a scenario, or the preset of this name, by default the first one, with single fields overridden by name.
 
     Raises:
-        ValueError: no preset has this name, no environment this id, or a value is out of its range.
-        TypeError: neither name nor scenario of this environment, or an unknown field.
+        ValueError: unknown preset or environment id, or a value is out of range.
+        TypeError: neither a name nor a scenario of this environment, or an unknown field.
     """
     if env_id not in PRESETS:
         raise ValueError(f"env_id {env_id!r} is unknown; known: {', '.join(PRESETS)}")

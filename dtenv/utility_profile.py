@@ -1,7 +1,7 @@
-"""Utility profiles: coefficients of the data utility (Zhou 2025, eqs 11-12), and what the training behind them costs.
+"""Utility profiles: coefficients of the data utility (Zhou 2025, eqs 11-12), and the cost of the training behind them.
 
-A profile says what a sample is worth under one data set, skew, metric and variant of federated training. It holds
-numbers alone, never data, and is a JSON file of the fields below; those that are shipped stand in `dtenv/profiles`.
+A profile gives the value of samples for one data set, skew, metric and variant of federated training. It holds numbers
+only, no data, in a JSON file with the fields below; the shipped ones are in `dtenv/profiles`.
 """
 
 from __future__ import annotations
@@ -24,24 +24,22 @@ from dtenv.validation import Range, at_least, number, numbers, ordered_pair, pos
 SHIPPED = Path(__file__).parent / "profiles"
 
 WORST_RMSE = 0.02
-"""Root mean square error of a fit, in accuracy, up to which it may be published."""
+"""Largest root mean square error of a publishable fit, in accuracy."""
 
 LARGEST_CEILING = 0.9999
 """v(φ) < 1 makes the utility concave in the data; the allocation divides by 1 - v."""
 
 FURTHEST_EMD = 2.0
-"""The L1 distance of two distributions is at most this."""
+"""Largest L1 distance of two distributions."""
 
 CURVE_POINTS = 33
-"""Data sizes, and earth mover's distances, at which a curve is looked at."""
+"""Number of data sizes, and of earth mover's distances, at which a curve is checked."""
 
 
 def coefficients(name: str, values: Any) -> tuple[float, ...]:
-    """The six coefficients α1 … α6 of (Zhou 2025, eqs 11-12) as floats.
+    """Return the six coefficients α1 … α6 of (Zhou 2025, eqs 11-12) as floats.
 
-    Raises:
-        ValueError: not six finite numbers, one is not positive (α5 alone need not be, the published one is not), or
-            v(φ) reaches 1 for some φ in [0, 2].
+    Raises ValueError unless all are finite and all but α5 positive (the published α5 is not), with v(φ) < 1 on [0, 2].
     """
     alpha = numbers(name, values)
     if len(alpha) != 6:
@@ -60,53 +58,49 @@ def coefficients(name: str, values: Any) -> tuple[float, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class UtilityProfile:
-    """What data are worth to one way of federated training, and what a round of it sends and computes.
-
-    Raises:
-        ValueError: a field is out of its range; the message names field and value.
-    """
+    """Data utility of one variant of federated training, and its traffic and computation; ValueError for bad fields."""
 
     name: str
     alpha: tuple[float, ...]
     """α1 … α6 of (Zhou 2025, eqs 11-12), with D in samples."""
     label: str
-    """Where the coefficients come from: "calibrated", "published, not reproduced by us", …"""
+    """Origin of the coefficients: "calibrated", "published, not reproduced by us", …"""
     data: str
-    """The data set trained on."""
+    """Data set of the training."""
     skew: str
-    """How clients' labels are made to differ at a given φ, which is not told by φ alone."""
+    """Scheme that makes clients' labels differ; φ alone does not determine it."""
     metric: str
-    """Whose accuracy ρ is, and on which test set."""
+    """Definition of the accuracy ρ: of which network, and on which test set."""
     variant: str
-    """The way of training: "fedavg", "top-k 1 %", …"""
+    """Variant of federated training: "fedavg", "top-k 1 %", …"""
     samples: Range
-    """Data sizes D that were calibrated, samples."""
+    """Calibrated range of data sizes D, samples."""
     emd: Range
-    """Earth mover's distances φ that were calibrated."""
+    """Calibrated range of earth mover's distances φ."""
     uplink_bytes: float | None
-    """Bytes that a client sends in a round; None where they are not stated."""
+    """Bytes that a client sends per round; None if not stated."""
     downlink_bytes: float | None
-    """Bytes that a client is sent in a round; None where they are not stated."""
+    """Bytes that a client receives per round; None if not stated."""
     rounds: int | None
-    """Rounds of aggregation in one training, which takes place within one slot; None where they are not stated."""
+    """Aggregation rounds of one training, which takes place within one slot; None if not stated."""
     compute_factor: float = 1.0
-    """CPU cycles a bit and epoch, relative to plain federated averaging."""
+    """CPU cycles per bit and epoch, relative to plain federated averaging."""
     epsilon: float | None = None
-    """ε of differential privacy; None where none is claimed."""
+    """ε of differential privacy; None if none is claimed."""
     delta: float | None = None
-    """δ beside `epsilon`."""
+    """δ of differential privacy, given with `epsilon`."""
     fit: dict[str, Any] | None = None
-    """How well the curve fits: rmse, r2, held_out_rmse, standard_errors, flags, …; None where nothing was fitted."""
+    """Quality of the fit: rmse, r2, held_out_rmse, standard_errors, flags, …; None if nothing was fitted."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """What is needed to calibrate it again: command, versions, digests of data, …"""
+    """Data needed to repeat the calibration: command, versions, digests of data, …"""
 
     def __post_init__(self) -> None:
         for text in ("name", "label", "data", "skew", "metric", "variant"):
             value = getattr(self, text)
             if not isinstance(value, str) or not value.strip():
-                raise ValueError(f"{text} must be some text, got {value!r}")
+                raise ValueError(f"{text} must be a non-empty string, got {value!r}")
         if self.name != Path(self.name).name or self.name.startswith("."):
-            raise ValueError(f"name must do as a file's name, got {self.name!r}")
+            raise ValueError(f"name must be usable as a file name, got {self.name!r}")
         object.__setattr__(self, "alpha", coefficients("alpha", self.alpha))
         ordered_pair(self, 1.0, "samples")
         ordered_pair(self, 0.0, "emd")
@@ -123,7 +117,7 @@ class UtilityProfile:
         if self.epsilon is not None:
             positive(self, "epsilon")
         if (self.epsilon is None) != (self.delta is None):
-            raise ValueError(f"epsilon and delta go together, got {self.epsilon!r} and {self.delta!r}")
+            raise ValueError(f"epsilon and delta must be given together, got {self.epsilon!r} and {self.delta!r}")
         if self.delta is not None and not 0.0 < number("delta", self.delta) < 1.0:
             raise ValueError(f"delta must lie between 0 and 1, got {self.delta!r}")
         if self.fit is not None:
@@ -134,11 +128,7 @@ class UtilityProfile:
         return hash(self.digest)
 
     def utility(self, samples: Any, emd: Any) -> np.ndarray:
-        """ρ of (Zhou 2025, eqs 11-12) for D samples and earth mover's distances φ, which broadcast; of any range.
-
-        Returns:
-            The predicted accuracy, float64 of the broadcast shape.
-        """
+        """Predicted accuracy ρ of (Zhou 2025, eqs 11-12) for D samples and distances φ of any range, broadcast."""
         alpha1, alpha2, alpha3 = self.alpha[:3]
         sizes, distances = np.broadcast_arrays(np.asarray(samples, np.float64), np.asarray(emd, np.float64))
         accuracy = np.empty(sizes.shape)
@@ -149,10 +139,9 @@ class UtilityProfile:
         return accuracy
 
     def model_bits(self, directions: str) -> float:
-        """Bits of models that a server exchanges with the cloud in a slot: all rounds, "uplink" alone or "both" ways.
+        """Bits of models that a server exchanges with the cloud in a slot, all rounds; directions "uplink" or "both".
 
-        Raises:
-            ValueError: the profile does not state what is asked for; the message names the field.
+        Raises ValueError that names a field that the profile does not state.
         """
         asked = ("rounds", "uplink_bytes", "downlink_bytes")[: 3 if directions == "both" else 2]
         for name in asked:
@@ -164,25 +153,22 @@ class UtilityProfile:
 
     def as_dict(self) -> dict[str, Any]:
         """Fields by name, ready for JSON."""
-        return {f.name: _listed(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of all fields."""
+        """First sixteen hexadecimal digits of the SHA-256 of all fields."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def available() -> list[str]:
-    """Names of the profiles that are shipped."""
+    """Names of the shipped profiles."""
     return sorted(path.stem for path in SHIPPED.glob("*.json"))
 
 
 def load(source: str | os.PathLike[str]) -> UtilityProfile:
-    """A shipped profile by its name, or any by its file, which ends in .json.
-
-    Raises:
-        ValueError: there is no such profile or file, or what it holds is not one; the message names field and value.
-    """
+    """Load a shipped profile by name, or a .json file; ValueError if it does not exist or is not a valid profile."""
     path = SHIPPED / f"{source}.json" if str(source) in available() else Path(source)
     if path.suffix != ".json" or not path.is_file():
         known = available()
@@ -202,11 +188,7 @@ def load(source: str | os.PathLike[str]) -> UtilityProfile:
 
 
 def from_dict(values: Any) -> UtilityProfile:
-    """The profile that `UtilityProfile.as_dict` gives the fields of; every field has to be there.
-
-    Raises:
-        ValueError: a field is unknown, missing or out of its range.
-    """
+    """Inverse of `UtilityProfile.as_dict`; ValueError if a field is unknown, missing or out of range."""
     if not isinstance(values, dict):
         raise ValueError(f"a profile must be an object of fields, got {values!r}")
     known = [f.name for f in dataclasses.fields(UtilityProfile)]
@@ -220,15 +202,9 @@ def from_dict(values: Any) -> UtilityProfile:
 
 
 def save(profile: UtilityProfile, path: str | os.PathLike[str], *, publishable: bool = True) -> None:
-    """Write a profile as JSON, in place of what is there once all of it is written.
+    """Write a profile to a .json file, atomically.
 
-    Args:
-        profile: what to write.
-        path: its file, which ends in .json.
-        publishable: whether to refuse what `check_publishable` does.
-
-    Raises:
-        ValueError: the file does not end in .json, or the profile may not be published; nothing is written.
+    Raises ValueError for another suffix, or with `publishable` if `check_publishable` does; nothing is written then.
     """
     path = Path(path)
     if path.suffix != ".json":
@@ -241,18 +217,15 @@ def save(profile: UtilityProfile, path: str | os.PathLike[str], *, publishable: 
 
 
 def check_publishable(profile: UtilityProfile) -> None:
-    """Refuse a profile whose fit is too poor, or whose accuracy falls where there are more data.
+    """Raise ValueError unless a profile's fit is good and its accuracy increases with the data.
 
-    A published profile that nobody fitted here has `fit` None and is looked at by its curve alone.
-
-    Raises:
-        ValueError: fit["rmse"] is missing or above WORST_RMSE; ρ does not rise with D over the calibrated range; or
-            fit["flags"] says "falls-with-samples", which is for the calibration to find: with positive coefficients
-            (11) rises whatever the data did.
+    fit["rmse"] must be at most WORST_RMSE, ρ must increase with D over the calibrated range, and fit["flags"] must not
+    hold "falls-with-samples"; the calibration sets this flag, as (11) with positive coefficients always increases. For
+    published profiles, whose `fit` is None, only the curve is checked.
     """
     if profile.fit is None:
         if profile.label == "calibrated":
-            raise ValueError("fit must tell of a calibrated profile's fit, got None")
+            raise ValueError("fit must describe the fit of a calibrated profile, got None")
     else:
         if "rmse" not in profile.fit:
             raise ValueError(f"fit must hold 'rmse', got {sorted(profile.fit)}")
@@ -273,14 +246,10 @@ def check_publishable(profile: UtilityProfile) -> None:
 
 
 def _plain(name: str, values: Any) -> dict[str, Any]:
-    """A copy of an object as JSON holds it."""
+    """Copy an object by way of JSON."""
     if not isinstance(values, dict):
         raise ValueError(f"{name} must be an object of fields, got {values!r}")
     try:
         return json.loads(json.dumps(values, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{name} must hold what JSON can, finite numbers among it: {error}, got {values!r}") from None
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        raise ValueError(f"{name} must be JSON with finite numbers: {error}, got {values!r}") from None

@@ -1,4 +1,4 @@
-"""Wrappers: observations as a Dict of blocks; discrete choices as scores in [-1, 1], of which the highest is played."""
+"""Wrappers: observations as a Dict of blocks, and discrete actions as scores in [-1, 1] (argmax)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ from dtenv.observation import Layout
 
 
 class Relaxation:
-    """The continuous relaxation of a Discrete action, or of a MultiDiscrete one with as many choices in every part.
-
-    Args:
-        actions: the space of choices.
-
-    Raises:
-        ValueError: another kind of space.
-    """
+    """Continuous relaxation of a Discrete space, or of a MultiDiscrete one with equal parts; ValueError for others."""
 
     def __init__(self, actions: spaces.Space):
         self.scalar = isinstance(actions, spaces.Discrete)
@@ -33,31 +26,31 @@ class Relaxation:
 
     @property
     def space(self) -> spaces.Box:
-        """Scores, those of a part's choices side by side."""
+        """Space of the scores, part by part."""
         return spaces.Box(-1.0, 1.0, (self.parts * self.choices,), np.float32)
 
     def chosen(self, scores: np.ndarray) -> np.ndarray:
-        """The choices (…,) or (…, parts) of the highest scores (…, parts x choices); the first among equals."""
+        """Choices (…,) or (…, parts) with the highest of the scores (…, parts x choices); the first of equal ones."""
         parts = np.reshape(scores, (*np.shape(scores)[:-1], self.parts, self.choices)).argmax(-1)
         return parts[..., 0] if self.scalar else parts
 
 
 class RelaxedAction(gym.ActionWrapper, gym.utils.RecordConstructorArgs):
-    """Takes scores (parts x choices,) in [-1, 1] and plays every part's highest, for learners of continuous actions."""
+    """Actions as scores (parts x choices,) in [-1, 1], argmax per part: for learners with continuous actions."""
 
     def __init__(self, env: gym.Env):
-        gym.utils.RecordConstructorArgs.__init__(self)  # so that gym.make(env.spec) can rebuild it
+        gym.utils.RecordConstructorArgs.__init__(self)  # for gym.make(env.spec)
         gym.ActionWrapper.__init__(self, env)
         self._relaxation = Relaxation(env.action_space)
         self.action_space = self._relaxation.space
 
     def action(self, action: np.ndarray) -> Any:
-        """The choices of the highest scores."""
+        """Choices with the highest scores."""
         return self._relaxation.chosen(action)
 
 
 class RelaxedVectorAction(gym.vector.VectorActionWrapper):
-    """`RelaxedAction` for a batch: scores (num_envs, parts x choices). All else is the vector env's own."""
+    """`RelaxedAction` for a batch: scores (num_envs, parts x choices); other attributes are the vector env's."""
 
     def __init__(self, env: gym.vector.VectorEnv):
         super().__init__(env)
@@ -66,7 +59,7 @@ class RelaxedVectorAction(gym.vector.VectorActionWrapper):
         self.action_space = batch_space(self.single_action_space, env.num_envs)
 
     def actions(self, actions: np.ndarray) -> np.ndarray:
-        """The choices of the highest scores."""
+        """Choices with the highest scores."""
         return self._relaxation.chosen(actions)
 
     def __getattr__(self, name: str) -> Any:
@@ -76,14 +69,14 @@ class RelaxedVectorAction(gym.vector.VectorActionWrapper):
 
 
 class StructuredObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
-    """Observations as a Dict of blocks (users, servers, links …) in place of one flat vector."""
+    """Observations as a Dict of blocks (users, servers, links …) instead of one flat vector."""
 
     def __init__(self, env: gym.Env):
-        gym.utils.RecordConstructorArgs.__init__(self)  # so that gym.make(env.spec) can rebuild it
+        gym.utils.RecordConstructorArgs.__init__(self)  # for gym.make(env.spec)
         gym.ObservationWrapper.__init__(self, env)
         self._layout: Layout = env.unwrapped.layout  # type: ignore[attr-defined]
         self.observation_space = self._layout.structured_space
 
     def observation(self, observation: np.ndarray) -> dict[str, np.ndarray]:
-        """The blocks of one flat observation."""
+        """Blocks of a flat observation."""
         return self._layout.split(observation)

@@ -1,4 +1,4 @@
-"""Many episodes of one scenario, played side by side: threads, seeds and the autoreset of Gymnasium's vector modes."""
+"""Batch runner of the vector environments: threads, seeding, autoreset."""
 
 from __future__ import annotations
 
@@ -17,34 +17,25 @@ from dtenv.validation import integer
 from dtenv.world.pcg64 import load
 
 Entries = dict[str, np.ndarray]
-"""Arrays of one entry a row, by name."""
+"""Arrays (B, …) with an entry per row, by name."""
 
 ROWS_A_THREAD = 16
-"""Fewer rows than this are not worth a thread of their own."""
+"""Least number of rows per thread."""
 
 MODES = {"next_step": AutoresetMode.NEXT_STEP, "same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 
 
 class Rows:
-    """A batch task's rows under one autoreset mode. Kernels let go of Python's lock, so that threads share the rows.
+    """Batch of episodes under one autoreset mode, stepped by several threads, as kernels release the GIL.
 
     Args:
-        task: a batch.
-        autoreset_mode: "next_step", "same_step" or "disabled", or Gymnasium's AutoresetMode.
-        threads: how many play; by default one a core.
-        copy: whether what is told is the caller's own, or views that change with the next step.
-
-    Raises:
-        ValueError: no such mode, or a number of threads that is not a positive integer.
+        task: a batch task.
+        autoreset_mode: "next_step", "same_step" or "disabled", or Gymnasium's AutoresetMode; else ValueError.
+        threads: number of threads, by default one per core.
+        copy: whether observations and infos are copies, or views that change with the next step.
     """
 
-    def __init__(
-        self,
-        task: Episodes,
-        autoreset_mode: str | AutoresetMode,
-        threads: int | None,
-        copy: bool,
-    ):
+    def __init__(self, task: Episodes, autoreset_mode: str | AutoresetMode, threads: int | None, copy: bool):
         if isinstance(autoreset_mode, str) and autoreset_mode in MODES:
             autoreset_mode = MODES[autoreset_mode]
         if not isinstance(autoreset_mode, AutoresetMode):
@@ -61,14 +52,11 @@ class Rows:
         self._pool: ThreadPoolExecutor | None = None
 
     def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Entries:
-        """Begin new episodes of all rows, or of those in options["reset_mask"], and tell what their resets tell.
+        """Reset all rows, or those in options["reset_mask"], and return the infos of these resets.
 
         Args:
-            seed: row i is seeded seed + i, or with a list seed[i]; None goes on with a row's own generator.
-            options: {"reset_mask": (B,) booleans} or nothing.
-
-        Raises:
-            ValueError: a seed, a mask or an option that cannot be used.
+            seed: row i is seeded with seed + i, or with a list seed[i]; None continues with the row's own generator.
+            options: {"reset_mask": (B,) booleans} or nothing; ValueError for anything else.
         """
         mask = self._reset_mask(options)
         self._seed(seed, mask)
@@ -82,11 +70,7 @@ class Rows:
         return infos
 
     def due(self) -> np.ndarray | None:
-        """The rows that the next step plays; None for all. The others begin a new episode instead.
-
-        Raises:
-            ResetNeeded: a row has no slot to play.
-        """
+        """Return the rows that the next step plays, None for all; the others are reset. Else raise ResetNeeded."""
         if not self._begun.all():
             raise ResetNeeded(f"step() was called before row {int(np.argmin(self._begun))} was reset: call reset()")
         if not self.ended.any():
@@ -102,11 +86,7 @@ class Rows:
     def step(
         self, play: Callable[[np.ndarray], None], due: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, Entries]:
-        """Play a slot of the rows that are due, and begin the others' new episodes.
-
-        Returns:
-            Which rows were played and which are truncated by it, (B,), and what is told of all.
-        """
+        """Play a slot of the due rows and reset the others; return masks of played and truncated rows, and infos."""
         task, played = self.task, ~self.ended
         self._share(play, task.rows if due is None else due)
         truncated = played & (task.state.slot > task.scenario.episode.num_slots)
@@ -129,19 +109,15 @@ class Rows:
         return played, truncated, infos
 
     def observed(self) -> np.ndarray:
-        """The observations (B, …) of all rows; with `copy` the caller's own."""
+        """Observations (B, …) of all rows: copies with `copy`, else views."""
         return self._observe().copy() if self.copy else self._observe()
 
     def snapshot(self) -> list[np.ndarray]:
-        """All that changes, as bytes: episodes, generators and which rows are over."""
+        """Return the whole state as bytes: episodes, generators and ended rows."""
         return [array.view(np.uint8).ravel().copy() for array in self._arrays()]
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
-        """Go on from a snapshot.
-
-        Raises:
-            ValueError: it is of another scenario or number of rows.
-        """
+        """Restore a snapshot; ValueError if it belongs to another scenario or number of rows."""
         arrays = list(self._arrays())
         ours, theirs = [array.nbytes for array in arrays], [len(part) for part in snapshot]
         if ours != theirs:
@@ -158,7 +134,7 @@ class Rows:
             self._pool = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the threads: a copy plays on ones of its own."""
+        """State without the thread pool: a copy creates its own."""
         return {**self.__dict__, "_pool": None}
 
     def _observe(self) -> Any:
@@ -168,7 +144,7 @@ class Rows:
         return (*self.task.arrays(), self.ended, self._begun, self._seeded)
 
     def _share(self, work: Callable[[np.ndarray], None], rows: np.ndarray) -> None:
-        """Do some work for some rows, spread over the threads; the caller's is one of them."""
+        """Apply `work` to the rows, split over the threads including the caller's."""
         threads = min(self.threads, max(len(rows) // ROWS_A_THREAD, 1))
         if threads == 1:
             work(rows)
@@ -182,7 +158,7 @@ class Rows:
             part.result()
 
     def _last_seen(self, truncated: np.ndarray) -> Any:
-        """Observations of the rows that are truncated, as Gymnasium has them: an array of arrays, or of None."""
+        """Final observations in Gymnasium's form: an object array with None for rows that are not truncated."""
         final_obs = np.full(len(truncated), None, dtype=object)
         over = np.flatnonzero(truncated)
         for b, obs in zip(over, self._observe()[over], strict=True):
@@ -190,9 +166,9 @@ class Rows:
         return final_obs
 
     def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
-        """Add entries of some rows to infos, each beside a mask of the rows that it is of, as Gymnasium does.
+        """Add per-row entries to `infos`, each with its `_name` mask, as Gymnasium's vector API does.
 
-        Rows without the entry show zeros. With `keep` what is told outlives the task's next step whatever `copy` says.
+        Rows without the entry hold zeros. With `keep` entries are copied whatever `copy` says.
         """
         if not mask.any():
             return
@@ -210,7 +186,7 @@ class Rows:
         if not options:
             return np.ones(count, np.bool_)
         if set(options) != {"reset_mask"}:
-            raise ValueError(f'options has the one entry "reset_mask" in this environment, got {options!r}')
+            raise ValueError(f'options must have the one entry "reset_mask" in this environment, got {options!r}')
         mask = options["reset_mask"]
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (count,):
             raise ValueError(f"options['reset_mask'] must be an array of {count} booleans, got {mask!r}")
@@ -222,7 +198,7 @@ class Rows:
         if seed is None or isinstance(seed, int | np.integer):
             seeds: Sequence[int | None] = [None if seed is None else int(seed) + i for i in range(len(mask))]
         elif len(seed) != len(mask):
-            raise ValueError(f"seed must hold {len(mask)} seeds, one a row, got {len(seed)}")
+            raise ValueError(f"seed must hold {len(mask)} seeds, one per row, got {len(seed)}")
         else:
             seeds = seed
         for b in np.flatnonzero(mask).tolist():

@@ -1,4 +1,4 @@
-"""How environments tell how good the slots to come could be, whichever interface they have."""
+"""Mixin with the method `optimum` of the environments."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
 
 class Bounded:
-    """An environment that holds a task, and knows how good its slots could be."""
+    """Mixin of an environment with a task: optimal decisions of the next slots."""
 
     task: Any
 
     def optimum(self, horizon: int | None = 1, *, time_limit: float = 60.0, progress: bool = False) -> Solution:
-        """The best score of the slots to come, or what is found of it in time, with a proven bound.
+        """Solve the next slots: best score found within the time limit, with a proven bound.
 
-        With horizon=1 it is *myopic*: the best of the slot to be decided. Beyond that it is *clairvoyant*: it sees the
-        slots to come, which no agent does. The environment stays as it is; solvers need the extra "oracle".
+        With horizon=1 the solution is *myopic*: optimal for the current slot. Beyond that it is *clairvoyant*: it uses
+        future slots, which no agent sees. The environment is not changed. Solvers need the extra "oracle".
 
         Args:
-            horizon: slots, at most those left of the episode; None for all of them.
+            horizon: number of slots, at most the remaining ones; None for all of them.
             time_limit: seconds.
-            progress: whether to show a bar.
+            progress: whether to show a progress bar.
 
         Returns:
-            A `dtenv.oracle.Solution`; action: what `step` takes, with another horizon than 1 a list of one a slot.
+            A `dtenv.oracle.Solution` whose `action` is one for `step`, or a list with one per slot unless horizon=1.
 
         Raises:
-            ResetNeeded: before the first reset, or after the episode's end.
+            ResetNeeded: before the first reset, or after the end of the episode.
             ValueError: horizon or time_limit is out of range.
         """
         if not 0 < self.task.state.slot[0] <= self.task.scenario.episode.num_slots:
-            raise ResetNeeded("optimum() needs a slot to be decided: call reset()")
+            raise ResetNeeded("optimum() needs a running episode: call reset()")
         from dtenv.oracle import solve_episode  # its solvers are optional
 
         solution = solve_episode(self.task, horizon=horizon, time_limit=time_limit, progress=progress)
@@ -45,5 +45,5 @@ class Bounded:
         return replace(solution, action=actions[0] if horizon == 1 else actions)
 
     def _playable(self, action: Any) -> Any:
-        """What `step` takes for a solver's action."""
+        """Convert a solver's action to an action for `step`."""
         return action

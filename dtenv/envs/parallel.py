@@ -1,4 +1,4 @@
-"""Base stations as agents: PettingZoo's ParallelEnv over the same kernel as `PlacementEnv`."""
+"""DTPlacementMA-v0 as a PettingZoo ParallelEnv: base stations as agents, same kernels as `PlacementEnv`."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from dtenv.tasks.placement.task import BINARY, PRICE, PlacementTask
 
 
 class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.ndarray]):
-    """DTPlacementMA-v0 as its stations play it: `station_0` … `station_{M-1}`, all at once.
+    """DTPlacementMA-v0 with base stations as agents: `station_0` … `station_{M-1}` act simultaneously.
 
-    The model, the modes `"bid"`, `"price"` and `"binary"` and the presets are those of
-    `dtenv.envs.placement.PlacementEnv`; the same actions and seed give the same score there and here.
+    Model, presets and the modes `"bid"`, `"price"` and `"binary"` are those of `dtenv.envs.placement.PlacementEnv`; the
+    same actions and seed give the same score in both.
 
     ## Action space
-    Of one station: `"bid"` is `Box(0, 1, (1 + N,))`, `"price"` `Box(0, 1, (2,))`, and `"binary"`
+    Per station: `"bid"` is `Box(0, 1, (1 + N,))`, `"price"` `Box(0, 1, (2,))`, `"binary"`
     `MultiDiscrete([2] * (1 + N))`.
 
     ## Observation space
-    `observe="local"` (default): a flat `Box` of float32 in [-1, 1]: the station's own 6 entries, its number as M
-    entries of 0 and 1, and N x 6 about its links to users. `observe="shared"`: its number, then the central
-    controller's observation. `env.layouts` names the entries. `state()` is the central controller's observation.
+    `observe="local"` (default): a flat `Box` of float32 in [-1, 1]: 6 entries of the station, its number one-hot (M),
+    and N x 6 entries of its links to users. `observe="shared"`: its number, then the central controller's observation.
+    `env.layouts` names the entries. `state()` is the central controller's observation.
 
     ## Rewards
-    `reward="shared"` (default): every station gets the score. `reward="local"`: its share of it, for the twins it
-    hosts; the shares add up to the score.
+    `reward="shared"` (default): every station gets the score. `reward="local"`: its share, for the twins it hosts; the
+    shares sum to the score.
 
     ## Info
-    Of every station: what the central controller gets (`score`, `objective`, `latency` and its parts, …, as in
-    `PlacementEnv`), and of its own `action_mask` (N,), the users whom it could serve alone within their deadlines,
-    `hosts_itself` and `twins`, how many it hosts.
+    Per station: the central controller's info (`score`, `objective`, `latency` and its parts, …, see `PlacementEnv`),
+    `action_mask` (N,), the users that the station could serve alone within their deadlines, `hosts_itself`, and
+    `twins`, the number of twins it hosts.
 
     Episodes are truncated for all stations at once after `num_slots` slots.
 
@@ -64,39 +64,33 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
     }
 
     def __init__(
-        self,
-        scenario: str | PlacementScenario | None = None,
-        *,
-        render_mode: str | None = None,
-        **overrides: Any,
+        self, scenario: str | PlacementScenario | None = None, *, render_mode: str | None = None, **overrides: Any
     ):
         super().__init__(render_mode)
         self.scenario = presets.resolve(scenario, "DTPlacementMA-v0", **overrides)
         self.task = PlacementTask(self.scenario, stations_observe=True)
-        stations = self.scenario.network.num_stations
-        self.possible_agents = [f"station_{k}" for k in range(stations)]
+        self.possible_agents = [f"station_{k}" for k in range(self.scenario.network.num_stations)]
         self.agents: list[str] = []
         self.layout = self.task.layout
         self.layouts = dict.fromkeys(self.possible_agents, self.task.observed_layout)
         self.state_space = self.task.layout.space
-        # Spaces of their own, so that agents' samples are seeded apart.
         self.action_spaces = dict.fromkeys(self.possible_agents, self.task.station_action_space)
         self.observation_spaces = dict.fromkeys(self.possible_agents, self.task.observed_layout.space)
         self._read = read_bits if self.task.mode == BINARY else read_numbers
         self._rng: np.random.Generator | None = None
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
-        """The observation space of a station, always the same object."""
+        """Observation space of a station, always the same object."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> gym.spaces.Space:
-        """The action space of a station, always the same object."""
+        """Action space of a station, always the same object."""
         return self.action_spaces[agent]
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """Draw a new episode. `options` are not looked at: PettingZoo's own test hands in made-up ones."""
+        """Start a new episode. `options` are ignored: PettingZoo's API test passes arbitrary ones."""
         if self._rng is None or seed is not None:
             self._rng, _ = seeding.np_random(seed)
         self.task.begin(0, self._rng)
@@ -105,22 +99,22 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         return self._observations(), self._infos({})
 
     def step(self, actions: dict[str, Any]):
-        """Play one slot.
+        """Play one slot; actions are a dict with one per station.
 
         Raises:
-            ResetNeeded: before the first reset, or after the episode's end.
-            ValueError: an agent is missing or unknown, or its action of wrong shape, dtype or range; the episode goes
-                on as if it had not been given.
+            ResetNeeded: before the first reset, or after the end of the episode.
+            ValueError: an agent is missing or unknown, or its action has a wrong shape, dtype or range; no slot is
+                played.
         """
         last_slot = self.scenario.episode.num_slots
         if not self.agents:
             raise ResetNeeded(f"step() was called {when_not(self.task, last_slot)}: call reset()")
         if not isinstance(actions, Mapping):
-            raise ValueError(f"actions must be a dict of one a station, got {actions!r}")
+            raise ValueError(f"actions must be a dict of one per station, got {actions!r}")
         if actions.keys() != set(self.agents):
             missing = [agent for agent in self.agents if agent not in actions]
             unknown = [agent for agent in actions if agent not in self.agents]
-            raise ValueError(f"actions must hold one a station: missing {missing}, unknown {unknown}")
+            raise ValueError(f"actions must hold one per station: missing {missing}, unknown {unknown}")
         shape = self.action_spaces[self.agents[0]].shape
         numbers = [self._read(f"actions[{agent!r}]", actions[agent], shape) for agent in self.agents]
         self.task.advance(np.stack(numbers)[None])
@@ -136,7 +130,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         return observations, rewards, terminations, truncations, infos
 
     def state(self) -> np.ndarray:
-        """The network's observation, which holds all that stations see together."""
+        """Global observation of the network, the central controller's."""
         return self.task.obs[0].copy()
 
     def _observations(self) -> dict[str, np.ndarray]:
@@ -151,7 +145,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         }
 
     def _playable(self, action: np.ndarray) -> Any:
-        """With action="price" the association itself, as prices do not express them all."""
+        """Return an action for `step`; with action="price" the association, which prices cannot always express."""
         if self.task.mode == PRICE:
             return action
         return dict(zip(self.agents, self.task.one_hot(action), strict=True))

@@ -1,4 +1,4 @@
-"""Base stations as agents in many networks at once, as arrays with agents on an axis: for multi-agent training."""
+"""Vectorised multi-agent DTPlacementMA-v0: arrays with the base stations on the second axis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dtenv.validation import integer
 
 
 class StationRows(Rows):
-    """`Rows` whose observations are the stations' own."""
+    """`Rows` with the stations' observations."""
 
     task: PlacementTask
 
@@ -27,19 +27,19 @@ class StationRows(Rows):
 
 
 class PlacementParallelVectorEnv:
-    """DTPlacementMA-v0 as its stations play it, `num_envs` networks at once: `dtenv.parallel_vector_env`.
+    """DTPlacementMA-v0 with base stations as agents, `num_envs` networks at once: `dtenv.parallel_vector_env`.
 
-    Row i plays as the PettingZoo environment that is seeded as row i is, bit for bit. Stations are the second axis of
+    Row i equals the PettingZoo environment with the same seed, bit for bit. Stations are the second axis of
     observations (num_envs, M, …), actions (num_envs, M, …) and rewards (num_envs, M), in the order of
-    `possible_agents`; spaces are one station's, as in `dtenv.envs.parallel.PlacementParallelEnv`. `infos` are those of
-    the central controller: arrays with a row a network, each beside its mask.
+    `possible_agents`; spaces are those of one station, as in `dtenv.envs.parallel.PlacementParallelEnv`. `infos` are
+    the central controller's: arrays with a row per network and their masks.
 
     Args:
-        num_envs: networks.
-        scenario: as in gym.make; single fields of it by name.
+        num_envs: number of networks.
+        scenario: as in gym.make, as are single fields by name.
         autoreset_mode: "next_step" (default), "same_step" or "disabled", as in `dtenv.envs.vector.TaskVectorEnv`.
-        copy: False hands out the environment's own arrays, which change with the next step.
-        threads: how many play; by default one a core.
+        copy: False returns the environment's own arrays, which change with the next step.
+        threads: number of threads, by default one per core.
 
     ```python
     >>> import dtenv, numpy as np
@@ -74,27 +74,23 @@ class PlacementParallelVectorEnv:
         self._read = read_bits if self.task.mode == BINARY else read_numbers
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
-        """A station's observation space; all have the same."""
+        """Observation space of a station, the same for all."""
         return self.single_observation_space
 
     def action_space(self, agent: str) -> gym.spaces.Space:
-        """A station's action space; all have the same."""
+        """Action space of a station, the same for all."""
         return self.single_action_space
 
     def reset(self, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
-        """Draw new episodes of all networks, or of those in options["reset_mask"]; as in `TaskVectorEnv`."""
+        """Start new episodes, as `TaskVectorEnv.reset` does."""
         infos = self.rows.reset(seed, options)
         return self.rows.observed(), infos
 
     def step(self, actions: Any):
-        """Play one slot of every network.
+        """Play one slot of every network; errors as in `TaskVectorEnv.step`.
 
         Returns:
-            Observations (B, M, …), rewards (B, M), terminations (B,), which are False, truncations (B,), and infos.
-
-        Raises:
-            ResetNeeded: before the first reset, or, with autoreset disabled, after the end of an episode.
-            ValueError: actions of wrong shape, dtype or range; the message names the entry, and nothing is played.
+            Observations (B, M, …), rewards (B, M), terminations (B,), always False, truncations (B,), and infos.
         """
         due = self.rows.due()
         shape = (self.num_envs, len(self.possible_agents), *(self.single_action_space.shape or ()))
@@ -104,15 +100,15 @@ class PlacementParallelVectorEnv:
         return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def state(self) -> np.ndarray:
-        """The networks' observations, (B, state size), which hold all that stations see together."""
+        """Global observations (B, state size), the central controller's."""
         return self.task.obs.copy() if self.copy else self.task.obs
 
     def snapshot(self) -> list[np.ndarray]:
-        """The batch in mid-play, as in `TaskVectorEnv`."""
+        """Return the state of the batch, as `TaskVectorEnv.snapshot` does."""
         return self.rows.snapshot()
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
-        """Go on from a snapshot, as in `TaskVectorEnv`."""
+        """Restore a snapshot, as `TaskVectorEnv.restore` does."""
         self.rows.restore(snapshot)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How environments draw themselves, whichever interface they have."""
+"""Mixin with the rendering of the environments."""
 
 from __future__ import annotations
 
@@ -12,19 +12,12 @@ RENDER_MODES = ("rgb_array", "human")
 
 
 class Pictures:
-    """Rendering of an environment that holds a task.
-
-    Args:
-        render_mode: "rgb_array", "human" or None.
-
-    Raises:
-        ValueError: no such render mode.
-    """
+    """Mixin that renders an environment with a task; render_mode is "rgb_array", "human" or None, else ValueError."""
 
     canvas: str
-    """What draws the task, as "module:class"."""
+    """Canvas class of the task, as "module:class"."""
     drawn: str | None = "score"
-    """The entry of `info` that a picture follows through the slots; None if it needs all of them."""
+    """Entry of `info` whose history the canvas draws; None for all entries."""
     task: Any
     scenario: Any
 
@@ -36,13 +29,13 @@ class Pictures:
         self._values: list[Any] = []
 
     def _first_picture(self) -> None:
-        """A new episode has begun."""
+        """Called after reset."""
         self._values = []
         if self.render_mode == "human":
             self.render()
 
     def _next_picture(self, info: dict[str, Any]) -> None:
-        """A slot has been played."""
+        """Called after each step."""
         if self.render_mode is not None:
             self._values.append(dict(info) if self.drawn is None else info[self.drawn])
             if self.render_mode == "human":
@@ -51,7 +44,7 @@ class Pictures:
     def render(self) -> Any:
         """Draw the last slot: an image (H, W, 3) for "rgb_array", a window for "human"."""
         if self.render_mode is None:
-            gym.logger.warn('render() needs render_mode="rgb_array" or "human" when the environment is made')
+            gym.logger.warn('render() needs an environment made with render_mode="rgb_array" or "human"')
             return None
         if not self.task.state.slot[0]:
             raise ResetNeeded("render() was called before the first reset(): call reset()")
@@ -67,11 +60,11 @@ class Pictures:
             self._canvas = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the canvas: a copy draws on one of its own."""
+        """State without the canvas: a copy creates its own."""
         return {**self.__dict__, "_canvas": None}
 
 
 def when_not(task: Any, last_slot: int) -> str:
-    """When a step was asked for that could not be played."""
+    """Reason why no slot can be played, for messages."""
     ended = bool(task.state.slot[0])
     return f"after the episode's end (num_slots={last_slot})" if ended else "before the first reset()"

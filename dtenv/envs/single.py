@@ -1,4 +1,4 @@
-"""One environment at a time: Gymnasium's Env over a batch of one, whatever the task."""
+"""Base class of the single environments: Gymnasium's Env over a batch of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dtenv.scenario import Scenario
 
 
 class TaskEnv(Pictures, Bounded, gym.Env):
-    """What the environments share: seeding, an episode's end, pictures, bounds. A subclass is an environment's page.
+    """Gymnasium environment of a task: seeding, truncation, rendering, optimum.
 
     Args:
         scenario: a preset's name or a scenario; by default the environment's first preset.
@@ -41,11 +41,11 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         self._under_way = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Draw a new episode. `options` has no entries."""
+        """Start a new episode; `options` must be empty."""
         super().reset(seed=seed)
         if options:
             raise ValueError(f"options has no entries in this environment, got {options!r}")
-        self._under_way = False  # should the scenario's forecaster fail
+        self._under_way = False  # in case the scenario's forecaster fails
         self.task.begin(0, self.np_random)
         self._under_way = True
         self._first_picture()
@@ -56,8 +56,8 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         """Play one slot.
 
         Raises:
-            ResetNeeded: before the first reset, or after the episode's end.
-            ValueError: an action of wrong shape, dtype or range; the episode goes on as if it had not been given.
+            ResetNeeded: before the first reset, or after the end of the episode.
+            ValueError: the action has a wrong shape, dtype or range; no slot is played.
         """
         if not self._under_way:
             raise ResetNeeded(f"step() was called {when_not(self.task, self._last_slot)}: call reset()")
@@ -70,7 +70,7 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         return self.task.obs[0].copy(), self.task.reward(), False, truncated, info
 
     def action_masks(self) -> np.ndarray:
-        """The action mask (users, sites), or (sites,) of a focal user, of the slot to be decided, for sb3-contrib."""
+        """Action mask (users, sites) of the current slot, or (sites,) of a focal user, for sb3-contrib."""
         return self.task.masks()[0].copy()
 
     @staticmethod
@@ -78,14 +78,14 @@ class TaskEnv(Pictures, Bounded, gym.Env):
     def read_action(
         name: str, values: Any, task: Any, batch: tuple[int, ...], rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, ...]:
-        """The action, of one episode or of a batch, as the task's `advance` takes it.
+        """Validate an action and convert it to the arguments of the task's `advance`.
 
         Args:
-            name: what messages call the action.
+            name: name of the action in error messages.
             values: the action, with the axes `batch` first.
             task: the task.
             batch: () for one episode, (B,) for a batch.
-            rows: those looked at; None for all.
+            rows: rows to check; None for all.
 
         Raises:
             ValueError: wrong shape, dtype or range; the message names the entry.

@@ -1,4 +1,4 @@
-"""Thousands of environments at once: Gymnasium's VectorEnv over a batch, whatever the task."""
+"""Base class of the vector environments: Gymnasium's VectorEnv over a batch of episodes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from dtenv.validation import integer
 
 
 class TaskVectorEnv(VectorEnv):
-    """What the vector environments share. `gym.make_vec(id, num_envs=…, vectorization_mode="vector_entry_point")`.
+    """Vector environment of a task: `gym.make_vec(id, num_envs=…, vectorization_mode="vector_entry_point")`.
 
-    Row i plays as the single environment that is seeded as row i is, bit for bit, across its autoresets. Episodes are
-    played by compiled kernels on all cores; `infos` hold arrays with a row each beside their masks, as Gymnasium has
-    them. With device="cuda" `make_vec` gives a `dtenv.envs.cuda.CudaVectorEnv`, whose rows play on a GPU.
+    Row i equals a single environment with the same seed, bit for bit, also after autoresets. Compiled kernels step the
+    rows on all cores; `infos` hold arrays with a row per environment and their masks, as in Gymnasium. With
+    device="cuda" `make_vec` returns a `dtenv.envs.cuda.vector.CudaVectorEnv`, which steps the rows on a GPU.
 
     Args:
-        num_envs: rows.
+        num_envs: number of rows.
         scenario: a preset's name or a scenario; by default the environment's first preset.
-        autoreset_mode: "next_step" (default: a row whose episode is over begins a new one in the next step, which
-            ignores its action and rewards 0), "same_step" (at once; what was last seen is in infos["final_obs"] and
-            infos["final_info"]) or "disabled" (rows are reset by options["reset_mask"]).
-        copy: False hands out the environment's own arrays, which change with the next step.
-        threads: how many play; by default one a core.
+        autoreset_mode: "next_step" (default: an ended row is reset by the next step, which ignores its action and
+            rewards 0), "same_step" (reset at once; infos["final_obs"] and infos["final_info"] hold the end of the
+            episode) or "disabled" (rows are reset by options["reset_mask"]).
+        copy: False returns the environment's own arrays, which change with the next step.
+        threads: number of threads, by default one per core.
         **overrides: single fields of the scenario by name.
     """
 
     single: type[TaskEnv]
-    """The environment of one row."""
+    """Class of the single environment."""
     rows_type: type[Rows] = Rows
 
     def __init__(
@@ -60,14 +60,9 @@ class TaskVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
-        """Draw new episodes: of all rows, or of those in options["reset_mask"], (num_envs,) booleans.
+        """Reset all rows, or those in options["reset_mask"], (num_envs,) booleans; ValueError for bad seeds or masks.
 
-        Args:
-            seed: row i is seeded seed + i, or with a list seed[i]; None goes on with a row's own generator.
-            options: nothing, or {"reset_mask": …}.
-
-        Raises:
-            ValueError: seeds or a mask of wrong length or kind.
+        Row i is seeded with seed + i, or with a list seed[i]; None continues with the row's own generator.
         """
         if isinstance(seed, int):
             super().reset(seed=seed)
@@ -79,7 +74,7 @@ class TaskVectorEnv(VectorEnv):
 
         Raises:
             ResetNeeded: before the first reset, or, with autoreset disabled, after the end of a row's episode.
-            ValueError: actions of wrong shape, dtype or range; the message names the entry, and nothing is played.
+            ValueError: actions have a wrong shape, dtype or range; the message names the entry. No slot is played.
         """
         due = self.rows.due()
         given = self._read(actions, due)
@@ -88,23 +83,16 @@ class TaskVectorEnv(VectorEnv):
         return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def action_masks(self) -> np.ndarray:
-        """The action masks of the slots to be decided, a row each."""
+        """Action masks of the current slots, one per row."""
         mask = self.task.masks()
         return mask.copy() if self.copy else mask
 
     def snapshot(self) -> list[np.ndarray]:
-        """The batch in mid-play, as arrays of bytes: another of the same scenario and size goes on from it exactly.
-
-        What a scenario's own forecaster remembers is not in it.
-        """
+        """Return the state of the batch as arrays of bytes, without the memory of a custom forecaster."""
         return self.rows.snapshot()
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
-        """Go on from a snapshot.
-
-        Raises:
-            ValueError: it is of another scenario or number of environments.
-        """
+        """Continue exactly from a snapshot; ValueError if it is of another scenario or number of environments."""
         self.rows.restore(snapshot)
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -115,5 +103,5 @@ class TaskVectorEnv(VectorEnv):
         return self.single.task_type(scenario, num_envs)
 
     def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        """The actions as the task's `advance` takes them; only rows that are due are looked at."""
+        """Validate the actions of the rows that are due and convert them to arguments of the task's `advance`."""
         return self.single.read_action("actions", actions, self.task, (self.num_envs,), due)

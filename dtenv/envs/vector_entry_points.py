@@ -1,4 +1,4 @@
-"""Where vector environments play: the entry points of `gym.make_vec`, which take `device`."""
+"""Entry points of `gym.make_vec`, which choose the device."""
 
 from __future__ import annotations
 
@@ -18,21 +18,15 @@ ENVS: dict[str, tuple[type[TaskVectorEnv], str]] = {
     "DTPlacementMA-v0": (PlacementVectorEnv, "CudaPlacement"),
     "DTMigration-v0": (MigrationVectorEnv, "CudaMigration"),
 }
-"""The CPU's environment of each id, and the name of the device's task in `dtenv.envs.cuda.tasks`."""
+"""CPU vector environment of each id, and name of its GPU task in `dtenv.envs.cuda.tasks`."""
 
 
 def vector_env(env_id: str, num_envs: int = 1, *, device: str = "cpu", **settings: Any) -> VectorEnv:
-    """The environment of an id, `num_envs` at once.
-
-    Args:
-        env_id: the environment's id.
-        num_envs: rows.
-        device: "cpu" or "cuda".
-        **settings: of `TaskVectorEnv`, or with "cuda" of `CudaVectorEnv`.
+    """Make a vector environment; **settings are those of `TaskVectorEnv`, or with "cuda" of `CudaVectorEnv`.
 
     Raises:
-        ValueError: no such device.
-        RuntimeError: device="cuda" where Numba finds none.
+        ValueError: device is neither "cpu" nor "cuda".
+        RuntimeError: device is "cuda" and Numba finds no GPU.
     """
     if device not in DEVICES:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {device!r}")
@@ -40,17 +34,18 @@ def vector_env(env_id: str, num_envs: int = 1, *, device: str = "cpu", **setting
     if device == "cpu":
         return on_cpu(num_envs, **settings)
     require_cuda()
-    from dtenv.envs.cuda import CudaVectorEnv, tasks  # needs CUDA, which most machines lack
+    from dtenv.envs.cuda import tasks  # needs CUDA, which most machines lack
+    from dtenv.envs.cuda.vector import CudaVectorEnv
 
     return CudaVectorEnv(on_cpu.single, getattr(tasks, name), num_envs, **settings)
 
 
-# Named by strings in the registry: a spec with the functions themselves could not be written as JSON.
+# The registry refers to them by name: a spec that holds functions cannot be written as JSON.
 association, placement, migration = (partial(vector_env, env_id) for env_id in ENVS)
 
 
 def require_cuda() -> None:
-    """Raise RuntimeError where Numba finds no GPU."""
+    """Raise RuntimeError unless Numba finds a GPU."""
     try:
         from numba import cuda
 

@@ -1,8 +1,8 @@
-"""Forecasts of where users will be, and of the station that will serve them.
+"""Forecasters of users' positions and serving stations.
 
-Forecasters of positions and of stations may stand in DTMigration's scenario: `Forecaster` and `StationForecaster` are
-their interfaces. Forecasters of the next serving cell (Li 2025) learn from sequences of cells, `CellTraces`, and
-`CellForecast` lends them to DTMigration. Networks that forecast cells are in dtenv.fl.forecast.
+A DTMigration scenario accepts forecasters of positions (`Forecaster`) and of stations (`StationForecaster`).
+Forecasters of the next serving cell (Li 2025) are fitted to sequences of cells, `CellTraces`; `CellForecast` adapts
+them to DTMigration. Neural forecasters of cells are in dtenv.fl.forecast.
 """
 
 from dtenv.forecasting.baselines import CellForecaster, MostFrequent, Persistence

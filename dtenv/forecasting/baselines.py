@@ -1,4 +1,4 @@
-"""The interface of forecasters, and the two that know no transitions: persistence and the most frequent cell."""
+"""Interface of cell forecasters, and two baselines without transitions: persistence and the most frequent cell."""
 
 from __future__ import annotations
 
@@ -16,29 +16,22 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class CellForecaster(Protocol):
-    """Predicts which cell will serve a user."""
+    """Forecaster of the cell that serves a user."""
 
     def fit(self, traces: CellTraces) -> Self:
-        """Learn from traces, and from nothing else; returns itself."""
+        """Fit to the traces only; return self."""
 
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
-        """Probabilities of the cells in each of the next steps.
+        """Return probabilities (n, H, cells) of the cells in each of the next H = `horizon` steps.
 
-        Args:
-            history: what is known of n moments; cells, users and times as in the traces fitted to.
-            horizon: H, steps to predict.
-
-        Returns:
-            (n, H, cells); [i, h] sums to one and is of the step h + 1 after moment i.
-
-        Raises:
-            ValueError: a horizon below 1, a cell or user that is not known, or shapes that do not fit.
-            RuntimeError: not fitted yet.
+        `history` has n moments, with cells, users and times as in the fitted traces; [i, h] is for step h + 1 after
+        moment i and sums to one. Raises RuntimeError before `fit`, and ValueError for a horizon below 1, an unknown
+        cell or user, or inconsistent shapes.
         """
 
 
 def check_question(forecaster: object, history: History, horizon: int, num_cells: int, num_users: int) -> None:
-    """Raise where a forecaster cannot answer; `num_cells` is 0 before it is fitted."""
+    """Raise the errors of `predict_proba`; `num_cells` is 0 before `fit`."""
     if num_cells == 0:
         raise RuntimeError(f"{type(forecaster).__name__} has to be fitted before it predicts")
     integer("horizon", horizon)
@@ -46,28 +39,28 @@ def check_question(forecaster: object, history: History, horizon: int, num_cells
 
 
 class Persistence:
-    """Users stay where they are."""
+    """Users stay in their current cell."""
 
     num_cells, num_users = 0, 0
 
     def fit(self, traces: CellTraces) -> Self:
-        """Takes the number of cells and users alone."""
+        """Store the number of cells and users."""
         self.num_cells, self.num_users = traces.num_cells, traces.num_users
         return self
 
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
-        """As `CellForecaster.predict_proba`: the cell now, for certain."""
+        """Predict the current cell with probability 1; see `CellForecaster.predict_proba`."""
         check_question(self, history, horizon, self.num_cells, self.num_users)
         now = certain(history.cell[:, -1], self.num_cells)
         return np.repeat(now[:, None], horizon, axis=1)
 
 
 class MostFrequent:
-    """How often a user was served by each cell, whatever the cell now.
+    """Frequency of the cells in the traces, independent of the current cell.
 
     Args:
-        per_user: users' own shares, with all users' as back-off, rather than all users' alone.
-        strength: how many steps the back-off counts for.
+        per_user: a user's own frequencies, backing off to all users', instead of all users' only.
+        strength: weight of the back-off, in steps.
     """
 
     num_cells, num_users = 0, 0
@@ -82,14 +75,14 @@ class MostFrequent:
         return self
 
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
-        """As `CellForecaster.predict_proba`: the same in every step."""
+        """Predict the same in every step; see `CellForecaster.predict_proba`."""
         check_question(self, history, horizon, self.num_cells, self.num_users)
         shares = self.shares[history.user if self.per_user else np.full(len(history.user), -1)]
         return np.repeat(shares[:, None], horizon, axis=1)
 
 
 def cell_shares(traces: CellTraces, per_user: bool, strength: float) -> np.ndarray:
-    """Shares of the cells (users + 1, cells), or (1, cells) where they are pooled; the last are all users'.
+    """Shares of the cells (users + 1, cells), or (1, cells) if pooled; the last row is for all users together.
 
     A user's shares back off to all users', and these to one step in every cell.
     """

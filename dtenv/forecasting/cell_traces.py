@@ -1,4 +1,4 @@
-"""Sequences of serving cells, cut into what is known and what is to be predicted."""
+"""Sequences of serving cells, and their windows of history and target."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from dtenv.validation import integer, number, positive
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CellTraces:
-    """Which cell served whom, step by step: sorted by user, then by time.
+    """Serving cell of users, step by step, sorted by user, then by time.
 
-    A step is a slot of equal length, or the next record of a session. Steps of one stretch follow each other; between
-    stretches a user was silent, so that nothing is predicted or counted across.
-
-    Raises:
-        ValueError: arrays that do not fit together, or a value out of range; the message names field and value.
+    A step is a slot of equal length, or the next record of a session. The steps of a stretch are consecutive; between
+    stretches a user was silent, so that no prediction or transition spans two of them. Raises ValueError that names
+    field and value for inconsistent arrays or a value out of range.
     """
 
-    cell: np.ndarray  # (steps,) whole numbers, index of the serving base station
-    user: np.ndarray  # (steps,) whole numbers from 0
-    stretch: np.ndarray  # (steps,) whole numbers, never falling
-    time_s: np.ndarray  # (steps,) seconds from a midnight, or from the source's own origin where it tells no hour
-    site_xy: np.ndarray  # (cells, 2) metres, where the base stations stand
-    num_users: int  # users may be without steps in a part
+    cell: np.ndarray  # (steps,) integers, index of the serving base station
+    user: np.ndarray  # (steps,) integers from 0
+    stretch: np.ndarray  # (steps,) integers, non-decreasing
+    time_s: np.ndarray  # (steps,) seconds from a midnight, or from the source's own origin if the hour is unknown
+    site_xy: np.ndarray  # (cells, 2) metres, positions of the base stations
+    num_users: int  # users may have no steps in a part
     slot_seconds: float | None = None  # length of a step; None for records of sessions
     source: str = ""
 
@@ -35,7 +33,7 @@ class CellTraces:
         for name in ("cell", "user", "stretch"):
             value = np.asarray(getattr(self, name))
             if value.shape != (steps,) or (steps and value.dtype.kind not in "iu"):
-                raise ValueError(f"{name} must hold {steps} whole numbers, got {value.dtype} of shape {value.shape}")
+                raise ValueError(f"{name} must hold {steps} integers, got {value.dtype} of shape {value.shape}")
             object.__setattr__(self, name, value.astype(np.int64))
         for name, shape in (("time_s", (steps,)), ("site_xy", (len(self.site_xy), 2))):
             value = np.asarray(getattr(self, name), dtype=np.float64)
@@ -59,23 +57,23 @@ class CellTraces:
 
     @property
     def num_cells(self) -> int:
-        """How many base stations there are."""
+        """Number of base stations."""
         return len(self.site_xy)
 
     @property
     def step_seconds(self) -> float:
-        """Length of a slot, or the mean seconds between records; nan where no step follows another."""
+        """Length of a slot, or the mean time between records, seconds; nan without consecutive steps."""
         if self.slot_seconds is not None:
             return float(self.slot_seconds)
         seconds = np.diff(self.time_s)[self.follows()]
         return float(seconds.mean()) if seconds.size else float("nan")
 
     def follows(self) -> np.ndarray:
-        """(steps - 1,) whether step i + 1 follows step i, of the same user and without a silence between."""
+        """(steps - 1,) whether step i + 1 is in the same stretch as step i."""
         return np.diff(self.stretch) == 0
 
     def part(self, keep: np.ndarray) -> CellTraces:
-        """The steps in a mask (steps,); users keep their numbers, and stretches break where steps are left out."""
+        """Steps in a mask (steps,); users keep their numbers, and stretches break at omitted steps."""
         kept = np.flatnonzero(keep)
         breaks = (np.diff(kept) != 1) | (np.diff(self.stretch[kept]) != 0)
         stretch = np.concatenate([[0], np.cumsum(breaks)])[: len(kept)]
@@ -84,33 +82,33 @@ class CellTraces:
         )
 
     def of_users(self, users: np.ndarray) -> CellTraces:
-        """The steps of some users, who are numbered anew in the order of their old numbers."""
+        """Steps of some users, renumbered in the order of their old numbers."""
         users = np.unique(users)
         chosen = self.part(np.isin(self.user, users))
         return replace(chosen, user=np.searchsorted(users, chosen.user), num_users=len(users))
 
 
 class History(NamedTuple):
-    """What is known when a prediction is made, of many users or moments at once."""
+    """Input of a prediction, for many users or moments at once."""
 
-    cell: np.ndarray  # (n, X) oldest first, the last is the cell now; -1 where not known, never the last
-    user: np.ndarray  # (n,) as in the traces that were fitted to; -1 for a user who is not among them
-    time_s: np.ndarray  # (n, X) seconds as in the traces; nan where not known
+    cell: np.ndarray  # (n, X) oldest first, the last is the current cell; -1 if unknown, never the last
+    user: np.ndarray  # (n,) as in the fitted traces; -1 for an unknown user
+    time_s: np.ndarray  # (n, X) seconds as in the traces; nan if unknown
 
     @classmethod
     def of(cls, cell: np.ndarray, user: np.ndarray | None = None, time_s: np.ndarray | None = None) -> History:
-        """A history of cells (n, X) alone, or with users (n,) and times (n, X) where they are known."""
+        """Make a history of cells (n, X), with users (n,) and times (n, X) if known."""
         cell = np.asarray(cell, dtype=np.int64)
         users = np.full(len(cell), -1) if user is None else np.asarray(user, dtype=np.int64)
         times = np.full(cell.shape, np.nan) if time_s is None else np.asarray(time_s, dtype=np.float64)
         return cls(cell, users, times)
 
     def rows(self, chosen: np.ndarray | slice) -> History:
-        """Some of the moments."""
+        """Select some of the moments."""
         return History(self.cell[chosen], self.user[chosen], self.time_s[chosen])
 
     def check(self, num_cells: int, num_users: int) -> None:
-        """Raise ValueError where shapes do not fit, or a cell or user is not among those fitted to."""
+        """Raise ValueError for inconsistent shapes or an unknown cell or user."""
         cell = self.cell
         if cell.ndim != 2 or cell.shape[1] < 1 or self.user.shape != cell.shape[:1] or self.time_s.shape != cell.shape:
             raise ValueError(
@@ -128,19 +126,15 @@ class History(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Histories, and the cells that followed."""
+    """Histories and the cells that followed."""
 
     history: History
     target: np.ndarray  # (n, H) cells of the next H steps
-    time_s: np.ndarray  # (n, H) when these began, seconds as in the traces
+    time_s: np.ndarray  # (n, H) their start times, seconds as in the traces
 
 
 def later_part(traces: CellTraces, share: float = 0.8) -> np.ndarray:
-    """(steps,) mask of what comes after the first `share` of every user's steps: the part to test on.
-
-    Raises:
-        ValueError: share is not within (0, 1).
-    """
+    """Mask (steps,) of the test part, after the first `share` of every user's steps, which must lie in (0, 1)."""
     if not 0.0 < number("share", share) < 1.0:
         raise ValueError(f"share must lie between 0 and 1, got {share!r}")
     steps = np.bincount(traces.user, minlength=traces.num_users)
@@ -149,18 +143,16 @@ def later_part(traces: CellTraces, share: float = 0.8) -> np.ndarray:
 
 
 def windows(traces: CellTraces, length: int, horizon: int, within: np.ndarray | None = None) -> Windows:
-    """Every `length` steps of a stretch and the `horizon` steps that follow, all of these in the mask `within`.
+    """Every `length` steps of a stretch and the `horizon` steps that follow, the latter all in the mask `within`.
 
-    The history may reach back before the mask: it is known by then.
-
-    Raises:
-        ValueError: length or horizon below 1, or no stretch is long enough.
+    The history may start before the mask. Raises ValueError for a length or horizon below 1, or if no stretch is long
+    enough.
     """
     integer("length", length)
     integer("horizon", horizon)
     allowed = np.ones(len(traces.cell), dtype=bool) if within is None else np.asarray(within, dtype=bool)
     now = np.arange(length - 1, len(traces.cell) - horizon)
-    now = now[traces.stretch[now - length + 1] == traces.stretch[now + horizon]]  # never falling: all between as well
+    now = now[traces.stretch[now - length + 1] == traces.stretch[now + horizon]]  # non-decreasing: all between as well
     counted = np.concatenate([[0], np.cumsum(allowed)])
     now = now[counted[now + horizon + 1] - counted[now + 1] == horizon]
     if not len(now):

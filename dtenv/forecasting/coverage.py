@@ -1,4 +1,4 @@
-"""From forecast positions to serving stations, as somebody who knows the radio model and the present gains makes it."""
+"""Serving stations from forecast positions, by the radio model and the current gains."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from dtenv.tasks.uplink import choose_access, link_gains
 
 
 class Coverage:
-    """Serving stations where a forecaster of positions expects the users.
+    """Serving stations at the positions that a forecaster of positions predicts.
 
-    Path loss follows the positions, the shadowing that is seen now fades with the way walked, and the environment's
-    rule of hand-over is applied to what remains.
+    Path loss follows from the positions, the current shadowing decays with the distance walked, and the environment's
+    handover rule is applied to the resulting gains.
 
     Args:
         scenario: a MigrationScenario.
-        forecaster: of positions, an object or its name.
-
-    Raises:
-        ValueError: the forecaster predicts no positions.
+        forecaster: forecaster of positions or its name; ValueError if it predicts no positions.
     """
 
     def __init__(self, scenario: Any, forecaster: str | Forecaster = "constant-velocity"):
@@ -34,24 +31,15 @@ class Coverage:
         self._decorrelation_m = float(scenario.radio.shadowing_decorrelation_m)
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """As `dtenv.forecasting.StationForecaster.stations`, looking ahead if the forecaster of positions does."""
-        expected = self.forecaster.positions(unfolded.user_xy.copy(), horizon, unfolded.area_m)
-        legs = np.diff(expected, axis=2, prepend=unfolded.user_xy[:, :, None])
-        walked_m = np.cumsum(np.hypot(legs[..., 0], legs[..., 1]), axis=2)
-        station = np.empty((*unfolded.access.shape, horizon), np.int64)
+        """Implement `dtenv.forecasting.StationForecaster.stations`; causal if the forecaster of positions is."""
         u = unfolded
-        cover(
-            self._constants,
-            u.user_xy,
-            u.gain_db,
-            u.access,
-            u.station_xy,
-            self._decorrelation_m,
-            expected,
-            walked_m,
-            station,
-        )
-        return certain(station, len(unfolded.station_xy))
+        expected = self.forecaster.positions(u.user_xy.copy(), horizon, u.area_m)
+        legs = np.diff(expected, axis=2, prepend=u.user_xy[:, :, None])
+        walked_m = np.cumsum(np.hypot(legs[..., 0], legs[..., 1]), axis=2)
+        station = np.empty((*u.access.shape, horizon), np.int64)
+        radio = self._constants, u.user_xy, u.gain_db, u.access, u.station_xy, self._decorrelation_m
+        cover(*radio, expected, walked_m, station)
+        return certain(station, len(u.station_xy))
 
 
 @compiled
@@ -66,7 +54,7 @@ def cover(
     walked_m: np.ndarray,
     station: np.ndarray,
 ) -> None:
-    """`expect_access` from every slot for every user, into station (slots, n, H)."""
+    """Apply `expect_access` in every slot to every user; writes station (slots, n, H)."""
     for t in range(station.shape[0]):
         for u in range(station.shape[1]):
             expect_access(
@@ -87,17 +75,17 @@ def expect_access(
     walked_m: np.ndarray,
     station: np.ndarray,
 ) -> None:
-    """Access stations of a user's next slots, by the environment's rule on expected gains.
+    """Access stations of a user's next slots, by the environment's handover rule on expected gains.
 
     Args:
-        c: the scenario's constants.
-        user_xy: (2,) where the user is, metres.
-        gain_db: (M,) gains there; what they are above path loss alone is taken for shadowing.
-        access: the station that serves it now.
+        c: constants of the scenario.
+        user_xy: (2,) current position, metres.
+        gain_db: (M,) current gains; their difference to path loss is the shadowing.
+        access: current access station.
         station_xy: (M, 2) metres.
-        decorrelation_m: distance over which shadowing fades to 1/e.
+        decorrelation_m: distance over which shadowing decays to 1/e.
         expected: positions (H, 2) in the next slots, metres.
-        walked_m: (H,) metres walked by then.
+        walked_m: (H,) metres walked until then.
         station: (H,), written.
     """
     stations = len(station_xy)

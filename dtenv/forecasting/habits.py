@@ -1,4 +1,4 @@
-"""Users who explore and return (Song et al. 2010): home, work, places of habit, and now and then a new one."""
+"""Synthetic mobility by exploration and preferential return (Song et al. 2010): home, work, regular and new places."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from dtenv.forecasting.cell_traces import CellTraces
 from dtenv.traces.files import DAY_S
@@ -20,50 +21,49 @@ from dtenv.validation import (
     positive_number,
 )
 
-WEEK = 7
-WORKDAYS = 5
+WEEK, WORKDAYS = 7, 5
 NIGHT, WORK, FREE = range(3)
 HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Habits:
-    """How users live; a day begins at midnight, a week on Monday.
+    """Parameters of users' habits; a day begins at midnight, a week on Monday.
 
-    At the end of every stay a user chooses a place by the time of day: at night home, in working hours mostly work,
-    else home or out. Who goes out explores a new place with probability ρ S^-γ, S being the places known, or else
-    returns to a known one, the likelier the more visits it had. Explorers have a higher ρ than regular users
-    (Pappalardo et al. 2015).
+    At the end of every stay a user chooses a place by the time of day: home at night, mostly work in working hours,
+    else home or out. A user who goes out explores a new place with probability ρ S^-γ, where S is the number of known
+    places; otherwise it returns to a known one with probability proportional to past visits. Explorers have a higher ρ
+    than regular users (Pappalardo et al. 2015).
     """
 
     rho: float = 0.6
-    """ρ of explorers: chance to explore with one place known (Song et al. 2010)."""
+    """ρ of explorers: probability to explore with one known place (Song et al. 2010)."""
     rho_regular: float = 0.15
     """ρ of regular users."""
     gamma: float = 0.21
-    """γ: how fast exploring wears off (Song et al. 2010)."""
+    """γ: decay of exploration with the number of known places (Song et al. 2010)."""
     explorers: float = 0.3
-    """Share of users who are explorers."""
+    """Share of explorers among the users."""
     alpha: float = 0.55
-    """Jumps to new places have lengths with a density of (length + jump_m)^-(1 + α) (Song et al. 2010)."""
+    """α: lengths of jumps to new places have density (length + jump_m)^-(1 + α) (Song et al. 2010)."""
     jump_m: float = 500.0
-    """Below which lengths are about equally likely, metres."""
+    """Length below which jumps are about equally likely, metres."""
     beta: float = 0.8
-    """Stays out have lengths with a density of length^-(1 + β) (Song et al. 2010) …"""
+    """β: durations of stays out have density duration^-(1 + β) within stay_hours (Song et al. 2010)."""
     stay_hours: tuple[float, float] = (0.4, 6.0)
-    """… between these."""
+    """Range of the durations of stays out, hours."""
     regulars: int = 4
-    """Places known from the first day on, besides home and work."""
+    """Number of places known from the first day, besides home and work."""
     night: tuple[float, float] = (22.5, 7.0)
-    """Hours in which the night begins and ends; every user and day somewhat earlier or later."""
+    """Mean hours at which the night begins and ends."""
     work: tuple[float, float] = (8.5, 17.5)
-    """Hours in which work begins and ends, likewise."""
+    """Mean hours at which work begins and ends."""
     spread_hours: float = 0.75
-    """Standard deviation of these hours, between users and from day to day."""
+    """Standard deviation of these hours between users; half of it from day to day."""
     at_work: float = 0.85
-    """Chance to be at work, in working hours."""
+    """Probability to be at work in working hours."""
     at_home: float = 0.45
-    """Chance to be home in hours that are neither night nor work; else a user goes out."""
+    """Probability to be at home outside night and working hours; otherwise a user goes out."""
 
     def __post_init__(self) -> None:
         in_unit_interval(self, "rho", "rho_regular", "explorers", "at_work", "at_home")
@@ -82,7 +82,7 @@ class Habits:
 
 
 class Stays(NamedTuple):
-    """Who was where from when to when: sorted by user, then by time, without gaps."""
+    """Stays of users in cells, sorted by user, then by time, without gaps."""
 
     user: np.ndarray  # (stays,)
     cell: np.ndarray  # (stays,) index of the site
@@ -93,39 +93,31 @@ class Stays(NamedTuple):
 
 
 def explore_and_return(
-    rng: np.random.Generator, site_xy: np.ndarray, num_users: int, days: int, habits: Habits | None = None
+    rng: Generator, site_xy: np.ndarray, num_users: int, days: int, habits: Habits | None = None
 ) -> Stays:
-    """Stays of users at sites, from the first midnight on.
+    """Simulate stays of users at sites (sites, 2), metres, from the first midnight.
 
-    Args:
-        rng: the only source of chance.
-        site_xy: (sites, 2) metres.
-        num_users: how many users, all different.
-        days: how many days.
-        habits: how they live.
-
-    Raises:
-        ValueError: num_users or days below 1, or fewer sites than users know from the first day on.
+    Raises ValueError for num_users or days below 1, or fewer sites than a user knows from the first day.
     """
     habits = Habits() if habits is None else habits
     known = habits.regulars + 2
-    for name, value in (("num_users", num_users), ("days", days)):
-        integer(name, value)
+    integer("num_users", num_users)
+    integer("days", days)
     if len(site_xy) < known:
         raise ValueError(f"site_xy must hold at least {known} sites for regulars={habits.regulars}, got {len(site_xy)}")
     apart = np.hypot(*(site_xy[:, None] - site_xy[None]).transpose(2, 0, 1))
-    # Sites at a distance are as many as it is long, so a density of lengths weighs a site by one power more.
+    # The number of sites at a distance grows with the distance, so the density of lengths gets one more power per site.
     weight = (apart + habits.jump_m) ** -(2.0 + habits.alpha)
     np.fill_diagonal(weight, 0.0)
     rows: list[tuple[int, int, float, float]] = []
     for user in range(num_users):
         rows += [(user, *stay) for stay in _life(rng, weight, days, habits)]
-    user_, cell, start_s, end_s = (np.array(column) for column in zip(*rows, strict=True))
-    return Stays(user_, cell, start_s, end_s, num_users, days)
+    owner, cell, start_s, end_s = (np.array(column) for column in zip(*rows, strict=True))
+    return Stays(owner, cell, start_s, end_s, num_users, days)
 
 
-def _life(rng: np.random.Generator, weight: np.ndarray, days: int, habits: Habits) -> list[tuple[int, float, float]]:
-    """One user's stays (cell, start_s, end_s)."""
+def _life(rng: Generator, weight: np.ndarray, days: int, habits: Habits) -> list[tuple[int, float, float]]:
+    """Stays (cell, start_s, end_s) of one user."""
     home = int(rng.integers(len(weight)))
     visits = np.zeros(len(weight))
     visits[home] = 1.0
@@ -170,7 +162,7 @@ def _life(rng: np.random.Generator, weight: np.ndarray, days: int, habits: Habit
 
 
 def _part_of_day(hour: float, day: int, hours: np.ndarray) -> tuple[int, float]:
-    """Which part of the day an hour is in, and the hour in which it ends."""
+    """Return the part of the day of an hour, and the hour at which it ends."""
     dusk, dawn, begin, finish = np.clip(hours, 0.0, 24.0)
     if hour < dawn:
         return NIGHT, dawn
@@ -181,32 +173,27 @@ def _part_of_day(hour: float, day: int, hours: np.ndarray) -> tuple[int, float]:
     return FREE, begin if day % WEEK < WORKDAYS and hour < begin else dusk
 
 
-def _new_place(rng: np.random.Generator, weight: np.ndarray, visits: np.ndarray) -> int:
-    """A place without visits, the nearer the likelier."""
+def _new_place(rng: Generator, weight: np.ndarray, visits: np.ndarray) -> int:
+    """Draw a place without visits, more likely the nearer it is."""
     return _pick(rng, np.where(visits == 0.0, weight, 0.0))
 
 
-def _pick(rng: np.random.Generator, weight: np.ndarray) -> int:
+def _pick(rng: Generator, weight: np.ndarray) -> int:
     return int(rng.choice(len(weight), p=weight / weight.sum()))
 
 
-def _power_law(rng: np.random.Generator, exponent: float, low: float, high: float) -> float:
-    """A number between low and high with a density of its -(1 + exponent)th power."""
+def _power_law(rng: Generator, exponent: float, low: float, high: float) -> float:
+    """Draw x between low and high with density x^-(1 + exponent)."""
     least, most = high**-exponent, low**-exponent
     return float((least + (most - least) * rng.random()) ** (-1.0 / exponent))
 
 
 def slots_of_stays(
-    rng: np.random.Generator,
-    stays: Stays,
-    site_xy: np.ndarray,
-    slot_seconds: float = HOUR_S,
-    neighbour_share: float = 0.08,
+    rng: Generator, stays: Stays, site_xy: np.ndarray, slot_seconds: float = HOUR_S, neighbour_share: float = 0.08
 ) -> CellTraces:
-    """The cell that serves every user in every slot: that of the place, or one of its neighbours.
+    """Serving cell of every user in every slot: the place's, or a neighbour of it with chance `neighbour_share`.
 
-    Raises:
-        ValueError: slot_seconds is not positive, or neighbour_share is no share.
+    Raises ValueError unless slot_seconds is positive and neighbour_share in [0, 1].
     """
     positive_number("slot_seconds", slot_seconds)
     tick = np.arange(0.0, stays.days * DAY_S, slot_seconds)
@@ -215,16 +202,11 @@ def slots_of_stays(
 
 
 def records_of_stays(
-    rng: np.random.Generator,
-    stays: Stays,
-    site_xy: np.ndarray,
-    per_hour: float = 0.3,
-    neighbour_share: float = 0.08,
+    rng: Generator, stays: Stays, site_xy: np.ndarray, per_hour: float = 0.3, neighbour_share: float = 0.08
 ) -> CellTraces:
-    """Records of sessions: one when a stay begins, and more at random times with a mean of `per_hour` while it lasts.
+    """Records of sessions: one at the start of a stay, and `per_hour` more on average at random times during it.
 
-    Raises:
-        ValueError: per_hour is negative, or neighbour_share is no share.
+    Raises ValueError unless per_hour is at least 0 and neighbour_share in [0, 1].
     """
     if number("per_hour", per_hour) < 0:
         raise ValueError(f"per_hour must be at least 0, got {per_hour!r}")
@@ -238,7 +220,7 @@ def records_of_stays(
 
 
 def _served(
-    rng: np.random.Generator,
+    rng: Generator,
     stays: Stays,
     site_xy: np.ndarray,
     neighbour_share: float,
@@ -246,7 +228,7 @@ def _served(
     time_s: np.ndarray,
     slot_seconds: float | None,
 ) -> CellTraces:
-    """Cells that serve users at times, both sorted; with a chance of `neighbour_share` one of the three nearest."""
+    """Serving cells of users at times, both sorted; with chance `neighbour_share` one of the three nearest to it."""
     if not 0.0 <= number("neighbour_share", neighbour_share) <= 1.0:
         raise ValueError(f"neighbour_share must lie in [0, 1], got {neighbour_share!r}")
     span = stays.days * DAY_S

@@ -1,4 +1,4 @@
-"""Markov chains over cells, with and without the hour of day, each backing off to what is known with less."""
+"""Markov chains over cells, with and without the hour of day, with back-off to less specific chains."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ HOURS = 24
 
 
 class Markov:
-    """The next cell depends on the cell now, by counted transitions of each user.
+    """Markov chain of each user over cells, from counted transitions.
 
     From cell c, K(c, ·) = (N(c, ·) + κ B(c, ·)) / (n(c) + κ), where N are the user's transitions and n their sums. The
-    back-off B stays with the user's share of stays, and else goes to a cell by the user's shares, which themselves
-    back off to all users'. Later steps are K's powers. Users not fitted to get the chain of all users.
+    back-off B stays with the user's share of stays, and otherwise moves to a cell by the user's shares, which back off
+    to all users'. Later steps use powers of K. Unknown users get the chain of all users.
 
     Args:
-        per_user: a chain for every user, rather than one for all.
-        strength: κ, how many transitions a back-off counts for.
+        per_user: a chain per user, instead of one for all.
+        strength: κ, weight of the back-off in transitions.
     """
 
     num_cells, num_users = 0, 0
@@ -54,12 +54,12 @@ class Markov:
         return self
 
     def kernel(self, user: int = -1, hour: int = -1) -> np.ndarray:
-        """Transition probabilities (cells, cells) of a user, or of all together (-1); the hour is for `HourMarkov`."""
+        """Transition probabilities (cells, cells) of a user, or of all users (-1); `hour` is used by `HourMarkov`."""
         check_question(self, History.of(np.zeros((1, 1)), np.array([user])), 1, self.num_cells, self.num_users)
         return self._step(self.chains[user if self.per_user else -1], np.eye(self.num_cells), hour)
 
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
-        """As `CellForecaster.predict_proba`: one kernel after another."""
+        """Apply the kernel once per step; see `CellForecaster.predict_proba`."""
         check_question(self, history, horizon, self.num_cells, self.num_users)
         found = np.empty((len(history.cell), horizon, self.num_cells))
         chain = history.user if self.per_user else np.full(len(history.user), -1)
@@ -67,7 +67,7 @@ class Markov:
             rows = np.flatnonzero(chain == user)
             p = certain(history.cell[rows, -1], self.num_cells)
             for h in range(horizon):
-                # Only the first step leaves at a known time; of records, later ones leave at a mean interval.
+                # Only the first step leaves at a known time; later steps of records leave after the mean interval.
                 hours = self._hours(history.time_s[rows, -1] + h * self.step_seconds)
                 for hour in np.unique(hours):
                     p[hours == hour] = self._step(self.chains[user], p[hours == hour], hour)
@@ -82,10 +82,10 @@ class Markov:
 
 
 class HourMarkov(Markov):
-    """The next cell depends on the cell now and on the hour of day in which the step begins.
+    """Markov chain whose transitions also depend on the hour of day in which the step begins.
 
-    Transitions of an hour back off to those of all hours, K, as these do to shares: (N_hour + κ K) / (n_hour + κ).
-    Where the time is not known, this is `Markov`.
+    Transitions of an hour back off to those of all hours, K: (N_hour + κ K) / (n_hour + κ). Equals `Markov` at unknown
+    times.
     """
 
     def _hours(self, time_s: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ class HourMarkov(Markov):
 
 
 class _Chain:
-    """Transitions between the cells that somebody went through, and what they back off to."""
+    """Transitions between the visited cells, and their back-off."""
 
     def __init__(
         self, leave: np.ndarray, arrive: np.ndarray, hour: np.ndarray, share: np.ndarray, stays: float, strength: float
@@ -107,7 +107,7 @@ class _Chain:
         self.counts = self._count(self.pair)
 
     def step(self, p: np.ndarray) -> np.ndarray:
-        """Where probabilities (n, cells) go in a step."""
+        """Advance probabilities (n, cells) by a step."""
         weight = p / (self._sums(self.counts) + self.strength)
         away = (1.0 - self.stays) * weight.sum(axis=1, keepdims=True) * self.share
         found = self.strength * (self.stays * weight + away)
@@ -115,7 +115,7 @@ class _Chain:
         return found
 
     def step_in(self, hour: int, p: np.ndarray) -> np.ndarray:
-        """The same in an hour of the day."""
+        """Advance probabilities by a step in an hour of the day."""
         counts = self._count(self.pair[self.hour == hour])
         weight = p / (self._sums(counts) + self.strength)
         found = self.strength * self.step(weight)
@@ -133,6 +133,6 @@ class _Chain:
 
 
 def hour_of(time_s: np.ndarray) -> np.ndarray:
-    """Hour of day, 0..23, of seconds from a midnight; -1 where they are nan."""
+    """Hour of day, 0..23, of seconds from a midnight; -1 for nan."""
     known = np.isfinite(time_s)
     return np.where(known, np.floor(np.where(known, time_s, 0.0) / 3600.0) % HOURS, -1).astype(np.int64)

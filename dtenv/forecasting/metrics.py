@@ -1,4 +1,4 @@
-"""How good predictions of cells are, step by step into the future."""
+"""Scores of cell forecasters by horizon."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from dtenv.forecasting.baselines import CellForecaster
 from dtenv.forecasting.cell_traces import Windows
 
 FLOOR = 1e-3
-"""Share of every prediction that log-loss takes to be uniform: certainty that is wrong would cost infinitely much."""
+"""Uniform share that log-loss mixes into every prediction: a wrong prediction with p = 1 would cost infinity."""
 
 ROWS = 2048
 
 
 class Score(NamedTuple):
-    """By horizon, (H,); nan where nobody moved.
+    """Scores by horizon, (H,); nan if no user moved.
 
-    Where users seldom move, `accuracy` is that of persistence, whatever was learnt; `moves` and `destination` tell.
+    If users rarely move, `accuracy` equals that of persistence whatever was learnt; compare `moves` and `destination`.
     """
 
-    accuracy: np.ndarray  # share of steps whose likeliest cell was right
-    moves: np.ndarray  # the same, of those steps alone in which another cell serves than now
-    destination: np.ndarray  # of the same steps: right among the cells other than now's
+    accuracy: np.ndarray  # share of steps whose most probable cell is correct
+    moves: np.ndarray  # the same over steps in which the serving cell differs from the current one
+    destination: np.ndarray  # over these steps: share correct among the cells other than the current one
     log_loss: np.ndarray  # nats, mean of -ln p(true cell), with FLOOR of p uniform
-    moved: np.ndarray  # share of steps in which another cell serves than now: what persistence gets wrong
+    moved: np.ndarray  # share of steps in which the serving cell differs from the current one: errors of persistence
 
 
 def score(forecaster: CellForecaster, windows: Windows) -> Score:
-    """Scores of a forecaster on windows, over as many steps as they have targets."""
+    """Score a forecaster on windows, over all steps of their targets."""
     horizon = windows.target.shape[1]
     sums = np.zeros((5, horizon))
-    for start in range(0, len(windows.target), ROWS):  # probabilities of all windows at once may not fit
+    for start in range(0, len(windows.target), ROWS):  # in parts, to bound memory
         rows = slice(start, start + ROWS)
         history, target = windows.history.rows(rows), windows.target[rows]
         p, now = forecaster.predict_proba(history, horizon), history.cell[:, -1:]

@@ -1,4 +1,4 @@
-"""Oracles of DTMigration's serving stations: how much a forecast is worth at best, and how good it has to be."""
+"""Oracles of DTMigration's serving stations, perfect and noisy: upper bounds on the value of a forecast."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dtenv.validation import in_unit_interval, integer, is_bool
 
 
 class AccessOracle:
-    """The true access stations, up to the end of the episode."""
+    """True access stations up to the end of the episode."""
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """As `dtenv.forecasting.StationForecaster.stations`, but looks ahead."""
+        """Implement `dtenv.forecasting.StationForecaster.stations`, from the future of the episode."""
         return certain(true_stations(unfolded, horizon), len(unfolded.station_xy))
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyOracle:
-    """The true access stations, but where the forecast errs: with a chance p for each user, slot and slot ahead.
+    """True access stations with errors of probability p for each user, slot and slot ahead.
 
-    Errors are independent and name another station uniformly. They follow from the episode and `seed`, so that an
-    episode is forecast alike every time; and what errs at one p errs at every greater one.
+    Errors are independent and predict another station uniformly. They are a function of the episode and `seed`, so an
+    episode always gets the same forecast, and the errors at one p are a subset of those at a greater one.
     """
 
     p: float
-    """Chance that a forecast is wrong."""
+    """Probability that a forecast is wrong."""
     calibrated: bool = False
-    """Whether the forecaster says how sure it is: 1 - p of the station it names, the rest shared by the others."""
+    """Whether the predicted station gets probability 1 - p and the others share the rest, instead of 1 and 0."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class NoisyOracle:
         integer("seed", self.seed, low=0)
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """As `dtenv.forecasting.StationForecaster.stations`, but looks ahead."""
+        """Implement `dtenv.forecasting.StationForecaster.stations`, from the future of the episode."""
         station, stations = true_stations(unfolded, horizon), len(unfolded.station_xy)
         if stations == 1:
             return certain(station, stations)
@@ -54,12 +54,12 @@ class NoisyOracle:
 
 
 def true_stations(unfolded: Unfolded, horizon: int) -> np.ndarray:
-    """The access stations (slots, n, H) of the next slots."""
+    """Access stations (slots, n, H) of the next slots."""
     return unfolded.access[slots_ahead(len(unfolded.access), horizon)].transpose(0, 2, 1)
 
 
 def episode_key(unfolded: Unfolded) -> int:
-    """A number that follows from an episode's walks and stations, for draws of a forecaster's own."""
+    """Hash of an episode's walks and stations, a seed for a forecaster's draws."""
     digest = hashlib.blake2b(unfolded.user_xy.tobytes(), digest_size=8)
     digest.update(unfolded.station_xy.tobytes())
     return int.from_bytes(digest.digest(), "little")

@@ -1,4 +1,4 @@
-"""Recorded walks and sessions made into sequences of serving cells."""
+"""Sequences of serving cells from recorded walks and sessions."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ ROWS = 4096
 def cells_of_walks(
     walks: Walks, sites: Sites | np.ndarray | None = None, slot_seconds: float | None = None
 ) -> CellTraces:
-    """Which site is nearest to every user, slot by slot, or record by record where `slot_seconds` is None.
+    """Nearest site of every user, slot by slot, or record by record if `slot_seconds` is None.
 
-    Slotted walks break where they are silent for more than five slots and five median intervals (as in
-    `scenario_from_traces`) and where they leave the square that holds the sites. Records of sessions (Shanghai Telecom)
-    stay as they are; of walks, a record begins whenever another cell serves.
+    Slotted walks break at gaps of more than five slots and five median intervals (as in `scenario_from_traces`), and
+    where they leave the square that contains the sites. Records of sessions (Shanghai Telecom) are kept; records of
+    walks start whenever the serving cell changes.
 
     Args:
-        walks: from `dtenv.traces.read_trace`. Each is a user.
+        walks: from `dtenv.traces.read_trace`, one user each.
         sites: from `read_sites`; or (cells, 2) metres around the middle of the walks' fullest window, such as
-            `hexagonal_sites`; or None where walks are sessions at stations: these are the sites.
+            `hexagonal_sites`; or None for sessions at stations, which are the sites then.
         slot_seconds: length of a slot, or None.
 
     Raises:
-        ValueError: no sites for walks that are no sessions, users who stand still, or nobody is near the sites.
+        ValueError: walks that are no sessions lack sites, users stand still, or no walk is near the sites.
     """
     if slot_seconds is not None:
         positive_number("slot_seconds", slot_seconds)
     if np.isinf(walks.until_s).any():
-        raise ValueError(f"{walks.source}: its users stand still, there is nothing to predict")
+        raise ValueError(f"{walks.source}: users stand still, so there is nothing to predict")
     xy, site_xy = _in_metres(walks, sites)
     half = np.abs(site_xy).max() if sites is not None else math.inf
     if slot_seconds is None:
@@ -44,7 +44,7 @@ def cells_of_walks(
         place, user, stretch, time_s = resample(walks, xy, slot_seconds, points=2)
     near = np.abs(place).max(axis=1) <= half
     if not near.any():
-        raise ValueError(f"{walks.source}: no walk enters the square of {2 * half:g} m that holds the sites")
+        raise ValueError(f"{walks.source}: no walk enters the square of {2 * half:g} m that contains the sites")
     cell = nearest_sites(place, site_xy)
     breaks = np.append(True, (np.diff(stretch) != 0) | (np.diff(near) != 0))
     begins = breaks | np.append(True, np.diff(cell) != 0)
@@ -63,10 +63,10 @@ def cells_of_walks(
 
 
 def _in_metres(walks: Walks, sites: Sites | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Walks (places, 2) and sites (cells, 2), metres from one centre."""
+    """Return walks (places, 2) and sites (cells, 2) in metres from a common centre."""
     if sites is None:
         if not walks.stepwise:
-            raise ValueError(f"{walks.source}: these walks are no sessions at stations, sites are needed")
+            raise ValueError(f"{walks.source}: walks that are not sessions at stations need sites")
         stations = np.unique(walks.coordinates, axis=0)
         centre = np.median(stations, axis=0)
         around = Sites(walks.source, walks.sha256, stations, walks.geographic)
@@ -85,7 +85,7 @@ def _in_metres(walks: Walks, sites: Sites | np.ndarray | None) -> tuple[np.ndarr
 
 
 def nearest_sites(xy: np.ndarray, site_xy: np.ndarray) -> np.ndarray:
-    """Index (places,) of the site that is nearest to each place (places, 2), metres."""
+    """Index (places,) of the site nearest to each place (places, 2), metres."""
     found = np.empty(len(xy), dtype=np.int64)
     for start in range(0, len(xy), ROWS):
         apart = xy[start : start + ROWS, None] - site_xy
@@ -94,13 +94,9 @@ def nearest_sites(xy: np.ndarray, site_xy: np.ndarray) -> np.ndarray:
 
 
 def hexagonal_sites(side_m: float, spacing_m: float) -> np.ndarray:
-    """Sites (cells, 2) of a hexagonal grid, metres from the middle of a square.
-
-    Raises:
-        ValueError: side_m or spacing_m is not positive, or the square holds fewer than two sites.
-    """
-    for name, value in (("side_m", side_m), ("spacing_m", spacing_m)):
-        positive_number(name, value)
+    """Sites (cells, 2) of a hexagonal grid, metres from the middle of a square; ValueError for fewer than two."""
+    positive_number("side_m", side_m)
+    positive_number("spacing_m", spacing_m)
     row_m, reach = spacing_m * math.sqrt(0.75), math.ceil(side_m / spacing_m) + 1
     j, i = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     xy = np.stack([(i + 0.5 * (j % 2)) * spacing_m, j * row_m], axis=-1).reshape(-1, 2)

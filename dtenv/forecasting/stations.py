@@ -1,4 +1,4 @@
-"""From forecasters of cells (dtenv.forecasting) to DTMigration's serving stations."""
+"""Adapter from forecasters of cells to DTMigration's serving stations."""
 
 from __future__ import annotations
 
@@ -13,29 +13,26 @@ from dtenv.scenario.forecaster import Unfolded, certain
 from dtenv.validation import one_of, positive_integer
 
 ON_SITE_M = 1e-3
-"""How far a station may stand from the site that it is taken for, metres."""
+"""Largest distance between a station and its site, metres."""
 
 Known = Callable[[Unfolded], tuple[np.ndarray, np.ndarray]]
 
 
 class CellForecast:
-    """Serving stations by what a fitted forecaster makes of the cells a user has been through in the episode.
+    """Serving stations from a fitted forecaster's predictions on the cells that a user visited in the episode.
 
-    With history="access" cells are the sites on which the episode's stations stand, and the past is which of them
-    served the user. Sites without a station are left out, and the others' chances add up to 1. With history="place"
-    cells are places, such as a grid, the past is which of them the user was nearest to, and a station serves the
-    places nearest to it: for stations that stand elsewhere in every episode.
+    With history="access" cells are the sites of the episode's stations, and the history is which of them served the
+    user. Sites without a station are dropped, and the probabilities of the others renormalised. With history="place",
+    for stations at other positions in every episode, cells are places, such as a grid, the history is the nearest place
+    of the user, and a station serves the places nearest to it.
 
     Args:
         forecaster: fitted to traces of other episodes.
-        site_xy: (cells, 2) metres, as stations stand in the square.
+        site_xy: (cells, 2) metres, in the coordinates of the stations.
         history: "access" or "place".
-        length: X, slots that the forecaster looks back on.
-        known: users (n,) and times (slots, n), seconds, of an episode, as in the traces fitted to; by default users
-            are strangers (-1) and times unknown (nan).
-
-    Raises:
-        ValueError: a setting out of range.
+        length: X, number of past slots that the forecaster sees.
+        known: function from an episode to its users (n,) and times (slots, n), seconds, as in the fitted traces; by
+            default users (-1) and times (nan) are unknown.
     """
 
     def __init__(
@@ -55,22 +52,19 @@ class CellForecast:
         self.known = strangers if known is None else known
 
     def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
-        """As `dtenv.forecasting.StationForecaster.stations`; the forecaster sees cells up to the slot alone.
+        """Implement `dtenv.forecasting.StationForecaster.stations`; the forecaster sees cells up to the current slot.
 
-        Raises:
-            ValueError: with history="access" a station that stands on none of the sites.
+        Raises ValueError if history="access" and a station is on none of the sites.
         """
         slots, users = unfolded.access.shape
-        cell = self.cells(unfolded)
         user, time_s = self.known(unfolded)
-        asked = History.of(
-            past(cell, self.length, -1), np.tile(user, slots), past(np.asarray(time_s, float), self.length, np.nan)
-        )
-        chance = self.forecaster.predict_proba(asked, horizon).reshape(slots, users, horizon, -1)
+        cell, time_s = past(self.cells(unfolded), self.length, -1), past(np.asarray(time_s, float), self.length, np.nan)
+        history = History.of(cell, np.tile(user, slots), time_s)
+        chance = self.forecaster.predict_proba(history, horizon).reshape(slots, users, horizon, -1)
         return self._on_stations(chance, unfolded.station_xy)
 
     def cells(self, unfolded: Unfolded) -> np.ndarray:
-        """The cells (slots, n) that users are in."""
+        """Cells (slots, n) of the users."""
         if self.history == "access":
             return self._sites_of(unfolded.station_xy)[unfolded.access]
         xy = unfolded.user_xy
@@ -81,28 +75,25 @@ class CellForecast:
         away = np.hypot(*(station_xy - self.site_xy[site]).T)
         if away.max() > ON_SITE_M:
             k = int(away.argmax())
-            raise ValueError(f"station {k} must stand on one of the sites, got {station_xy[k]}, {away[k]:g} m from any")
+            raise ValueError(f"station {k} must be on one of the sites, got {station_xy[k]}, {away[k]:g} m from any")
         return site
 
     def _on_stations(self, chance: np.ndarray, station_xy: np.ndarray) -> np.ndarray:
-        """Chances (…, M) of the stations, from those (…, cells) of the cells."""
+        """Probabilities (…, M) of the stations, from those (…, cells) of the cells."""
         if self.history == "access":
             found = chance[..., self._sites_of(station_xy)]
         else:
-            serves = nearest_sites(self.site_xy, station_xy)
-            found = chance @ certain(serves, len(station_xy))
+            found = chance @ certain(nearest_sites(self.site_xy, station_xy), len(station_xy))
         total = found.sum(axis=-1, keepdims=True)
         return np.divide(found, total, out=np.zeros_like(found), where=total > 0.0)
 
 
 def strangers(unfolded: Unfolded) -> tuple[np.ndarray, np.ndarray]:
-    """Nobody is known, nor what time it is."""
+    """Unknown users at unknown times."""
     return np.full(unfolded.access.shape[1], -1), np.full(unfolded.access.shape, np.nan)
 
 
 def past(values: np.ndarray, length: int, unknown: float) -> np.ndarray:
-    """The last `length` of values (slots, n) in every slot, oldest first: (slots * n, length)."""
-    before = np.full((length - 1, values.shape[1]), unknown, dtype=values.dtype)
-    whole = np.concatenate([before, values])
-    windows = np.lib.stride_tricks.sliding_window_view(whole, length, axis=0)
-    return windows.reshape(-1, length)
+    """Last `length` of the values (slots, n) in every slot, oldest first: (slots * n, length)."""
+    padded = np.pad(values, ((length - 1, 0), (0, 0)), constant_values=unknown)
+    return np.lib.stride_tricks.sliding_window_view(padded, length, axis=0).reshape(-1, length)

@@ -1,4 +1,1 @@
-"""Pictures of a slot: a map of the network beside a panel of its numbers, drawn with pygame, one canvas a task.
-
-Only a window needs a display.
-"""
+"""Pictures of a slot, a map of the network and a panel of numbers, drawn with pygame; only windows need a display."""

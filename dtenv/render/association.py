@@ -1,4 +1,4 @@
-"""The picture of a slot of DTAssociation: where twins are, and what they cost their servers."""
+"""Picture of a slot of DTAssociation: hosts of the twins, and loads of the servers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from dtenv.render.canvas import (
 from dtenv.render.pen import BAD, GOOD, GRID, GROUND, HUES, INK, MOVE, PAPER, WARN, Colour, Pen, mix
 from dtenv.tasks.association.task import AssociationTask
 
-TRAIL = 6  # slots of a user's walk that stay visible
+TRAIL = 6  # visible slots of a user's walk
 
 
 class AssociationCanvas(Canvas):
-    """Draws slots of DTAssociation, as arrays or into a window; the panel follows the objective."""
+    """Canvas of DTAssociation; the panel plots the objective."""
 
     title, figures = "DTAssociation-v0", ("objective", "score")
 
     def _draw_map(self, task: AssociationTask, values: Sequence[Any]) -> None:
-        """Servers, users, the links to their twins, and the last slot's moves of twins."""
+        """Draw servers, users, the links to their twins, and the twins that moved in the last slot."""
         pen, tape, area_m = self._pen, task.tape, self._scenario.network.area_m
         server, before = task.state.server[0].tolist(), task.state.previous[0].tolist()
         slot = int(task.state.slot[0]) - 1
@@ -66,7 +66,7 @@ class AssociationCanvas(Canvas):
 
 
 def draw_server(pen: Pen, xy: Any, label: str, hue: Colour | None, loads: Sequence[tuple[float, float]]) -> None:
-    """A server's sign over bars of its loads, each (load, capacity)."""
+    """Draw a server's sign over bars of its loads, each (load, capacity)."""
     bars = []
     for load, capacity in loads:
         share = load / capacity
@@ -76,7 +76,7 @@ def draw_server(pen: Pen, xy: Any, label: str, hue: Colour | None, loads: Sequen
 
 
 def draw_terms(pen: Pen, task: AssociationTask, info: dict[str, Any] | None) -> None:
-    """What the slot's objective is made of: a share and a number for each row."""
+    """Draw the terms of the slot's objective, a row with a bar and a number each."""
     users, constraints = task.terms.history.shape[1], 2 * task.terms.energy.shape[1]
     energy = info["energy"] if info else 0.0
     rows = (
@@ -100,7 +100,7 @@ def draw_terms(pen: Pen, task: AssociationTask, info: dict[str, Any] | None) -> 
 
 
 def draw_legend(pen: Pen) -> None:
-    """What the map's signs mean."""
+    """Draw the legend of the map."""
     top, text = 484.0, LEFT + 108
     pen.box(LEFT, top - 6, RIGHT - LEFT, 1, GRID)
     draw_server(pen, (LEFT + 22, top + 36), "s", HUES[0], ((0.45, 1.0), (0.8, 1.0)))

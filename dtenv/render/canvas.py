@@ -1,4 +1,4 @@
-"""What all pictures share: the canvas itself, the map's grid and signs, the panel's head and foot."""
+"""Canvas of all tasks: the map's grid and signs, the panel's head and foot."""
 
 from __future__ import annotations
 
@@ -29,27 +29,22 @@ from dtenv.render.pen import (
 )
 from dtenv.scenario.recording import Recording
 
-FPS = 5  # of the window, as the environments' metadata has it
-MAP, MARGIN = 720, 40  # side of the map, and what lies around the square that users walk in
-LEFT, RIGHT = MAP + 24, WIDTH - 24  # of the panel's text
-SIGN = np.array((43.0, 48.0))  # of a server, with its rim
+FPS = 5  # of the window, as in the environments' metadata
+MAP, MARGIN = 720, 40  # side of the map, and margin around the square in which users walk
+LEFT, RIGHT = MAP + 24, WIDTH - 24  # edges of the panel's text
+SIGN = np.array((43.0, 48.0))  # size of a server's sign with its rim
 
 
 class Canvas(ABC):
-    """Draws slots of one task, as arrays or into a window; subclasses say what is on the map and in the panel.
+    """Canvas of a scenario, for arrays, or with `window` for a window; subclasses draw the map and the panel.
 
-    Args:
-        scenario: what is fixed.
-        window: show the pictures in a window, FPS of them a second, instead of returning them.
-
-    Raises:
-        ImportError: pygame is not installed.
+    Raises ImportError if pygame is not installed.
     """
 
     title: str
-    """The environment's id."""
+    """Id of the environment."""
     figures: tuple[str, str]
-    """Two entries of `info` in the panel's head; the curve and its mean are of the first."""
+    """Two entries of `info` in the panel's head; curve and mean are those of the first."""
 
     def __init__(self, scenario: Any, window: bool = False):
         self._scenario = scenario
@@ -64,14 +59,14 @@ class Canvas(ABC):
             self._clock = self._pygame.time.Clock()
 
     def draw(self, task: Any, values: Sequence[Any]) -> np.ndarray | None:
-        """Row 0 of the task after its last slot, or after its reset.
+        """Draw row 0 of the task after its last slot or its reset.
 
         Args:
-            task: the episodes.
-            values: the first of `figures`, or all of `info`, in the episode's slots so far.
+            task: the task.
+            values: the first of `figures`, or the whole `info`, of each slot so far.
 
         Returns:
-            The picture (HEIGHT, WIDTH, 3), uint8; None where there is a window, or was one until it was closed.
+            The picture (HEIGHT, WIDTH, 3), uint8; None with a window, open or closed.
         """
         if self._window and self._screen is None:
             return None
@@ -93,10 +88,10 @@ class Canvas(ABC):
 
     @abstractmethod
     def _draw_map(self, task: Any, values: Sequence[Any]) -> None:
-        """The left part of the picture."""
+        """Draw the left part of the picture."""
 
     def _draw_panel(self, task: Any, values: Sequence[Any]) -> None:
-        """The right part of the picture."""
+        """Draw the right part of the picture."""
         slot, (first, last) = int(task.state.slot[0]) - 1, self.figures
         info = task.info() if slot else None
         curve = [float(value[first] if isinstance(value, dict) else value) for value in values]
@@ -111,16 +106,16 @@ class Canvas(ABC):
 
     @abstractmethod
     def _facts(self, task: Any) -> str:
-        """The network's size, on one line of the panel."""
+        """Size of the network, on one line of the panel."""
 
     @abstractmethod
     def _draw_numbers(self, task: Any, info: dict[str, Any] | None, values: Sequence[Any]) -> None:
-        """The slot's numbers and the legend; info is None before the first slot."""
+        """Draw the slot's numbers and the legend; info is None before the first slot."""
 
     def _show(self, picture: Any) -> None:
         display, event = self._pygame.display, self._pygame.event
         if display.get_surface() is None or any(e.type == self._pygame.QUIT for e in event.get()):
-            self.close()  # by its user, or with another environment's window
+            self.close()  # closed by the user, or with another environment's window
             return
         self._screen.blit(picture, (0, 0))
         display.flip()
@@ -128,12 +123,12 @@ class Canvas(ABC):
 
 
 def on_map(xy: np.ndarray, area_m: float) -> np.ndarray:
-    """Where metres (…, 2) of the square lie on the map, whose y points down."""
+    """Convert metres (…, 2) of the square to pixels of the map, whose y axis points down."""
     return MARGIN + (MAP - 2 * MARGIN) * np.abs((0.0, 1.0) - xy / area_m)
 
 
 def draw_grid(pen: Pen, area_m: float) -> None:
-    """The map's ground, a grid of round metres, and its scale."""
+    """Draw the map's background, a grid of round metres, and its scale."""
     pen.box(0, 0, MAP, MAP, GROUND)
     power = 10.0 ** math.floor(math.log10(area_m / 5))
     step = power * max(k for k in (1, 2, 5) if k * power <= area_m / 5)
@@ -149,9 +144,9 @@ def draw_grid(pen: Pen, area_m: float) -> None:
 
 
 def spread(sites: np.ndarray) -> np.ndarray:
-    """Places (S, 2) for the servers' signs, on or beside their sites, so that none covers another."""
+    """Positions (S, 2) of the servers' signs, at or near their sites, without overlaps."""
     signs, order = sites.copy(), np.arange(len(sites))
-    aside = 1e-6 * (order[:, None] - order)[..., None]  # parts signs of one and the same site
+    aside = 1e-6 * (order[:, None] - order)[..., None]  # separates signs of identical sites
     for _ in range(100):
         away = signs[:, None] - signs + aside
         overlap = SIGN - np.abs(away)
@@ -165,7 +160,7 @@ def spread(sites: np.ndarray) -> np.ndarray:
 
 
 def draw_anchors(pen: Pen, sites: np.ndarray, signs: np.ndarray) -> None:
-    """A site and its tie to its sign, seen where the sign had to give way."""
+    """Draw the sites and lines to their signs, visible where a sign was moved."""
     for site, sign in zip(sites, signs, strict=True):
         pen.line((site, sign), 1, SOFT)
         pen.dot(site, 3, SOFT)
@@ -174,31 +169,27 @@ def draw_anchors(pen: Pen, sites: np.ndarray, signs: np.ndarray) -> None:
 def draw_sign(
     pen: Pen, xy: Any, label: str, hue: Colour | None, bars: Sequence[tuple[float, Colour]], alarm: bool = False
 ) -> None:
-    """A server's sign, grey without a hue, over two bars, each (share, colour); rimmed in red for an alarm."""
+    """Draw a server's sign, grey without a hue, over bars (share, colour); with a red rim for an alarm."""
     x, y = xy[0] - 16, xy[1] - 19
     if alarm:
         pen.box(x - 4.5, y - 4.5, 41, 47, BAD, 6.5)
     pen.box(x - 2, y - 2, 36, 42, PAPER, 4)
     pen.box(x, y, 32, 22, hue or TRACK, 3)
-    pen.text(xy[0], y + 11, label, letters_on(hue) if hue else SOFT, align=0.5)
+    red, green, blue = hue or TRACK
+    letters = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else PAPER
+    pen.text(xy[0], y + 11, label, letters if hue else SOFT, align=0.5)
     for i, (share, colour) in enumerate(bars):
         pen.bar(x, y + 25 + 7 * i, 32, 5, share, colour)
 
 
-def letters_on(ground: Colour) -> Colour:
-    """The colour that can be read on another one."""
-    red, green, blue = ground
-    return INK if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else PAPER
-
-
 def draw_user(pen: Pen, xy: Any, hue: Colour, radius: float = 4.5) -> None:
-    """A user, in the hue of its twin's server."""
+    """Draw a user in the hue of its twin's server."""
     pen.dot(xy, radius + 1.5, PAPER)
     pen.dot(xy, radius, hue)
 
 
 def draw_moves(pen: Pen, signs: np.ndarray, before: Sequence[int], after: Sequence[int]) -> None:
-    """Bows for all twins that moved, those of the most on top."""
+    """Draw arcs for the twins that moved, the largest groups on top."""
     moves = Counter((a, b) for a, b in zip(before, after, strict=True) if a != b)
     for (a, b), twins in reversed(moves.most_common()):
         across, length = (signs[b] - signs[a])[::-1] * (-1, 1), math.dist(signs[a], signs[b])
@@ -208,7 +199,7 @@ def draw_moves(pen: Pen, signs: np.ndarray, before: Sequence[int], after: Sequen
 
 
 def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: int) -> None:
-    """A bow from the sign at a to the sign at b, with a packet on its way."""
+    """Draw an arc from the sign at a to the sign at b, with a packet on it."""
     share = np.linspace(0.0, 1.0, 257)[:, None]
     curve = (1 - share) ** 2 * a + 2 * share * (1 - share) * bend + share**2 * b
     clear = np.all([(np.abs(curve - sign) > SIGN / 2 + 4).any(axis=1) for sign in (a, b)], axis=0)
@@ -228,13 +219,13 @@ def draw_move(pen: Pen, a: np.ndarray, bend: np.ndarray, b: np.ndarray, twins: i
 def draw_head(
     pen: Pen, title: str, scenario: Any, facts: str, slot: int, figures: Mapping[str, float | None], values: Any
 ) -> None:
-    """The panel down to its curve: title, facts, slots passed, three figures, and values from slot to slot."""
+    """Draw the panel down to its curve: title, facts, slot, three figures, and the curve of the values."""
     slots = scenario.episode.num_slots
-    beside = RIGHT - LEFT - 24 - pen.text(LEFT, 36, title, size=LARGE)
-    if beside < 75:  # then the name stands below
+    room = RIGHT - LEFT - 24 - pen.text(LEFT, 36, title, size=LARGE)
+    if room < 75:  # the name goes below the title
         pen.text(RIGHT, 92, pen.fitted(scenario.name, 180), SOFT, align=1)
     else:
-        pen.text(RIGHT, 37, pen.fitted(scenario.name, max(beside, 90)), SOFT, align=1)
+        pen.text(RIGHT, 37, pen.fitted(scenario.name, max(room, 90)), SOFT, align=1)
     pen.text(LEFT, 64, facts, SOFT)
     pen.text(LEFT, 92, f"slot {slot} of {slots}")
     pen.bar(LEFT, 105, RIGHT - LEFT, 4, slot / slots, INK)
@@ -245,7 +236,7 @@ def draw_head(
 
 
 def draw_sparkline(pen: Pen, values: np.ndarray, top: float, bottom: float) -> None:
-    """Values from the first to the last, between their least and their greatest."""
+    """Plot values between their minimum and maximum."""
     right = RIGHT - 66
     pen.box(LEFT, top - 7, right - LEFT, bottom - top + 14, GROUND, 4)
     if not values.size:
@@ -261,7 +252,7 @@ def draw_sparkline(pen: Pen, values: np.ndarray, top: float, bottom: float) -> N
 
 
 def draw_sources(pen: Pen, recording: Recording | None) -> None:
-    """Where recorded sites and walks come from, at the panel's foot."""
+    """Draw the sources of recorded sites and walks at the bottom of the panel."""
     source = recording.provenance if recording is not None else {}
     if source.get("overlaid"):
         pen.text(LEFT, 664, "walks from elsewhere, laid over the sites", SOFT)
@@ -272,7 +263,7 @@ def draw_sources(pen: Pen, recording: Recording | None) -> None:
 
 
 def short(value: float) -> str:
-    """A number in at most eight characters."""
+    """Format a number in at most eight characters."""
     size = abs(value)
     if size >= 1e6 or 0.0 < size < 5e-4:
         mantissa, exponent = f"{value:.1e}".split("e")

@@ -1,4 +1,4 @@
-"""The picture of a slot of DTMigration: a user's walk, its radio station, and the twin that follows it or stays."""
+"""Picture of a slot of DTMigration: the focal user's walk, access station and twin, or all users with joint control."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from dtenv.render.stations import draw_flow, draw_links, draw_mark, draw_parts, 
 from dtenv.tasks.migration.batch import TERM
 from dtenv.tasks.migration.task import MigrationTask
 
-LIMIT = 0.75  # of the latency bar's width lies the deadline
-FOCAL = 6.5  # radius of the agent's user beside the others
+LIMIT = 0.75  # position of the deadline on the latency bar
+FOCAL = 6.5  # radius of the focal user
 
 
 class MigrationCanvas(Canvas):
-    """Draws slots of DTMigration, as arrays or into a window; `draw` takes `info` of all slots so far."""
+    """Canvas of DTMigration; `draw` takes the whole `info` of all slots so far."""
 
     title, figures = "DTMigration-v0", ("score", "utility")
 
     def _draw_map(self, task: MigrationTask, values: Sequence[Any]) -> None:
-        """Stations; the focal user's walk, link and twin among the others; or, with joint control, all of them."""
+        """Draw stations, and the focal user's walk, link and twin, or with joint control those of all users."""
         pen, tape, state, course = self._pen, task.tape, task.state, task.course
-        # What lies where in the task: state.slot is the slot to be decided. The agent's users' twins in state.server
-        # are as the slot before left them; the others' are already in their places of the slot to be decided, and
-        # come from the course instead. The picture is of the slot decided, or of slot 1 before the first decision.
+        # state.slot is the next slot to decide. In state.server the agent's twins are at their hosts of the previous
+        # slot, but the background's already at those of the next; the latter are read from the course instead. The
+        # picture shows the slot just decided, or slot 1 before the first decision.
         slot = int(state.slot[0]) - 1
         now = max(slot, 1)
         server, before = state.server[0].copy(), state.previous[0]
@@ -73,7 +73,7 @@ class MigrationCanvas(Canvas):
             draw_mark(pen, places[0], hue_of(server[0]), FOCAL, bool(late[0]), before[0] != server[0])
 
     def _draw_walk(self, task: MigrationTask, now: int, values: Sequence[Any]) -> None:
-        """The focal user's way since slot 0, in its hosts' hues, with its hand-offs and its twin's migrations."""
+        """Draw the focal user's walk in its hosts' hues, with its handovers and its twin's migrations."""
         pen, access = self._pen, task.course.access[0, :, 0]
         walk = on_map(task.tape.user_xy[0, : now + 1, 0], self._scenario.network.area_m)
         hosts = [int(task.course.first[0, 0]), *(int(value["server"]) for value in values)]
@@ -88,9 +88,9 @@ class MigrationCanvas(Canvas):
                 draw_mark(pen, walk[t], hue_of(hosts[t]), 3.4, False, True)
 
     def _draw_stations(self, task: MigrationTask, now: int, signs: np.ndarray, filled: np.ndarray) -> None:
-        """Signs over twins and computing speed, tagged where the agent was told that the user will be nearest.
+        """Draw signs over twins and computing speed, tagged where the forecast expects the user.
 
-        The cloud's is C, and those that are down are grey.
+        The cloud's sign is C; failed servers are grey.
         """
         cloud, up = self._scenario.num_sites, task.tape.up[0]
         speed, ahead = task.tape.compute_hz[0], task.course.forecast[0, now, 0].tolist()
@@ -113,18 +113,18 @@ class MigrationCanvas(Canvas):
 
 
 def draw_other(pen: Pen, xy: Any, hue: Colour) -> None:
-    """A user whose twin is not the agent's."""
+    """Draw a background user."""
     draw_user(pen, xy, mix(GROUND, hue, 0.55), 3.8)
 
 
 def draw_handover(pen: Pen, xy: np.ndarray, step: np.ndarray) -> None:
-    """A tick across the walk, where a user changed its access station."""
+    """Draw a tick across the walk at a change of the access station."""
     across = 8.5 * step[::-1] * (-1, 1) / max(np.hypot(*step), 1e-9) if step.any() else np.array((0.0, 8.5))
     pen.line((xy - across, xy + across), 1.6, SOFT)
 
 
 def draw_tag(pen: Pen, sign: Any, slots: str) -> None:
-    """In how many slots a user is expected nearest to the station of this sign."""
+    """Tag a station's sign with the number of slots until the user is expected there."""
     x, y = sign[0] + 17, sign[1] - 20
     pen.box(x - 12, y - 8, 24, 16, SOFT, 8)
     pen.box(x - 11, y - 7, 22, 14, PAPER, 7)
@@ -132,12 +132,10 @@ def draw_tag(pen: Pen, sign: Any, slots: str) -> None:
 
 
 def draw_latency(pen: Pen, info: dict[str, Any] | None, deadline_s: float) -> None:
-    """What the latency of an update (11) consists of, in milliseconds, on a bar that bears the deadline."""
-    parts = {
-        "wireless, to the access station": 1e3 * info["latency_wireless"] if info else 0.0,
-        "wired, to the twin's host": 1e3 * info["latency_wired"] if info else 0.0,
-        "computing": 1e3 * info["latency_compute"] if info else 0.0,
-    }
+    """Draw the parts of an update's latency (11), in milliseconds, on a bar with the deadline."""
+    labels = ("wireless, to the access station", "wired, to the twin's host", "computing")
+    keys = ("latency_wireless", "latency_wired", "latency_compute")
+    parts = {label: 1e3 * info[key] if info else 0.0 for label, key in zip(labels, keys, strict=True)}
     deadline = 1e3 * deadline_s
     ink = BAD if info and sum(parts.values()) > deadline else INK
     pen.text(LEFT, 274, "update latency, ms")
@@ -151,7 +149,7 @@ def draw_latency(pen: Pen, info: dict[str, Any] | None, deadline_s: float) -> No
 
 
 def draw_sums(pen: Pen, info: dict[str, Any] | None, values: Sequence[Any], joint: bool) -> None:
-    """What the slot cost, and the episode so far."""
+    """Draw the costs of the slot and of the episode so far."""
     rows = (
         ("price of migration", "migration_price", 1.0),
         ("migrations", "migrations", None),
@@ -172,7 +170,7 @@ def draw_sums(pen: Pen, info: dict[str, Any] | None, values: Sequence[Any], join
 
 
 def draw_legend(pen: Pen, joint: bool) -> None:
-    """What the map's signs mean."""
+    """Draw the legend of the map."""
     top, text, hue = 514.0, LEFT + 108, hue_of(0)
     pen.box(LEFT, top - 6, RIGHT - LEFT, 1, GRID)
     draw_sign(pen, (LEFT + 22, top + 25), "k", hue, ((0.8, INK), (0.45, SOFT)))

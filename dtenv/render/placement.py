@@ -1,4 +1,4 @@
-"""The picture of a slot of DTPlacementMA: which stations host, whose twins, and where a user's data go."""
+"""Picture of a slot of DTPlacementMA: hosts, users' twins, and flows of data."""
 
 from __future__ import annotations
 
@@ -26,26 +26,23 @@ from dtenv.tasks.placement.task import PlacementTask
 
 
 class PlacementCanvas(Canvas):
-    """Draws slots of DTPlacementMA, as arrays or into a window; the panel follows the score."""
+    """Canvas of DTPlacementMA; the panel plots the score."""
 
     title, figures = "DTPlacementMA-v0", ("score", "objective")
 
     def _draw_map(self, task: PlacementTask, values: Sequence[Any]) -> None:
-        """Stations, users, their links, and the flows of data to twins on other stations."""
+        """Draw stations, users, their links, and the flows of data to twins on other stations."""
         pen, tape, state, area_m = self._pen, task.tape, task.state, self._scenario.network.area_m
-        # What lies where in the task: state.server and state.host are of the slot just decided, state.slot - 1, while
-        # state.slot, .gain_db, .access and .loads are already of the next. Access stations of the slot just decided
-        # are in the terms. Before the first decision there are none, or another episode's: then the picture shows
-        # slot 1, the one to be decided, with its access stations and with the twins where slot 0 left them.
+        # state.server and state.host belong to the slot just decided, state.slot - 1; state.slot, .gain_db, .access
+        # and .loads to the next one. Access stations of the slot just decided are in the terms. Before the first
+        # decision there are none, or another episode's: the picture then shows slot 1, which is to be decided, with
+        # its access stations and the hosts of slot 0.
         slot = int(state.slot[0]) - 1
         server, host = state.server[0], state.host[0].tolist()
         users, capacity = task.terms.users[0], task.fixed.capacity
         if slot:
-            access, late, compute = (
-                users[USER_TERM.access].astype(int),
-                users[USER_TERM.late] > 0,
-                users[USER_TERM.compute],
-            )
+            access, compute = users[USER_TERM.access].astype(int), users[USER_TERM.compute]
+            late = users[USER_TERM.late] > 0
         else:
             direct = self._scenario.radio.access == "direct"
             access, late, compute = server if direct else state.access[0], np.zeros(len(server), bool), 0 * users[0]
@@ -76,7 +73,7 @@ class PlacementCanvas(Canvas):
 
 
 def draw_latency(pen: Pen, info: dict[str, Any] | None, wired_times: int) -> None:
-    """What users' mean latency (13) consists of: the parts of one bar, and a number for each."""
+    """Draw the parts of the users' mean latency (13) on a bar, with a number each."""
     numbers = [0.0] * 4
     if info:
         wired, updates = wired_times * info["latency_wired"], info["latency"] - info["latency_initial"]
@@ -88,7 +85,7 @@ def draw_latency(pen: Pen, info: dict[str, Any] | None, wired_times: int) -> Non
 
 
 def draw_counts(pen: Pen, info: dict[str, Any] | None, users: int, stations: int) -> None:
-    """Hosts, moves and late users, each of how many, and the cost (25)."""
+    """Draw the numbers of hosts, moves and late users, and the cost (25)."""
     rows = (
         ("late users", "violations", users, BAD),
         ("twins moved", "migrations", users, MOVE),
@@ -106,7 +103,7 @@ def draw_counts(pen: Pen, info: dict[str, Any] | None, users: int, stations: int
 
 
 def draw_legend(pen: Pen) -> None:
-    """What the map's signs mean."""
+    """Draw the legend of the map."""
     top, text, hue = 505.0, LEFT + 108, hue_of(0)
     pen.box(LEFT, top - 4, RIGHT - LEFT, 1, GRID)
     draw_sign(pen, (LEFT + 22, top + 36), "k", hue, ((0.8, INK), (0.45, SOFT)))

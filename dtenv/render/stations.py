@@ -1,4 +1,4 @@
-"""What the maps of base stations share: their hues, idle ones' signs, and flows of data between them."""
+"""Common parts of the maps with base stations: hues, signs of idle stations, and flows of data."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from dtenv.render.canvas import LEFT, RIGHT, draw_user, short
 from dtenv.render.pen import BAD, GROUND, INK, PAPER, SOFT, STATION_HUES, TRACK, Colour, Pen, mix
 
-WIDEST = 13.0  # a flow that fills its host
+WIDEST = 13.0  # width of a flow that fills its host
 PARTS = (INK, SOFT, (150, 160, 172), (196, 204, 213))
-"""Shades of a latency's parts: grey, since hues are stations'."""
+"""Shades of the parts of a latency: grey, since hues identify stations."""
 
 
 def hue_of(station: int) -> Colour:
-    """A station's hue; the first ten differ."""
+    """Hue of a station; the first ten are distinct."""
     return STATION_HUES[station % len(STATION_HUES)]
 
 
 def draw_idle(pen: Pen, xy: Any, label: str) -> None:
-    """A station that does not host."""
+    """Draw a station that is no host."""
     pen.box(xy[0] - 13, xy[1] - 10, 26, 20, PAPER, 4)
     pen.box(xy[0] - 11.5, xy[1] - 8.5, 23, 17, TRACK, 3)
     pen.text(xy[0], xy[1], label, SOFT, size=12, align=0.5)
 
 
 def draw_flow(pen: Pen, a: np.ndarray, b: np.ndarray, width: float, hue: Colour) -> None:
-    """A bow from a, where it is thin, to b; bows to and fro lie side by side."""
+    """Draw an arc from a, where it is thin, to b; opposite arcs do not overlap."""
     share = np.linspace(0.0, 1.0, 33)[:, None]
     bend = 0.5 * (a + b) + 0.16 * (b - a)[::-1] * (-1, 1)
     curve = (1 - share) ** 2 * a + 2 * share * (1 - share) * bend + share**2 * b
@@ -43,15 +43,10 @@ def draw_flow(pen: Pen, a: np.ndarray, b: np.ndarray, width: float, hue: Colour)
 def draw_links(
     pen: Pen, places: np.ndarray, signs: np.ndarray, access: np.ndarray, server: np.ndarray, capacity: np.ndarray
 ) -> None:
-    """Lines from users to their access stations, and flows from there to their twins' hosts.
+    """Draw lines from users to their access stations, and flows from there to their twins' hosts.
 
-    Args:
-        pen: draws.
-        places: users on the map (N, 2).
-        signs: of stations (M, 2).
-        access: users' stations (N,).
-        server: their twins' hosts (N,).
-        capacity: twins that would make a flow the widest (M,).
+    Pixels of users `places` (N, 2) and stations `signs` (M, 2); access stations and hosts (N,); `capacity` (M,) is the
+    number of twins of the widest flow.
     """
     for xy, j, k in zip(places, access, server, strict=True):
         pen.line((xy, signs[j]), 1, mix(GROUND, hue_of(k), 0.4))
@@ -61,14 +56,14 @@ def draw_links(
 
 
 def draw_users(pen: Pen, places: np.ndarray, server: np.ndarray, late: np.ndarray, moved: np.ndarray) -> None:
-    """All users, the late ones on top."""
+    """Draw all users, the late ones on top."""
     radius = 4.5 if len(server) <= 40 else 3.8
     for i in np.argsort(late, kind="stable"):
         draw_mark(pen, places[i], hue_of(server[i]), radius, bool(late[i]), bool(moved[i]))
 
 
 def draw_mark(pen: Pen, xy: Any, hue: Colour, radius: float, late: bool, moved: bool) -> None:
-    """A user: a diamond if its twin moved in this slot, in a ring if it is past its deadline."""
+    """Draw a user: a diamond if its twin moved in this slot, with a ring if it is past its deadline."""
     if late:
         pen.dot(xy, radius + 4.6, BAD)
         pen.dot(xy, radius + 2.8, PAPER)
@@ -80,7 +75,7 @@ def draw_mark(pen: Pen, xy: Any, hue: Colour, radius: float, late: bool, moved: 
 
 
 def draw_parts(pen: Pen, parts: Mapping[str, float], whole: float, shown: bool) -> None:
-    """A latency's parts: side by side in one bar `whole` wide, and below by name, with dashes unless `shown`."""
+    """Draw the parts of a latency: stacked in a bar of width `whole`, and listed below, with dashes unless `shown`."""
     pen.box(LEFT, 286, RIGHT - LEFT, 12, TRACK, 3)
     x = float(LEFT)
     for i, ((label, number), shade) in enumerate(zip(parts.items(), PARTS, strict=False)):

@@ -1,1 +1,1 @@
-"""Rows, tables and statistics that studies share."""
+"""Rows, tables and statistics shared by the studies."""

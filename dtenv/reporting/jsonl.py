@@ -1,4 +1,4 @@
-"""Rows as JSON lines, which a run that was killed goes on with, and the settings they were made with."""
+"""Result rows as JSON lines, resumable after a kill, and the settings of the run."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ Row = dict[str, Any]
 
 
 def read(path: Path) -> list[Row]:
-    """Rows of a file, none if there is no such file. A last line that a kill cut off is cut away, in the file too.
+    """Return the rows of a file, [] if there is none; drop an incomplete last line, in the file too.
 
-    Raises:
-        ValueError: another line is no JSON object; the message names it.
+    Raises ValueError for any other line that is not a JSON object.
     """
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]  # split at newlines alone, as texts may hold other line breaks
+    whole = text[: text.rfind("\n") + 1]  # split only at newlines, as texts may contain other line breaks
     rows = []
     for number, line in enumerate(whole.split("\n")[:-1], start=1):
         try:
@@ -35,17 +34,13 @@ def read(path: Path) -> list[Row]:
 
 
 def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows after those that are there."""
+    """Append rows to a file."""
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write a folder's settings.json, or compare it with these settings.
-
-    Raises:
-        ValueError: the folder's rows were made with other settings; the message names one.
-    """
+    """Write a folder's settings.json; ValueError names a setting that differs from an existing one."""
     folder.mkdir(parents=True, exist_ok=True)
     file, now = folder / "settings.json", json.loads(json.dumps(settings))
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now

@@ -1,4 +1,4 @@
-"""Tables in Markdown."""
+"""Markdown tables."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from typing import Any
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Iterable[Any]], right: int | Sequence[int] = ()) -> list[str]:
-    """Lines of a table.
-
-    Args:
-        heads: titles of the columns.
-        rows: cells.
-        right: columns whose cells stand on the right: their indices, or how many at the end.
-    """
+    """Return the lines of a table; `right` are the right-aligned columns: their indices, or their number at the end."""
     numbers = range(len(heads) - right, len(heads)) if isinstance(right, int) else right
     rules = ("---:" if i in numbers else "---" for i in range(len(heads)))
-    cells = (f"| {' | '.join(map(str, row))} |" for row in (heads, *rows))
-    head, *body = cells
+    head, *body = (f"| {' | '.join(map(str, row))} |" for row in (heads, *rows))
     return [head, f"|{'|'.join(rules)}|", *body]

@@ -1,4 +1,4 @@
-"""The commit that rows were made by."""
+"""Source commit of result rows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 
 PUBLISHED = ("docs/results", "leaderboards/seasons")
-"""Folders of results, which a run changes without changing what it runs."""
+"""Folders of results; changes there do not change the code."""
 
 
 def commit() -> str:
-    """The commit of this source, with "-dirty" where tracked files outside PUBLISHED differ from it.
+    """Return the commit of this source, with "-dirty" if tracked files outside PUBLISHED differ from it.
 
-    "unknown" outside a repository, or in one that does not track this file, such as that of an environment's folder.
+    "unknown" outside a repository, or in one that does not track this file, as with a virtual environment inside it.
     """
     here = Path(__file__)
     excluded = [f":(top,exclude){folder}" for folder in PUBLISHED]

@@ -1,7 +1,7 @@
-"""Files of station sites and mobility traces, read as their publishers offer them.
+"""Readers of station sites and mobility traces in the formats of their publishers.
 
-Coordinates stay as published (degrees or local metres) until a square window is chosen; one projection
-around its centre then makes metres of degrees.
+Coordinates stay as published (degrees or local metres) until a square window is chosen; one projection around its
+centre then converts degrees to metres.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GEOLIFE, GEOLIFE_PREAMBLE = ["latitude", "longitude", "zero", "altitude_ft", "da
 GEOLIFE_BAD_FIX = "400.166666666667"  # the release's one latitude off the globe: locationtech/geowave#411
 OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat"]
 RADIOS = ("GSM", "CDMA", "UMTS", "LTE", "NR", "NBIOT")
-CLOCKS = {"time_s", "unixtime", "days"}  # of users who are followed; others are known to hold a place
+CLOCKS = {"time_s", "unixtime", "days"}  # times of moving users; without one users hold a place
 DAY_S = 86400.0
 EQUATOR_M, ECCENTRICITY_SQUARED = 6378137.0, 6.69437999014e-3  # WGS 84
 
@@ -44,64 +44,63 @@ FilePath = str | os.PathLike[str]
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Coordinates out of a file or folder."""
+    """Coordinates from a file or folder."""
 
-    source: str  # its base name
-    sha256: str  # digest of the file; of a folder, that of its sorted names and contents
-    coordinates: np.ndarray  # (places, 2) latitude, longitude in degrees where geographic, else x, y in metres
+    source: str  # base name
+    sha256: str  # digest of the file, or of a folder's sorted names and contents
+    coordinates: np.ndarray  # (places, 2) latitude, longitude in degrees if geographic, else x, y in metres
     geographic: bool
 
     def metres(self, centre: np.ndarray) -> np.ndarray:
-        """(places, 2) metres east and north of a centre that is given as these places are."""
+        """(places, 2) metres east and north of a centre, which is in the same coordinates as the places."""
         a, b = self.coordinates.T
         return project(a, b, centre) if self.geographic else self.coordinates - centre
 
 
 class Sites(Places):
-    """Where stations stand, each place once."""
+    """Sites of stations, each place once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Walks(Places):
-    """Where users were, sorted by walk and then by time; no time stands twice in a walk."""
+    """Places of users, sorted by walk, then by time; times within a walk are distinct."""
 
-    walk: np.ndarray  # (places,) number of the walk that a place belongs to
-    time_s: np.ndarray  # (places,) seconds from an origin of the source's own
-    until_s: np.ndarray  # (places,) last second a user is known to be there; infinite for users who stand still
-    stepwise: bool  # users hold a place until the next one (stations), rather than go there in a straight line
+    walk: np.ndarray  # (places,) number of the walk
+    time_s: np.ndarray  # (places,) seconds from the source's own origin
+    until_s: np.ndarray  # (places,) last second that the user is known to be there; infinite for users who stand still
+    stepwise: bool  # users hold a place until the next one (stations) instead of moving in a straight line
 
     @property
     def interval_s(self) -> float:
-        """Median seconds between successive places of a walk; nan where no walk has two."""
+        """Median seconds between successive places of a walk; nan if no walk has two."""
         seconds = np.diff(self.time_s)[np.diff(self.walk) == 0]
         return float(np.median(seconds)) if seconds.size else math.nan
 
 
 def read_sites(path: FilePath) -> Sites:
-    """Station sites of a .csv, .csv.gz or .xlsx file in one of LAYOUTS; co-located entries count once.
+    """Read station sites from a .csv, .csv.gz or .xlsx file in one of LAYOUTS; co-located entries count once.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: unknown layout, no rows, or a malformed row: the message names file, line, field and value.
-        ImportError: an .xlsx file where openpyxl is absent.
+        ImportError: an .xlsx file without openpyxl.
     """
     file = Path(os.path.abspath(path))
     if not file.is_file():
         raise FileNotFoundError(f"no such file of sites: {path}")
     data = file.read_bytes()
     table = _read_table(file.name, data)
-    if table.at.keys() & CLOCKS:  # places on a walk are no stations
+    if table.at.keys() & CLOCKS:  # places of a walk, not stations
         raise table.unknown()
     places, geographic = table.coordinates()
-    digest = hashlib.sha256(data).hexdigest()
-    return Sites(file.name, digest, np.unique(places, axis=0), geographic)
+    return Sites(file.name, hashlib.sha256(data).hexdigest(), np.unique(places, axis=0), geographic)
 
 
 def read_trace(path: FilePath) -> Walks:
-    """Walks of a file, or of a folder of cabspotting or GeoLife files, in one of LAYOUTS.
+    """Read walks from a file, or from a folder of cabspotting or GeoLife files, in one of LAYOUTS.
 
-    Of rows with the same walk and time the last counts. Shanghai's rows without coordinates are left out, and
-    so is the one fix of GeoLife's release that lies off the globe. Raises as `read_sites` does.
+    The last of several rows with the same walk and time counts. Shanghai's rows without coordinates and the one fix of
+    GeoLife's release off the globe are dropped. Raises the errors of `read_sites`.
     """
     root = Path(os.path.abspath(path))
     files = [root] if root.is_file() else sorted(root.rglob("*.plt")) or sorted(root.glob("new_*.txt"))
@@ -118,22 +117,22 @@ def read_trace(path: FilePath) -> Walks:
         numbered = [numbers.setdefault((name, user), len(numbers)) for user in users]
         parts.append((np.array(numbered), np.array(time), np.array(until), places))
     walk, time, until, places = map(np.concatenate, zip(*parts, strict=True))
-    order = np.lexsort((time, walk))  # stable: rows of one time stay in the file's order
+    order = np.lexsort((time, walk))  # stable: rows of equal time keep the file's order
     order = order[np.append((np.diff(walk[order]) != 0) | (np.diff(time[order]) != 0), True)]
     walk, time, until, stepwise = walk[order], time[order], until[order], not table.at.keys() & CLOCKS
     for held in np.split(until, np.flatnonzero(np.diff(walk)) + 1) if stepwise else ():
-        np.maximum.accumulate(held, out=held)  # sessions overlap: a user is seen until the latest end
+        np.maximum.accumulate(held, out=held)  # sessions overlap: a user is present until the latest end
     return Walks(root.name, digest.hexdigest(), places[order], geographic, walk, time, until, stepwise)
 
 
 class _Table(NamedTuple):
     source: str
     header: list[str]
-    at: dict[str, int]  # column of every lower-case name, its aliases resolved
-    rows: list[tuple[int, list[str]]]  # line in the file from 1, cells
+    at: dict[str, int]  # column index by lower-case name, with aliases resolved
+    rows: list[tuple[int, list[str]]]  # line number in the file, from 1, and cells
 
     def column(self, name: str, parse: Callable[[str], Any]) -> list[Any]:
-        """A column's values; to the ValueError("must …") of `parse`, file, line, field and value are added."""
+        """Parse a column; adds file, line, field and value to the ValueError("must …") of `parse`."""
         at, values = self.at[name], []
         for line, row in self.rows:
             try:
@@ -144,7 +143,7 @@ class _Table(NamedTuple):
         return values
 
     def coordinates(self) -> tuple[np.ndarray, bool]:
-        """Coordinates (rows, 2), and whether they are geographic."""
+        """Return coordinates (rows, 2), and whether they are geographic."""
         if {"latitude", "longitude"} <= self.at.keys():
             latitude = self.column("latitude", partial(_number, limit=90))
             return np.column_stack([latitude, self.column("longitude", partial(_number, limit=180))]), True
@@ -155,7 +154,7 @@ class _Table(NamedTuple):
         raise self.unknown()
 
     def clock(self) -> tuple[Any, Any, Any]:
-        """User, second, and second until when, of every row."""
+        """Return user, start and end in seconds of every row."""
         if {"start time", "end time", "user id"} <= self.at.keys():
             time, until = self.column("start time", _moment), self.column("end time", _moment)
             return self.column("user id", str), time, np.maximum(time, until)
@@ -167,7 +166,7 @@ class _Table(NamedTuple):
         elif "days" in self.at:
             time = [round(days * DAY_S, 3) for days in self.column("days", _number)]  # ten decimals: 9 µs
         elif any(word in name for name in self.at for word in ("trace", "time", "date")):
-            raise self.unknown()  # users who move must not pass for users who stand still
+            raise self.unknown()  # moving users must not be read as users who stand still
         else:
             return range(len(users)), still, still + math.inf
         return users, time, time
@@ -198,7 +197,7 @@ def _read_table(source: str, data: bytes) -> _Table:
     names = [name.strip().lower() for name in header]
     at = {ALIASES.get(name, name): i for i, name in enumerate(names)}
     where = [at[name] for name in ("latitude", "longitude", "location") if name in at]
-    if where and "start time" in at:  # Shanghai's file has sessions at stations whose place is not known
+    if where and "start time" in at:  # Shanghai's file has sessions at stations of unknown position
         rows = [
             (line, row)
             for line, row in rows
@@ -237,7 +236,7 @@ def _location(text: str) -> tuple[float, float]:
 
 @lru_cache(maxsize=1 << 16)  # half a month has 21,600 minutes, and strptime is slow
 def _moment(text: str) -> float:
-    """Seconds since 1970 on the city's own clock."""
+    """Seconds since 1970 in the city's local time."""
     try:
         moment = datetime.strptime(text, "%d/%m/%y %H:%M") if "/" in text else datetime.fromisoformat(text)
     except ValueError:
@@ -246,12 +245,12 @@ def _moment(text: str) -> float:
 
 
 def project(latitude: Any, longitude: Any, origin: Any) -> np.ndarray:
-    """Local equirectangular metres (…, 2) east and north of an origin (latitude, longitude); all in degrees.
+    """Equirectangular projection: metres (…, 2) east and north of an origin (latitude, longitude); angles in degrees.
 
-    The radii are those of the WGS 84 ellipsoid at the origin: distances hold to 0.1 % within ten kilometres.
+    The radii are those of the WGS 84 ellipsoid at the origin: distances are exact to 0.1 % within ten kilometres.
     """
     bend = 1.0 - ECCENTRICITY_SQUARED * math.sin(math.radians(origin[0])) ** 2
     normal = EQUATOR_M / math.sqrt(bend)
     radii = normal * math.cos(math.radians(origin[0])), normal * (1.0 - ECCENTRICITY_SQUARED) / bend
     degrees = np.stack([np.subtract(longitude, origin[1]), np.subtract(latitude, origin[0])], axis=-1)
-    return np.radians((degrees + 180.0) % 360.0 - 180.0) * radii  # the short way round, across the date line
+    return np.radians((degrees + 180.0) % 360.0 - 180.0) * radii  # the shorter way across the date line

@@ -34,7 +34,7 @@ def test_render_writes_pictures(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["render", "DTAssociation-v0", "--out", "x.bmp"], "--out must end in .png or .gif"),
-        (["render", "DTAssociation-v0", "--slot", "0"], "--slot must be a whole number of at least 1, got 0"),
+        (["render", "DTAssociation-v0", "--slot", "0"], "--slot must be a positive integer, got 0"),
         (["describe", "DTAssociation-v0", "--scenario", "balancd"], "did you mean 'balanced'"),
         (["describe", "DTAssociation-v0", "--sites", "sites.csv"], "--sites and --trace go together"),
         (["describe", "DTAssociation-v0", "--sites", "no.csv", "--trace", "no.csv"], "no.csv"),

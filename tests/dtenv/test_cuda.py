@@ -1,6 +1,6 @@
-"""The GPU's door without a GPU: Numba's simulator plays its kernels in Python, and NVIDIA's compiler takes them.
+"""GPU environments without a GPU: Numba's simulator runs the kernels in Python, and NVIDIA's compiler compiles them.
 
-Run as a script, this file plays CASES on the simulated device; the tests play them on the CPU and compare.
+As a script, this file plays CASES on the simulated device; the tests play them on the CPU and compare.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def on_host(told):
 
 
 def play(env):
-    """What a few steps tell, some rows reset in between so that episodes end at different times."""
+    """Results of a few steps; some rows are reset in between, so that episodes end at different times."""
     env.action_space.seed(5)
     yield on_host(env.reset(seed=3))
     for step in range(STEPS):
@@ -90,7 +90,7 @@ def refused(env, actions):
 
 
 def bad_actions(env):
-    """Messages of wrong actions, one after another; then nothing has been played."""
+    """Error messages of invalid actions; no slot is played."""
     env.reset(seed=0)
     good = env.action_space.sample()
     yield refused(env, good[:2])
@@ -102,7 +102,7 @@ def bad_actions(env):
 
 
 def simulate(path):
-    """Everything that the tests look at, on the simulated device."""
+    """Compute everything that the tests compare, on the simulated device."""
     from numba import cuda
 
     told = {}
@@ -142,7 +142,7 @@ def simulated(tmp_path_factory):
 
 
 def alike(ours, theirs, where):
-    """Equal to 1e-12 wherever the CPU's mask says that there is something."""
+    """Assert equality to 1e-12 wherever the CPU's mask is set."""
     assert ours.keys() == theirs.keys(), where
     for name, expected in theirs.items():
         if isinstance(expected, dict):
@@ -176,7 +176,7 @@ def test_rows_on_the_device_are_the_cpus(name, simulated):
 @pytest.mark.parametrize("name", ["association", "placement bid", "placement binary"])
 def test_bad_actions_are_named_as_on_the_cpu(name, simulated):
     ours, theirs = simulated[f"bad {name}"], list(bad_actions(make(name)))
-    assert ours == [message.replace(", one server a user", "") for message in theirs]
+    assert ours == [message.replace(", one server per user", "") for message in theirs]
 
 
 def test_unchecked_actions_are_held_in_range(simulated):
@@ -204,14 +204,14 @@ def test_other_devices_and_missing_ones_are_named(monkeypatch):
 
 
 class Host:
-    """Arrays where they are, for the kernels' signatures."""
+    """Stub of Numba's `cuda` that leaves arrays on the host, for the kernels' signatures."""
 
     to_device = staticmethod(lambda array: array)
     device_array = staticmethod(np.empty)
 
 
 def launches(monkeypatch):
-    """The kernels that CASES launch, by name and types of what they are given."""
+    """Kernels that CASES launch, by name and types of their arguments."""
     from dtenv import presets
     from dtenv.envs import vector_entry_points as device
     from dtenv.envs.cuda import episodes as cuda_episodes

@@ -1,4 +1,4 @@
-"""What every environment promises, whichever it is."""
+"""Reproducibility of every environment across processes."""
 
 import os
 import subprocess

@@ -1,5 +1,4 @@
-"""Forecasts of DTMigration's serving stations: what they see, what observations tell of them, and what a planner makes
-of them."""
+"""Forecasts of DTMigration's serving stations: inputs of the forecasters, observations, and use by a planner."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ def scenario(**settings):
 
 
 def episode(seed=0, **settings):
-    """A task whose first row's episode has begun."""
+    """A task after reset."""
     task = MigrationTask(scenario(**settings))
     task.begin(0, np.random.default_rng(seed))
     return task
@@ -91,7 +90,7 @@ def test_noise_follows_from_the_episode_and_the_seed_alone():
     assert not np.array_equal(one, NoisyOracle(p=0.5, seed=1).stations(first, 4))
 
 
-# What observations tell
+# Observations
 
 
 def test_stations_near_forecast_positions_look_as_they_do_by_default():
@@ -144,7 +143,7 @@ def test_batches_and_single_environments_are_told_the_same():
 
 
 class Says:
-    """A forecaster that gives what it is told to."""
+    """Forecaster that returns a given function of uniform probabilities."""
 
     def __init__(self, give):
         self.give = give
@@ -173,7 +172,7 @@ def test_settings_that_cannot_be_used_are_named():
     for p in (-0.1, 1.1, "x", math.nan):
         with pytest.raises(ValueError, match="p must"):
             NoisyOracle(p=p)
-    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match="seed must be a non-negative integer, got -1"):
         NoisyOracle(p=0.1, seed=-1)
     with pytest.raises(ValueError, match="forecast must be one of none, constant-velocity, oracle, got 'prophet'"):
         Foresight(forecast="prophet")
@@ -199,7 +198,7 @@ def test_joint_observations_forecast_every_user():
 
 
 def line_of_cells():
-    """Traces that go round four sites, 0 1 2 3 0 …"""
+    """Traces around four sites, 0 1 2 3 0 …"""
     sites = np.array([[200.0, 200.0], [1300.0, 200.0], [1300.0, 1300.0], [200.0, 1300.0]])
     return one_walk(np.arange(40) % 4, sites), sites
 
@@ -219,7 +218,7 @@ def one_walk(cell, sites):
 
 
 def at_sites(order):
-    """An episode whose stations stand on the sites, in another order."""
+    """An episode with stations on the sites, in another order."""
     _, sites = line_of_cells()
     access = np.array([[0], [0], [1], [2], [3], [3]])
     return Unfolded(sites[order][access], access, np.zeros((6, 1, 4)), sites[order], 1500.0)
@@ -245,17 +244,17 @@ def test_only_stations_that_stand_are_forecast():
     three = seen._replace(station_xy=sites[:3], access=np.minimum(seen.access, 2), gain_db=np.zeros((6, 1, 3)))
     chance = CellForecast(Markov(strength=1e-6).fit(traces), sites).stations(three, 1)
     assert chance.shape == (6, 1, 1, 3) and chance.sum(-1) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match=r"station 1 must stand on one of the sites"):
+    with pytest.raises(ValueError, match=r"station 1 must be on one of the sites"):
         away = sites + np.array([[0, 0], [9, 0], [0, 0], [0, 0]])
         CellForecast(Markov().fit(traces), sites).stations(seen._replace(station_xy=away), 1)
     with pytest.raises(ValueError, match="history must be one of access, place, got 'future'"):
         CellForecast(Markov().fit(traces), sites, history="future")
-    with pytest.raises(ValueError, match="length must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="length must be a positive integer, got 0"):
         CellForecast(Markov().fit(traces), sites, length=0)
 
 
 class Longest(Markov):
-    """A table that also notes what it was asked."""
+    """Markov chain that also stores its input."""
 
     def predict_proba(self, history, horizon):
         self.asked = history
@@ -271,7 +270,7 @@ def test_the_past_is_what_a_forecaster_of_cells_is_shown():
 
 
 def other_future(seen, after):
-    """The same episode up to a slot, and another one from there on."""
+    """The same episode up to a slot, and a different one after it."""
     rng = np.random.default_rng(0)
     fields = {name: getattr(seen, name).copy() for name in ("user_xy", "access", "gain_db")}
     fields["user_xy"][after + 1 :] = rng.uniform(0, seen.area_m, fields["user_xy"][after + 1 :].shape)
@@ -299,7 +298,7 @@ def test_fitted_forecasters_do_not_look_ahead(name):
 
 
 def test_positions_of_the_oracle_through_the_radio_model():
-    """Without shadowing, knowing where users will be is knowing who will serve them."""
+    """Without shadowing, future positions determine the serving stations."""
     clear = {"shadowing_db": 0.0, "num_slots": 40, "horizon": 6}
     seen = unfolded(2, **clear)
     by_radio = Coverage(scenario(**clear), Oracle()).stations(seen, 6)

@@ -1,4 +1,4 @@
-"""Sequences of cells, the tables that forecast them, and the scores."""
+"""Sequences of cells, their forecasters, and the scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POOLED = [lambda kind=kind: kind(per_user=False) for kind in (MostFrequent, Mark
 
 
 def traces_of(*users, cells=None, slot_seconds=3600.0, **changes):
-    """Traces of lists of cells, one a user, a slot apart from midnight on."""
+    """Traces from lists of cells, one per user, a slot apart from midnight."""
     cell = np.concatenate([np.array(user, dtype=int) for user in users])
     user = np.repeat(np.arange(len(users)), [len(user) for user in users])
     time_s = np.concatenate([np.arange(len(user)) * slot_seconds for user in users])
@@ -90,7 +90,7 @@ def test_bad_questions_are_refused(kind, wandering):
     with pytest.raises(RuntimeError, match=f"{kind.__name__} has to be fitted"):
         kind().predict_proba(history, 1)
     forecaster = kind().fit(wandering)
-    with pytest.raises(ValueError, match="horizon must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="horizon must be a positive integer, got 0"):
         forecaster.predict_proba(history, 0)
     with pytest.raises(ValueError, match=r"cell in history must lie in -1\.\.5, got 6"):
         forecaster.predict_proba(History.of([[6, 1]]), 1)
@@ -210,7 +210,7 @@ def test_accuracy_of_persistence_is_the_share_of_stays(wandering):
 
 
 class Given:
-    """Says the same of every moment."""
+    """Forecaster with the same prediction for every moment."""
 
     def __init__(self, p):
         self.p = np.array(p)
@@ -254,9 +254,9 @@ def test_nobody_moves():
     ("changes", "message"),
     [
         ({"cell": np.array([0, 1, 2])}, r"cell must lie in 0\.\.1, got 2"),
-        ({"cell": np.array([0.0, 1.0, 1.0])}, "cell must hold 3 whole numbers, got float64"),
+        ({"cell": np.array([0.0, 1.0, 1.0])}, "cell must hold 3 integers, got float64"),
         ({"user": np.array([0, 0, 1])}, r"user must lie in 0\.\.0, got 1"),
-        ({"user": np.array([0, 0])}, r"user must hold 3 whole numbers, got .* of shape \(2,\)"),
+        ({"user": np.array([0, 0])}, r"user must hold 3 integers, got .* of shape \(2,\)"),
         ({"time_s": np.array([0.0, 2.0, 2.0])}, "time_s must grow within a stretch"),
         ({"time_s": np.array([0.0, np.nan, 2.0])}, "time_s must hold finite numbers"),
         ({"stretch": np.array([1, 0, 0])}, "sorted by user and stretch"),
@@ -287,7 +287,7 @@ def test_windows_by_hand():
     np.testing.assert_array_equal(windows(traces, 2, 1, ~later).target, [[2]])
     with pytest.raises(ValueError, match="no stretch of the traces holds length=4 steps and horizon=2"):
         windows(traces, 4, 2)
-    with pytest.raises(ValueError, match="horizon must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="horizon must be a positive integer, got 0"):
         windows(traces, 2, 0)
     with pytest.raises(ValueError, match=r"share must lie between 0 and 1, got 1\.0"):
         later_part(traces, 1.0)
@@ -326,7 +326,7 @@ def test_walks_are_served_by_the_nearest_site(walks):
     np.testing.assert_array_equal(records.cell, [0, 1, 2, 1])
     np.testing.assert_array_equal(records.time_s, [0, 10, 20, 30])
     assert records.follows().all()
-    with pytest.raises(ValueError, match="sites are needed"):
+    with pytest.raises(ValueError, match="need sites"):
         cells_of_walks(walks(text))
     with pytest.raises(ValueError, match="slot_seconds must be positive, got -1"):
         cells_of_walks(walks(text), sites, slot_seconds=-1)
@@ -341,7 +341,7 @@ def test_walks_break_where_they_leave_the_sites(walks):
 
 
 def test_users_who_stand_still_are_refused(walks):
-    with pytest.raises(ValueError, match="its users stand still"):
+    with pytest.raises(ValueError, match="users stand still"):
         cells_of_walks(walks("x_m,y_m\n1,2\n3,4\n"), np.eye(2))
 
 

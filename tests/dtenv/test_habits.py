@@ -1,4 +1,4 @@
-"""Users who explore and return."""
+"""Synthetic mobility by exploration and preferential return."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_jumps_are_short_more_often_than_far():
     [
         ({"rho": 1.5}, r"rho must lie in \[0, 1\], got 1.5"),
         ({"beta": 0.0}, "beta must be positive, got 0.0"),
-        ({"regulars": 0}, "regulars must be a whole number of at least 1, got 0"),
+        ({"regulars": 0}, "regulars must be a positive integer, got 0"),
         ({"stay_hours": (0.0, 3.0)}, r"stay_hours must be positive, got \(0.0, 3.0\)"),
         ({"night": (22.0, 9.0)}, "work must lie between two nights"),
         ({"work": (9.0, 26.0)}, "work must hold hours of a day"),
@@ -121,7 +121,7 @@ def test_bad_habits_are_refused(changes, message):
 
 def test_bad_settings_are_refused():
     rng, stays = lives(users=1, days=1)
-    with pytest.raises(ValueError, match="num_users must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_users must be a positive integer, got 0"):
         explore_and_return(rng, SITES, 0, 1)
     with pytest.raises(ValueError, match="site_xy must hold at least 6 sites for regulars=4, got 5"):
         explore_and_return(rng, SITES[:5], 1, 1)

@@ -1,39 +1,33 @@
-"""DTMigration-v0 keeps Gymnasium's contract, takes any forecaster that keeps its own, and replays to the last bit."""
+"""DTMigration-v0: Gymnasium's API contract, custom forecasters, and bitwise reproducibility."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import pickle
 import warnings
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from cases_env import MIGRATION as ID
+from cases_env import OWN, StandStill, pickled, play, same
+from cases_env import SETTINGS as ALL_SETTINGS
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import dtenv
 from dtenv.scenario.forecaster import ConstantVelocity, Oracle
 
-ID = "DTMigration-v0"
-SMALL = {"num_users": 12, "num_stations": 4, "num_slots": 8}
+SMALL, SETTINGS = OWN[ID], ALL_SETTINGS[ID]
 NUMBERS = {"score", "objective", "utility", "migration_price", "energy", "latency", "downtime", "cost", "violations"}
 NUMBERS |= {f"latency_{part}" for part in ("wireless", "wired", "compute")}
 NUMBERS |= {"feasible", "migrations", "refused", "handovers"}
 INFO = NUMBERS | {"server", "action_mask"}
 
 
-class StandStill:
-    """Users stay where they are."""
-
-    def positions(self, walks, horizon, area_m):
-        return np.repeat(walks[:, :, None], horizon, axis=2)
-
-
 class Faulty:
-    """A forecaster that spoils its answer from the second episode on."""
+    """Forecaster that corrupts its forecast from the second episode on."""
 
     def __init__(self, spoil, good=1):
         self.spoil, self.good = spoil, good
@@ -44,32 +38,11 @@ class Faulty:
         return expected if self.good >= 0 else self.spoil(expected)
 
 
-SETTINGS = [
-    {"control": c, "forecaster": f} for c in ("focal", "joint") for f in ("none", "constant-velocity", "oracle")
-]
-SETTINGS += [{"control": "joint", "forecaster": StandStill()}, {"forecaster": StandStill()}]
-SETTINGS += [{"control": c, "reward": "centred"} for c in ("focal", "joint")]
-SETTINGS += [{"walk": "gauss-markov"}, {"background": "best-latency"}, {"background": "never", "horizon": 1}]
-SETTINGS += [{"compute_sharing": "sqrt"}, {"compute_sharing": "slice"}, {"access": "nearest"}]
 NAMES = [" ".join(x if isinstance(x, str) else type(x).__name__ for x in s.values()) for s in SETTINGS]
 
 
 def make(**settings):
     return gym.make(ID, **(SMALL | settings))
-
-
-def play(env, steps, seed):
-    """All that an agent is told under random actions, as one list of arrays."""
-    found = []
-    env.action_space.seed(seed)
-    for _ in range(steps):
-        obs, reward, _, _, info = env.step(env.action_space.sample())
-        found += [obs, np.array(reward), *(np.array(info[key]) for key in sorted(INFO))]
-    return found
-
-
-def same(left, right):
-    return len(left) == len(right) and all(map(np.array_equal, left, right))
 
 
 # The contract
@@ -139,20 +112,20 @@ BAD = [
     ("focal", 4, "action must be a station in 0..3, got 4"),
     ("focal", -1, "action must be a station in 0..3, got -1"),
     ("focal", 2**64 - 1, "action must be a station in 0..3, got 18446744073709551615"),
-    ("focal", 2**70, "action must be one whole number, got 1180591620717411303424"),
-    ("focal", 1.0, "action must be one whole number, got 1.0"),
-    ("focal", math.nan, "action must be one whole number, got nan"),
-    ("focal", True, "action must be one whole number, got True"),
-    ("focal", "1", "action must be one whole number, got '1'"),
-    ("focal", None, "action must be one whole number, got None"),
-    ("focal", [1], "action must be one whole number, got [1]"),
-    ("focal", np.zeros(12, int), "action must be one whole number, got array"),
-    ("joint", 1, "action must have shape (12,), one station a user, got shape ()"),
-    ("joint", [0] * 11, "action must have shape (12,), one station a user, got shape (11,)"),
+    ("focal", 2**70, "action must be an integer, got 1180591620717411303424"),
+    ("focal", 1.0, "action must be an integer, got 1.0"),
+    ("focal", math.nan, "action must be an integer, got nan"),
+    ("focal", True, "action must be an integer, got True"),
+    ("focal", "1", "action must be an integer, got '1'"),
+    ("focal", None, "action must be an integer, got None"),
+    ("focal", [1], "action must be an integer, got [1]"),
+    ("focal", np.zeros(12, int), "action must be an integer, got array"),
+    ("joint", 1, "action must have shape (12,), one station per user, got shape ()"),
+    ("joint", [0] * 11, "action must have shape (12,), one station per user, got shape (11,)"),
     ("joint", [0] * 11 + [4], "action[11] must be a station in 0..3, got 4"),
     ("joint", [0] * 11 + [-1], "action[11] must be a station in 0..3, got -1"),
-    ("joint", [0.0] * 12, "action must hold whole numbers, got dtype float64"),
-    ("joint", [True] * 12, "action must hold whole numbers, got dtype bool"),
+    ("joint", [0.0] * 12, "action must hold integers, got dtype float64"),
+    ("joint", [True] * 12, "action must hold integers, got dtype bool"),
 ]
 
 
@@ -263,10 +236,6 @@ def test_seeds():
     play(env, 3, 0)
     assert np.array_equal(first, env.reset(seed=5)[0])
     assert np.array_equal(first, other.reset(seed=5)[0]) and np.array_equal(second, other.reset()[0])
-
-
-def pickled(env):
-    return pickle.loads(pickle.dumps(env))
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])

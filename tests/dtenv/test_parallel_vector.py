@@ -1,4 +1,4 @@
-"""Many networks at once for their stations: rows are the PettingZoo environment's, bit for bit."""
+"""Vectorised multi-agent environment: rows equal the PettingZoo environment, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DTPlacementMA-v0 names a bad action and forgets it; whatever is not bad stays finite and in bounds."""
+"""DTPlacementMA-v0 names an invalid action and ignores it; results of extreme valid ones stay finite and in bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATIONS_ACTIONS = ("bid", "price", "binary")
 
 
 def bad_actions(good):
-    """Bad variants of one good action of numbers, and what the message says of each."""
+    """Invalid variants of a valid action of numbers, with part of the error message."""
     size = good.size
     nan, inf = good.copy(), good.copy()
     nan[3], inf[-1] = math.nan, -math.inf
@@ -43,8 +43,8 @@ def bad_bits(good):
     two[4], minus[0] = 2, -1
     return [
         (good[:-1], f"must have shape ({size},), got shape ({size - 1},)"),
-        (good.astype(float), "must hold whole numbers, got dtype float64"),
-        (good.astype(bool), "must hold whole numbers, got dtype bool"),
+        (good.astype(float), "must hold integers, got dtype float64"),
+        (good.astype(bool), "must hold integers, got dtype bool"),
         (two, "[4] must be 0 or 1, got 2"),
         (minus, "[0] must be 0 or 1, got -1"),
     ]
@@ -54,11 +54,11 @@ BAD = [("bid", action, message) for action, message in bad_actions(np.full(105, 
 BAD += [("price", action, message) for action, message in bad_actions(np.full(10, 0.25))]
 BAD += [("binary", action, message) for action, message in bad_bits(np.zeros(105, np.int64))]
 BAD += [
-    ("association", [0] * 19, "must have shape (20,), one station a user, got shape (19,)"),
+    ("association", [0] * 19, "must have shape (20,), one station per user, got shape (19,)"),
     ("association", [0] * 19 + [5], "[19] must be a station in 0..4, got 5"),
     ("association", [-1] + [0] * 19, "[0] must be a station in 0..4, got -1"),
-    ("association", [0.0] * 20, "must hold whole numbers, got dtype float64"),
-    ("association", [math.nan] * 20, "must hold whole numbers, got dtype float64"),
+    ("association", [0.0] * 20, "must hold integers, got dtype float64"),
+    ("association", [math.nan] * 20, "must hold integers, got dtype float64"),
 ]
 
 
@@ -90,8 +90,8 @@ def test_a_bad_action_of_a_station_is_named_and_changes_nothing(mode, action, me
         ({a: x for a, x in joint(env, good).items() if a != "station_1"}, "missing ['station_1'], unknown []"),
         (joint(env, good) | {"station_5": good[:21]}, "missing [], unknown ['station_5']"),
         ({}, "missing ['station_0', 'station_1', 'station_2', 'station_3', 'station_4'], unknown []"),
-        (good, "actions must be a dict of one a station"),
-        (None, "actions must be a dict of one a station, got None"),
+        (good, "actions must be a dict of one per station"),
+        (None, "actions must be a dict of one per station, got None"),
     ):
         with pytest.raises(ValueError) as error:
             env.step(actions)

@@ -1,10 +1,9 @@
-"""DTPlacementMA-v0 keeps Gymnasium's and PettingZoo's contracts, and both doors open on the same room."""
+"""DTPlacementMA-v0: Gymnasium's and PettingZoo's API contracts, and equality of both interfaces."""
 
 from __future__ import annotations
 
 import copy
 import io
-import pickle
 import warnings
 from contextlib import redirect_stdout
 from itertools import product
@@ -13,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pettingzoo
 import pytest
+from cases_env import pickled, play, same
 from cases_placement import CENTRAL, ID, SMALL, STATIONS, STATIONS_ACTIONS, joint, make, play_stations, stations
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
@@ -22,20 +22,6 @@ import dtenv
 from dtenv.scenario.placement import ACTIONS, OBSERVATIONS, REWARDS
 
 BOX_ADVICE = ".*recommend you to use a symmetric and normalized Box action space.*"
-
-
-def play(env, steps, seed):
-    """All that a central controller is told under random actions, as one list of arrays."""
-    found = []
-    env.action_space.seed(seed)
-    for _ in range(steps):
-        obs, reward, _, _, info = env.step(env.action_space.sample())
-        found += [obs, np.array(reward), *(np.array(info[key]) for key in sorted(CENTRAL))]
-    return found
-
-
-def same(left, right):
-    return len(left) == len(right) and all(map(np.array_equal, left, right))
 
 
 # The contracts
@@ -187,10 +173,6 @@ def test_seeds():
         first, second = start(5), start()
         assert not same(first, second) and not same(first, start(6))
         assert same(first, start(5)) and same(second, start())
-
-
-def pickled(env):
-    return pickle.loads(pickle.dumps(env))
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])

@@ -1,4 +1,4 @@
-"""Rows as JSON lines: what a kill cut off is written again, and other settings are refused."""
+"""Result rows as JSON lines: incomplete lines are dropped, and other settings raise ValueError; statistics."""
 
 import numpy as np
 import pytest

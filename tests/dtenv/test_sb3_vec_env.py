@@ -1,4 +1,4 @@
-"""Stable-Baselines3 and sb3-contrib train on a batch: the same numbers as single environments, ends and masks right."""
+"""Stable-Baselines3 and sb3-contrib on a batch: results of single environments, episode ends and action masks."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ NET = {"net_arch": [8]}
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Torch's threads cost small networks more than they save."""
+    """Small networks are faster with one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -124,7 +124,7 @@ def test_attributes_are_the_batch_s():
     assert venv.get_attr("note") == ["all"] * 4
     with pytest.raises(ValueError, match="'note' can only be set for all"):
         venv.set_attr("note", "one", indices=[1])
-    with pytest.raises(ValueError, match="must give one value"):
+    with pytest.raises(ValueError, match="must return one value"):
         venv.env_method("__repr__")
     assert venv.env_method("action_masks", indices=[3, 1])[0].shape == (12,)
 
@@ -141,7 +141,7 @@ def test_arrays_that_change_with_the_next_step_are_refused():
 
 
 def test_masks_that_mark_no_choice_are_refused():
-    with pytest.raises(ValueError, match="masks of 30 entries do not mark"):
+    with pytest.raises(ValueError, match="masks of 30 entries do not fit"):
         get_action_masks(batch("DTPlacementMA-v0", action="price"))
 
 
@@ -171,7 +171,7 @@ def test_learners_train_and_one_seed_gives_one_policy(name):
 
 
 class Steps(BaseCallback):
-    """Keeps what a rollout played, under which masks."""
+    """Stores the actions of a rollout and their masks."""
 
     def __init__(self):
         super().__init__()
@@ -183,7 +183,7 @@ class Steps(BaseCallback):
 
 
 class OddMasks(gym.vector.VectorWrapper):
-    """A focal user may always go anywhere, so these masks are made up: each row and slot has one of its own."""
+    """Random masks per row and slot, as a focal user's own masks allow every station."""
 
     slot = 0
 

@@ -1,4 +1,4 @@
-"""Utility profiles: what they hold, how they are read and written, and what a scenario makes of one."""
+"""Utility profiles: fields, files, and use in a scenario."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ BAD_VALUES = [  # field, value, what the message must hold
     ("compute_factor", 0.0, "0.0"),
     ("compute_factor", None, "None"),
     ("epsilon", 0.0, "0.0"),
-    ("epsilon", None, "None"),  # beside a delta
+    ("epsilon", None, "None"),  # with a delta
     ("delta", None, "None"),
     ("delta", 1.0, "1.0"),
     ("fit", [], "[]"),
@@ -141,7 +141,7 @@ def test_bad_files_are_named(tmp_path):
         ("[]", "[]"),
         (json.dumps(good | {"alhpa": []}), "unknown field 'alhpa'"),
         (json.dumps(lacking), "lacks the field 'epsilon'"),
-        (json.dumps(good | {"rounds": "many"}), "rounds must be a whole number of at least 1, got 'many'"),
+        (json.dumps(good | {"rounds": "many"}), "rounds must be a positive integer, got 'many'"),
         (json.dumps(good | {"emd": [math.nan, 1.0]}), "nan"),
     ):
         path.write_text(text)

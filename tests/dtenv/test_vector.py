@@ -1,6 +1,6 @@
-"""Vector environments: row i is the single environment seeded like row i, bit for bit, under every autoreset mode.
+"""Vector environments: row i equals a single environment with the same seed, bit for bit, in every autoreset mode.
 
-What is expected is what Gymnasium's own SyncVectorEnv gives over the single environments.
+The reference is Gymnasium's own SyncVectorEnv over the single environments.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def singles(name, count, mode):
 
 
 def same(ours, theirs, where="infos"):
-    """Equal to the last bit, dtypes and shapes included, dictionaries through and through."""
+    """Assert bitwise equality, including dtypes, shapes and nested dictionaries."""
     assert type(ours) is type(theirs), where
     if isinstance(theirs, dict):
         assert set(ours) == set(theirs), (where, set(ours) ^ set(theirs))
@@ -132,7 +132,7 @@ def test_a_single_environment_that_goes_on_without_a_seed_is_its_row():
     env, rows = gym.make("DTMigration-v0", **ENVS["migration"][1]), vector("migration", 2)
     rows.reset(seed=20)
     env.reset(seed=21)
-    env.np_random.random(3)  # somebody draws from the environment's generator in between
+    env.np_random.random(3)  # a draw from the environment's generator in between
     over = env.reset()[0]
     for _ in range(7):
         obs = rows.step(np.array([1, 1]))[0]
@@ -192,7 +192,7 @@ def bad(name, env):
     if name == "placement binary":
         wrong = good.copy()
         wrong[2, 0] = 2
-        return [(wrong, r"actions\[2, 0\] must be 0 or 1, got 2"), (good.astype(float), "must hold whole numbers")]
+        return [(wrong, r"actions\[2, 0\] must be 0 or 1, got 2"), (good.astype(float), "must hold integers")]
     return [(np.array([0, 4, 1]), r"actions\[1\] must be a station in 0..3, got 4"), ([[0], [1, 2]], "ragged")]
 
 
@@ -230,7 +230,7 @@ def test_the_action_of_a_row_that_begins_anew_is_not_looked_at():
     ("settings", "message"),
     [
         ({"autoreset_mode": "later"}, "autoreset_mode must be one of next_step, same_step, disabled, got 'later'"),
-        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
+        ({"threads": 0}, "threads must be a positive integer, got 0"),
         ({"num_user": 3}, "num_user"),
     ],
     ids=["mode", "threads", "field"],
@@ -244,10 +244,10 @@ def test_bad_resets_are_named_and_steps_need_one():
     env = vector("association", 3, autoreset_mode="disabled")
     with pytest.raises(ResetNeeded, match="before row 0 was reset"):
         env.step(env.action_space.sample())
-    with pytest.raises(ValueError, match="num_envs must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_envs must be a positive integer, got 0"):
         vector("association", 0)
     for seed, options, message in (
-        ([1, 2], None, "seed must hold 3 seeds, one a row, got 2"),
+        ([1, 2], None, "seed must hold 3 seeds, one per row, got 2"),
         (None, {"mask": 1}, 'one entry "reset_mask"'),
         (None, {"reset_mask": [True, False, True]}, "must be an array of 3 booleans"),
         (None, {"reset_mask": np.zeros(3, bool)}, "at least one True"),

@@ -1,8 +1,9 @@
-"""Every environment under many settings, random play, and a digest of what the episodes hold."""
+"""Every environment under many settings, random play, and a digest of the episodes."""
 
 from __future__ import annotations
 
 import hashlib
+import pickle
 
 import gymnasium as gym
 import numpy as np
@@ -47,7 +48,7 @@ def make(env_id, **settings):
 
 
 def play(env, steps, seed):
-    """All that an agent sees of some slots under random actions, as one list of arrays."""
+    """Observations, rewards and infos of some slots under random actions, as one list of arrays."""
     found = []
     env.action_space.seed(seed)
     for _ in range(steps):
@@ -59,6 +60,11 @@ def play(env, steps, seed):
 def same(left, right):
     """Whether two lists of arrays are equal to the last bit."""
     return len(left) == len(right) and all(map(np.array_equal, left, right))
+
+
+def pickled(env):
+    """A copy by way of pickle."""
+    return pickle.loads(pickle.dumps(env))
 
 
 def digest():

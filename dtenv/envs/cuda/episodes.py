@@ -1,4 +1,4 @@
-"""Batches of episodes that live on a CUDA device: the tasks' own kernels, a thread a row."""
+"""Batches of episodes on a CUDA device, by the tasks' own kernels, one thread per row."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ FINITE = float(np.finfo(np.float64).max)
 NOTHING_WRONG = np.iinfo(np.int64).max
 
 Choice = tuple[str, Any]
-"""A name for messages, and what was given under it."""
+"""Name of an action, or of a part of it, for messages, and its values."""
 
 
 class Kind(NamedTuple):
-    """What the numbers of an action, or of a part of it, may be."""
+    """Specification of an action, or of a part of it."""
 
     shape: tuple[int, ...]  # of a batch
-    dtype: Any  # as kernels take them
-    most: float  # from 0 on
+    dtype: Any  # in the kernels
+    most: float  # values lie in 0 … most
     must: str  # for messages
-    whole: bool = True  # whether they have to be given as whole numbers
-    clipped: bool = False  # whether finite numbers outside 0 … most are held at its ends
+    whole: bool = True  # whether an integer dtype is required
+    clipped: bool = False  # whether finite numbers outside 0 … most are clipped
 
 
 class Forms(NamedTuple):
-    """`info`'s entries as affine forms of a row's totals and users' means: numbers, counts, and whether a form is 0."""
+    """Entries of `info` as affine forms of a row's totals and users' means: floats, integers, and "is the form 0"."""
 
     names: tuple[list[str], list[str], list[str]]
     weights: tuple[np.ndarray, np.ndarray, np.ndarray]  # (entries, 1 + columns) each, the constant first
 
     @classmethod
     def of(cls, entries_of: Callable[..., dict[str, Any]], totals: int, means: int) -> Forms:
-        """Those of a task's `entries_of(totals, means, count)`, found by giving it an identity matrix."""
+        """Return the forms of a task's `entries_of(totals, means, count)`, found by passing an identity matrix."""
         columns = np.hstack([np.zeros((totals + means, 1)), np.eye(totals + means)])
         names: tuple[list[str], list[str], list[str]] = ([], [], [])
         weights: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
@@ -49,7 +49,7 @@ class Forms(NamedTuple):
             counted = isinstance(form, tuple)
             values = form[0] if counted else form
             flag = values.dtype == np.bool_
-            values = 1.0 - values if flag else values  # where 1 makes it false
+            values = 1.0 - values if flag else values  # 1 means False
             kind = 1 if counted else 2 if flag else 0
             names[kind].append(name)
             weights[kind].append(np.concatenate([values[:1], values[1:] - values[0]]))
@@ -58,17 +58,12 @@ class Forms(NamedTuple):
 
 
 class CudaEpisodes(Episodes):
-    """Episodes on the device. Host and device do not wait for each other but where `take` says so.
-
-    Args:
-        scenario: what is fixed.
-        batch: episodes side by side (B).
-    """
+    """Batch of `batch` episodes on the device. Host and device synchronise only in `take`, where it says so."""
 
     task: ClassVar[Any]
-    """The task on the host."""
+    """Class of the task on the host."""
     reward: ClassVar[int]
-    """The column of its totals that rewards."""
+    """Column of its totals that holds the reward."""
     begin_kernel: ClassVar[Any]
     advance_kernel: ClassVar[Any]
 
@@ -79,7 +74,7 @@ class CudaEpisodes(Episodes):
         self.state = SimpleNamespace(slot=np.zeros(batch, np.int64))  # horizons are fixed: the host knows the slots
         self._all = cuda.to_device(self.rows)
         self._arrays = tuple(
-            self._room(array) if array.shape != other.shape else _sent(array)
+            self._room(array) if array.shape != other.shape else _sent(array)  # per row, or shared by all rows
             for array, other in zip(self.one._arrays, two._arrays, strict=True)
         )
         self.obs, self.mask = self.of(self.one.obs), self.of(self.one.mask)
@@ -90,7 +85,7 @@ class CudaEpisodes(Episodes):
         self._prepare()
 
     def _make_entries(self) -> None:
-        """Room for rewards and for what `info` tells of slots, and the forms that give it."""
+        """Allocate rewards and `info` entries, and load the forms that compute them."""
         batch, users = len(self.rows), self._users()
         self._totals = self.of(self.one.terms.totals)
         self._means = cuda.to_device(np.zeros((1, 0, 0))) if users is None else self.of(users)
@@ -105,17 +100,17 @@ class CudaEpisodes(Episodes):
         self.told = {name: table[e] for names, table in tables for e, name in enumerate(names)}
 
     def of(self, array: np.ndarray) -> Any:
-        """The device's array for one of the host's task of one row."""
+        """Device array that belongs to an array of the host's task of one row."""
         return next(ours for ours, theirs in zip(self._arrays, self.one._arrays, strict=True) if theirs is array)
 
     def begin_rows(self, rows: np.ndarray) -> None:
-        """Draw the next episode of some rows from their streams, and observe its first slot."""
+        """Start new episodes in some rows, drawn from their streams, and observe the first slot."""
         self._launch(self.begin_kernel, len(rows), self._arrays, self._on(rows))
         self.state.slot[rows] = 1
         self._show()
 
     def advance(self, rows: np.ndarray) -> None:
-        """One slot of some rows, for the action that was taken last; the other rows' rewards are 0."""
+        """Play one slot of some rows with the actions of the last `take`; the other rows' rewards are 0."""
         on = self._on(rows)
         self._launch(self.advance_kernel, len(rows), self._arrays, on, *self._played())
         if len(rows) < len(self.rows):
@@ -126,15 +121,15 @@ class CudaEpisodes(Episodes):
         self._show()
 
     def take(self, actions: Any, rows: np.ndarray | None, check: bool) -> None:
-        """Take over the actions of some rows, None for all: device arrays, or others, which are copied there.
+        """Load the actions of some rows, None for all, from device arrays or from others, which are copied.
 
         Args:
-            actions: the action space's.
-            rows: those looked at.
-            check: wait for the device to say whether all are in range; otherwise they are held in range unseen.
+            actions: actions of the batch.
+            rows: rows to load.
+            check: synchronise and raise ValueError for an entry out of range; without it entries are clipped.
 
         Raises:
-            ValueError: wrong shape or dtype, or with `check` a number out of range; the message names the entry.
+            ValueError: wrong shape or dtype, or with `check` an entry out of range; the message names the entry.
         """
         choices = self._choices(actions)
         rows = self.rows if rows is None else rows
@@ -153,28 +148,24 @@ class CudaEpisodes(Episodes):
         """Rewards (B,) of the last slot."""
         return self.rewards
 
-    def masks(self) -> Any:
-        """Action masks of all rows."""
-        return self.mask
-
     def begun(self) -> dict[str, Any]:
-        """`info` of all rows' resets: device arrays (B, …)."""
+        """Infos of all rows' resets: device arrays (B, …)."""
         return {name: self.of(array) for name, array in self.one.begun().items()}
 
     def entries(self) -> dict[str, Any]:
-        """`info` of all rows' last slots: device arrays (B, …)."""
+        """Infos of all rows' last slots: device arrays (B, …)."""
         return self.told | self.begun()
 
     def load_streams(self) -> None:
-        """Streams from the device, so that single ones can be replaced."""
+        """Copy the random streams from the device, so that single ones can be replaced."""
         self.of(self.one.streams).copy_to_host(self.streams)
 
     def send_streams(self) -> None:
-        """Streams to the device."""
+        """Copy the random streams to the device."""
         self.of(self.one.streams).copy_to_device(self.streams)
 
     def _refuse(self, choices: list[Choice], given: list[Any]) -> None:
-        """Raise ValueError for the first number that `take` found out of range; this waits for the device."""
+        """Raise ValueError for the first entry that `take` found out of range; waits for the device."""
         wrong = self._wrong.copy_to_host()
         if (wrong == NOTHING_WRONG).all():
             return
@@ -186,7 +177,7 @@ class CudaEpisodes(Episodes):
         raise ValueError(f"{choices[part][0]}{place} must {kind.must}, got {values[b, n]}")
 
     def _room(self, row: np.ndarray) -> Any:
-        """A host's array of one row, for all rows."""
+        """Allocate a device array (B, …) that repeats a host array of one row."""
         batch = cuda.device_array((len(self.rows), *row.shape[1:]), row.dtype)
         if row.size:
             flat = batch.reshape(len(self.rows), row.size)
@@ -201,42 +192,38 @@ class CudaEpisodes(Episodes):
             kernel[(count + kernels.THREADS - 1) // kernels.THREADS, kernels.THREADS](*given)
 
     def _users(self) -> np.ndarray | None:
-        """Users' terms (1, K, N) whose means are told, of the host's task; None where none are."""
+        """Users' terms (1, K, N) of the host's task whose means are in `info`, or None."""
         return None
 
     def _show(self) -> None:
-        """Bring up to date what is handed out and is no array of the kernels'."""
+        """Update returned arrays that kernels do not write."""
 
     @abstractmethod
     def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        """The task's `entries_of`."""
+        """Entries of `info`, by the task's `entries_of`."""
 
     @abstractmethod
     def _kinds(self) -> list[Kind]:
-        """What an action may be."""
+        """Specification of the parts of an action."""
 
     def _choices(self, actions: Any) -> list[Choice]:
         return [("actions", actions)]
 
     def _prepare(self) -> None:
-        """Arrays of a task's own."""
+        """Allocate further arrays of the task."""
 
     @abstractmethod
     def _played(self) -> tuple[Any, ...]:
-        """What was taken, as `advance_kernel` takes it."""
+        """Loaded actions, as arguments of `advance_kernel`."""
 
 
 def _sent(array: np.ndarray) -> Any:
-    """An array that all rows share, on the device; records by field, as kernels read them."""
+    """Copy an array that all rows share to the device; records by field, as kernels read them."""
     return cuda.to_device(array.view(np.recarray) if array.dtype.names else array)
 
 
 def _as_given(name: str, values: Any, kind: Kind) -> Any:
-    """The values as an array of the device's.
-
-    Raises:
-        ValueError: wrong shape, dtype or layout.
-    """
+    """Return the values as a device array; ValueError for a wrong shape, dtype or layout."""
     if getattr(values, "__cuda_ndarray__", False) or hasattr(values, "__cuda_array_interface__"):
         array = values if hasattr(values, "__cuda_ndarray__") else cuda.as_cuda_array(values)
         if not array.is_c_contiguous():
@@ -246,6 +233,5 @@ def _as_given(name: str, values: Any, kind: Kind) -> Any:
     if tuple(array.shape) != kind.shape:
         raise ValueError(f"{name} must have shape {kind.shape}, got shape {tuple(array.shape)}")
     if array.dtype.kind not in ("iu" if kind.whole else "fiu"):
-        what = "whole numbers" if kind.whole else "numbers"
-        raise ValueError(f"{name} must hold {what}, got dtype {array.dtype}")
+        raise ValueError(f"{name} must hold {'integers' if kind.whole else 'numbers'}, got dtype {array.dtype}")
     return cuda.to_device(array) if isinstance(array, np.ndarray) else array

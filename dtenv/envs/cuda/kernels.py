@@ -1,4 +1,4 @@
-"""CUDA kernels of the GPU's door: thread i calls a task's own kernel for row rows[i], or moves that row's numbers."""
+"""CUDA kernels: thread i calls a task's own kernel for row rows[i], or copies that row's numbers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dtenv.tasks.association import task as association
 from dtenv.tasks.migration import kernels as migration_step
 from dtenv.tasks.placement import kernels as placement_step
 
-cuda: Any = numba_cuda  # whose types say nothing true of kernels
+cuda: Any = numba_cuda  # its annotations are wrong for kernels
 
 THREADS = 64
-"""Threads of a block: the rows' kernels keep 100 to 220 registers each, of a multiprocessor's 65,536."""
+"""Threads per block: the rows' kernels use 100 to 220 registers each, out of 65,536 per multiprocessor."""
 
 warnings.filterwarnings("ignore", "Grid size", NumbaPerformanceWarning)  # a small batch is the user's choice
 
 
 @cuda.jit(cache=True)
 def begin_association(arrays, rows):
-    """Episodes of DTAssociation."""
+    """Start episodes of DTAssociation."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         association.begin(arrays, rows[i : i + 1])
@@ -32,7 +32,7 @@ def begin_association(arrays, rows):
 
 @cuda.jit(cache=True)
 def advance_association(arrays, rows, server, history):
-    """Slots of DTAssociation."""
+    """Play slots of DTAssociation."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         association.advance(arrays, rows[i : i + 1], server, history)
@@ -40,7 +40,7 @@ def advance_association(arrays, rows, server, history):
 
 @cuda.jit(cache=True)
 def begin_placement(arrays, rows):
-    """Episodes of DTPlacementMA."""
+    """Start episodes of DTPlacementMA."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         placement_step.begin(arrays, rows[i : i + 1])
@@ -48,7 +48,7 @@ def begin_placement(arrays, rows):
 
 @cuda.jit(cache=True)
 def advance_placement(arrays, rows, numbers, server, mode):
-    """Slots of DTPlacementMA."""
+    """Play slots of DTPlacementMA."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         placement_step.advance(arrays, rows[i : i + 1], numbers, server, mode)
@@ -56,7 +56,7 @@ def advance_placement(arrays, rows, numbers, server, mode):
 
 @cuda.jit(cache=True)
 def begin_migration(arrays, rows):
-    """Episodes of DTMigration."""
+    """Start episodes of DTMigration."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         migration_step.draw(arrays, rows[i : i + 1])
@@ -65,7 +65,7 @@ def begin_migration(arrays, rows):
 
 @cuda.jit(cache=True)
 def advance_migration(arrays, rows, server):
-    """Slots of DTMigration."""
+    """Play slots of DTMigration."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         migration_step.advance(arrays, rows[i : i + 1], server)
@@ -73,7 +73,7 @@ def advance_migration(arrays, rows, server):
 
 @cuda.jit(cache=True)
 def repeat(row, batch):
-    """A row (n,) into all of a batch (B, n)."""
+    """Copy a row (n,) to all rows of a batch (B, n)."""
     b = cuda.grid(1)
     if b < batch.shape[0]:
         for n in range(row.shape[0]):
@@ -82,7 +82,7 @@ def repeat(row, batch):
 
 @cuda.jit(cache=True)
 def take_column(batch, n, values):
-    """Column n of a batch (B, …) into values (B,)."""
+    """Copy column n of a batch (B, …) to values (B,)."""
     b = cuda.grid(1)
     if b < values.shape[0]:
         values[b] = batch[b, n]
@@ -90,16 +90,16 @@ def take_column(batch, n, values):
 
 @cuda.jit(cache=True)
 def take_action(rows, given, least, most, low, high, taken, wrong, place):
-    """The given numbers (B, n) of some rows into `taken` (B, n), held in low … high.
+    """Copy the given numbers (B, n) of some rows to `taken` (B, n), clipped to low … high.
 
-    wrong[place] becomes the least place, counted through all rows, of a number that is not in least … most.
+    wrong[place] becomes the smallest flat index of a number outside least … most.
     """
     i = cuda.grid(1)
     if i < rows.shape[0]:
         b = rows[i]
         for n in range(taken.shape[1]):
             value = given[b, n]
-            if not (value >= least and value <= most):  # so that nan is wrong too
+            if not (value >= least and value <= most):  # true for nan as well
                 cuda.atomic.min(wrong, place, b * taken.shape[1] + n)
             if not value > low:
                 taken[b, n] = low
@@ -111,7 +111,7 @@ def take_action(rows, given, least, most, low, high, taken, wrong, place):
 
 @compiled
 def form_at(totals: np.ndarray, users: np.ndarray, weights: np.ndarray, b: int) -> Any:
-    """An affine form of row b's totals (B, C) and of its users' means, of users (B, K, N); weights (1 + C + K,)."""
+    """Affine form of row b's totals (B, C) and of the means of users (B, K, N) in it; weights (1 + C + K,)."""
     value, columns = weights[0], totals.shape[1]
     for n in range(columns):
         if weights[1 + n] != 0.0:
@@ -128,7 +128,7 @@ def form_at(totals: np.ndarray, users: np.ndarray, weights: np.ndarray, b: int) 
 
 @cuda.jit(cache=True)
 def tell(rows, totals, users, reward, weights, count_weights, flag_weights, rewards, numbers, counts, flags):
-    """Rewards (B,) of some rows' last slots, and what `info` tells of them, an entry a row of the last three."""
+    """Write rewards (B,) and infos of some rows' last slots; each of the last three arrays has a row per info entry."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
         b = rows[i]

@@ -1,4 +1,4 @@
-"""The three tasks on a CUDA device: their kernels, their actions and what `info` tells of them."""
+"""The three tasks on a CUDA device: kernels, actions and infos."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from dtenv.tasks.placement.kernels import ASSOCIATION, BINARY
 
 
 class CudaAssociation(CudaEpisodes):
-    """DTAssociation."""
+    """DTAssociation on the device."""
 
     task, reward = association.AssociationTask, association_terms.TOTAL.reward
     begin_kernel, advance_kernel = kernels.begin_association, kernels.advance_association
 
     def entries(self) -> dict[str, Any]:
-        """`info` of all rows' last slots: device arrays (B, …)."""
+        """Infos of all rows' last slots: device arrays (B, …)."""
         return self.told | {"history": self.of(self.one.terms.history), "action_mask": self.mask}
 
     def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
@@ -52,16 +52,14 @@ class CudaAssociation(CudaEpisodes):
         return [("actions", server), ('actions["history"]', history)]
 
     def _played(self) -> tuple[Any, ...]:
-        if len(self.taken) == 2:
-            return tuple(self.taken)
-        return self.taken[0], self._no_history
+        return tuple(self.taken) if len(self.taken) == 2 else (self.taken[0], self._no_history)
 
     def _prepare(self) -> None:
         self._no_history = cuda.to_device(np.zeros((0, self.scenario.network.num_users)))
 
 
 class CudaPlacement(CudaEpisodes):
-    """DTPlacementMA, by a central controller."""
+    """DTPlacementMA on the device, for a central controller."""
 
     task, reward = placement.PlacementTask, placement_slot.TOTAL.score
     begin_kernel, advance_kernel = kernels.begin_placement, kernels.advance_placement
@@ -95,11 +93,11 @@ class CudaPlacement(CudaEpisodes):
 
 
 class CudaMigration(CudaEpisodes):
-    """DTMigration.
+    """DTMigration on the device.
 
     Raises:
-        ValueError: the scenario's forecaster is an object of one's own, which only Python can ask; or the scenario has
-            a cloud, failures, twins' creation, rounds or a consensus.
+        ValueError: the forecaster is a custom object, which needs Python; or the scenario has a cloud, failures,
+            creation of twins, an aggregation or a consensus.
     """
 
     task, reward = migration.MigrationTask, migration_batch.TERM.reward
@@ -113,11 +111,11 @@ class CudaMigration(CudaEpisodes):
         super().__init__(scenario, batch)
 
     def masks(self) -> Any:
-        """Action masks of all rows, (B, M) or with control="joint" (B, N, M)."""
+        """Action masks of all rows, (B, M), or with control="joint" (B, N, M)."""
         return self.mask if self.one.joint else self.mask.reshape(len(self.rows), self.mask.shape[2])
 
     def begun(self) -> dict[str, Any]:
-        """`info` of all rows' resets: device arrays (B, …)."""
+        """Infos of all rows' resets: device arrays (B, …)."""
         return {"action_mask": self.masks(), "server": self._server}
 
     def _show(self) -> None:
@@ -141,7 +139,7 @@ class CudaMigration(CudaEpisodes):
 
 
 def refuse_deployments(scenario: MigrationScenario) -> None:
-    """Raise ValueError where a scenario has options that were never run on a device."""
+    """Raise ValueError for scenario options that are not tested on a device."""
     site, rounds = scenario.deployment, scenario.rounds
     wrong = [f"deployment must be edge, got {site.deployment!r}"] if site.has_cloud else []
     for name in ("failure_rate_per_s", "creation_s"):

@@ -1,4 +1,4 @@
-"""Vector environments on a GPU: what `gym.make_vec(…, device="cuda")` gives."""
+"""Vector environments on a GPU: `gym.make_vec(…, device="cuda")`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dtenv.scenario import Scenario
 
 
 class CudaRows(Rows):
-    """`Rows` of a batch on the device: what they tell are device arrays, and masks the host's."""
+    """`Rows` of a batch on the device; infos are device arrays, masks are on the host."""
 
     task: CudaEpisodes
 
@@ -30,17 +30,14 @@ class CudaRows(Rows):
         self.task.send_streams()
 
     def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
-        """Add entries of some rows to infos, each beside a mask of the rows that it is of.
-
-        What stands in the other rows means nothing.
-        """
+        """Add entries of some rows to `infos`, each with its mask; other rows of an entry are undefined."""
         if mask.any():
             for name, values in entries.items():
                 infos[name] = copied(values) if self.copy or keep else values
                 infos[f"_{name}"] = mask | infos.get(f"_{name}", False)
 
     def observed(self) -> Any:
-        """The observations (B, …) of all rows, on the device; with `copy` the caller's own."""
+        """Observations (B, …) of all rows on the device: copies with `copy`, else views."""
         return copied(self.task.obs) if self.copy else self.task.obs
 
     def _last_seen(self, truncated: np.ndarray) -> Any:
@@ -48,30 +45,30 @@ class CudaRows(Rows):
 
 
 class CudaVectorEnv(TaskVectorEnv):
-    """A `TaskVectorEnv` whose episodes, observations, rewards and infos live on a GPU: `device="cuda"`.
+    """`TaskVectorEnv` with episodes, observations, rewards and infos on a GPU: `device="cuda"`.
 
-    Row i plays as the CPU's row i does that is seeded alike, up to rounding (fused multiply-add, and the device's own
-    exponentials). What differs from the CPU's:
+    Row i equals the CPU's row i with the same seed up to rounding (fused multiply-add, and the device's own
+    exponentials). Differences from the CPU:
 
-    - `reset` and `step` give Numba device arrays. They have `__cuda_array_interface__`, so that `torch.as_tensor(obs,
-      device="cuda")` and `cupy.asarray(obs)` are views of them. All work is queued on the default stream, as theirs.
-    - `actions` are anything with `__cuda_array_interface__`, C-contiguous, or NumPy arrays, which are copied there.
-    - `infos["final_obs"]` is one array (num_envs, …), and what stands in `infos` outside an entry's mask `infos["_…"]`
-      means nothing. In observations all rows count; rewards of rows that begin anew are 0.
-    - float64 inside, as on the CPU, and no float32 option; observations are float32. Arrays lie row after row, as the
-      CPU's do: whether neighbouring threads would read them faster with the batch innermost is not measured yet.
-    - Kernels are compiled for the GPU when they are first used, and then cached on disk.
+    - `reset` and `step` return Numba device arrays. They have `__cuda_array_interface__`, so `torch.as_tensor(obs,
+      device="cuda")` and `cupy.asarray(obs)` are views of them. All work is queued on the default stream.
+    - `actions` are C-contiguous arrays with `__cuda_array_interface__`, or NumPy arrays, which are copied.
+    - `infos["final_obs"]` is one array (num_envs, …). Entries of `infos` are undefined outside their masks
+      `infos["_…"]`. Observations are defined in all rows; rewards of rows that are reset are 0.
+    - Computation is in float64, as on the CPU; observations are float32. Arrays are stored row by row, as on the CPU;
+      whether threads would read them faster with the batch innermost has not been measured.
+    - Kernels are compiled at their first use on the GPU and cached on disk.
 
     Args:
-        single: the CPU's environment of one row.
-        task_type: the task on the device.
-        num_envs: rows; a thread each.
+        single: class of the CPU's single environment.
+        task_type: class of the task on the device.
+        num_envs: number of rows, a thread each.
         scenario: a preset's name or a scenario; by default the environment's first preset.
         autoreset_mode: "next_step", "same_step" or "disabled", as on the CPU.
-        copy: False hands out the environment's own arrays, which change with the next step. On a device a copy costs an
-            allocation for every array: copy=False is what learners want that store what they see in buffers anyway.
-        check: False does not ask whether actions are in range, which saves waiting for the device in every step. They
-            are then held in range: an index at the nearest one, nan at 0.
+        copy: False returns the environment's own arrays, which change with the next step. Copies cost a device
+            allocation per array, so use copy=False if the learner copies observations to buffers anyway.
+        check: False skips the range check of actions, which waits for the device in every step. Actions are then
+            clipped: an index to the nearest valid one, nan to 0.
         **overrides: single fields of the scenario by name.
     """
 
@@ -90,12 +87,12 @@ class CudaVectorEnv(TaskVectorEnv):
         **overrides: Any,
     ):
         self.single, self._task_type, self.check = single, task_type, check
-        resolved = presets.resolve(scenario, single.env_id, **overrides)  # which refuses the CPU's `threads`
+        resolved = presets.resolve(scenario, single.env_id, **overrides)  # TypeError for the CPU's `threads`
         super().__init__(num_envs, resolved, autoreset_mode=autoreset_mode, copy=copy)
         self._none, self._whole = (cuda.to_device(np.full(num_envs, value)) for value in (False, True))
 
     def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
-        """Draw new episodes, as `TaskVectorEnv.reset`; `seed` and `options` are the host's."""
+        """Start new episodes, as `TaskVectorEnv.reset` does; `seed` and `options` are on the host."""
         obs, infos = super().reset(seed=seed, options=options)
         return obs, self._sent(infos)
 
@@ -104,7 +101,7 @@ class CudaVectorEnv(TaskVectorEnv):
 
         Raises:
             ResetNeeded: before the first reset, or, with autoreset disabled, after the end of a row's episode.
-            ValueError: actions of wrong shape or dtype, or with `check` out of range; nothing is played.
+            ValueError: actions have a wrong shape or dtype, or with `check` are out of range; no slot is played.
         """
         due = self.rows.due()
         self._read(actions, due)
@@ -114,23 +111,15 @@ class CudaVectorEnv(TaskVectorEnv):
         return self.rows.observed(), rewards, terminated, truncated, self._sent(infos)
 
     def action_masks(self) -> Any:
-        """The action masks of the slots to be decided, a row each, on the device."""
+        """Action masks of the current slots, one per row, on the device."""
         return copied(self.task.masks()) if self.copy else self.task.masks()
 
     def snapshot(self) -> list[np.ndarray]:
-        """Not kept of batches on a device.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError('a snapshot is kept of batches with device="cpu" alone')
+        """Raise TypeError: snapshots need device="cpu"."""
+        raise TypeError('snapshots need an environment with device="cpu"')
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
-        """See `snapshot`.
-
-        Raises:
-            TypeError: always.
-        """
+        """Raise TypeError: snapshots need device="cpu"."""
         self.snapshot()
 
     def _new_task(self, scenario: Scenario, num_envs: int) -> CudaEpisodes:
@@ -141,13 +130,13 @@ class CudaVectorEnv(TaskVectorEnv):
         return ()
 
     def _flags(self, rows: np.ndarray) -> Any:
-        """Booleans of the host's, on the device."""
+        """Device array of a host's mask."""
         if self.copy or (rows.any() and not rows.all()):
             return cuda.to_device(rows)
         return self._whole if rows.any() else self._none
 
     def _sent(self, infos: dict[str, Any]) -> dict[str, Any]:
-        """Infos whose masks are on the device too."""
+        """Copy of the infos with the masks on the device."""
         sent, masks = {}, {}
         for name, values in infos.items():
             if isinstance(values, dict):
@@ -162,7 +151,7 @@ class CudaVectorEnv(TaskVectorEnv):
 
 
 def copied(array: Any) -> Any:
-    """A copy of a device array, on the device."""
+    """Copy of a device array on the device."""
     copy = cuda.device_array_like(array)
     copy.copy_to_device(array)
     return copy

@@ -279,11 +279,11 @@ def test_a_client_without_windows_is_named(wandering):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rounds": 0}, "rounds must be a whole number of at least 1, got 0"),
+        ({"rounds": 0}, "rounds must be a positive integer, got 0"),
         ({"penalty": -1.0}, "penalty must be at least 0, got -1.0"),
         ({"clip": 0.0}, "clip must be positive, got 0.0"),
         ({"upload_noise": -0.1}, "upload_noise must be at least 0, got -0.1"),
-        ({"clients": 0}, "clients must be a whole number of at least 1, got 0"),
+        ({"clients": 0}, "clients must be a positive integer, got 0"),
     ],
 )
 def test_bad_rounds_are_refused(changes, message):

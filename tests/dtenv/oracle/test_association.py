@@ -274,7 +274,7 @@ def test_bad_settings_are_named():
         with pytest.raises(ValueError, match=r"time_limit must be (positive|a finite number), got"):
             solve_slot(task.constants[0], task.slot(), time_limit=wrong)
     for wrong in (0, -1, 1.5, True):
-        with pytest.raises(ValueError, match="horizon must be a whole number"):
+        with pytest.raises(ValueError, match="horizon must be a positive integer"):
             solve_episode(task, horizon=wrong)
 
 

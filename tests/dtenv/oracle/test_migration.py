@@ -207,7 +207,7 @@ def test_misuse_raises_errors_that_name_it(control):
             solve_episode(task, horizon=horizon)
     for solve in (solve_slot, solve_episode):
         for b in (1, -1, 0.0):
-            with pytest.raises(ValueError, match=r"b must be a whole number in 0\.\.0"):
+            with pytest.raises(ValueError, match=r"b must be an integer in 0\.\.0"):
                 solve(task, b)
         with pytest.raises(ValueError, match="time_limit"):
             solve(task, time_limit=0)

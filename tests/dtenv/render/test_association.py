@@ -38,7 +38,7 @@ def has_moves(frame: np.ndarray) -> bool:
 
 @pytest.fixture
 def no_display(monkeypatch):
-    """A dummy video driver, and no window left open by or for other tests."""
+    """Dummy video driver without open windows."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     pygame.display.quit()
     yield

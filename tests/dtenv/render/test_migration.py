@@ -45,7 +45,7 @@ class Played:
         return frame
 
     def pixel(self, slot: int) -> tuple[int, int]:
-        """Where the focal user stood in a slot: row and column."""
+        """Row and column of the focal user's position in a slot."""
         x, y = canvas.on_map(self.task.tape.user_xy[0, slot, 0], self.task.scenario.network.area_m)
         return round(y), round(x)
 

@@ -110,7 +110,7 @@ def test_a_user_past_its_deadline_is_in_a_red_ring():
     in_time = begun(deadline_s=(1e6, 1e6))
     in_time.advance(spread_out(in_time))
     late = begun(deadline_s=(1e-6, 1e-6))
-    assert on_the_map(shown(late), pen.BAD) == 0  # nobody is late before the first slot
+    assert on_the_map(shown(late), pen.BAD) == 0  # no user is late before the first slot
     late.advance(spread_out(late))
     assert late.info()["violations"] == 20
     assert on_the_map(shown(in_time), pen.BAD) == 0
