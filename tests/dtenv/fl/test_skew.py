@@ -14,10 +14,7 @@ def digits():
 
 @settings(max_examples=200, deadline=None)
 @given(
-    skew=st.sampled_from(list(SKEWS)),
-    tenths=st.integers(0, 18),
-    samples=st.integers(1, 300),
-    client=st.integers(0, 30),
+    skew=st.sampled_from(list(SKEWS)), tenths=st.integers(0, 18), samples=st.integers(1, 300), client=st.integers(0, 30)
 )
 def test_the_distance_is_exact_or_refused(skew, tenths, samples, client):
     emd = tenths / 10
