@@ -128,7 +128,7 @@ def test_a_seed_repeats_and_two_differ(digits):
     again, _, _ = run(digits, Recipe(rounds=2))
     assert torch.equal(first.weights, again.weights) and (first.accuracy == again.accuracy).all()
     assert not torch.equal(first.weights[0], first.weights[1])
-    with pytest.raises(ValueError, match=r"seeds\[1\] must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match=r"seeds\[1\] must be a non-negative integer, got -1"):
         Streams.of([0, -1])
 
 
@@ -322,7 +322,7 @@ def test_recipes_refuse_parts_that_do_not_go_together():
         ({"asynchrony": Asynchrony(), "pruning": Pruning()}, "pruning must be None with asynchrony"),
         ({"asynchrony": Asynchrony(), "aggregation": CoordinateMedian()}, "asynchrony needs aggregation Mean"),
         ({"asynchrony": Asynchrony(), "client_privacy": ClientPrivacy()}, "no noise at the server"),
-        ({"distillation": Distillation(), "attack": Attack()}, "attack must be left as it is with distillation"),
+        ({"distillation": Distillation(), "attack": Attack()}, "attack must keep its default with distillation"),
         ({"distillation": Distillation(), "compression": TopK()}, "compression must be left"),
     ]
     for parts, told in refused:
