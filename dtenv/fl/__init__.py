@@ -1,4 +1,4 @@
-"""What runs inside the twins: federated training and mobility prediction, in torch (extra `fl`).
+"""Federated training and mobility prediction inside the twins, in torch (extra `fl`).
 
-Nothing else in dtenv imports this package: an agent meets its results as utility profiles and forecasts.
+Nothing else in dtenv imports this package: environments use its results as utility profiles and forecasts.
 """

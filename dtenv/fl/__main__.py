@@ -7,21 +7,17 @@ import sys
 from dtenv.cli import dispatch
 
 COMMANDS = {
-    "variants": ("variants.command", "VariantsTable", "what every variant of federated training changes (Liu 2020)"),
-    "calibrate": (
-        "calibration.command",
-        "Calibrate",
-        "train the grid of Fig. 3 of (Zhou 2025) and fit a utility profile",
-    ),
-    "theorem": ("theorem.command", "Theorem", "Theorem 1 of (Zhou 2025): its bounds beside measured losses"),
-    "forecast": ("forecast.command", "Forecast", "tables of forecasters of the serving cell (Li 2025)"),
+    "variants": ("variants.command", "VariantsTable", "compare variants of federated training (Liu 2020)"),
+    "calibrate": ("calibration.command", "Calibrate", "train the grid of (Zhou 2025, Fig. 3), fit a utility profile"),
+    "theorem": ("theorem.command", "Theorem", "compare the bounds of (Zhou 2025, Theorem 1) with measured losses"),
+    "forecast": ("forecast.command", "Forecast", "compare forecasters of the serving cell (Li 2025)"),
 }
-"""Module, settings and what a command does, by its name."""
+"""Module, settings class and summary of each command."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of this package's; returns its exit status."""
-    if arguments[:1] == ["calibrations"]:  # its name before
+    """Run a command of this package and return its exit status."""
+    if arguments[:1] == ["calibrations"]:  # former name
         arguments = ["calibrate", "--summary", *arguments[1:]]
     return dispatch("dtenv.fl", COMMANDS, arguments)
 

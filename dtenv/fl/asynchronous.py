@@ -1,4 +1,4 @@
-"""Federated averaging in which nobody waits: events in the order of clients' simulated speeds."""
+"""Asynchronous federated averaging: an event simulation of clients with different speeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from dtenv.fl.client_round import train_clients
 from dtenv.fl.data.clients import Clients
 from dtenv.fl.data.images import Images
-from dtenv.fl.outcome import Outcome, Record, not_finite
+from dtenv.fl.outcome import Outcome, Record
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
 from dtenv.fl.training.network import Perceptron, class_accuracy
@@ -26,13 +26,10 @@ def federate_asynchronously(
     test_size: int = 2000,
     tick: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """As `dtenv.fl.federation.federate`, for as many simulated seconds as its rounds would take.
+    """Train as `dtenv.fl.federation.federate` does, asynchronously, for the simulated time of its synchronous rounds.
 
-    A "round" in the outcome is the time in which a round of waiting clients ends, so that row i of both outcomes is
-    the same instant. An update that comes in at that very instant counts.
-
-    Raises:
-        Diverged: as `federate`.
+    A round of the outcome ends when the synchronous round would, so that row i of both outcomes is the same instant; an
+    update that arrives at that instant counts. Raises Diverged as `federate` does.
     """
     assert recipe.asynchrony is not None
     replicates, population = clients.counts.shape[:2]
@@ -42,15 +39,15 @@ def federate_asynchronously(
     sent_bytes = recipe.compression.upload_bytes(network.size)
     speeds = recipe.clock.speeds(streams, population)
     samples = torch.from_numpy(_samples(clients.sizes, recipe))
-    took = recipe.clock.seconds(samples, speeds, sent_bytes).double()  # (R, K) every time the same
+    took = recipe.clock.seconds(samples, speeds, sent_bytes).double()  # (R, K) of every update of a client
     a_round = took.amax(dim=1)
-    started = weights[:, None].repeat(1, population, 1)  # (R, K, P) what each client works on
+    started = weights[:, None].repeat(1, population, 1)  # (R, K, P) weights that each client started from
     version, since = torch.zeros(replicates), torch.zeros(replicates, population)
     done = took.clone()
     share = torch.from_numpy(clients.sizes / clients.sizes.sum(axis=1, keepdims=True) * population).float()
     buffer, waiting = torch.zeros_like(weights), torch.zeros(replicates)
     kept_back: torch.Tensor | None = None
-    times = torch.zeros(replicates, population)  # that each client has sent
+    times = torch.zeros(replicates, population)  # (R, K) uploads of each client
     record = Record(replicates)
     for i in range(recipe.rounds):
         until = a_round * (i + 1) * (1.0 + 1e-9)
@@ -76,9 +73,7 @@ def federate_asynchronously(
                 kept_back[rows, who] = memory[:, 0]
             finite = torch.ones(replicates, dtype=torch.bool)
             finite[rows] = torch.isfinite(trained.loss[:, 0]) & torch.isfinite(sent).flatten(1).all(dim=1)
-            if not bool(finite.all()):
-                kept = record.outcome(weights, sent_bytes, ~finite.numpy(), attackers=attackers)
-                raise not_finite(f"round {i}", streams.seeds, finite, kept)
+            record.check_finite(finite, streams.seeds, weights, sent_bytes, attackers=attackers)
             counts = share[rows, who] * recipe.asynchrony.discount(version[rows] - since[rows, who])
             buffer[rows] += counts[:, None] * sent[:, 0]
             waiting[rows] += 1
@@ -105,7 +100,7 @@ def federate_asynchronously(
 
 
 def _samples(sizes: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Samples (R, K) that clients train on each time, epochs counted in; of random batches the mean."""
+    """Return the samples (R, K) that clients train on per update, over all epochs; the mean for random batches."""
     if recipe.local.steps is not None:
         batches = -(-sizes // recipe.local.batch)
         epochs, left = np.divmod(recipe.local.steps, batches)

@@ -1,4 +1,4 @@
-"""A round as its clients see it: from the weights that they are sent to the update that they would send back."""
+"""Client side of a round: from the received weights to the update."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from dtenv.fl.training.local_sgd import draw_batches, image_loss, train
 from dtenv.fl.training.network import Perceptron
 
 BLOCK = 200
-"""Samples of a client whose loss is taken at once, for memory's sake."""
+"""Samples per client in one forward pass of `own_loss`, to limit memory."""
 
 
 class Trained(NamedTuple):
-    """What n clients of each of R replicates did."""
+    """Results of n clients in each of R replicates."""
 
-    update: torch.Tensor  # (R, n, P) weights after training minus before, tampered with and noised as clients do
-    loss: torch.Tensor  # (R, n) mean over training, or before it if the server's rule wants that
-    samples: torch.Tensor  # (R, n) trained on, epochs counted in
-    personal: torch.Tensor | None  # (R, n, P) their own weights, where there are any
+    update: torch.Tensor  # (R, n, P) weights after training minus before, with attack and client noise
+    loss: torch.Tensor  # (R, n) mean over training, or before it if the aggregation uses that
+    samples: torch.Tensor  # (R, n) samples trained on, over all epochs
+    personal: torch.Tensor | None  # (R, n, P) clients' own weights, if any
 
 
 def train_clients(
@@ -35,27 +35,14 @@ def train_clients(
     clients: Clients,
     recipe: Recipe,
     streams: Streams,
-    start: torch.Tensor,
-    chosen: torch.Tensor,
+    start: torch.Tensor,  # (R, n, P) weights sent to the clients
+    chosen: torch.Tensor,  # (R, n) participating clients, in ascending order
     *,
-    attackers: torch.Tensor | None = None,
-    frozen: torch.Tensor | None = None,
-    personal: torch.Tensor | None = None,
+    attackers: torch.Tensor | None = None,  # (R, K) mask
+    frozen: torch.Tensor | None = None,  # (R, P) mask of pruned weights
+    personal: torch.Tensor | None = None,  # (R, n, P) clients' own weights before the round
 ) -> Trained:
-    """Train the clients `chosen` (R, n), in rising order, from `start` (R, n, P).
-
-    Args:
-        network: the network's shape.
-        images: the data.
-        clients: who holds what.
-        recipe: how.
-        streams: of the R replicates.
-        start: weights that the clients are sent.
-        chosen: who takes part.
-        attackers: mask (R, K).
-        frozen: mask (R, P) of pruned weights.
-        personal: clients' own weights before (R, n, P).
-    """
+    """Train the chosen clients of every replicate for one round."""
     replicates, n = chosen.shape
     rows = torch.arange(replicates)[:, None]
     sizes = np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)
@@ -70,21 +57,18 @@ def train_clients(
     if recipe.record_privacy is None:
         batches = draw_batches(rngs, sizes, recipe.local)
         trained, loss = train(network, flat, images.x, targets, index, batches, recipe.local, frozen=pruned)
-        counted = batches[1]
     else:
         drawn = poisson_batches(rngs, sizes, recipe.local)
         trained, loss = train_privately(
             network, flat, images.x, targets, index, drawn, recipe.local, recipe.record_privacy, streams
         )
-        batches, counted = drawn[:2], drawn[1]
+        batches = drawn[:2]
     own = None
     if recipe.personalisation is not None and personal is not None:
         anchor = recipe.personalisation.anchors(network, start, streams).flatten(0, 1)
         near = replace(recipe.local, proximal=recipe.personalisation.penalty)
-        clean = honest.flatten(0, 1)
-        own, _ = train(
-            network, personal.flatten(0, 1), images.x, clean, index, batches, near, anchor=anchor, frozen=pruned
-        )
+        before, clean = personal.flatten(0, 1), honest.flatten(0, 1)
+        own, _ = train(network, before, images.x, clean, index, batches, near, anchor=anchor, frozen=pruned)
         own = own.view(replicates, n, -1)
     if recipe.aggregation.wants_start_loss:
         loss = own_loss(network, flat, images.x, targets, index, torch.from_numpy(sizes).flatten())
@@ -93,7 +77,7 @@ def train_clients(
         update = recipe.attack.tamper(update, attacks)
     if recipe.client_privacy is not None:
         update = recipe.client_privacy.at_client(update, streams)
-    samples = counted.flatten(1).sum(dim=1).view(replicates, n)
+    samples = batches[1].flatten(1).sum(dim=1).view(replicates, n)
     return Trained(update, loss.view(replicates, n), samples, own)
 
 
@@ -106,7 +90,7 @@ def own_loss(
     index: torch.Tensor,
     sizes: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean loss (M,) of weights (M, P) on each client's first `sizes` (M,) samples."""
+    """Return the mean loss (M,) of weights (M, P) on each client's first `sizes` (M,) samples."""
     parts, total = network.parts(weights), torch.zeros(len(weights), dtype=weights.dtype)
     for block in torch.arange(index.shape[1]).split(BLOCK):
         losses = image_loss(network.logits(parts, x[index[:, block]]), targets[:, block])

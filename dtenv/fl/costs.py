@@ -1,4 +1,4 @@
-"""What a recipe costs besides accuracy: bytes, work and privacy."""
+"""Costs of a recipe: bytes, computation and privacy."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dtenv.fl.recipe import Recipe
 from dtenv.fl.training.network import Perceptron
 
 DELTA = 1e-5
-"""δ of every ε that we state."""
+"""δ of every reported ε."""
 
 
 class Costs(NamedTuple):
-    """What a recipe costs, besides accuracy."""
+    """Costs of a recipe."""
 
     upload_bytes: float
-    """A client and round, mean."""
+    """Mean per client and round."""
     compute: float
-    """Multiplications over those of plain averaging with as many rounds and the same local training."""
+    """Multiplications relative to plain averaging with the same rounds and local training."""
     epsilon: float | None
-    """At δ = DELTA, of all rounds together; none for recipes without noise. Of the client with least data."""
+    """At δ = DELTA, over all rounds, for the client with the least data; None without noise."""
     protects: str
-    """What ε is about: "client", "sample" or nothing."""
+    """Unit that ε protects: "client", "sample" or "" (nothing)."""
 
 
 def costs(recipe: Recipe, network: Perceptron, outcome: Outcome, sizes: np.ndarray) -> Costs:
-    """Of a recipe for clients with so many samples (R, K), as an outcome came about."""
+    """Costs of a recipe whose training gave `outcome`, for clients of `sizes` samples (R, K)."""
     compute = recipe.participation * (1.0 if recipe.personalisation is None else 2.0)
     if recipe.aggregation.wants_start_loss and recipe.local.steps is None:
-        compute += 1.0 / (3.0 * recipe.local.epochs)  # forwards alone, a third of a step's work
+        compute += 1.0 / (3.0 * recipe.local.epochs)  # a forward pass is a third of a step's work
     if recipe.pruning is not None:
         before = min(recipe.pruning.after, recipe.rounds) / recipe.rounds
         compute *= before + (1.0 - before) * recipe.pruning.compute(network)

@@ -1,4 +1,4 @@
-"""One recipe on several seeds: the rows that tables are made of. Seeds that diverge lose nothing of the others."""
+"""One recipe on several seeds: the rows of tables. Seeds that diverge do not affect the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from dtenv.fl.costs import costs
 from dtenv.fl.data.clients import Clients, draw_clients
 from dtenv.fl.data.images import Images
-from dtenv.fl.data.skew import client_counts
+from dtenv.fl.data.skew import check_supply, client_counts
 from dtenv.fl.federation import federate
 from dtenv.fl.metrics import METRICS, assess, on_own_labels, spread
 from dtenv.fl.outcome import Diverged, Outcome
@@ -26,22 +26,22 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Who holds what, and the network."""
+    """Data of the clients, and the network."""
 
     skew: str = "missing"
-    """how labels are skewed"""
+    """construction of the label skew"""
     emd: float = 0.6
     """earth mover's distance of every client's labels to the balanced mix"""
     samples: int = 600
-    """D, samples of a client, on average"""
+    """D, mean number of samples of a client"""
     unequal: float = 1.0
-    """samples of the largest client over those of the smallest; between them they grow geometrically"""
+    """samples of the largest client over those of the smallest, with geometric steps in between"""
     clients: int = 10
-    """how many"""
+    """number of clients"""
     hidden: tuple[int, ...] = (64,)
     """widths of the network's hidden layers"""
     test_size: int = 2000
-    """balanced test images"""
+    """number of test images, balanced over labels"""
 
     def __post_init__(self) -> None:
         positive_integer(self, "samples", "clients", "test_size")
@@ -49,30 +49,23 @@ class Setting:
         at_least(self, 1.0, "unequal")
 
     def sizes(self, classes: int) -> list[int]:
-        """Samples of every client; where they differ, multiples of the classes, so that distances can be exact."""
+        """Return the samples of every client, as multiples of `classes` if unequal, so that distances can be exact."""
         if self.unequal == 1.0:
             return [self.samples] * self.clients
         grown = np.geomspace(1.0, self.unequal, self.clients)
         return [max(1, round(size / classes)) * classes for size in grown / grown.mean() * self.samples]
 
     def check(self, images: Images) -> None:
-        """Raise the ValueError of data that no client could be dealt, before anything is trained."""
-        sizes = self.sizes(images.classes)
-        wanted = client_counts(self.skew, self.emd, sizes, images.classes, self.clients).sum(axis=0)
-        held = np.bincount(images.y.numpy(), minlength=images.classes)
-        if (wanted > held).any():
-            label = int(np.argmax(wanted - held))
-            raise ValueError(
-                f"samples {self.samples!r} of {self.clients} clients need {wanted[label]} images of label {label}, "
-                f"{images.name} has {held[label]}"
-            )
+        """Raise ValueError if the images do not suffice for the clients or no counts match `emd`."""
+        counts = client_counts(self.skew, self.emd, self.sizes(images.classes), images.classes, self.clients)
+        check_supply(images, counts, f"{self.clients} clients of samples {self.samples!r}")
 
     def network(self, images: Images) -> Perceptron:
-        """The network for these images."""
+        """Return the network for these images."""
         return Perceptron(inputs=images.pixels, classes=images.classes, hidden=self.hidden)
 
     def draw(self, images: Images, streams: Streams) -> Clients:
-        """Clients of every replicate."""
+        """Draw the clients of every replicate."""
         emds = [self.emd] * len(streams.seeds)
         return draw_clients(images, self.skew, emds, self.sizes(images.classes), self.clients, streams)
 
@@ -85,7 +78,7 @@ def run_seeds(
     *,
     tick: Callable[[], object] = lambda: None,
 ) -> list[Row]:
-    """One row a seed: accuracies and costs. A seed that diverges has a row with its last good state, and "diverged"."""
+    """Return one row of accuracies and costs per seed; a seed that diverges has the row of its last finite round."""
     network, rows, left = setting.network(images), [], tuple(seeds)
     while left:
         streams, began = Streams.of(left), time.perf_counter()
@@ -94,7 +87,7 @@ def run_seeds(
             outcome = federate(network, images, clients, recipe, streams, test_size=setting.test_size, tick=tick)
         except Diverged as error:
             outcome, lost = error.outcome, error.outcome.diverged
-        made = _rows(images, setting, network, clients, outcome, recipe, streams)
+        made = _rows(images, setting, clients, outcome, recipe, streams)
         for row, gone in zip(made, lost, strict=True):
             row |= {"diverged": bool(gone), "wall_s": (time.perf_counter() - began) / len(left)}
         rows += [row for row, gone in zip(made, lost, strict=True) if gone or not lost.any()]
@@ -103,14 +96,9 @@ def run_seeds(
 
 
 def _rows(
-    images: Images,
-    setting: Setting,
-    network: Perceptron,
-    clients: Clients,
-    outcome: Outcome,
-    recipe: Recipe,
-    streams: Streams,
+    images: Images, setting: Setting, clients: Clients, outcome: Outcome, recipe: Recipe, streams: Streams
 ) -> list[Row]:
+    network = setting.network(images)
     found = assess(network, images, clients, outcome, recipe, streams, test_size=setting.test_size)
     own = on_own_labels(network, images, clients, outcome, test_size=setting.test_size)
     unequal, cost = spread(own), costs(recipe, network, outcome, clients.sizes)

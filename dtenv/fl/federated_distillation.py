@@ -1,4 +1,4 @@
-"""Rounds of federated distillation: networks stay with the clients, logits travel."""
+"""Federated distillation: clients keep their networks and exchange logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.functional import log_softmax, one_hot
 
 from dtenv.fl.data.clients import Clients
 from dtenv.fl.data.images import Images
-from dtenv.fl.outcome import Outcome, Record, not_finite
+from dtenv.fl.outcome import Outcome, Record
 from dtenv.fl.parts.compression import FLOAT_BYTES
 from dtenv.fl.parts.distillation import teachers
 from dtenv.fl.recipe import Recipe
@@ -20,7 +20,7 @@ from dtenv.fl.training.network import Perceptron, class_accuracy
 
 
 def soft_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy (M, B) of logits (M, B, classes) to weights of the labels (M, B, classes)."""
+    """Return the cross-entropy (M, B) of logits (M, B, classes) and soft targets (M, B, classes)."""
     return -(targets * log_softmax(logits, dim=-1)).sum(dim=-1)
 
 
@@ -34,10 +34,9 @@ def distil(
     test_size: int = 2000,
     tick: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """As `dtenv.fl.federation.federate`; there is no global network, and accuracy is the mean of the clients'.
+    """Train as `dtenv.fl.federation.federate` does, without a global network; accuracy is the clients' mean.
 
-    Raises:
-        Diverged: as `federate`.
+    Raises Diverged as `federate` does.
     """
     assert recipe.distillation is not None
     replicates, population = clients.counts.shape[:2]
@@ -51,23 +50,14 @@ def distil(
     sent = (FLOAT_BYTES * images.classes * (counts > 0).sum(dim=2)).double()  # (R, K)
     index = clients.index.flatten(0, 1)
     record, nowhere = Record(replicates), torch.empty(replicates, 0)
-    for i in range(recipe.rounds):
+    for _ in range(recipe.rounds):
         batches = draw_batches(streams.generators["batches"], clients.sizes, recipe.local)
         trained, loss = train(
-            network,
-            own.flatten(0, 1),
-            images.x,
-            targets.flatten(0, 1),
-            index,
-            batches,
-            recipe.local,
-            loss=soft_loss,
+            network, own.flatten(0, 1), images.x, targets.flatten(0, 1), index, batches, recipe.local, loss=soft_loss
         )
         loss = loss.view(replicates, population)
         finite = torch.isfinite(loss).all(dim=1) & torch.isfinite(trained).view(replicates, -1).all(dim=1)
-        if not bool(finite.all()):
-            kept = record.outcome(nowhere, float(sent.mean()), ~finite.numpy(), personal=own)
-            raise not_finite(f"round {i}", streams.seeds, finite, kept)
+        record.check_finite(finite, streams.seeds, nowhere, float(sent.mean()), personal=own)
         own = trained.view(replicates, population, -1)
         logits = label_logits(network, images, clients, own)
         targets = recipe.distillation.targets(clients.targets, *teachers(logits, counts))
@@ -89,7 +79,7 @@ def distil(
 
 @torch.no_grad()
 def label_logits(network: Perceptron, images: Images, clients: Clients, own: torch.Tensor) -> torch.Tensor:
-    """Mean logits (R, K, classes, classes) of clients' own networks (R, K, P) over their samples of every label."""
+    """Return mean logits (R, K, classes, classes) of clients' networks (R, K, P) over their samples of each label."""
     found = []
     for weights, index, labels, sizes in zip(own, clients.index, clients.targets, clients.sizes, strict=True):
         given = torch.arange(index.shape[1]) < torch.from_numpy(sizes)[:, None]

@@ -1,7 +1,7 @@
-"""Federated averaging over clients of controlled size and skew; what varies is a part of the recipe.
+"""Federated averaging over clients of controlled size and skew, in the variants that a recipe describes.
 
-A round is: clients start from the server's weights, train, upload what changed (poisoned, clipped, compressed, as the
-recipe says), and the server aggregates. Replicates (seeds, or distances φ with as much data) run as one batch.
+In a round, clients start from the server's weights, train, and upload their change (poisoned, clipped, compressed by
+the recipe); the server aggregates. Replicates (seeds, or distances φ with equal data) run as one batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dtenv.fl.client_round import train_clients
 from dtenv.fl.data.clients import Clients, draw_clients
 from dtenv.fl.data.images import Images
 from dtenv.fl.federated_distillation import distil
-from dtenv.fl.outcome import Diverged, Outcome, Record, not_finite
+from dtenv.fl.outcome import Diverged, Outcome, Record
 from dtenv.fl.parts.compression import FLOAT_BYTES
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.server_round import aggregate
@@ -38,18 +38,9 @@ def federate(
 ) -> Outcome:
     """Train the global weights of every replicate.
 
-    Args:
-        network: the network's shape.
-        images: the data.
-        clients: of `draw_clients`.
-        recipe: how.
-        streams: of the replicates' seeds.
-        test_size: test images that every round is measured on.
-        tick: called after every round.
-
-    Raises:
-        Diverged: a loss is no longer finite; it carries the outcome up to the round before.
-        ValueError: parts of the recipe do not fit the number of clients.
+    Every round is tested on about `test_size` images and followed by a call of `tick`. Raises Diverged, which holds the
+    outcome up to the round before, if a loss is no longer finite, and ValueError if the number of groups does not
+    divide the number of clients.
     """
     if recipe.asynchrony is not None:
         return federate_asynchronously(network, images, clients, recipe, streams, test_size=test_size, tick=tick)
@@ -61,24 +52,21 @@ def federate(
         raise ValueError(f"groups must divide the {population} clients, got {groups}")
     test = images.balanced_test(test_size)
     weights = torch.stack([network.initial(rng) for rng in streams.generators["weights"]])
-    edges = weights[:, None].expand(-1, groups, -1)  # (R, G, P) with the edge servers
+    edges = weights[:, None].expand(-1, groups, -1)  # (R, G, P) at the edge servers
     speeds = recipe.clock.speeds(streams, population)
     attackers = None if recipe.attack is None else recipe.attack.attackers(streams, population)
-    own = None  # (R, K, P) clients' own weights
-    if recipe.personalisation is not None:
-        own = weights[:, None].repeat(1, population, 1)
+    own = None if recipe.personalisation is None else weights[:, None].repeat(1, population, 1)  # (R, K, P)
     taking_part = max(1, round(recipe.participation * population))
-    kept_back: torch.Tensor | None = None  # of compression, (R, K, *)
-    remembered: torch.Tensor | None = None  # of the server
-    frozen: torch.Tensor | None = None  # (R, P)
-    unpruned: torch.Tensor | None = None  # (R, those that are left) their places
+    kept_back: torch.Tensor | None = None  # (R, K, *) residuals of compression
+    remembered: torch.Tensor | None = None  # state of the aggregation rule
+    frozen: torch.Tensor | None = None  # (R, P) mask
+    unpruned: torch.Tensor | None = None  # (R, unpruned weights) their indices
     sent_bytes, compute = recipe.compression.upload_bytes(network.size), 1.0
     record, rows = Record(replicates), torch.arange(replicates)[:, None]
     sent_so_far: list[float] = []
     for i in range(recipe.rounds):
         chosen = _choose(streams, population, taking_part)
         group = chosen * groups // population
-        before = None if own is None else own[rows, chosen]
         trained = train_clients(
             network,
             images,
@@ -89,32 +77,19 @@ def federate(
             chosen,
             attackers=attackers,
             frozen=frozen,
-            personal=before,
+            personal=None if own is None else own[rows, chosen],
         )
         memory = None if kept_back is None else kept_back[rows, chosen]
         sent, memory = _compressed(recipe, trained.update, memory, unpruned)
         sizes = torch.from_numpy(np.take_along_axis(clients.sizes, chosen.numpy(), axis=1)).float()
-        ends_at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
-        served = aggregate(
-            recipe,
-            streams,
-            sent,
-            trained.loss,
-            chosen,
-            sizes,
-            population,
-            edges,
-            remembered,
-            ends_at_cloud=ends_at_cloud,
-        )
+        at_cloud = recipe.dispersed is None or recipe.dispersed.to_cloud(i, recipe.rounds)
+        uploads = sent, trained.loss, chosen, sizes
+        served = aggregate(recipe, streams, *uploads, population, edges, remembered, ends_at_cloud=at_cloud)
         finite = torch.isfinite(trained.loss).all(dim=1) & torch.isfinite(served.step).flatten(1).all(dim=1)
         if trained.personal is not None:
             finite &= torch.isfinite(trained.personal).flatten(1).all(dim=1)
-        if not bool(finite.all()):
-            kept = record.outcome(
-                weights, sent_bytes, ~finite.numpy(), personal=own, frozen=frozen, attackers=attackers
-            )
-            raise not_finite(f"round {i}", streams.seeds, finite, kept)
+        others = {"personal": own, "frozen": frozen, "attackers": attackers}
+        record.check_finite(finite, streams.seeds, weights, sent_bytes, **others)
         edges, weights, remembered = served.edges, served.weights, served.memory
         if memory is not None:
             kept_back = torch.zeros(replicates, population, memory.shape[-1]) if kept_back is None else kept_back
@@ -122,7 +97,7 @@ def federate(
         if own is not None and trained.personal is not None:
             own[rows, chosen] = trained.personal
         took = recipe.clock.seconds(trained.samples * compute, speeds[rows, chosen], sent_bytes)
-        to_cloud = sent_bytes * taking_part if groups == 1 else FLOAT_BYTES * network.size * groups * ends_at_cloud
+        to_cloud = sent_bytes * taking_part if groups == 1 else FLOAT_BYTES * network.size * groups * at_cloud
         sent_so_far.append(sent_bytes)
         record.add(
             accuracy=class_accuracy(network, weights, *test).mean(dim=1),
@@ -139,14 +114,14 @@ def federate(
             weights = weights.masked_fill(frozen, 0.0)
             edges = edges.masked_fill(frozen[:, None], 0.0)
             own = None if own is None else own.masked_fill(frozen[:, None], 0.0)
-            kept_back = None  # what clients held back of other entries is not sent any more
+            kept_back = None  # residuals of pruned entries are dropped
             sent_bytes, compute = recipe.compression.upload_bytes(unpruned.shape[1]), recipe.pruning.compute(network)
         tick()
     return record.outcome(weights, float(np.mean(sent_so_far)), personal=own, frozen=frozen, attackers=attackers)
 
 
 def _choose(streams: Streams, clients: int, taking_part: int) -> torch.Tensor:
-    """Clients that take part, (R, taking_part), in order."""
+    """Return the participating clients (R, taking_part), in ascending order."""
     if taking_part == clients:
         return torch.arange(clients).expand(len(streams.seeds), -1)
     drawn = [np.sort(rng.permutation(clients)[:taking_part]) for rng in streams.generators["clients"]]
@@ -156,7 +131,7 @@ def _choose(streams: Streams, clients: int, taking_part: int) -> torch.Tensor:
 def _compressed(
     recipe: Recipe, update: torch.Tensor, memory: torch.Tensor | None, unpruned: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """What the server decodes of updates (R, n, P); where networks are pruned, only what is left is sent."""
+    """Return decoded updates (R, n, P), of unpruned weights only, and the new residuals."""
     if unpruned is None:
         return recipe.compression.compress(update, memory)
     places = unpruned[:, None].expand(-1, update.shape[1], -1)

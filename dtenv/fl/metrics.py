@@ -1,4 +1,4 @@
-"""How good federated training was, by three metrics that need not agree, and how unequal clients are."""
+"""Accuracy of federated training by three metrics, and its spread over clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRICS = {
     "personalised-balanced": "every user's fine-tuned network on the balanced test",
     "personalised-own": "every user's fine-tuned network, labels weighted as in the user's own data",
 }
-"""Metrics by name, each a mean over users."""
+"""Metrics by name, in the order of `Accuracy`; each is a mean over users."""
 
 
 class Accuracy(NamedTuple):
@@ -32,14 +32,10 @@ class Accuracy(NamedTuple):
     own: np.ndarray  # (R, K) personalised-own
 
     def of(self, metric: str) -> np.ndarray:
-        """A metric of METRICS, (R,)."""
+        """Return a metric of METRICS, (R,)."""
         if metric not in METRICS:
             raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-        return (
-            {"global": self.whole, "personalised-balanced": self.balanced, "personalised-own": self.own}[metric]
-            .reshape(len(self.whole), -1)
-            .mean(axis=1)
-        )
+        return self[list(METRICS).index(metric)].reshape(len(self.whole), -1).mean(axis=1)
 
 
 def assess(
@@ -52,30 +48,20 @@ def assess(
     *,
     test_size: int = 2000,
 ) -> Accuracy:
-    """Accuracies of what a federation came to.
-
-    Users' own networks are those that they have had all along, where the recipe gives them any, and else the global
-    one fine-tuned. Where there is no global network, the mean of the users' stands for it.
-    """
+    """Return the accuracies of an outcome; users without own networks fine-tune the global one."""
     personal = outcome.personal
     if personal is None:
         personal = fine_tune(network, images, clients, outcome.weights, recipe, streams, frozen=outcome.frozen)
-    if outcome.weights.shape[1] > 0:
-        return measure(network, images, clients, outcome.weights, personal, test_size=test_size)
-    of_users = measure(network, images, clients, personal[:, 0], personal, test_size=test_size)
-    return of_users._replace(whole=of_users.balanced.mean(axis=1))
+    return measure(network, images, clients, outcome.weights, personal, test_size=test_size)
 
 
 def on_own_labels(
     network: Perceptron, images: Images, clients: Clients, outcome: Outcome, *, test_size: int = 2000
 ) -> np.ndarray:
-    """Accuracy (R, K) of the global network, as it is, with labels weighted as in each user's data.
-
-    Where there is no global network it is that of the user's own.
-    """
+    """Return the accuracy (R, K) of the global network (without one, each user's own) on each user's label mix."""
     if outcome.weights.shape[1] == 0:
         assert outcome.personal is not None
-        return measure(network, images, clients, outcome.personal[:, 0], outcome.personal, test_size=test_size).own
+        return measure(network, images, clients, outcome.weights, outcome.personal, test_size=test_size).own
     by_label = class_accuracy(network, outcome.weights, *images.balanced_test(test_size)).numpy()
     return (by_label[:, None] * clients.counts / clients.sizes[..., None]).sum(axis=-1)
 
@@ -90,7 +76,7 @@ def fine_tune(
     *,
     frozen: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Every user's own weights (R, K, P): the global ones (R, P) trained on the user's data (Zhou 2025, step 6)."""
+    """Return users' own weights (R, K, P): the global ones (R, P) trained on the user's data (Zhou 2025, step 6)."""
     replicates, number = clients.counts.shape[:2]
     start = weights[:, None].expand(-1, number, -1)
     if recipe.fine_tune_epochs == 0:
@@ -112,22 +98,26 @@ def measure(
     *,
     test_size: int = 2000,
 ) -> Accuracy:
-    """Accuracies of global weights (R, P) and of users' own (R, K, P), on a balanced test of about so many images."""
+    """Return accuracies of global weights (R, P) and users' own (R, K, P) on about `test_size` balanced images.
+
+    Without global weights (R, 0), the users' mean replaces their accuracy.
+    """
     test = images.balanced_test(test_size)
-    whole = class_accuracy(network, weights, *test).mean(dim=1).numpy()
     by_label = class_accuracy(network, personal.flatten(0, 1), *test).numpy().reshape(*personal.shape[:2], -1)
-    share = clients.counts / clients.sizes[..., None]
-    return Accuracy(whole, by_label.mean(axis=-1), (by_label * share).sum(axis=-1))
+    balanced, share = by_label.mean(axis=-1), clients.counts / clients.sizes[..., None]
+    has_global = weights.shape[1] > 0
+    whole = class_accuracy(network, weights, *test).mean(dim=1).numpy() if has_global else balanced.mean(axis=1)
+    return Accuracy(whole, balanced, (by_label * share).sum(axis=-1))
 
 
 class Spread(NamedTuple):
-    """How unequal the accuracies (R, K) of clients are, each (R,)."""
+    """Spread of the accuracies (R, K) of clients, each (R,)."""
 
-    worst: np.ndarray  # mean of the worst 10 % of clients, one at least
+    worst: np.ndarray  # mean of the worst 10 % of clients, at least one
     variance: np.ndarray
 
 
 def spread(accuracy: np.ndarray) -> Spread:
-    """Of clients' accuracies (R, K)."""
+    """Return the spread of accuracies (R, K)."""
     worst = np.sort(accuracy, axis=1)[:, : max(1, round(0.1 * accuracy.shape[1]))]
     return Spread(worst.mean(axis=1), accuracy.var(axis=1))

@@ -1,8 +1,8 @@
-"""How a federation trains: a recipe of parts, each of which can be left out."""
+"""Recipe of a federation: local training, rounds and optional parts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from dtenv.fl.parts.aggregation import Aggregation, Mean
 from dtenv.fl.parts.asynchrony import Asynchrony
@@ -18,29 +18,17 @@ from dtenv.fl.training.dp_sgd import RecordPrivacy
 from dtenv.fl.training.local_sgd import LocalTraining
 from dtenv.validation import number, positive_integer
 
-ALONE = (
-    "attack",
-    "client_privacy",
-    "record_privacy",
-    "pruning",
-    "dispersed",
-    "personalisation",
-    "asynchrony",
-    "distillation",
-)
-"""Parts that a recipe may lack."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a federation trains."""
+    """Settings of federated training."""
 
     rounds: int = 15
     local: LocalTraining = field(default_factory=LocalTraining)
     fine_tune_epochs: int = 3
-    """Epochs of each user's own model after the last round (Zhou 2025, step 6)."""
+    """Epochs of fine-tuning at each user after the last round (Zhou 2025, step 6)."""
     participation: float = 1.0
-    """Share of the clients that take part in a round."""
+    """Share of the clients that participate in a round."""
     compression: Compression = field(default_factory=Dense)
     aggregation: Aggregation = field(default_factory=Mean)
     clock: Clock = field(default_factory=Clock)
@@ -61,10 +49,10 @@ class Recipe:
             raise ValueError(f"participation must lie in (0, 1], got {self.participation!r}")
         at_server = self.client_privacy is not None and self.client_privacy.where == "server"
         if at_server and not isinstance(self.aggregation, Mean):
-            raise ValueError(f"aggregation must be Mean where the server adds noise to it, got {self.aggregation!r}")
+            raise ValueError(f"aggregation must be Mean if the server adds noise, got {self.aggregation!r}")
         private = self.client_privacy is not None or self.record_privacy is not None
         if private and self.aggregation.wants_start_loss:
-            raise ValueError(f"aggregation must not ask for losses, which no noise covers, got {self.aggregation!r}")
+            raise ValueError(f"aggregation must not use losses, which are not noised, got {self.aggregation!r}")
         if self.dispersed is not None and self.participation != 1.0:
             raise ValueError(f"participation must be 1 with dispersed aggregation, got {self.participation!r}")
         if self.record_privacy is not None and (self.local.proximal or self.local.steps is not None):
@@ -75,11 +63,14 @@ class Recipe:
             plain = Recipe(rounds=self.rounds, local=self.local, clock=self.clock)
             for name in ("participation", "compression", "aggregation", *ALONE):
                 if name != "distillation" and getattr(self, name) != getattr(plain, name):
-                    raise ValueError(f"{name} must be left as it is with distillation, got {getattr(self, name)!r}")
+                    raise ValueError(f"{name} must keep its default with distillation, got {getattr(self, name)!r}")
         if self.asynchrony is not None:
-            without = ("pruning", "dispersed", "personalisation")
-            given = [name for name in without if getattr(self, name) is not None]
-            if given:
-                raise ValueError(f"{given[0]} must be None with asynchrony, got {getattr(self, given[0])!r}")
+            for name in ("pruning", "dispersed", "personalisation"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} must be None with asynchrony, got {getattr(self, name)!r}")
             if at_server or not isinstance(self.aggregation, Mean) or self.participation != 1.0:
                 raise ValueError("asynchrony needs aggregation Mean, participation 1 and no noise at the server")
+
+
+ALONE = tuple(part.name for part in fields(Recipe) if part.default is None)
+"""Names of the optional parts of a recipe."""

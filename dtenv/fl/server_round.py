@@ -1,4 +1,4 @@
-"""A round as the servers see it: from decoded updates to new weights at the edge and in the cloud."""
+"""Server side of a round: from decoded updates to new weights at the edge servers and in the cloud."""
 
 from __future__ import annotations
 
@@ -12,41 +12,28 @@ from dtenv.fl.streams import Streams
 
 
 class Served(NamedTuple):
-    """What G edge servers, and the cloud above them, make of a round in each of R replicates."""
+    """Results of G edge servers and the cloud in each of R replicates."""
 
-    step: torch.Tensor  # (R, G, P) what each edge server adds to its weights, noise included
-    edges: torch.Tensor  # (R, G, P) weights that clients are sent next
-    weights: torch.Tensor  # (R, P) mean of the edge servers' by their clients' samples
-    memory: torch.Tensor | None  # of the aggregation
+    step: torch.Tensor  # (R, G, P) change of each edge server's weights, with noise
+    edges: torch.Tensor  # (R, G, P) weights for the next round
+    weights: torch.Tensor  # (R, P) mean of the edge servers' weights, by samples
+    memory: torch.Tensor | None  # state of the aggregation rule
 
 
 def aggregate(
     recipe: Recipe,
     streams: Streams,
-    update: torch.Tensor,
-    loss: torch.Tensor,
-    chosen: torch.Tensor,
-    sizes: torch.Tensor,
-    population: int,
-    edges: torch.Tensor,
-    memory: torch.Tensor | None,
+    update: torch.Tensor,  # (R, n, P) decoded uploads, sorted by edge server
+    loss: torch.Tensor,  # (R, n) reported by the clients
+    chosen: torch.Tensor,  # (R, n) participating clients, in ascending order
+    sizes: torch.Tensor,  # (R, n) samples of these clients, float
+    population: int,  # K, all clients
+    edges: torch.Tensor,  # (R, G, P) weights of the edge servers before the round
+    memory: torch.Tensor | None,  # state of the aggregation rule after the round before
     *,
-    ends_at_cloud: bool,
+    ends_at_cloud: bool,  # whether edge servers continue from the cloud's weights
 ) -> Served:
-    """Aggregate a round's updates at each edge server, and all servers' weights in the cloud.
-
-    Args:
-        recipe: how.
-        streams: of the R replicates; noise for privacy is drawn from them.
-        update: what was decoded of the clients' uploads (R, n, P), by edge server.
-        loss: what clients report (R, n).
-        chosen: who takes part (R, n), in rising order.
-        sizes: samples of these clients (R, n), float.
-        population: K, all clients there are.
-        edges: weights of the edge servers before the round (R, G, P).
-        memory: of the aggregation, after the round before.
-        ends_at_cloud: whether edge servers go on with the cloud's weights.
-    """
+    """Aggregate a round's updates at each edge server, and the servers' weights in the cloud."""
     replicates, groups = edges.shape[:2]
     servers, members = replicates * groups, population // groups
     if recipe.client_privacy is not None:

@@ -1,4 +1,4 @@
-"""A utility profile from training: the grid, the fit, its picture, and a refusal where the fit will not do.
+"""Calibration of a utility profile: train the grid, fit, plot, and refuse profiles that fit badly.
 
 python -m dtenv.fl calibrate --data digits --out runs/digits.json
 python -m dtenv.fl calibrate --summary docs/results/calibration --out table.md
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from dtenv.utility_profile import UtilityProfile, check_publishable, load, save
 from dtenv.validation import one_of
 
 REFUSED = 2
-"""Exit status where everything was measured, and the profile may not be published."""
+"""Exit status if the measurements are complete but the profile may not be published."""
 
 
 @dataclass(kw_only=True)
@@ -44,33 +45,33 @@ class Calibrate:
     data: str = ""
     """digits, a folder of MNIST's four IDX files, or an .npz"""
     out: Path = Path()
-    """the profile, a .json, with its rows, report and picture in the same folder; with summary, a Markdown file"""
+    """file of the profile, .json, next to its rows, report and plot; with summary, a Markdown file"""
     summary: Path | None = None
-    """train nothing: print a table of the reports in this folder, and write it where out is given"""
+    """print a table of the reports in this folder, and write it to out if given, without training"""
     evidence: Path | None = None
-    """another folder for rows, report and picture"""
+    """another folder for rows, report and plot"""
     rows: Path | None = None
-    """rows of another calibration that are to be used and added to, for a further metric, say"""
+    """rows of another calibration to use and extend, for example for another metric"""
     skew: str = "missing"
-    """how clients' labels differ: missing, missing-same, major, major-same"""
+    """construction of the label skew: missing, missing-same, major, major-same"""
     metric: str = "personalised-balanced"
-    """whose accuracy: global, personalised-balanced, personalised-own; all are stored, this one is published"""
+    """published accuracy: global, personalised-balanced or personalised-own; all are stored"""
     variant: str = "fedavg"
-    """way of training, a name of `dtenv.fl.variants.catalogue.VARIANTS`"""
+    """variant of training, a name of `dtenv.fl.variants.catalogue.VARIANTS`"""
     sizes: tuple[int, ...] = (100, 200, 400, 700, 1200, 2000)
     """D, samples of every client"""
     emds: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
     """φ, earth mover's distances to the balanced mix"""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """seeds of every cell"""
+    """seeds of every cell of the grid"""
     clients: int = 10
-    """clients of a federation"""
+    """number of clients of a federation"""
     rounds: int | None = None
-    """rounds of aggregation, in place of the variant's"""
+    """rounds, in place of the variant's"""
     steps: int | None = None
-    """gradient steps a round whatever D is, in place of epochs"""
+    """gradient steps per round for any D, in place of epochs"""
     processes: int = 2
-    """trainings at a time"""
+    """number of parallel trainings"""
 
     def __post_init__(self) -> None:
         if self.summary is not None:
@@ -80,44 +81,38 @@ class Calibrate:
             raise ValueError("data must be given: digits, a folder of IDX files or an .npz")
         if self.out.suffix != ".json":
             raise ValueError(f"out must end in .json, got {str(self.out)!r}")
-        self.grid()  # says what is wrong with the others
+        self.grid()  # checks the other fields
 
     def beside(self, suffix: str) -> Path:
-        """A file of evidence."""
+        """Return a file of the evidence."""
         return (self.evidence or self.out.parent) / f"{self.out.stem}{suffix}"
 
     @property
     def recipe(self) -> Recipe:
-        """The variant's, with its rounds and steps set where that is asked for."""
-        recipe = recipe_of(self.variant, self.rounds)
-        return recipe if self.steps is None else replace(recipe, local=replace(recipe.local, steps=self.steps))
+        """Recipe of the variant, with `rounds` and `steps` if given."""
+        return recipe_of(self.variant, self.rounds, steps=self.steps)
 
     def grid(self) -> Grid:
-        """What is trained."""
-        return Grid(
-            data=self.data,
-            skew=self.skew,
-            variant=self.variant,
-            recipe=self.recipe,
-            sizes=self.sizes,
-            emds=self.emds,
-            seeds=self.seeds,
-            clients=self.clients,
-        )
+        """Return the training grid."""
+        names = ("data", "skew", "variant", "recipe", "sizes", "emds", "seeds", "clients")
+        return Grid(**{name: getattr(self, name) for name in names})
 
     def command(self, images: Images) -> str:
-        """The command that does it again, with names in place of paths."""
+        """Return the command that reproduces the calibration, with names in place of paths."""
         words = ["python -m dtenv.fl calibrate", f"--data {images.name}", f"--skew {self.skew}"]
         words += [f"--metric {self.metric}", f"--variant {self.variant}"]
         for name in ("sizes", "emds", "seeds"):
             words.append(f"--{name} {' '.join(f'{value:g}' for value in getattr(self, name))}")
-        changed = {name: getattr(self, name) for name in ("rounds", "steps")}
-        words += [f"--{name} {value}" for name, value in changed.items() if value is not None]
+        words += [f"--{name} {value}" for name, value in self.changed().items()]
         return " ".join([*words, f"--clients {self.clients}", f"--out {self.out.name}"])
+
+    def changed(self) -> dict[str, int]:
+        """Return rounds and steps where they replace the variant's."""
+        return {name: value for name in ("rounds", "steps") if (value := getattr(self, name)) is not None}
 
 
 def main(settings: Calibrate) -> int:
-    """Train, fit, write and draw; 0, or REFUSED where the profile may not be published."""
+    """Train, fit, write and plot; return 0, or REFUSED if the profile may not be published."""
     if settings.summary is not None:
         lines = table_of_folder(settings.summary)
         print("\n".join(lines))
@@ -160,13 +155,14 @@ def main(settings: Calibrate) -> int:
 
 
 def points(rows: list[Row], metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """D, φ and accuracy of every cell that did not diverge, (cells,) each."""
-    kept = [row for row in rows if not row["diverged"]]
-    return tuple(np.array([row[name] for row in kept], dtype=float) for name in ("samples", "emd", metric))  # type: ignore[return-value]
+    """Return D, φ and accuracy of every cell that did not diverge, (cells,) each."""
+    kept, names = [row for row in rows if not row["diverged"]], ("samples", "emd", metric)
+    samples, emd, accuracy = (np.array([row[name] for row in kept], dtype=float) for name in names)
+    return samples, emd, accuracy
 
 
 def fitted(rows: list[Row], metric: str) -> Fit | str:
-    """The fit of a metric, or why there is none."""
+    """Return the fit of a metric, or the error message."""
     try:
         return fit(*points(rows, metric))
     except ValueError as error:
@@ -174,9 +170,9 @@ def fitted(rows: list[Row], metric: str) -> Fit | str:
 
 
 def profile_of(settings: Calibrate, images: Images, rows: list[Row], found: Fit) -> UtilityProfile:
-    """The profile of a fit, publishable or not. Its ε is the largest of any cell's."""
+    """Return the profile of a fit, publishable or not; its ε is the largest of any cell."""
     recipe, size = settings.recipe, Perceptron(inputs=images.pixels, classes=images.classes).size
-    whole = recipe.pruning is None and recipe.distillation is None  # else what clients are sent is not counted
+    whole = recipe.pruning is None and recipe.distillation is None  # otherwise the downlink is not modelled
     epsilons = [row["epsilon"] for row in rows if row["epsilon"] is not None]
     return UtilityProfile(
         name=settings.out.stem,
@@ -204,10 +200,10 @@ def _mean(rows: list[Row], name: str) -> float:
 
 
 def refusal(profile: UtilityProfile, rows: list[Row]) -> str | None:
-    """Why a profile may not be published, in words; None where it may."""
+    """Return why a profile may not be published, or None."""
     diverged = sum(row["diverged"] for row in rows)
     if diverged:
-        return f"{diverged} of {len(rows)} cells diverged, so that the curve tells of the others alone"
+        return f"{diverged} of {len(rows)} cells diverged, so the curve describes only the others"
     if profile.fit is not None and "falls-with-samples" in profile.fit["flags"]:
         return (
             "measured accuracy falls with more data at some φ, which (11) cannot follow, as its coefficients are "
@@ -221,33 +217,32 @@ def refusal(profile: UtilityProfile, rows: list[Row]) -> str | None:
 
 
 def described_fit(found: Fit | str, rows: list[Row], metric: str) -> dict[str, Any]:
-    """A fit beside the published curve: its error on our points, and the accuracy at every φ relative to that at 0."""
+    """Return a fit, the published curve's error on the same points, and accuracies by φ relative to the lowest φ."""
     samples, emd, accuracy = points(rows, metric)
     published = load("zhou-2025")
-    beside: dict[str, Any] = {}
+    published_error: dict[str, Any] = {}
     if len(accuracy):
         most = samples.max()
-        means = {
-            d: float(accuracy[(emd == d) & (samples == most)].mean()) for d in np.unique(emd[samples == most]).tolist()
-        }
-        first = means[min(means)]
-        beside = {
+        at_most = samples == most
+        means = {d: float(accuracy[at_most & (emd == d)].mean()) for d in np.unique(emd[at_most]).tolist()}
+        first = min(means)
+        published_error = {
             "published_rmse": float(np.sqrt(np.mean((accuracy - published.utility(samples, emd)) ** 2))),
             "drop_at_largest_size": {
                 f"{d:g}": {
-                    "measured": mean / first,
-                    "published": float(published.utility(most, d) / published.utility(most, min(means))),
+                    "measured": mean / means[first],
+                    "published": float(published.utility(most, d) / published.utility(most, first)),
                 }
                 for d, mean in means.items()
             },
         }
     if isinstance(found, str):
-        return {"failed": found, **beside}
-    return {"alpha": list(found.alpha), **found.as_dict(), **beside}
+        return {"failed": found, **published_error}
+    return {"alpha": list(found.alpha), **found.as_dict(), **published_error}
 
 
 def provenance(settings: Calibrate, images: Images, rows: list[Row]) -> dict[str, Any]:
-    """What is needed to do it again: names, digests, recipe and versions, and never a path."""
+    """Return what is needed for reproduction: names, digests, recipe and versions, without paths."""
     protected = {row["protects"] for row in rows if row["protects"]}
     return {
         "command": settings.command(images),
@@ -262,40 +257,27 @@ def provenance(settings: Calibrate, images: Images, rows: list[Row]) -> dict[str
 
 
 def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | str) -> None:
-    """Draw the chosen metric's points, fit and published curve."""
+    """Plot the points, fit and published curve of the chosen metric."""
     samples, emd, accuracy = points(rows, settings.metric)
     if not len(accuracy):
         return
-    alpha = None if isinstance(found, str) else found.alpha
+    fitted = None if isinstance(found, str) else partial(curve, alpha=found.alpha)
     parts = [images.name, settings.skew, settings.variant]
-    for name in ("rounds", "steps"):
-        parts += [] if getattr(settings, name) is None else [f"{name} {getattr(settings, name)}"]
-    draw(
-        settings.beside(".png"),
-        ", ".join(parts),
-        samples,
-        emd,
-        accuracy,
-        None if alpha is None else lambda sizes, distance: curve(sizes, distance, alpha),
-        load("zhou-2025").utility,
-        f"accuracy, {settings.metric}",
-    )
+    title = ", ".join([*parts, *(f"{name} {value}" for name, value in settings.changed().items())])
+    published, label = load("zhou-2025").utility, f"accuracy, {settings.metric}"
+    draw(settings.beside(".png"), title, samples, emd, accuracy, fitted, published, label)
 
 
 def summary(report: dict[str, Any]) -> list[str]:
-    """A line a metric: error, spread of seeds, held-out error, the rival's, the published curve's, and flags."""
+    """Return a line per metric: RMSE, spread of seeds, R², held-out RMSE, the rival's, the published curve's, flags."""
     lines = [f"{'metric':<22}{'RMSE':>8}{'seeds':>8}{'R²':>8}{'held out':>10}{'rival':>8}{'published':>11}  flags"]
     for metric, found in report["fits"].items():
         if "failed" in found:
             lines.append(f"{metric:<22} no fit: {found['failed']}")
             continue
-        rival = found["rival"]["rmse"]
+        spread = "-" if found["repeat_sd"] is None else f"{found['repeat_sd']:.4f}"
         lines.append(
-            f"{metric:<22}{found['rmse']:>8.4f}{_or_dash(found['repeat_sd'])}{found['r2']:>8.3f}{found['held_out_rmse']:>10.4f}{rival:>8.4f}"
-            f"{found['published_rmse']:>11.4f}  {' '.join(found['flags']) or 'none'}"
+            f"{metric:<22}{found['rmse']:>8.4f}{spread:>8}{found['r2']:>8.3f}{found['held_out_rmse']:>10.4f}"
+            f"{found['rival']['rmse']:>8.4f}{found['published_rmse']:>11.4f}  {' '.join(found['flags']) or 'none'}"
         )
     return lines
-
-
-def _or_dash(value: float | None) -> str:
-    return f"{'-':>8}" if value is None else f"{value:>8.4f}"

@@ -1,7 +1,7 @@
-"""Coefficients of the data utility (Zhou 2025, eqs 11-12) from measured accuracies, and how far to trust them.
+"""Fit of the data utility (Zhou 2025, eqs 11-12) to measured accuracies, with diagnostics.
 
-An optimiser finds six numbers whatever it is given. So a fit says which of them the points determine, which merely
-stopped at a bound, how far off it is at a data size that it has not seen, and how another formula of the field fares.
+An optimiser returns six coefficients for any points. A fit therefore reports which of them the points determine, which
+stopped at a bound, its error at a held-out data size, and the error of a rival formula.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,59 +20,58 @@ from dtenv.physics.utility import data_power, data_utility, utility_ceiling
 NAMES = ("alpha1", "alpha2", "alpha3", "alpha4", "alpha5", "alpha6")
 LOWEST = np.array([1e-3, 1e-3, 1e-6, 0.05, -1.0, 0.05])
 HIGHEST = np.array([5.0, 100.0, 1.0, 0.9999, 1.0, 20.0])
-"""Where coefficients are looked for, with D in samples; α4 < 1 keeps ρ concave in D."""
+"""Search range of the coefficients, with D in samples; α4 < 1 keeps ρ concave in D."""
 
 LOGARITHMIC = np.array([True, True, True, False, False, True])
-"""Scales are searched by their logarithms, whose standard errors are relative ones."""
+"""Coefficients searched by their logarithms, whose standard errors are relative."""
 
 UNCERTAIN = 1.0
-"""Relative standard error (α5, which may be zero, in units of φ) from which a coefficient counts as unidentified."""
+"""Relative standard error (α5, which may be zero: in units of φ) above which a coefficient is unidentified."""
 
 ILL_CONDITIONED = 1e4
-"""Condition number, of the Jacobian with columns of unit length, from which some coefficients count as unidentified."""
+"""Condition number of the Jacobian with unit columns above which the fit is ill-conditioned."""
 
 RISE = 1e-3
-"""Accuracy by which v(φ) has to be higher at the largest φ for it to rise."""
+"""Least rise in accuracy of v(φ), from the smallest to the largest φ, that is flagged."""
 
 FALL = 0.02
-"""Accuracy by which more data have to be worse than fewer for a curve to fall."""
+"""Least fall in accuracy with more data that is flagged."""
 
 RIVAL = "A - d φ² - B D^(-c)"
-"""Four coefficients, a power law as is common for learning curves; no better founded than (11)."""
+"""Rival formula with four coefficients, a common power law of learning curves, no better founded than (11)."""
+
+
+Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Coefficients, and what is known of them."""
+    """Coefficients and their diagnostics."""
 
     alpha: tuple[float, ...]
     standard_errors: tuple[float, ...]
-    """By α1 … α6, from a Jacobian at the optimum. Seeds that points share make them optimistic."""
+    """Standard errors of α1 … α6 from the Jacobian at the optimum; optimistic if points share seeds."""
     flags: tuple[str, ...]
     """`at-bound:alpha…`, `unidentified:alpha…`, `ill-conditioned`, `rises-with-emd`, `falls-with-samples`."""
     scale: tuple[float, float]
-    """α2 α3^v with v = v(φ) at the mean φ, and its relative standard error: all that is known of the two where v hardly
-    varies."""
+    """α2 α3^v with v = v(φ) at the mean φ, and its relative standard error: all that is known if v hardly varies."""
     condition: float
     rmse: float
-    """Of single points; `repeat_sd` of it is there whatever the formula."""
+    """RMSE over single points, which includes the noise `repeat_sd` for any formula."""
     repeat_sd: float | None
-    """Standard deviation of points of the same D and φ, pooled; None where no two are."""
+    """Pooled standard deviation of points of equal D and φ; None without such points."""
     r2: float
     held_out_rmse: float
-    """Of the points of the largest data size, predicted from the others."""
+    """RMSE at the largest data size, predicted from the others."""
     rival_rmse: float
     rival_held_out_rmse: float
     points: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the coefficients, by name, for a profile's `fit`."""
+        """Return everything but the coefficients, for the `fit` of a profile."""
+        names = ("rmse", "repeat_sd", "r2", "held_out_rmse", "points")
         return {
-            "rmse": self.rmse,
-            "repeat_sd": self.repeat_sd,
-            "r2": self.r2,
-            "held_out_rmse": self.held_out_rmse,
-            "points": self.points,
+            **{name: getattr(self, name) for name in names},
             "standard_errors": list(self.standard_errors),
             "flags": list(self.flags),
             "condition": self.condition,
@@ -81,7 +81,7 @@ class Fit:
 
 
 def curve(samples: Any, emd: Any, alpha: Any) -> np.ndarray:
-    """ρ of (Zhou 2025, eqs 11-12) at D samples and distances φ, which broadcast, for six coefficients."""
+    """Return ρ of (Zhou 2025, eqs 11-12) at D samples and distances φ, which broadcast, for six coefficients."""
     sizes, distances = np.broadcast_arrays(np.asarray(samples, np.float64), np.asarray(emd, np.float64))
     accuracy = np.empty(sizes.size)
     _curve(sizes.ravel(), distances.ravel(), np.asarray(alpha, np.float64), accuracy)
@@ -97,16 +97,9 @@ def _curve(samples: np.ndarray, emd: np.ndarray, alpha: np.ndarray, accuracy: np
 
 
 def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
-    """Least squares over α1 … α6 by SciPy's `curve_fit`, the best of several starts.
+    """Fit α1 … α6 to points of D, φ and measured ρ, shape (points,), by least squares from several fixed starts.
 
-    Args:
-        samples: D of every point, shape (points,); repeated measurements are points of their own.
-        emd: φ of every point.
-        accuracy: measured ρ.
-        starts: places between the bounds to start from; the same ones in every call.
-
-    Raises:
-        ValueError: a value is not finite or out of its range, fewer than eight points, or fewer than three data sizes.
+    Raises ValueError if a value is not finite or out of range, or for fewer than eight points or three data sizes.
     """
     sizes, distances, measured = _checked(samples, emd, accuracy)
     found, covariance, jacobian = _least_squares(sizes, distances, measured, starts)
@@ -115,9 +108,11 @@ def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
     residual = measured - curve(sizes, distances, alpha)
     condition = _condition(jacobian)
     kept = sizes < sizes.max()
-    held_out = _held_out(sizes, distances, measured, kept, lambda d, phi, rho: _predictor(d, phi, rho, starts))
-    rival_rmse = _rms(measured - _rival(sizes, distances, measured)(sizes, distances))
-    rival_held_out = _held_out(sizes, distances, measured, kept, _rival)
+
+    def held_out(make: Callable[..., Predictor]) -> float:
+        predict = make(sizes[kept], distances[kept], measured[kept])
+        return _rms(measured[~kept] - predict(sizes[~kept], distances[~kept]))
+
     return Fit(
         alpha=tuple(alpha.tolist()),
         standard_errors=tuple(np.where(LOGARITHMIC, alpha * relative, relative).tolist()),
@@ -127,36 +122,35 @@ def fit(samples: Any, emd: Any, accuracy: Any, *, starts: int = 16) -> Fit:
         rmse=_rms(residual),
         repeat_sd=_repeat_sd(sizes, distances, measured),
         r2=float(1.0 - np.sum(residual**2) / max(float(np.sum((measured - measured.mean()) ** 2)), 1e-300)),
-        held_out_rmse=held_out,
-        rival_rmse=rival_rmse,
-        rival_held_out_rmse=rival_held_out,
+        held_out_rmse=held_out(partial(_predictor, starts=starts)),
+        rival_rmse=_rms(measured - _rival(sizes, distances, measured)(sizes, distances)),
+        rival_held_out_rmse=held_out(_rival),
         points=len(measured),
     )
 
 
 def _checked(samples: Any, emd: Any, accuracy: Any) -> list[np.ndarray]:
     columns = [np.asarray(values, dtype=np.float64) for values in (samples, emd, accuracy)]
-    for name, column, low, high in zip(
-        ("samples", "emd", "accuracy"), columns, (1.0, 0.0, 0.0), (np.inf, 2.0, 1.0), strict=True
-    ):
+    ranges = {"samples": (1.0, np.inf), "emd": (0.0, 2.0), "accuracy": (0.0, 1.0)}
+    for (name, (low, high)), column in zip(ranges.items(), columns, strict=True):
         if column.shape != columns[2].shape or column.ndim != 1:
-            raise ValueError(f"{name} must have one value a point, got shape {column.shape}")
+            raise ValueError(f"{name} must have one value per point, got shape {column.shape}")
         wrong = ~(np.isfinite(column) & (column >= low) & (column <= high))
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"{name}[{at}] must be finite and in [{low:g}, {high:g}], got {column[at]!r}")
     if len(columns[2]) < 8:
-        raise ValueError(f"accuracy must have eight points at least for six coefficients, got {len(columns[2])}")
+        raise ValueError(f"accuracy must have at least eight points for six coefficients, got {len(columns[2])}")
     if len(np.unique(columns[0])) < 3:
-        raise ValueError(f"samples must take three values at least, got {np.unique(columns[0]).tolist()}")
+        raise ValueError(f"samples must take at least three values, got {np.unique(columns[0]).tolist()}")
     return columns
 
 
 def _least_squares(
     sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray, starts: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Best coefficients (6,), logarithms where LOGARITHMIC, their covariance (6, 6), and the Jacobian (points, 6)."""
-    from scipy.optimize import OptimizeWarning, curve_fit  # takes half a second to import
+    """Return the best coefficients (6,), as logarithms where LOGARITHMIC, their covariance and the Jacobian."""
+    from scipy.optimize import OptimizeWarning, curve_fit  # slow to import
 
     low, high = (_searched(bound) for bound in (LOWEST, HIGHEST))
 
@@ -165,28 +159,20 @@ def _least_squares(
 
     rng = np.random.default_rng(0)
     best: tuple[float, np.ndarray, np.ndarray, np.ndarray] | None = None
+    options: dict[str, Any] = {"bounds": (low, high), "x_scale": "jac", "max_nfev": 400, "full_output": True}
     for _ in range(starts):
         start = low + (high - low) * rng.uniform(0.05, 0.95, 6)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", OptimizeWarning)  # a singular covariance, which the flags tell of
-                values, covariance, info, *_ = curve_fit(
-                    predicted,
-                    sizes,
-                    measured,
-                    p0=start,
-                    bounds=(low, high),
-                    x_scale="jac",
-                    max_nfev=400,
-                    full_output=True,
-                )
-        except RuntimeError:  # no optimum within so many steps: another start has to find it
+                warnings.simplefilter("ignore", OptimizeWarning)  # a singular covariance, which is flagged
+                values, covariance, info, *_ = curve_fit(predicted, sizes, measured, p0=start, **options)
+        except RuntimeError:  # no optimum within max_nfev; other starts may find it
             continue
         error = float(np.sum(info["fvec"] ** 2))
         if best is None or error < best[0]:
             best = error, values, covariance, _jacobian(predicted, values, low, high)
     if best is None:
-        raise ValueError(f"no start of {starts} led to an optimum; accuracy may have no such shape")
+        raise ValueError(f"no start of {starts} led to an optimum; accuracy may have another shape")
     return best[1:]
 
 
@@ -197,7 +183,7 @@ def _searched(alpha: np.ndarray) -> np.ndarray:
 def _jacobian(
     predicted: Callable[..., np.ndarray], values: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """By central differences that stay within the bounds."""
+    """Return the Jacobian by central differences within the bounds."""
     columns = []
     for k in range(6):
         up, down = values.copy(), values.copy()
@@ -207,7 +193,7 @@ def _jacobian(
 
 
 def _condition(jacobian: np.ndarray) -> float:
-    """Condition number of a Jacobian with columns scaled to unit length; columns of zeros count as 1e-300."""
+    """Return the condition number of a Jacobian with columns scaled to unit length (zero columns by 1e-300)."""
     lengths = np.linalg.norm(jacobian, axis=0)
     spectrum = np.linalg.svd(jacobian / np.maximum(lengths, 1e-300), compute_uv=False)
     return float(min(spectrum[0] / max(spectrum[-1], 1e-300), 1e300))
@@ -231,7 +217,7 @@ def _flags(
 
 
 def _falling(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray) -> tuple[str, ...]:
-    """Whether measured accuracy falls with D at some φ, by more than FALL and twice the standard error of the means."""
+    """Flag accuracies that fall with D at some φ by more than FALL and two standard errors of the means."""
     for emd in np.unique(distances):
         best = error = -np.inf
         for size in np.unique(sizes[distances == emd]):
@@ -253,11 +239,11 @@ def _repeat_sd(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray) -
 
 
 def _scale(alpha: np.ndarray, covariance: np.ndarray, emd: float) -> tuple[float, float]:
-    """α2 α3^v at a distance, and its relative standard error."""
+    """Return α2 α3^v at a distance, and its relative standard error."""
     ceiling = utility_ceiling(emd, *alpha[3:].tolist())
     along = np.zeros(6)
-    along[1], along[2] = 1.0, ceiling  # of log α2 + v log α3, by log α2 and log α3
-    for k in (3, 4, 5):  # by v's own coefficients
+    along[1], along[2] = 1.0, ceiling  # derivatives of log α2 + v log α3 by log α2 and log α3
+    for k in (3, 4, 5):  # derivatives by the coefficients of v
         step = np.zeros(6)
         step[k] = 1e-6
         found = _searched(alpha)
@@ -268,9 +254,6 @@ def _scale(alpha: np.ndarray, covariance: np.ndarray, emd: float) -> tuple[float
     return float(alpha[1] * alpha[2] ** ceiling), error
 
 
-Predictor = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
 def _predictor(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray, starts: int) -> Predictor:
     found = _least_squares(sizes, distances, measured, starts)[0]
     alpha = np.where(LOGARITHMIC, np.exp(found), found)
@@ -278,29 +261,16 @@ def _predictor(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray, s
 
 
 def _rival(sizes: np.ndarray, distances: np.ndarray, measured: np.ndarray) -> Predictor:
-    """RIVAL, fitted exactly for every c on a grid: but for c it is linear."""
-    best: tuple[float, float, np.ndarray] | None = None
+    """Fit RIVAL exactly for each c of a grid, as it is linear in the other coefficients."""
+    best: tuple[float, float, np.ndarray] = np.inf, 0.0, np.zeros(3)
     for power in np.geomspace(0.02, 3.0, 120):
         columns = np.stack([np.ones_like(sizes), -(distances**2), -(sizes**-power)], axis=1)
         solved = np.linalg.lstsq(columns, measured, rcond=None)[0]
         error = float(np.sum((measured - columns @ solved) ** 2))
-        if best is None or error < best[0]:
+        if error < best[0]:
             best = error, float(power), solved
-    assert best is not None
     _, power, (a, d, b) = best
     return lambda samples, emd: a - d * emd**2 - b * samples**-power
-
-
-def _held_out(
-    sizes: np.ndarray,
-    distances: np.ndarray,
-    measured: np.ndarray,
-    kept: np.ndarray,
-    make: Callable[[np.ndarray, np.ndarray, np.ndarray], Predictor],
-) -> float:
-    """Root mean square error at points that are not kept, of a predictor made of those that are."""
-    predict = make(sizes[kept], distances[kept], measured[kept])
-    return _rms(measured[~kept] - predict(sizes[~kept], distances[~kept]))
 
 
 def _rms(residual: np.ndarray) -> float:

@@ -1,7 +1,7 @@
-"""The training grid that a utility profile is fitted to: federations at every data size, distance φ and seed.
+"""Training grid of a utility profile: federations at every data size, distance φ and seed.
 
-A training of one data size and seed, at all distances at once, is a job; its rows are appended to a file when it is
-over, so that whatever ends a run costs the jobs under way alone.
+A job trains one data size and seed at all distances at once and appends its rows to a file when it ends, so that an
+interrupted run loses only unfinished jobs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from dtenv.fl.costs import Costs, costs
 from dtenv.fl.data.clients import draw_clients
 from dtenv.fl.data.images import Images, load_images
-from dtenv.fl.data.skew import SKEWS, client_counts
+from dtenv.fl.data.skew import SKEWS, check_supply, client_counts
 from dtenv.fl.federation import federate
 from dtenv.fl.metrics import METRICS, assess, fine_tune
 from dtenv.fl.outcome import Diverged
@@ -34,13 +33,13 @@ from dtenv.validation import numbers, one_of, positive_integer
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """What is trained."""
+    """Settings of the training grid."""
 
     data: str
-    """Of `dtenv.fl.data.images.load_images`."""
+    """Source for `dtenv.fl.data.images.load_images`."""
     skew: str = "missing"
     variant: str = "fedavg"
-    """What the recipe is called."""
+    """Name of the recipe."""
     recipe: Recipe = field(default_factory=Recipe)
     sizes: tuple[int, ...] = (100, 200, 400, 700, 1200, 2000)
     """D, samples of every client."""
@@ -57,28 +56,19 @@ class Grid:
         for name, low in (("sizes", 1), ("seeds", 0)):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values) or not all(v == int(v) >= low for v in values):
-                raise ValueError(
-                    f"{name} must be distinct whole numbers of at least {low}, and not none, got {values!r}"
-                )
+                raise ValueError(f"{name} must be distinct integers of at least {low}, at least one, got {values!r}")
         if not self.emds or len(set(numbers("emds", self.emds))) < len(self.emds):
-            raise ValueError(f"emds must be distinct numbers, and not none, got {self.emds!r}")
+            raise ValueError(f"emds must be distinct numbers, at least one, got {self.emds!r}")
 
     def settings(self, images: Images) -> dict[str, Any]:
-        """What a row depends on besides its place in the grid: rows of other settings are not to be mixed with it."""
-        return {
-            "data": images.name,
-            "sha256": images.sha256,
-            "skew": self.skew,
-            "variant": self.variant,
-            "recipe": described(self.recipe),
-            "clients": self.clients,
-            "hidden": list(self.hidden),
-            "test_size": self.test_size,
-        }
+        """Return the settings that all rows of a file share, apart from their cells of the grid."""
+        names = ("skew", "variant", "recipe", "clients", "hidden", "test_size")
+        values = {name: described(getattr(self, name)) for name in names}
+        return {"data": images.name, "sha256": images.sha256, **values}
 
 
 class Job(NamedTuple):
-    """One training: a data size and seed, and the distances that are still to do."""
+    """One training: a data size, a seed, and the missing distances."""
 
     samples: int
     seed: int
@@ -86,11 +76,11 @@ class Job(NamedTuple):
 
 
 Row = dict[str, Any]
-"""samples, emd, seed, diverged, and METRICS and Costs, which are None where it diverged."""
+"""samples, emd, seed, diverged, METRICS and Costs; the last two are None if the training diverged."""
 
 
 def described(value: Any) -> Any:
-    """A recipe, and any dataclass in it, as JSON holds it: fields by name, beside the name of the class."""
+    """Return a recipe as JSON values: dataclasses as their fields by name and the name of the class."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: described(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"class": type(value).__name__, **fields}
@@ -100,32 +90,16 @@ def described(value: Any) -> Any:
 def train_grid(
     grid: Grid, images: Images, file: Path, *, processes: int = 2, tick: Callable[[int], object] = lambda rows: None
 ) -> list[Row]:
-    """Train whatever cells of a grid the file lacks, and add them to it.
+    """Train the cells of a grid that the file lacks, append them, and return all rows by size, distance and seed.
 
-    Args:
-        grid: what to train.
-        images: its data.
-        file: JSON lines: settings first, then a row a cell. It is made where it is not there.
-        processes: trainings at a time; with more than one, each has its own process and thread.
-        tick: called with how many rows were added, after every job.
-
-    Returns:
-        The grid's rows, by size, distance and seed.
-
-    Raises:
-        ValueError: no assignment of samples reaches a distance, a label has too few images, or the file is of other
-            settings; the message names what differs. All of it before anything is trained.
+    The file holds JSON lines: settings, then a row per cell. Each of several `processes` has one thread; `tick` is
+    called with the number of added rows after every job. Raises ValueError, before training, if a distance cannot be
+    reached, a label has too few images, or the file has other settings.
     """
     for samples in grid.sizes:
         for emd in grid.emds:
-            wanted = client_counts(grid.skew, emd, samples, images.classes, grid.clients).sum(axis=0)
-            short = wanted - np.bincount(images.y.numpy(), minlength=images.classes)
-            if (short > 0).any():
-                label = int(short.argmax())
-                raise ValueError(
-                    f"{images.name} has {wanted[label] - short[label]} images of label {label}, clients of {samples} "
-                    f"samples at emd {emd:g} need {wanted[label]}"
-                )
+            counts = client_counts(grid.skew, emd, samples, images.classes, grid.clients)
+            check_supply(images, counts, f"clients of {samples} samples at emd {emd:g}")
     rows = read_rows(file, grid.settings(images)) if file.exists() else {}
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +112,7 @@ def train_grid(
 
 
 def jobs(grid: Grid, rows: dict[tuple[int, float, int], Row]) -> Iterator[Job]:
-    """What is left to train, the largest first, so that processes end together."""
+    """Yield the missing jobs, the largest first, so that processes end together."""
     for samples in sorted(grid.sizes, reverse=True):
         for seed in grid.seeds:
             left = tuple(emd for emd in grid.emds if (samples, emd, seed) not in rows)
@@ -147,25 +121,20 @@ def jobs(grid: Grid, rows: dict[tuple[int, float, int], Row]) -> Iterator[Job]:
 
 
 def read_rows(file: Path, settings: dict[str, Any]) -> dict[tuple[int, float, int], Row]:
-    """Rows of a file by (samples, emd, seed).
-
-    Raises:
-        ValueError: the file is of other settings, or not such a file.
-    """
+    """Return the rows of a file by (samples, emd, seed); ValueError for other settings, or another kind of file."""
     try:
         first, *rest = jsonl.read(file)
         rows = {_cell(row): row for row in rest}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{file} is not a file of training rows") from None
     for name, value in json.loads(json.dumps(settings)).items():
-        if first.get(name) != value:
-            found = first.get(name)
+        if (found := first.get(name)) != value:
             raise ValueError(f"{file} holds rows of other settings: {name} is {found!r} there and {value!r} here")
     return rows
 
 
 def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
-    """Train a job and measure it by all METRICS; distances that diverge are told of, and the others trained again."""
+    """Train a job and measure all METRICS; if some distances diverge, the others are trained again."""
     network = Perceptron(inputs=images.pixels, classes=images.classes, hidden=grid.hidden)
     rows, left = [], list(job.emds)
     while left:
@@ -203,13 +172,12 @@ def _cell(row: Row) -> tuple[int, float, int]:
 
 
 def _trained(grid: Grid, images: Images, left: Sequence[Job], processes: int) -> Iterator[list[Row]]:
-    """Rows of every job, in the order in which they end."""
+    """Yield the rows of each job, in order of completion."""
     if processes == 1 or len(left) < 2:
         yield from (train_job(grid, images, job) for job in left)
         return
-    spawn = multiprocessing.get_context("spawn")  # forked threads of torch hang
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start, initargs=(grid,))
-    with pool:
+    spawn = multiprocessing.get_context("spawn")  # torch hangs after a fork
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_start, initargs=(grid,)) as pool:
         pending: list[Future[list[Row]]] = [pool.submit(_work, job) for job in left]
         try:
             for future in as_completed(pending):
@@ -219,7 +187,7 @@ def _trained(grid: Grid, images: Images, left: Sequence[Job], processes: int) ->
 
 
 _HELD: dict[str, Any] = {}
-"""What a process trains on, loaded once by itself: 200 MB of images are slower to send."""
+"""Grid and images of a worker process, which loads them once: sending 200 MB of images is slower."""
 
 
 def _start(grid: Grid) -> None:

@@ -1,4 +1,4 @@
-"""Zhou 2025's Fig. 3: accuracy over data size, a colour for every earth mover's distance."""
+"""Plot of (Zhou 2025, Fig. 3): accuracy over data size, with a colour per earth mover's distance."""
 
 from __future__ import annotations
 
@@ -18,37 +18,24 @@ Curve = Callable[[Any, Any], np.ndarray]
 def draw(
     path: Path,
     title: str,
-    samples: np.ndarray,
-    emd: np.ndarray,
-    accuracy: np.ndarray,
+    samples: np.ndarray,  # (points,) D
+    emd: np.ndarray,  # (points,) φ
+    accuracy: np.ndarray,  # (points,)
     fitted: Curve | None,
-    published: Curve,
+    published: Curve,  # of (Zhou 2025, Section V)
     ylabel: str,
 ) -> None:
-    """Draw measured points with their spread, the fitted curve (if there is one) and the published one beside it.
-
-    Args:
-        path: of the PNG.
-        title: above the axes.
-        samples: D of every point (points,).
-        emd: φ of every point.
-        accuracy: of every point; of those with the same D and φ their mean is drawn, and from least to most.
-        fitted: curve of the fit.
-        published: curve of (Zhou 2025, Section V).
-        ylabel: whose accuracy it is.
-    """
+    """Plot the mean and range of the points of each D and φ, the fitted curve, if any, and the published one."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.6, 4.0), dpi=110, layout="constrained")
     axes = figure.subplots()
     line = np.geomspace(samples.min(), samples.max(), 200)
-    distances = np.unique(emd)
-    for i, distance in enumerate(distances.tolist()):
+    for i, distance in enumerate(np.unique(emd).tolist()):
         colour = COLOURS[i % len(COLOURS)]
         sizes, mean, spread = summary(samples[emd == distance], accuracy[emd == distance])
-        axes.errorbar(
-            sizes, mean, yerr=spread, fmt="o", ms=4, color=colour, capsize=2, lw=1.2, label=f"φ = {distance:.2g}"
-        )
+        label = f"φ = {distance:.2g}"
+        axes.errorbar(sizes, mean, yerr=spread, fmt="o", ms=4, color=colour, capsize=2, lw=1.2, label=label)
         if fitted is not None:
             axes.plot(line, fitted(line, distance), color=colour, lw=1.5)
         axes.plot(line, published(line, distance), color=colour, lw=1.0, ls="--", alpha=0.6)
@@ -69,7 +56,7 @@ def draw(
 
 
 def summary(samples: np.ndarray, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Data sizes (n,), the mean accuracy at each, and how far below and above it the points reach (2, n)."""
+    """Return the data sizes (n,), mean accuracies (n,), and ranges of the points below and above them (2, n)."""
     sizes = np.unique(samples)
     groups: Sequence[np.ndarray] = [accuracy[samples == size] for size in sizes]
     mean = np.array([group.mean() for group in groups])

@@ -1,4 +1,4 @@
-"""A table of calibrations from their reports."""
+"""Table of calibrations from their reports."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import Any
 
 
 def table_of_folder(folder: Path) -> list[str]:
-    """Lines of the table of a folder's reports, *.fit.json, by name.
-
-    Raises:
-        SystemExit: there are none.
-    """
+    """Return the lines of the table of a folder's reports, *.fit.json; SystemExit if there are none."""
     files = sorted(folder.glob("*.fit.json"))
     if not files:
         raise SystemExit(f"folder {folder} has no *.fit.json")
@@ -20,7 +16,7 @@ def table_of_folder(folder: Path) -> list[str]:
 
 
 def table(reports: list[dict[str, Any]]) -> list[str]:
-    """Rows of reports: the metric that was to be published, errors in accuracy, and what became of it."""
+    """Return a line per report: name, errors of the chosen metric in accuracy, flags, and whether it has a profile."""
     lines = [
         "| calibration | cells | RMSE | seeds' s.d. | largest D held out | rival RMSE | RMSE of Zhou 2025's α | "
         "at the largest φ and D, relative to φ = 0 | Zhou 2025 there | flags | |",
@@ -28,7 +24,7 @@ def table(reports: list[dict[str, Any]]) -> list[str]:
     ]
     for report in reports:
         found = report["fits"][report["metric"]]
-        linked = f"[{report['name']}]({report['name']}.png)"  # the picture of its fit
+        linked = f"[{report['name']}]({report['name']}.png)"  # links to the plot
         became = "profile" if report["refused"] is None else f"no profile: {report['refused']}"
         if "failed" in found:
             lines.append(f"| {linked} | {report['cells']} |" + " |" * 8 + f" {became} |")

@@ -1,1 +1,1 @@
-"""Data sets, their label skew, and how clients share them."""
+"""Image data sets, their label skew, and their split over clients."""

@@ -1,4 +1,4 @@
-"""The clients of replicates and the samples that each holds."""
+"""Clients of every replicate and their samples."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dtenv.fl.streams import Streams
 
 @dataclass(frozen=True)
 class Clients:
-    """Who holds what: R replicates of K clients with at most D samples."""
+    """Data of R replicates of K clients with at most D samples."""
 
-    counts: np.ndarray  # (R, K, classes) samples of every label
+    counts: np.ndarray  # (R, K, classes) samples of each label
     index: torch.Tensor  # (R, K, D) into the training images, padded with 0
     targets: torch.Tensor  # (R, K, D) labels
 
     @property
     def sizes(self) -> np.ndarray:
-        """Samples (R, K)."""
+        """Number of samples of each client, (R, K)."""
         return self.counts.sum(axis=-1)
 
     def only(self, rows: Sequence[int]) -> Clients:
-        """Some of the replicates."""
+        """Return some of the replicates."""
         kept = list(rows)
         return Clients(self.counts[kept], self.index[kept], self.targets[kept])
 
@@ -35,13 +35,9 @@ class Clients:
 def draw_clients(
     images: Images, skew: str, emds: Sequence[float], samples: int | Sequence[int], clients: int, streams: Streams
 ) -> Clients:
-    """Clients of every replicate: replicate r has distance emds[r] by the construction `skew`.
-
-    Raises:
-        ValueError: as `dtenv.fl.data.skew.label_counts` and `deal`.
-    """
+    """Draw clients of every replicate r at distance emds[r]; raises ValueError as `skew.label_counts` and `deal` do."""
     if len(emds) != len(streams.seeds):
-        raise ValueError(f"emds must be one a seed, got {len(emds)} for {len(streams.seeds)} seeds")
+        raise ValueError(f"emds must be one per seed, got {len(emds)} for {len(streams.seeds)} seeds")
     counts = np.stack([client_counts(skew, emd, samples, images.classes, clients) for emd in emds])
     dealt = [deal(images, row, rng) for row, rng in zip(counts, streams.generators["data"], strict=True)]
     index = torch.from_numpy(np.stack(dealt)).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Labelled images to train on: scikit-learn's digits, MNIST-like IDX files, and any .npz."""
+"""Labelled training images: scikit-learn's digits, MNIST-like IDX files, or an .npz."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 import torch
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-PARTS = {"x": "train-images", "y": "train-labels", "test_x": "t10k-images", "test_y": "t10k-labels"}
+PARTS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 DIGITS_TEST = 500
-"""Digits kept for the test, the last ones of the file: other people wrote them."""
+"""Number of test digits, the last ones of the file, which are by other writers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Training and test images as rows of floats, labels 0 … classes - 1."""
+    """Training and test images as rows of floats, with labels 0 … classes - 1."""
 
     name: str
     sha256: str
-    """Of the training data, for provenance."""
+    """Digest of the training data, for provenance."""
     classes: int
     x: torch.Tensor  # (n, pixels) float32
     y: torch.Tensor  # (n,) int64
@@ -33,43 +33,31 @@ class Images:
 
     @property
     def pixels(self) -> int:
-        """Numbers an image has."""
+        """Number of pixels of an image."""
         return self.x.shape[1]
 
     def balanced_test(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The first test images of every class, as many of each, about `size` in all.
-
-        Raises:
-            ValueError: a class has no test image.
-        """
+        """Return the first test images of each class, equally many, about `size` in all."""
         per_class = max(1, min(size // self.classes, int(torch.bincount(self.test_y, minlength=self.classes).min())))
-        picked = [torch.nonzero(self.test_y == c)[:per_class, 0] for c in range(self.classes)]
-        index = torch.cat(picked)
+        index = torch.cat([torch.nonzero(self.test_y == c)[:per_class, 0] for c in range(self.classes)])
         return self.test_x[index], self.test_y[index]
 
 
 def load_images(source: str | Path) -> Images:
-    """Images by name or path.
+    """Load "digits" (scikit-learn's, 8 x 8), a folder with MNIST's four IDX files, plain or gzipped, or an .npz.
 
-    Args:
-        source: "digits" (scikit-learn's, 8 x 8); a folder with MNIST's four IDX files, plain or gzipped; or an .npz
-            with x_train, y_train, x_test and y_test.
-
-    Raises:
-        FileNotFoundError: no such file or folder, or one of the four files is missing.
-        ValueError: malformed files; the message names file and value.
+    The .npz holds x_train, y_train, x_test and y_test. Raises FileNotFoundError for a missing file or folder, and
+    ValueError for malformed files; the message names file and value.
     """
     if str(source) == "digits":
-        from sklearn.datasets import load_digits  # takes a second to import
+        from sklearn.datasets import load_digits  # slow to import
 
         x, y = load_digits(return_X_y=True)
         cut = len(y) - DIGITS_TEST
         return _images("digits", x[:cut], y[:cut], x[cut:], y[cut:])
     path = Path(source)
     if path.is_dir():
-        files = {key: _idx_file(path, stem) for key, stem in PARTS.items()}
-        arrays = {key: read_idx(file) for key, file in files.items()}
-        return _images(path.name, *(arrays[key] for key in PARTS))
+        return _images(path.name, *(read_idx(_idx_file(path, stem)) for stem in PARTS))
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as archive:
             names = ("x_train", "y_train", "x_test", "y_test")
@@ -83,11 +71,7 @@ def load_images(source: str | Path) -> Images:
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """One IDX file, plain or gzipped, as an array.
-
-    Raises:
-        ValueError: not an IDX file, or its length is not what its header says.
-    """
+    """Read an IDX file, plain or gzipped; raises ValueError for another format or a length unlike the header's."""
     path = Path(path)
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
@@ -99,7 +83,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         raise ValueError(f"{path.name} must start with an IDX magic number such as 0x00000803, got 0x{raw[:4].hex()}")
     axes, start = raw[3], 4 + 4 * raw[3]
     if len(raw) < start or axes == 0:
-        raise ValueError(f"{path.name} must have a header of {start} bytes and an axis at least, got {len(raw)} bytes")
+        raise ValueError(f"{path.name} must have a header of {start} bytes and at least one axis, got {len(raw)} bytes")
     shape = np.frombuffer(raw, ">u4", axes, 4).astype(np.int64)
     kind = np.dtype(IDX_TYPES[raw[2]])
     wanted = start + int(np.prod(shape)) * kind.itemsize
@@ -115,7 +99,7 @@ def _idx_file(folder: Path, stem: str) -> Path:
 
 
 def _images(name: str, x: Any, y: Any, test_x: Any, test_y: Any) -> Images:
-    """Checked and scaled to [0, 1] by the largest training value."""
+    """Check the images, and scale them to [0, 1] by the largest training value."""
     largest = float(np.max(x)) if np.size(x) else 0.0
     if not np.isfinite(largest) or largest <= 0.0:
         raise ValueError(f"{name}: images must be finite with a positive value among them, got at most {largest!r}")
@@ -123,13 +107,13 @@ def _images(name: str, x: Any, y: Any, test_x: Any, test_y: Any) -> Images:
     for part, images, given in (("training", x, y), ("test", test_x, test_y)):
         if len(images) == 0 or np.shape(given) != (len(images),):
             shapes = f"images {np.shape(images)} and labels {np.shape(given)}"
-            raise ValueError(f"{name}: {part} labels must be one an image, and not none, got {shapes}")
+            raise ValueError(f"{name}: {part} labels must be one per image, and not empty, got {shapes}")
         flat = np.asarray(images, dtype=np.float32).reshape(len(images), -1) / np.float32(largest)
         if not np.isfinite(flat).all():
             raise ValueError(f"{name}: {part} images must be finite, got {images[~np.isfinite(flat).all(axis=1)][:1]}")
         whole = np.asarray(given).astype(np.int64)
         if (whole != given).any() or whole.min() < 0:
-            raise ValueError(f"{name}: {part} labels must be whole numbers from 0, got {np.asarray(given).min()!r}")
+            raise ValueError(f"{name}: {part} labels must be non-negative integers, got {np.asarray(given).min()!r}")
         pixels.append(torch.from_numpy(flat))
         labels.append(torch.from_numpy(whole))
     if pixels[0].shape[1] != pixels[1].shape[1]:

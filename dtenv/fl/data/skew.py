@@ -1,7 +1,7 @@
-"""Label skew of clients' data: how many samples of every label each holds, at an exact earth mover's distance.
+"""Label skew of clients' data: samples of each label per client, at an exact earth mover's distance.
 
-The distance φ is that of (Zhou 2025, eq. 10) to the balanced distribution over the labels. It does not say which labels
-are missing, nor whether clients miss the same ones; the *construction* does, and training depends on it.
+The distance φ is that of (Zhou 2025, eq. 10) to the balanced distribution over the labels. The *construction*
+determines which labels are missing, and whether clients lack the same ones; training depends on it.
 """
 
 from __future__ import annotations
@@ -14,37 +14,30 @@ from dtenv.fl.data.images import Images
 from dtenv.physics.utility import earth_movers_distance
 
 SKEWS = {
-    "missing": "labels are missing, other ones at every client",
-    "missing-same": "labels are missing, the same at every client: nobody has them",
-    "major": "one label has more samples than the others, another one at every client",
+    "missing": "labels are missing, different ones at every client",
+    "missing-same": "labels are missing, the same at every client",
+    "major": "one label has more samples than the others, a different one at every client",
     "major-same": "one label has more samples than the others, the same at every client",
 }
-"""Constructions by name. Client u of "missing" lacks labels u, u + 1, …; of "major" it has more of label u."""
+"""Constructions by name. Client u of "missing" lacks labels u, u + 1, …; of "major", it has more of label u."""
 
 
 def label_counts(skew: str, emd: float, samples: int, classes: int, client: int) -> np.ndarray:
-    """Samples of every label that a client holds, shape (classes,), at exactly this distance to the balanced mix.
+    """Return a client's samples of each label (classes,) at exactly the distance φ = Σ_y |P_u(y) - 1 / classes|.
 
-    Args:
-        skew: one of SKEWS.
-        emd: φ = Σ_y |P_u(y) - 1 / classes|.
-        samples: D, samples of the client.
-        classes: number of labels.
-        client: its number, which decides the labels where clients differ.
-
-    Raises:
-        ValueError: no assignment of whole samples reaches the distance; the message names the nearest one that does.
+    `samples` is D, and the number of the client determines its labels if clients differ. Raises ValueError if no
+    assignment of whole samples reaches `emd`; the message names the nearest one.
     """
     if skew not in SKEWS:
         raise ValueError(f"skew must be one of {', '.join(SKEWS)}, got {skew!r}")
     if samples != int(samples) or samples < 1:
-        raise ValueError(f"samples of client {client} must be a whole number of at least 1, got {samples!r}")
+        raise ValueError(f"samples of client {client} must be a positive integer, got {samples!r}")
     most = 2.0 * (classes - 1) / classes
     if not 0.0 <= emd <= most + 1e-12:
         raise ValueError(f"emd must lie in [0, {most:.4g}] for {classes} labels, got {emd!r}")
     first = 0 if skew.endswith("-same") else client % classes
     order = (first + np.arange(classes)) % classes
-    moved = emd * samples / 2.0  # samples that leave labels below their even share, and go to labels above it
+    moved = emd * samples / 2.0  # samples moved from labels below their even share to labels above it
     counts = np.full(classes, samples / classes)
     if skew.startswith("missing"):
         for label in order:
@@ -67,7 +60,7 @@ def label_counts(skew: str, emd: float, samples: int, classes: int, client: int)
 
 
 def _whole(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Counts made whole with their sum kept, the largest remainders rounded up, equal ones in this order."""
+    """Round counts with their sum kept: the largest remainders are rounded up, equal ones in this order."""
     down = np.floor(counts + 1e-9).astype(np.int64)
     left = round(counts.sum()) - int(down.sum())
     by_remainder = sorted(order.tolist(), key=lambda label: -round(float(counts[label] - down[label]), 9))
@@ -76,41 +69,38 @@ def _whole(counts: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def deal(images: Images, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw every client's images without replacement, so that no image is with two clients.
+    """Draw disjoint images for clients with `counts` (clients, classes) of each label.
 
-    Args:
-        images: where from.
-        counts: samples (clients, classes) of every label.
-        rng: the generator.
-
-    Returns:
-        Indices (clients, most samples) into the training images, padded with -1.
-
-    Raises:
-        ValueError: a label has fewer images than the clients need together, or a client has none.
+    Return indices (clients, most samples) into the training images, padded with -1. Raises ValueError if a label has
+    too few images, or a client has none.
     """
     counts = np.asarray(counts)
     sizes = counts.sum(axis=1)
     if (sizes == 0).any():
-        raise ValueError(f"client {int(np.flatnonzero(sizes == 0)[0])} has no data: every client needs a sample")
-    labels = images.y.numpy()
+        raise ValueError(f"client {int(np.flatnonzero(sizes == 0)[0])} has no data: each client needs a sample")
+    check_supply(images, counts, "clients")
     index = np.full((len(counts), sizes.max()), -1, dtype=np.int64)
     filled = np.zeros(len(counts), dtype=np.int64)
     for label in range(images.classes):
         wanted = counts[:, label]
-        held = np.flatnonzero(labels == label)
-        if wanted.sum() > len(held):
-            raise ValueError(f"{images.name} has {len(held)} images of label {label}, clients need {wanted.sum()}")
-        drawn = rng.permutation(held)[: wanted.sum()]
+        drawn = rng.permutation(np.flatnonzero(images.y.numpy() == label))[: wanted.sum()]
         for client, part in enumerate(np.split(drawn, np.cumsum(wanted)[:-1])):
             index[client, filled[client] : filled[client] + len(part)] = part
             filled[client] += len(part)
     return index
 
 
+def check_supply(images: Images, counts: np.ndarray, who: str) -> None:
+    """Raise ValueError if counts (clients, classes) need more images of a label than there are."""
+    wanted, held = counts.sum(axis=0), np.bincount(images.y.numpy(), minlength=images.classes)
+    if (wanted > held).any():
+        label = int(np.argmax(wanted - held))
+        raise ValueError(f"{images.name} has {held[label]} images of label {label}, {who} need {wanted[label]}")
+
+
 def client_counts(skew: str, emd: float, samples: int | Sequence[int], classes: int, clients: int) -> np.ndarray:
-    """`label_counts` of several clients, (clients, classes); samples is one number for all, or one a client."""
+    """Return `label_counts` of several clients (clients, classes); `samples` is one number, or one per client."""
     sizes = [samples] * clients if isinstance(samples, int | np.integer) else list(samples)
     if len(sizes) != clients:
-        raise ValueError(f"samples must be one number, or one a client, got {len(sizes)} for {clients} clients")
+        raise ValueError(f"samples must be one number, or one per client, got {len(sizes)} for {clients} clients")
     return np.stack([label_counts(skew, emd, size, classes, u) for u, size in enumerate(sizes)])

@@ -1,1 +1,1 @@
-"""Networks that forecast which cell serves a user: centralised, local and federated (Li 2025)."""
+"""Network forecasters of the serving cell: centralised, local and federated (Li 2025)."""

@@ -1,4 +1,4 @@
-"""What networks see of a history: time and the coordinates of the serving site, the three sequences of (Li 2025)."""
+"""Inputs of the networks: time and coordinates of the serving site, the three sequences of (Li 2025)."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ CHANNELS = 3
 
 
 class Samples(NamedTuple):
-    """Windows as networks take them."""
+    """Windows as inputs and targets of networks."""
 
     x: torch.Tensor  # (n, 3, X) days since the midnight before now, and standardised coordinates
-    past: torch.Tensor  # (n, X) cells, the same as the coordinates tell
-    ahead: torch.Tensor  # (n, 3, H) the same of the steps to be predicted
+    past: torch.Tensor  # (n, X) cells of these coordinates
+    ahead: torch.Tensor  # (n, 3, H) the same for the steps to predict
     cell: torch.Tensor  # (n, H) cells of these steps
     user: torch.Tensor  # (n,)
 
 
 @dataclass(frozen=True)
 class Channels:
-    """How cells and times become numbers around one; from the sites alone, so that nothing is learnt from users."""
+    """Normalisation of cells and times, from the sites only, so that nothing is learned from users."""
 
     site: torch.Tensor  # (cells, 2) standardised coordinates, float32
 
     @classmethod
     def of(cls, site_xy: np.ndarray) -> Channels:
-        """For cells whose base stations stand there, (cells, 2) metres."""
-        spread = max(float(np.std(site_xy - site_xy.mean(axis=0))), 1e-9)  # one scale, so that distances stay in shape
+        """Return the channels of base stations at `site_xy` (cells, 2), in metres."""
+        spread = max(float(np.std(site_xy - site_xy.mean(axis=0))), 1e-9)  # one scale for both axes
         return cls(torch.from_numpy(((site_xy - site_xy.mean(axis=0)) / spread).astype(np.float32)))
 
     def of_history(self, history: History) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (n, 3, X) and cells (n, X); those not known are the one known first, times not known are zero."""
+        """Return x (n, 3, X) and cells (n, X); unknown cells are set to the first known one, unknown times to 0."""
         known = history.cell >= 0
         first = np.where(known, np.arange(known.shape[1]), known.shape[1]).min(axis=1)
         cell = np.where(known, history.cell, np.take_along_axis(history.cell, first[:, None], axis=1))
         return self._stack(cell, history.time_s, history.time_s[:, -1:]), torch.from_numpy(cell)
 
     def of_windows(self, seen: Windows) -> Samples:
-        """Windows of traces."""
+        """Return samples of windows."""
         ahead = self._stack(seen.target, seen.time_s, seen.history.time_s[:, -1:])
         user, target = torch.from_numpy(seen.history.user), torch.from_numpy(seen.target)
         return Samples(*self.of_history(seen.history), ahead, target, user)
@@ -56,10 +56,6 @@ class Channels:
 
 
 def samples_of(traces: CellTraces, length: int, horizon: int) -> tuple[Channels, Samples]:
-    """Every window of traces that are to be learnt from.
-
-    Raises:
-        ValueError: no stretch is long enough.
-    """
+    """Return the channels and all training windows of traces; ValueError if no stretch is long enough."""
     channels = Channels.of(traces.site_xy)
     return channels, channels.of_windows(windows(traces, length, horizon))

@@ -1,4 +1,4 @@
-"""python -m dtenv.fl forecast: how well cells are forecast, the free baselines always beside the networks."""
+"""python -m dtenv.fl forecast: accuracy of forecasters of the serving cell, networks and baselines."""
 
 from __future__ import annotations
 
@@ -28,53 +28,52 @@ from dtenv.reporting import jsonl
 
 @dataclass
 class Forecast:
-    """Settings of the table."""
+    """Settings of the comparison of forecasters."""
 
     data: str = "epr"
-    """"epr", users who explore and return; or a file or folder of traces"""
+    """"epr" (exploration and preferential return), or a file or folder of traces"""
     sites: str = "grid"
-    """"grid", a hexagonal one; a file of sites; or "own", the stations that recorded sessions name"""
+    """"grid" (hexagonal), a file of sites, or "own" (the stations named by recorded sessions)"""
     slots: str = "hourly"
     """"hourly", "sessions" (records), or seconds"""
     models: tuple[str, ...] = DEFAULT
-    """networks (trs-pre, lstm, …; with -class those that classify), local, federated, garbage, private"""
+    """networks (trs-pre, lstm, …; -class for classifiers), local, federated, garbage, private"""
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
-    """each with users, weights and batches of its own"""
+    """seeds of users, weights and batches"""
     users: int = 30
-    """of a file with more, each seed draws as many"""
+    """number of users; each seed draws as many of a file with more"""
     days: int = 28
-    """of users who explore and return"""
+    """days of "epr" users"""
     side_m: float = 10000.0
-    """square that holds the grid"""
+    """side of the square of the grid"""
     spacing_m: float = 950.0
-    """of the grid"""
+    """distance of neighbouring sites of the grid"""
     train_share: float = 0.8
-    """of every user's steps; the later ones are predicted"""
+    """training share of each user's steps; the later ones are predicted"""
     length: int = 16
     """X, steps of history"""
     horizon: int = 20
-    """steps predicted"""
+    """number of predicted steps"""
     width: int = 16
-    """of the networks"""
+    """width of the networks"""
     central: Optimisation = field(default_factory=Optimisation)
-    """of centralised networks"""
+    """training of centralised networks"""
     rounds: Rounds = field(default_factory=Rounds)
-    """of federated ones"""
+    """training of federated networks"""
     federated_trunk: str = "trs-pre"
-    """what is federated, with a head that classifies"""
+    """trunk of federated networks, which classify"""
     epsilons: tuple[float, ...] = (8.0,)
-    """what "private" is to cost against who sees the broadcasts"""
+    """ε of "private" against observers of the broadcasts"""
     delta: float = 1e-5
-    """δ"""
+    """δ of every ε"""
     out: Path = Path("runs/forecast")
-    """folder to write to, or to go on with"""
+    """folder to write to or to continue"""
 
 
 def main(settings: Forecast) -> None:
-    """Train and score every model with every seed, and write rows, manifest, table and picture.
+    """Train and score every model with every seed, and write rows, manifest, table and plot.
 
-    Raises:
-        ValueError, FileNotFoundError: settings or files that are wrong, or a folder of other settings.
+    Raises ValueError or FileNotFoundError for invalid settings or files, or a folder of other settings.
     """
     torch.set_num_threads(1)
     recipe, source = recipe_of(settings), source_of(settings)
@@ -84,19 +83,14 @@ def main(settings: Forecast) -> None:
     write_manifest(settings, source)
     names = (*FREE, *settings.models)
     done = {(row["seed"], row["model"]) for row in rows}
-    todo = [
-        (seed, model)
-        for seed in settings.seeds
-        for model in names
-        if not all((seed, row) in done for row in recipe.rows_of(model))
-    ]
+    pairs = [(seed, model) for seed in settings.seeds for model in names]
+    todo = [(seed, model) for seed, model in pairs if not {(seed, row) for row in recipe.rows_of(model)} <= done]
     prepared: tuple[int, tuple[CellTraces, Any]] | None = None
     for seed, model in (bar := tqdm(todo, desc="forecast", unit="model")):
         bar.set_postfix_str(f"seed {seed}, {model}")
         if prepared is None or prepared[0] != seed:
             prepared = seed, parts(settings, source.traces(seed))
-        made = rows_of(recipe, model, *prepared[1], seed)
-        made = [row for row in made if (row["seed"], row["model"]) not in done]
+        made = [row for row in rows_of(recipe, model, *prepared[1], seed) if (seed, row["model"]) not in done]
         jsonl.append(path, made)
         rows += made
     order = [row for model in names for row in recipe.rows_of(model)]
@@ -111,11 +105,7 @@ def main(settings: Forecast) -> None:
 
 
 def recipe_of(settings: Forecast) -> Recipe:
-    """How models are trained.
-
-    Raises:
-        ValueError: a setting out of its range; the message names it.
-    """
+    """Return the training recipe; raises ValueError for a setting out of range, named in the message."""
     for i, model in enumerate(settings.models):
         if model not in MODELS:
             raise ValueError(f"models[{i}] must be one of {', '.join(MODELS)}, got {model!r}")
@@ -124,13 +114,13 @@ def recipe_of(settings: Forecast) -> Recipe:
         if len(set(given)) != len(given):
             raise ValueError(f"{name} must differ, got {given!r}")
     if not settings.seeds or min(settings.seeds) < 0:
-        raise ValueError(f"seeds must be whole numbers of at least 0, got {settings.seeds!r}")
+        raise ValueError(f"seeds must be non-negative integers, at least one, got {settings.seeds!r}")
     if settings.federated_trunk not in TRUNKS:
         raise ValueError(f"federated_trunk must be one of {', '.join(TRUNKS)}, got {settings.federated_trunk!r}")
     if settings.rounds.upload_noise or settings.rounds.download_noise:
-        raise ValueError("upload_noise and download_noise follow from epsilons here; leave them at 0")
+        raise ValueError("upload_noise and download_noise must be 0 here, as epsilons determine them")
     if "private" in settings.models and not settings.epsilons:
-        raise ValueError("epsilons must name at least one ε for the model 'private'")
+        raise ValueError("epsilons must hold at least one ε for the model 'private'")
     if settings.rounds.clients is not None and settings.rounds.clients > settings.users:
         raise ValueError(f"clients must be at most users={settings.users}, got {settings.rounds.clients}")
     names = ("length", "horizon", "width", "central", "rounds", "federated_trunk", "epsilons", "delta")
@@ -138,19 +128,19 @@ def recipe_of(settings: Forecast) -> Recipe:
 
 
 def source_of(settings: Forecast) -> Source:
-    """Where traces come from; raises as `Source` does."""
+    """Return the source of traces; raises as `Source` does."""
     names = ("data", "sites", "slots", "users", "days", "side_m", "spacing_m", "train_share", "length", "horizon")
     return Source(**{name: getattr(settings, name) for name in names})
 
 
 def parts(settings: Forecast, traces: CellTraces) -> tuple[CellTraces, Any]:
-    """What is learnt from, and the windows that are predicted."""
+    """Return the training traces, and the windows to predict."""
     later = later_part(traces, settings.train_share)
     return traces.part(~later), windows(traces, settings.length, settings.horizon, later)
 
 
 def rows_of(recipe: Recipe, model: str, train: CellTraces, seen: Any, seed: int) -> list[Row]:
-    """Train a model and score its forecasters."""
+    """Train a model, and return the rows of its forecasters."""
     made, started = [], time.perf_counter()
     for trained in recipe.train(model, train, seed):
         seconds, found = time.perf_counter() - started, score(trained.forecaster, seen)
@@ -159,10 +149,8 @@ def rows_of(recipe: Recipe, model: str, train: CellTraces, seen: Any, seed: int)
             row[name] = [None if math.isnan(value) else round(value, 6) for value in of.tolist()]
         row |= {"windows": len(seen.target), "train_seconds": round(seconds, 3)}
         if trained.privacy is not None:
-            row |= {
-                f"epsilon_{whom}": round(getattr(trained.privacy, f"of_{whom}"), 6)
-                for whom in ("broadcasts", "uploads")
-            }
+            row["epsilon_broadcasts"] = round(trained.privacy.of_broadcasts, 6)
+            row["epsilon_uploads"] = round(trained.privacy.of_uploads, 6)
             row["noise_over_clip"] = round(trained.noise_over_clip, 6)
         made.append(row)
         started = time.perf_counter()
@@ -170,7 +158,7 @@ def rows_of(recipe: Recipe, model: str, train: CellTraces, seen: Any, seed: int)
 
 
 def told(settings: Forecast) -> str:
-    """What was measured, in a line."""
+    """Return a one-line title of the settings."""
     where = {"grid": "a hexagonal grid", "own": "the sessions' own"}.get(settings.sites, Path(settings.sites).name)
     who = "explore and return" if settings.data == "epr" else Path(settings.data).name
     slots = {"sessions": "session records", "hourly": "hourly slots"}.get(settings.slots, f"{settings.slots} s slots")
@@ -178,14 +166,9 @@ def told(settings: Forecast) -> str:
 
 
 def write_manifest(settings: Forecast, source: Source) -> None:
-    """Settings and versions.
-
-    Raises:
-        ValueError: the folder's settings are others, but for models and seeds, which may change.
-    """
-    chosen = asdict(settings)
-    chosen.pop("out")
-    chosen |= {name: Path(chosen[name]).name for name in source.digests}  # a path says where somebody keeps a file
+    """Write settings and versions; raises ValueError if the folder's settings differ, except models and seeds."""
+    chosen = {name: value for name, value in asdict(settings).items() if name != "out"}
+    chosen |= {name: Path(chosen[name]).name for name in source.digests}  # file names, not local paths
     chosen = json.loads(json.dumps(chosen))
     path = settings.out / "manifest.json"
     if path.exists():
@@ -195,14 +178,7 @@ def write_manifest(settings: Forecast, source: Source) -> None:
                 raise ValueError(
                     f"{path}: holds results of {name} {before.get(name)!r}, got {value!r}; choose another out"
                 )
-    about = {
-        "settings": chosen,
-        "sha256": source.digests,
-        "versions": {
-            "dtenv": dtenv.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
+    versions = {"dtenv": dtenv.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    versions["python"] = platform.python_version()
+    about = {"settings": chosen, "sha256": source.digests, "versions": versions}
     path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Federated forecasters of (Li 2025, Fig. 2c): a shared model w, a personalised model v, and noise on the way.
+"""Federated forecasters of (Li 2025, Fig. 2c): a shared model w, personalised models v, and noise for privacy.
 
-In a round every client trains w from the global model, clips and noises its change and uploads it; the server averages,
-noises the average and sends it back. Beside it every client trains v, which never leaves it, under a penalty
-λ/2 ‖v - W‖² (L_Penalty; Ditto, Li et al. 2021).
+In a round, each client trains w from the global model, clips and noises its change and uploads it; the server averages,
+noises the average and broadcasts it. Each client also trains a local model v with the penalty λ/2 ‖v - W‖² (L_Penalty;
+Ditto, Li et al. 2021).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from dtenv.fl.accountant import epsilon, noise_multiplier
-from dtenv.fl.forecast.central import check_horizon, check_length, new_network
+from dtenv.fl.forecast.central import last_steps, new_network
 from dtenv.fl.forecast.channels import Samples, samples_of
 from dtenv.fl.forecast.networks import Shape, probabilities
 from dtenv.fl.forecast.training import Adam, Stack
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How a federation trains."""
+    """Settings of federated training."""
 
     rounds: int = 30
-    """T"""
+    """T, number of rounds"""
     steps: int = 5
-    """of w, and of v, in a round"""
+    """steps of w, and of v, per round"""
     batch: int = 8
-    """a client's samples in a step, drawn with replacement"""
+    """samples per client and step, drawn with replacement"""
     learning_rate: float = 1e-2
     penalty: float = 0.1
-    """λ"""
+    """λ, penalty of v"""
     clients: int | None = None
-    """groups of users; None: every user is a client, and what is protected is a user"""
+    """number of clients, which are groups of users; None: each user is a client, and ε protects users"""
     clip: float = 2.5
-    """C, norm that a client's change of w is clipped to where there is noise"""
+    """C, norm that a client's change of w is clipped to if there is noise"""
     upload_noise: float = 0.0
-    """standard deviation of what each client adds to its change, over C"""
+    """standard deviation, over C, of the noise on each client's change"""
     download_noise: float = 0.0
-    """standard deviation of what the server adds to the sum of changes, over C"""
+    """standard deviation, over C, of the server's noise on the sum of changes"""
 
     def __post_init__(self) -> None:
         positive_integer(self, "rounds", "steps", "batch")
@@ -57,37 +57,35 @@ class Rounds:
         at_least(self, 0.0, "penalty", "upload_noise", "download_noise")
 
     def cost(self, clients: int, delta: float = 1e-5) -> Privacy:
-        """What the noise guarantees each client, all taking part in all rounds."""
-        together = math.sqrt(clients * self.upload_noise**2 + self.download_noise**2)
-        return Privacy(
-            epsilon(together, self.rounds, delta), epsilon(0.5 * self.upload_noise, self.rounds, delta), delta
-        )
+        """Return the privacy of each client, with full participation in all rounds."""
+        total = math.sqrt(clients * self.upload_noise**2 + self.download_noise**2)
+        alone = epsilon(0.5 * self.upload_noise, self.rounds, delta)
+        return Privacy(epsilon(total, self.rounds, delta), alone, delta)
 
 
 @dataclass(frozen=True)
 class Privacy:
-    """(ε, δ) of one client, against two who look on."""
+    """(ε, δ) of one client against two observers."""
 
     of_broadcasts: float
-    """ε against who sees the global models, and of whom the server is no part: noises of all uploads add up, and that
-    of the download with them; a client is added or removed"""
+    """ε against observers of the global models other than the server: the noises of all uploads and of the download
+    add up; neighbours differ by one client added or removed"""
     of_uploads: float
-    """ε against the server, which sees an upload with one client's noise alone; a client's data are replaced, so that
-    its change moves by up to 2C. Noise on the download does not help here, and costs nothing"""
+    """ε against the server, which sees each upload with one client's noise; a client's data are replaced, so its change
+    moves by up to 2C. Noise on the download has no effect here"""
     delta: float
 
 
 def noise_for(target: float, rounds: int, clients: int, delta: float = 1e-5) -> tuple[float, float]:
-    """Upload and download noise, each half of the variance, with which broadcasts cost ε = target."""
+    """Return upload and download noise, each with half of the variance, for ε = target of the broadcasts."""
     z = noise_multiplier(target, rounds, delta)
     return z / math.sqrt(2.0 * clients), z / math.sqrt(2.0)
 
 
 def grouped_users(traces: CellTraces, clients: int | None) -> np.ndarray:
-    """Client (users,) of every user: its own, or one of groups of equal size who live near each other, west to east.
+    """Return the client of each user (users,): its own, or one of equal groups of neighbours, from west to east.
 
-    Raises:
-        ValueError: more clients than users.
+    Raises ValueError for more clients than users.
     """
     users = traces.num_users
     clients = users if clients is None else clients
@@ -101,14 +99,10 @@ def grouped_users(traces: CellTraces, clients: int | None) -> np.ndarray:
 
 
 class Federation:
-    """Models of clients that train together without showing their traces.
+    """Federation of clients that train without sharing their traces; `seed` is of weights, batches and noise.
 
-    Args:
-        shape: which network.
-        rounds: how they train.
-        seed: of weights, batches and noise.
-        garbage: v is drawn towards newly drawn weights in place of the global model: the control that tells whether
-            the global model teaches v anything, or whether any penalty would do.
+    With `garbage`, v is pulled towards new random weights in place of the global model: a control of whether v learns
+    from the global model, or any penalty would do.
     """
 
     num_cells, num_users, num_clients = 0, 0, 0
@@ -120,15 +114,14 @@ class Federation:
     def fit(self, traces: CellTraces, *, shared: bool = True, personal: bool = True) -> Self:
         """Train w, v or both, from the same new weights.
 
-        Raises:
-            ValueError: a client has no stretch of X + H steps, or there are more clients than users.
-            FloatingPointError: a loss is no finite number.
+        Raises ValueError if a client has no stretch of X + H steps or there are more clients than users, and
+        FloatingPointError for a non-finite loss.
         """
         r = self.rounds
         self.channels, samples = samples_of(traces, self.shape.length, self.shape.horizon)
         self.client = grouped_users(traces, r.clients)
         own = _own_samples(self.client, samples)
-        # Streams apart: v sees the same batches whether w is trained, noised or replaced.
+        # Separate generators: v gets the same batches whether w is trained, noised or replaced.
         weights_rng, w_batches, v_batches, noise = (np.random.default_rng([self.seed, k]) for k in range(4))
         self.stack = Stack(new_network(self.shape, traces.num_cells, weights_rng))
         self.shared = self.stack.initial()
@@ -143,15 +136,14 @@ class Federation:
                 for _ in range(r.steps):
                     w.step(self.stack, samples, _batch(w_batches, own, r.batch))
                 self.shared = self.shared + self._released(w.weights.detach() - self.shared, noise)
-            if personal:
-                # v is drawn towards what the client was sent at the start of the round.
+            if personal:  # v is pulled towards the model of the start of the round
                 for _ in range(r.steps):
                     v.step(self.stack, samples, _batch(v_batches, own, r.batch), towards, r.penalty)
         self.personal = v.weights.detach()
         return self
 
     def _released(self, change: torch.Tensor, noise: np.random.Generator) -> torch.Tensor:
-        """Change (P,) of the global model that clients get to see, of their own (K, P)."""
+        """Return the broadcast change (P,) of the global model from the clients' changes (K, P)."""
         r = self.rounds
         if r.upload_noise == 0.0 == r.download_noise:
             return change.mean(dim=0)
@@ -162,12 +154,12 @@ class Federation:
         return total / len(change)
 
     def noise_over_clip(self) -> float:
-        """Expected norm of a round's noise on the average, √P of its deviation, over the clipping norm C."""
+        """Return the expected norm of a round's noise on the average, √P times its deviation, over C."""
         r, clients = self.rounds, self.num_clients
         return math.sqrt(self.stack.size * (clients * r.upload_noise**2 + r.download_noise**2)) / clients
 
     def model(self, which: str) -> FederatedForecaster:
-        """The forecaster "w", the global model for all users, or "v", each user's client's own."""
+        """Return the forecaster "w", the global model for all users, or "v", each client's own."""
         if which not in ("w", "v"):
             raise ValueError(f"which must be 'w' or 'v', got {which!r}")
         return FederatedForecaster(self, personal=which == "v")
@@ -178,7 +170,7 @@ def _normal(rng: np.random.Generator, shape: torch.Size) -> torch.Tensor:
 
 
 def _own_samples(client: np.ndarray, samples: Samples) -> list[np.ndarray]:
-    """Indices of every client's samples."""
+    """Return the indices of each client's samples; ValueError if a client has none."""
     owner = client[samples.user.numpy()]
     own = [np.flatnonzero(owner == k) for k in range(int(client.max()) + 1)]
     for k, mine in enumerate(own):
@@ -188,33 +180,29 @@ def _own_samples(client: np.ndarray, samples: Samples) -> list[np.ndarray]:
 
 
 def _batch(rng: np.random.Generator, own: list[np.ndarray], size: int) -> torch.Tensor:
-    """Samples (K, B) of one step of all clients, drawn with replacement."""
+    """Draw the samples (K, B) of one step of all clients, with replacement."""
     sizes = np.array([len(mine) for mine in own])
     picked = rng.integers(sizes[:, None], size=(len(own), size))
     return torch.from_numpy(np.stack([mine[p] for mine, p in zip(own, picked, strict=True)]))
 
 
 class FederatedForecaster:
-    """A `CellForecaster` of a federation: its global model, or every client's own.
-
-    Users who are not among those fitted to get the global model.
-    """
+    """`CellForecaster` of a federation: the global model, or each client's own (for unknown users the global one)."""
 
     def __init__(self, federation: Federation, *, personal: bool):
         self.federation, self.personal = federation, personal
 
     def fit(self, traces: CellTraces) -> Self:
-        """Train the whole federation anew."""
+        """Train the whole federation from new weights."""
         self.federation.fit(traces)
         return self
 
     @torch.no_grad()
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
-        """As `CellForecaster.predict_proba`."""
+        """Predict as `CellForecaster.predict_proba`."""
         f = self.federation
         check_question(self, history, horizon, f.num_cells, f.num_users)
-        check_horizon(horizon, f.shape)
-        history = check_length(history, f.shape)
+        history = last_steps(history, horizon, f.shape)
         x, past = f.channels.of_history(history)
         client = np.where((history.user >= 0) & self.personal, f.client[history.user], -1)
         found = np.empty((len(client), horizon, f.num_cells))

@@ -1,4 +1,4 @@
-"""A trunk and what is asked of it: coordinates under a squared error (Li 2025), or the cells themselves."""
+"""Networks with a trunk and a head: coordinates with a squared error (Li 2025), or cells with a cross-entropy."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from dtenv.scenario.forecaster import certain
 from dtenv.validation import is_bool, one_of, positive_integer
 
 EPSILON = 1e-2
-"""Least standard deviation that a sequence is divided by, a hundredth of that between sites: many users stand still."""
+"""Least standard deviation for normalisation, a hundredth of that between sites, as many users stand still."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Which network, and how large."""
+    """Architecture and size of a network."""
 
     trunk: str = "trs-pre"
     """one of TRUNKS"""
     classify: bool = False
-    """predict cells under a cross-entropy, with weights for those of the history, rather than coordinates under a
-    squared error"""
+    """predict cells with a cross-entropy and weights for those of the history, not coordinates with a squared error"""
     length: int = 16
     """X, steps of history"""
     horizon: int = 20
-    """steps predicted at once"""
+    """H, steps predicted at once"""
     width: int = 16
-    """of the layers"""
+    """width of the layers"""
 
     def __post_init__(self) -> None:
         one_of(self, "trunk", tuple(TRUNKS))
@@ -42,12 +41,12 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """Such as trs-pre or lstm-class."""
+        """Name such as trs-pre or lstm-class."""
         return self.trunk + ("-class" if self.classify else "")
 
 
 class Network(nn.Module):
-    """Predicts a shape's horizon from three sequences, normalised one by one and taken back (instance norm)."""
+    """Network that predicts the horizon from three sequences, with reversible instance normalisation."""
 
     def __init__(self, shape: Shape, num_cells: int):
         super().__init__()
@@ -64,31 +63,27 @@ class Network(nn.Module):
         self.point = nn.Linear(2 * shape.width, shape.length)
 
     def forward(self, x: torch.Tensor, past: torch.Tensor) -> torch.Tensor:
-        """Logits (n, H, cells), or the channels of the next steps (n, 3, H), of x (n, 3, X) and cells (n, X)."""
+        """Return logits (n, H, cells), or the next steps' channels (n, 3, H), of x (n, 3, X) and cells (n, X)."""
         middle = x.mean(dim=-1, keepdim=True)
         spread = ((x - middle).square().mean(dim=-1, keepdim=True) + EPSILON**2).sqrt()
         features = self.trunk((x - middle) / spread)
         if not self.shape.classify:
-            return (
-                self.head(features).unflatten(-1, (-1, self.shape.horizon)).reshape(-1, CHANNELS, self.shape.horizon)
-                * spread
-                + middle
-            )
-        # Where the sequences lie is what the norm takes away, and what tells cells apart.
+            return self.head(features).reshape(-1, CHANNELS, self.shape.horizon) * spread + middle
+        # Normalisation removes the position, which distinguishes cells.
         features = torch.cat([features.flatten(1), middle[..., 0], spread[..., 0]], dim=1)
         hidden = torch.relu(self.mix(features)[:, None] + self.step)
         known = (past[..., None] == torch.arange(self.cells.out_features)).to(x.dtype)
-        return self.cells(hidden) + self.point(hidden) @ known  # every step of the past speaks for its cell
+        return self.cells(hidden) + self.point(hidden) @ known  # each past step adds to the logit of its cell
 
     def loss(self, x: torch.Tensor, past: torch.Tensor, ahead: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
-        """Mean loss of samples: squared error of the three channels, or cross-entropy of the cells."""
+        """Return the mean loss: squared error of the three channels, or cross-entropy of the cells."""
         if self.shape.classify:
             return cross_entropy(self(x, past).flatten(0, 1), cell.flatten())
         return mse_loss(self(x, past), ahead)
 
 
 def probabilities(network: Network, output: torch.Tensor, horizon: int, site: torch.Tensor) -> np.ndarray:
-    """(n, H, cells) of a network's output: softmax, or certainty of the site nearest to the place (2D KD-tree)."""
+    """Return probabilities (n, H, cells) of an output: softmax, or certainty of the nearest site (2D KD-tree)."""
     if network.shape.classify:
         return torch.softmax(output[:, :horizon].double(), dim=-1).numpy()
     places = output[:, 1:, :horizon].movedim(1, -1).numpy()  # the first channel is time

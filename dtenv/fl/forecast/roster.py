@@ -1,4 +1,4 @@
-"""Who is in the table: models by name, and what is trained to have their rows."""
+"""Models of the table by name, and the training of their rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FREE: dict[str, Callable[[], CellForecaster]] = {
     "hour-markov": HourMarkov,
     "hour-markov-pooled": lambda: HourMarkov(per_user=False),
 }
-"""The baselines that cost nothing; they are in every table."""
+"""Baselines without training cost, in every table."""
 
 CENTRAL = (*TRUNKS, *(f"{trunk}-class" for trunk in TRUNKS))
 FEDERATED = ("local", "federated", "garbage", "private")
@@ -30,18 +30,18 @@ DEFAULT = (*TRUNKS, "trs-pre-class", "lstm-class", *FEDERATED)
 
 
 class Trained(NamedTuple):
-    """A forecaster that has been trained; where something is noised, what that guarantees, and how loud it is."""
+    """Trained forecaster, with the privacy and size of its noise, if any."""
 
     name: str
     forecaster: CellForecaster
     privacy: Privacy | None = None
     noise_over_clip: float = 0.0
-    """expected norm of a round's noise on the average, over the norm C that a change is clipped to"""
+    """expected norm of a round's noise on the average, over the clipping norm C"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How all models of a table are trained."""
+    """Training settings of all models of a table."""
 
     length: int
     horizon: int
@@ -53,7 +53,7 @@ class Recipe:
     delta: float
 
     def rows_of(self, model: str) -> list[str]:
-        """Names of the rows that a model has."""
+        """Return the names of a model's rows."""
         if model == "federated":
             return ["federated w", "federated v"]
         if model == "private":
@@ -61,29 +61,26 @@ class Recipe:
         return [{"local": "local only", "garbage": "federated v, garbage W"}.get(model, model)]
 
     def train(self, model: str, traces: CellTraces, seed: int) -> Iterator[Trained]:
-        """A model's forecasters, trained on traces with a seed.
-
-        Raises:
-            ValueError, FloatingPointError: as the forecasters' fit.
-        """
-        name, *others = self.rows_of(model)
+        """Yield a model's forecasters, trained on traces with a seed; raises as their `fit` does."""
+        names = self.rows_of(model)
+        name = names[0]
         if model in FREE:
             yield Trained(name, FREE[model]().fit(traces))
         elif model in CENTRAL:
             shape = self._shape(model.removesuffix("-class"), model.endswith("-class"))
             yield Trained(name, NetworkForecaster(shape, self.central, seed).fit(traces))
         elif model == "private":
-            names = iter([name, *others])
+            rows = iter(names)
             users = traces.num_users if self.rounds.clients is None else self.rounds.clients
             for target in self.epsilons:
                 upload, download = noise_for(target, self.rounds.rounds, users, self.delta)
                 rounds = replace(self.rounds, upload_noise=upload, download_noise=download)
                 cost, trained = rounds.cost(users, self.delta), self._federation(seed, rounds).fit(traces)
                 for which in "wv":
-                    yield Trained(next(names), trained.model(which), cost, trained.noise_over_clip())
+                    yield Trained(next(rows), trained.model(which), cost, trained.noise_over_clip())
         elif model == "federated":
             trained = self._federation(seed, self.rounds).fit(traces)
-            for which, own in zip("wv", (name, *others), strict=True):
+            for which, own in zip("wv", names, strict=True):
                 yield Trained(own, trained.model(which))
         else:
             rounds = replace(self.rounds, penalty=0.0) if model == "local" else self.rounds

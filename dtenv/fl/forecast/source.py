@@ -1,4 +1,4 @@
-"""Where the command's traces come from: users who explore and return, or a file of recorded ones."""
+"""Source of the command's traces: simulated users who explore and return, or recorded ones."""
 
 from __future__ import annotations
 
@@ -14,22 +14,10 @@ EPR, GRID, OWN = "epr", "grid", "own"
 
 
 class Source:
-    """Traces by seed.
+    """Traces by seed. The arguments are the fields of `command.Forecast` of the same names.
 
-    Args:
-        data: "epr", or a file for `read_trace`.
-        sites: "grid", a hexagonal one; a file for `read_sites`; or "own", the stations that sessions name.
-        slots: "hourly", "sessions", or seconds.
-        users: how many; of a file, each seed draws as many of its users, where it has more.
-        days: of users who explore and return.
-        side_m: of the square that holds the grid.
-        spacing_m: of the grid.
-        train_share: of every recorded user's steps; who has no window in these is left out.
-        length: steps of a window's history.
-        horizon: steps of a window after it.
-
-    Raises:
-        ValueError, FileNotFoundError: a setting that is none of these, or a file that is none.
+    Recorded users without a window in the training share of their steps are left out. Raises ValueError or
+    FileNotFoundError for an invalid setting or file.
     """
 
     def __init__(
@@ -54,7 +42,7 @@ class Source:
         if data == EPR and sites == OWN:
             raise ValueError(f"sites must be {GRID!r} or a file where data is {EPR!r}, got {sites!r}")
         self.digests: dict[str, str] = {}
-        """SHA-256 of the files that were read"""
+        """SHA-256 of the files read"""
         read: Sites | np.ndarray | None = None if sites == OWN else hexagonal_sites(side_m, spacing_m)
         if sites not in (GRID, OWN):
             read = read_sites(Path(sites))
@@ -73,7 +61,7 @@ class Source:
             self.site_xy = read
 
     def traces(self, seed: int) -> CellTraces:
-        """The traces of a seed: other users for each, or other ones of the file's."""
+        """Return the traces of a seed, with its own users or its own draw of the recorded users."""
         rng = np.random.default_rng(seed)
         if self.recorded is not None:
             if self.users >= self.recorded.num_users:
@@ -86,11 +74,7 @@ class Source:
 
 
 def slot_length(slots: str) -> float | None:
-    """Seconds of a slot, or None for records of sessions.
-
-    Raises:
-        ValueError: neither "hourly" nor "sessions" nor a positive number.
-    """
+    """Return the seconds of a slot, or None for records of sessions; ValueError for another setting."""
     if slots == "sessions":
         return None
     try:

@@ -1,4 +1,4 @@
-"""The table of forecasters in Markdown, and the picture of their accuracy by horizon."""
+"""Table of forecasters in Markdown, and plot of their accuracy by horizon."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAIRS = (
     ("federated v", "federated w"),
     ("federated v", "hour-markov"),
 )
-"""Differences worth a line of their own."""
+"""Pairs of models whose differences are listed."""
 
 COLOURS = {
     "persistence": "#8a96a3", "most-frequent": "#bcc4cc", "markov": "#56b4e9", "hour-markov": "#0072b2",
@@ -32,7 +32,7 @@ INK, GRID = "#22303c", "#e3e7eb"
 
 
 def table(rows: Sequence[Row], title: str) -> str:
-    """All models over all seeds: in the next step, by horizon, and differences in pairs."""
+    """Return the table of all models over all seeds: next step, by horizon, and paired differences."""
     models = list(dict.fromkeys(row["model"] for row in rows))
     seeds = sorted({row["seed"] for row in rows})
     moved = Interval.of([row["moved"][0] for row in rows if row["model"] == models[0]])
@@ -91,7 +91,7 @@ def _cost(rows: Sequence[Row], model: str) -> str:
 
 
 def draw(path: Path, rows: Sequence[Row], title: str) -> None:
-    """Accuracy, and that on moves, by horizon; with intervals over seeds."""
+    """Plot accuracy, overall and on moves, by horizon, with intervals over seeds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.0, 4.4), dpi=130, layout="constrained")

@@ -1,4 +1,4 @@
-"""Many copies of a network trained at once, each on samples of its own."""
+"""Training of many copies of a network at once, each on its own samples."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from dtenv.validation import positive, positive_integer
 
 @dataclass(frozen=True, kw_only=True)
 class Optimisation:
-    """Steps of Adam on batches drawn with replacement."""
+    """Settings of Adam on batches drawn with replacement."""
 
     steps: int = 250
-    """of a centralised network"""
+    """number of steps of a centralised network"""
     batch: int = 128
-    """samples a step of a centralised network"""
+    """samples per step of a centralised network"""
     learning_rate: float = 1e-2
-    """falls to nothing, as a cosine, in centralised training; of clients, stays"""
+    """initial rate, with cosine decay to zero"""
 
     def __post_init__(self) -> None:
         positive_integer(self, "steps", "batch")
@@ -31,11 +31,7 @@ class Optimisation:
 
 
 class Stack:
-    """Weights of K copies of a network as one matrix (K, P).
-
-    Args:
-        network: whose parameters these are; its own values are not used.
-    """
+    """Functional form of a network, with the weights of K copies as one matrix (K, P)."""
 
     def __init__(self, network: Network):
         self.network = network
@@ -47,20 +43,20 @@ class Stack:
         self._of_copies = vmap(grad_and_value(self._loss), randomness="error")
 
     def initial(self) -> torch.Tensor:
-        """The network's own weights, (P,)."""
+        """Return the network's own weights, (P,)."""
         return torch.cat([p.detach().flatten() for p in self.network.parameters()])
 
     def call(self, weights: torch.Tensor, x: torch.Tensor, past: torch.Tensor) -> torch.Tensor:
-        """Output of one copy with weights (P,)."""
+        """Return the output of one copy with weights (P,)."""
         return functional_call(self.network, self._parts(weights), (x, past))
 
     def gradients(self, weights: torch.Tensor, samples: Samples, chosen: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Gradients (K, P) of the losses of K copies on their chosen samples (K, B), and the mean loss."""
+        """Return gradients (K, P) of K copies on their chosen samples (K, B), and the mean loss."""
         picked = samples.x[chosen], samples.past[chosen], samples.ahead[chosen], samples.cell[chosen]
-        if len(weights) == 1:  # an axis of one copy only costs time
+        if len(weights) == 1:  # vmap over one copy only costs time
             alone, loss = grad_and_value(self._loss)(weights[0], *(part[0] for part in picked))
             return alone[None], loss.item()
-        with sdpa_kernel(SDPBackend.MATH):  # the one that can be batched
+        with sdpa_kernel(SDPBackend.MATH):  # the only backend that vmap supports
             gradients, losses = self._of_copies(weights, *picked)
         return gradients, losses.mean().item()
 
@@ -74,7 +70,7 @@ class Stack:
 
 
 class _Loss(torch.nn.Module):
-    """A network that is called for its loss."""
+    """Module whose forward pass is the loss of a network."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -85,11 +81,7 @@ class _Loss(torch.nn.Module):
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015) on each row of a matrix of weights (K, P), left to itself between rounds.
-
-    Raises:
-        FloatingPointError: the loss is no finite number; weights are those before the step.
-    """
+    """Adam (Kingma & Ba 2015) on each row of a matrix of weights (K, P)."""
 
     def __init__(self, weights: torch.Tensor, learning_rate: float):
         self.weights = weights.clone().requires_grad_()
@@ -103,7 +95,10 @@ class Adam:
         towards: torch.Tensor | None = None,
         penalty: float = 0.0,
     ) -> float:
-        """One step on chosen samples (K, B), with penalty λ/2 ‖v - W‖² towards W (P,); the mean loss before it."""
+        """Take one step on chosen samples (K, B), with penalty λ/2 ‖v - W‖² towards W (P,).
+
+        Return the mean loss before it; raises FloatingPointError if it is not finite, with the weights unchanged.
+        """
         weights = self.weights.detach()
         gradients, loss = stack.gradients(weights, samples, chosen)
         if not np.isfinite(loss):

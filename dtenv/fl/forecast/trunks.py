@@ -1,7 +1,7 @@
-"""The six networks that (Li 2025) compares, from three sequences to features; none keeps statistics of batches.
+"""The six trunks compared by (Li 2025), from three sequences to features, without batch statistics.
 
-Where the originals normalise over a batch, these normalise over a sequence (group norm of one group): a client's
-batches tell of its users, and many clients are trained at once.
+Group norm with one group replaces the batch norm of the originals: batch statistics of a client would reveal its users,
+and many clients are trained at once.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import nn
 from dtenv.fl.forecast.channels import CHANNELS
 
 PATCH, STRIDE = 4, 2
-"""Steps of a patch, and from one patch to the next."""
+"""Steps of a patch, and between starts of patches."""
 
 
 class Attention(nn.Module):
-    """A transformer encoder over tokens (n, T, width), with a learnt place of each token."""
+    """Transformer encoder with learned positions of the tokens."""
 
     def __init__(self, token: int, tokens: int, width: int, layers: int):
         super().__init__()
@@ -28,7 +28,7 @@ class Attention(nn.Module):
         )
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Features (n, T * width) of tokens (n, T, token)."""
+        """Return features (n, T * width) of tokens (n, T, token)."""
         x = self.embed(tokens) + self.place
         for layer in self.layers:
             x = layer(x)
@@ -36,7 +36,7 @@ class Attention(nn.Module):
 
 
 class TrsPre(nn.Module):
-    """Trs-PRE (Li 2025, Fig. 2a): every channel apart, instance norm, patches, one transformer for all channels."""
+    """Trs-PRE (Li 2025, Fig. 2a): separate channels, instance norm, patches, one transformer for all channels."""
 
     per_channel = True
 
@@ -48,13 +48,13 @@ class TrsPre(nn.Module):
         self.size = tokens * width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, 3, size) of normalised sequences (n, 3, X)."""
+        """Return features (n, 3, size) of normalised sequences (n, 3, X)."""
         patches = x.unfold(-1, self.patch, STRIDE).flatten(0, 1)  # (n * 3, T, patch)
         return self.attention(patches).unflatten(0, (-1, CHANNELS))
 
 
 class Tst(nn.Module):
-    """Time-series transformer (Zerveas et al. 2021): every step of all channels is a token."""
+    """Time-series transformer (Zerveas et al. 2021): each step of all channels is a token."""
 
     per_channel = False
 
@@ -64,7 +64,7 @@ class Tst(nn.Module):
         self.size = length * width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, size)."""
+        """Return features (n, size)."""
         return self.attention(x.transpose(1, 2))
 
 
@@ -78,7 +78,7 @@ class Lstm(nn.Module):
         self.cell, self.size = nn.LSTMCell(CHANNELS, width), width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, size)."""
+        """Return features (n, size)."""
         state = x.new_zeros(len(x), self.size), x.new_zeros(len(x), self.size)
         for step in x.unbind(-1):
             state = self.cell(step, state)
@@ -86,12 +86,12 @@ class Lstm(nn.Module):
 
 
 def convolution(into: int, out: int, kernel: int) -> nn.Sequential:
-    """A convolution that keeps the length, normalised, with ReLU."""
+    """Return a normalised convolution of equal length with ReLU."""
     return nn.Sequential(nn.Conv1d(into, out, kernel, padding="same"), nn.GroupNorm(1, out), nn.ReLU())
 
 
 class Fcn(nn.Module):
-    """Fully convolutional network (Wang et al. 2017): three convolutions, averaged over time."""
+    """Fully convolutional network (Wang et al. 2017): three convolutions and an average over time."""
 
     per_channel = False
 
@@ -103,12 +103,12 @@ class Fcn(nn.Module):
         self.size = width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, size)."""
+        """Return features (n, size)."""
         return self.blocks(x).mean(dim=-1)
 
 
 class ResCnn(nn.Module):
-    """Residual convolutional network (Zou et al. 2019): one residual block, then convolutions, averaged over time."""
+    """Residual convolutional network (Zou et al. 2019): a residual block, convolutions, and an average over time."""
 
     per_channel = False
 
@@ -120,13 +120,13 @@ class ResCnn(nn.Module):
         self.size = width
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, size)."""
+        """Return features (n, size)."""
         x = self.first(x)
         return self.last(x + self.block(x)).mean(dim=-1)
 
 
 class LstmFcn(nn.Module):
-    """LSTM-FCN (Karim et al. 2018): both, side by side."""
+    """LSTM-FCN (Karim et al. 2018): concatenated features of both."""
 
     per_channel = False
 
@@ -136,7 +136,7 @@ class LstmFcn(nn.Module):
         self.size = self.lstm.size + self.fcn.size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Features (n, size)."""
+        """Return features (n, size)."""
         return torch.cat([self.lstm(x), self.fcn(x)], dim=-1)
 
 

@@ -1,4 +1,4 @@
-"""How the server makes one update of many: means, and rules that a few attackers cannot steer."""
+"""Aggregation rules of the server: means, and rules robust to a few attackers."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dtenv.validation import at_least, number, positive
 
 
 class Uploads(NamedTuple):
-    """What the server knows of a round's clients. R replicates, n clients of K, P numbers in a network."""
+    """Uploads of a round from n of K clients in R replicates, with P numbers in a network."""
 
     update: torch.Tensor  # (R, n, P) decoded: weights after training minus before
-    weight: torch.Tensor  # (R, n) share of the samples, adds up to 1
-    loss: torch.Tensor  # (R, n) mean training loss, as clients report it; before training if the rule wants that
-    client: torch.Tensor  # (R, n) who they are
+    weight: torch.Tensor  # (R, n) shares of the samples, with sum 1
+    loss: torch.Tensor  # (R, n) reported mean training loss, or loss before training if the rule wants that
+    client: torch.Tensor  # (R, n) indices of the clients
     population: int  # K
 
 
 class Aggregation(Protocol):
-    """Combines a round's updates."""
+    """Rule that combines the updates of a round."""
 
     @property
     def wants_start_loss(self) -> bool:
-        """Whether clients report the loss of the weights that they were sent, and not that of training."""
+        """Whether clients report the loss of the received weights, and not that of training."""
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The update (R, P) of the global weights, and what the server remembers until the next round."""
+        """Return the update (R, P) of the global weights, and the rule's state for the next round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,63 +38,60 @@ class Mean:
     wants_start_loss: ClassVar[bool] = False
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Σ_k weight_k update_k."""
+        """Return Σ_k weight_k update_k."""
         return torch.einsum("rk,rkp->rp", uploads.weight, uploads.update), None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateMedian:
-    """The median of every coordinate (Yin et al. 2018). Samples have no say: clients could lie about them."""
+    """Coordinate-wise median (Yin et al. 2018), unweighted, as clients could lie about their samples."""
 
     wants_start_loss: ClassVar[bool] = False
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The middle value, of an even number the mean of the two in the middle."""
+        """Return the median; of an even number, the mean of the two middle values."""
         return _middle(uploads.update, (uploads.update.shape[1] - 1) // 2), None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrimmedMean:
-    """The mean of every coordinate without its largest and smallest values (Yin et al. 2018)."""
+    """Coordinate-wise mean without the largest and smallest values (Yin et al. 2018)."""
 
     assumed: float = 0.2
-    """Share of the clients taken for attackers, cut off at either end."""
+    """Assumed share of attackers, cut off at either end."""
     wants_start_loss: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_assumed(self.assumed)
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The mean of what is left when round(assumed n) values are cut off at either end."""
+        """Return the mean without the round(assumed n) values at either end."""
         n = uploads.update.shape[1]
         return _middle(uploads.update, min(round(self.assumed * n), (n - 1) // 2)), None
 
 
 @dataclass(frozen=True, kw_only=True)
 class MultiKrum:
-    """The mean of the updates that lie nearest to their neighbours (Blanchard et al. 2017)."""
+    """Mean of the updates nearest to their neighbours (Blanchard et al. 2017)."""
 
     assumed: float = 0.2
-    """Share of the clients taken for attackers."""
+    """Assumed share of attackers."""
     wants_start_loss: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _check_assumed(self.assumed)
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The mean of the n - f updates with the least score, f = round(assumed n).
+        """Return the mean of the n - f updates with the lowest scores, f = round(assumed n).
 
-        A score is the sum of the squared distances to the n - f - 2 nearest other updates.
-
-        Raises:
-            ValueError: n - f - 2 is below 1.
+        A score is the sum of squared distances to the n - f - 2 nearest other updates; ValueError if there is none.
         """
         n = uploads.update.shape[1]
         bad = round(self.assumed * n)
         if n - bad < 3:
             raise ValueError(f"multi-Krum needs 3 clients more than the {bad} taken for attackers, got {n}")
         distance = torch.cdist(uploads.update, uploads.update).square()
-        nearest = distance.sort(dim=2).values[..., 1 : n - bad - 1]  # the first is its own, 0
+        nearest = distance.sort(dim=2).values[..., 1 : n - bad - 1]  # the first is the distance to itself, 0
         best = nearest.sum(dim=2).topk(n - bad, dim=1, largest=False).indices
         chosen = torch.zeros_like(uploads.weight).scatter_(1, best, 1.0 / (n - bad))
         return torch.einsum("rk,rkp->rp", chosen, uploads.update), None
@@ -102,15 +99,12 @@ class MultiKrum:
 
 @dataclass(frozen=True, kw_only=True)
 class FairMean:
-    """q-FedAvg (Li et al. 2020): clients weigh by their loss to the power q, and the curvature estimate grows with it.
-
-    With q = 0 it is the plain mean, each client counting the same whatever its samples.
-    """
+    """q-FedAvg (Li et al. 2020): clients are weighted by their loss to the power q; q = 0 is the unweighted mean."""
 
     q: float = 1.0
     learning_rate: float = 20.0
-    """1 / L for the Lipschitz constant of the gradient; where it is too small, rounds get short. The default was the
-    best of four for our local training, whose steps and momentum go far beyond one step of the rate."""
+    """1 / L with the Lipschitz constant L of the gradient; too small a value shortens the rounds. The default was the
+    best of four for the local training here, which moves far more than one step of this rate."""
     wants_start_loss: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -118,7 +112,7 @@ class FairMean:
         positive(self, "learning_rate")
 
     def combine(self, uploads: Uploads, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Σ F_k^q L u_k / Σ (q F_k^(q-1) ‖L u_k‖² + L F_k^q) for updates u_k and losses F_k of the weights sent out."""
+        """Return Σ F_k^q L u_k / Σ (q F_k^(q-1) ‖L u_k‖² + L F_k^q) for updates u_k and losses F_k before training."""
         steep = 1.0 / self.learning_rate
         loss = uploads.loss.clamp(min=1e-10)
         squared = (steep * uploads.update).square().sum(dim=2)
@@ -128,11 +122,11 @@ class FairMean:
 
 
 def _middle(update: torch.Tensor, cut: int) -> torch.Tensor:
-    """Mean over clients (R, P) of every coordinate without its `cut` largest and smallest values."""
+    """Return the coordinate-wise mean over clients (R, P) without the `cut` largest and smallest values."""
     return update.sort(dim=1).values[:, cut : update.shape[1] - cut].mean(dim=1)
 
 
 def _check_assumed(share: float) -> None:
-    """Refuse a share of attackers that is none, or so large that nobody could be told from them."""
+    """Raise ValueError unless the assumed share of attackers lies in [0, 0.5)."""
     if not 0.0 <= number("assumed", share) < 0.5:
         raise ValueError(f"assumed must lie in [0, 0.5), got {share!r}")

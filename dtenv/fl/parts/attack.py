@@ -1,4 +1,4 @@
-"""Attackers among the clients: wrong labels, wrong signs, updates made larger (Liu 2020, Section IV-B)."""
+"""Attacks by clients: flipped labels, flipped signs, scaled updates (Liu 2020, Section IV-B)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dtenv.validation import in_unit_interval, is_bool, number
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """What a share of the clients does wrong; who they are is drawn once a replicate, and nobody is told."""
+    """Attack by a share of the clients, drawn once per replicate and unknown to the server."""
 
     share: float = 0.2
     flip_labels: bool = False
-    """Train on label classes - 1 - y in place of y."""
+    """Train on labels classes - 1 - y in place of y."""
     scale: float = 1.0
-    """What an attacker's update is multiplied by: -1 flips its sign, more than 1 lets it outvote others."""
+    """Factor on an attacker's update: -1 flips its sign, more than 1 outweighs others."""
 
     def __post_init__(self) -> None:
         in_unit_interval(self, "share")
@@ -27,16 +27,16 @@ class Attack:
         number("scale", self.scale)
 
     def attackers(self, streams: Streams, clients: int) -> torch.Tensor:
-        """Who attacks, (R, K), as a mask with round(share K) of each row set."""
+        """Draw a mask of the attackers (R, K), with round(share K) set in each row."""
         attackers = np.zeros((len(streams.seeds), clients), dtype=bool)
         for row, rng in zip(attackers, streams.generators["attack"], strict=True):
             row[rng.permutation(clients)[: round(self.share * clients)]] = True
         return torch.from_numpy(attackers)
 
     def poison(self, targets: torch.Tensor, attacks: torch.Tensor, classes: int) -> torch.Tensor:
-        """Labels (R, n, D) that clients train on, where `attacks` (R, n) says who attacks."""
+        """Return the labels (R, n, D) that clients train on, with mask `attacks` (R, n)."""
         return torch.where(attacks[..., None], classes - 1 - targets, targets) if self.flip_labels else targets
 
     def tamper(self, update: torch.Tensor, attacks: torch.Tensor) -> torch.Tensor:
-        """Updates (R, n, P) as they are sent."""
+        """Return the updates (R, n, P) as sent."""
         return torch.where(attacks[..., None], self.scale * update, update) if self.scale != 1.0 else update

@@ -1,4 +1,4 @@
-"""Uploads made smaller: the largest entries alone, or fewer bits an entry (Liu 2020, Sections IV-A and IV-D)."""
+"""Compression of uploads: largest entries only, or fewer bits per entry (Liu 2020, Sections IV-A and IV-D)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ INDEX_BYTES = 4
 
 
 class Compression(Protocol):
-    """Makes updates smaller."""
+    """Compression of updates."""
 
     def upload_bytes(self, size: int) -> float:
-        """Bytes of a compressed update of `size` numbers."""
+        """Return the bytes of a compressed update of `size` numbers."""
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """What the server decodes of updates (..., P), and what clients remember until their next upload."""
+        """Return decoded updates (..., P), and the clients' memory until their next upload."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,23 +28,23 @@ class Dense:
     """Every entry as a 32-bit float."""
 
     def upload_bytes(self, size: int) -> float:
-        """Bytes of an update."""
+        """Return the bytes of an update."""
         return float(FLOAT_BYTES * size)
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The update itself."""
+        """Return the update itself."""
         return update, None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopK:
-    """The largest entries by magnitude, as value and index; the others wait in the client's memory, or are lost."""
+    """The largest entries by magnitude, as value and index; the rest is kept in the client's memory, or lost."""
 
     share: float = 0.01
     error_feedback: bool = True
     momentum: float = 0.0
-    """Of a client's updates over rounds, kept for what waits and dropped for what is sent (momentum correction and
-    factor masking; Lin et al. 2018). It takes error feedback."""
+    """Momentum of a client's updates over rounds, reset for sent entries (momentum correction and factor masking; Lin
+    et al. 2018). It needs error feedback."""
 
     def __post_init__(self) -> None:
         is_bool(self, "error_feedback")
@@ -54,17 +54,17 @@ class TopK:
             raise ValueError(f"share must lie in (0, 1], got {self.share!r}")
 
     def kept(self, size: int) -> int:
-        """k, entries kept of `size`."""
+        """Return k, the number of entries sent of `size`."""
         return max(1, round(self.share * size))
 
     def upload_bytes(self, size: int) -> float:
-        """Bytes of an update: value and index of each entry kept."""
+        """Return the bytes of an update: value and index of each sent entry."""
         return float((FLOAT_BYTES + INDEX_BYTES) * self.kept(size))
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The kept entries of the update plus, with error feedback, of what was kept back before."""
+        """Return the largest entries of the update plus, with error feedback, the residual of earlier rounds."""
         velocity = update
-        if self.momentum:  # memory is what waits, and after it the velocity
+        if self.momentum:  # memory is the residual, followed by the velocity
             memory, before = (None, 0.0) if memory is None else memory.chunk(2, dim=-1)
             velocity = update + self.momentum * before
         whole = velocity if memory is None else velocity + memory
@@ -77,7 +77,7 @@ class TopK:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantise:
-    """Entries rounded to the nearest of 2^bits - 1 even steps between plus and minus the update's largest."""
+    """Entries rounded to the nearest of 2^bits - 1 even levels between plus and minus the largest magnitude."""
 
     bits: int = 8
 
@@ -87,11 +87,11 @@ class Quantise:
             raise ValueError(f"bits must lie in [2, 16], got {self.bits!r}")
 
     def upload_bytes(self, size: int) -> float:
-        """Bytes of an update: its entries, and the largest as a float."""
+        """Return the bytes of an update: its entries, and the largest as a float."""
         return self.bits * size / 8 + FLOAT_BYTES
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The rounded update; the rounding is not made up for later."""
+        """Return the rounded update; rounding errors are not corrected later."""
         steps = 2 ** (self.bits - 1) - 1
         scale = update.abs().amax(dim=-1, keepdim=True).clamp(min=torch.finfo(update.dtype).tiny) / steps
         return torch.round(update / scale) * scale, None
@@ -99,14 +99,11 @@ class Quantise:
 
 @dataclass(frozen=True, kw_only=True)
 class SharedValues:
-    """Every update has its own list of 2^bits values, found by k-means, and an entry is the number of its value.
-
-    Weight sharing (Han et al. 2016).
-    """
+    """Weight sharing (Han et al. 2016): entries as indices into 2^bits values per update, found by k-means."""
 
     bits: int = 4
     iterations: int = 8
-    """Of Lloyd's algorithm, from an even grid between the update's smallest and largest entry."""
+    """Iterations of Lloyd's algorithm, from an even grid between the smallest and largest entry."""
 
     def __post_init__(self) -> None:
         positive_integer(self, "bits", "iterations")
@@ -114,11 +111,11 @@ class SharedValues:
             raise ValueError(f"bits must lie in [1, 8], got {self.bits!r}")
 
     def upload_bytes(self, size: int) -> float:
-        """Bytes of an update: a number an entry, and the list of values."""
+        """Return the bytes of an update: an index per entry, and the values."""
         return self.bits * size / 8 + FLOAT_BYTES * 2**self.bits
 
     def compress(self, update: torch.Tensor, memory: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Updates (..., P) with every entry the mean of those nearest to the same value; the rest is lost."""
+        """Return updates (..., P) with each entry replaced by the mean of its cluster; the rest is lost."""
         flat = update.flatten(0, -2) if update.dim() > 1 else update[None]
         low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
         values = low + (high - low) * torch.linspace(0.0, 1.0, 2**self.bits, dtype=flat.dtype)

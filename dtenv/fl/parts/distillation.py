@@ -1,4 +1,4 @@
-"""Learning from others' mean outputs in place of their weights (Jeong et al. 2018; Liu 2020, Section IV-D)."""
+"""Federated distillation: learning from others' mean outputs (Jeong et al. 2018; Liu 2020, Section IV-D)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from dtenv.validation import positive
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation:
-    """Each client keeps a network of its own, and sends its mean logits over the samples of every label it holds."""
+    """Each client keeps its own network, and sends its mean logits over the samples of each label it holds."""
 
     weight: float = 0.1
-    """Of the cross-entropy to what the others put out on average for a sample's label."""
+    """Weight of the cross-entropy to the others' mean output for a sample's label."""
 
     def __post_init__(self) -> None:
         positive(self, "weight")
 
     def targets(self, labels: torch.Tensor, teacher: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
-        """What clients train towards, (R, K, D, classes): one for the label, and `weight` spread as the teacher does.
+        """Return soft targets (R, K, D, classes): 1 for the label (R, K, D), plus `weight` times the teacher's softmax.
 
-        Args:
-            labels: (R, K, D).
-            teacher: mean logits of the others for every label, (R, K, classes, classes).
-            taught: labels that another client holds, (R, K, classes).
+        `teacher` holds the others' mean logits by label (R, K, classes, classes), `taught` a mask of the labels that
+        another client holds (R, K, classes).
         """
         spread = self.weight * softmax(teacher, dim=-1) * taught[..., None]
         both = spread + one_hot(torch.arange(teacher.shape[-1]), teacher.shape[-1])
@@ -34,16 +32,12 @@ class Distillation:
 
 
 def teachers(logits: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every client's teacher: the mean over the other clients that hold a label, each counting the same.
+    """Return each client's teacher: by label, the unweighted mean logits over the other clients that hold it.
 
-    Args:
-        logits: mean logits of each client's samples by label, (R, K, classes, classes).
-        counts: samples (R, K, classes).
-
-    Returns:
-        The means (R, K, classes, classes), and which labels have one (R, K, classes).
+    `logits` are mean logits by label (R, K, classes, classes), `counts` the samples (R, K, classes); return the means
+    (R, K, classes, classes) and a mask of the labels with one (R, K, classes).
     """
     holds = (counts > 0).to(logits.dtype)
-    said = logits * holds[..., None]
+    sent = logits * holds[..., None]
     others = holds.sum(dim=1, keepdim=True) - holds
-    return (said.sum(dim=1, keepdim=True) - said) / others.clamp(min=1.0)[..., None], others > 0
+    return (sent.sum(dim=1, keepdim=True) - sent) / others.clamp(min=1.0)[..., None], others > 0

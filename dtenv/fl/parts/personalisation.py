@@ -1,4 +1,4 @@
-"""A model of each client's own beside the global one (Li 2025: v beside w)."""
+"""Personalised models of clients in addition to the global one (v and w of Li 2025)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ ANCHORS = ("global", "garbage")
 
 @dataclass(frozen=True, kw_only=True)
 class Personalisation:
-    """v trains on the client's data as w does, is never sent, and pays penalty / 2 ‖v - W‖² (Li 2025, L_Penalty).
-
-    With penalty 0 it is local training without a federation.
-    """
+    """Local model v with penalty / 2 ‖v - W‖² (Li 2025, L_Penalty), never sent; penalty 0 is purely local training."""
 
     penalty: float = 0.1
     anchor: str = "global"
-    """What W is. "garbage" is the control: random networks, new ones each round, which teach nothing but smallness."""
+    """W: "global", or "garbage" as a control: new random networks each round, which teach only small weights."""
 
     def __post_init__(self) -> None:
         at_least(self, 0.0, "penalty")
         one_of(self, "anchor", ANCHORS)
 
     def anchors(self, network: Perceptron, start: torch.Tensor, streams: Streams) -> torch.Tensor:
-        """W (R, n, P) of a round in which clients were sent `start`."""
+        """Return W (R, n, P) of a round in which clients received `start`."""
         if self.anchor == "global":
             return start
         drawn = torch.stack([network.initial(rng) for rng in streams.generators["personal"]])

@@ -1,1 +1,1 @@
-"""Theorem 1 of (Zhou 2025) beside measured losses: `python -m dtenv.fl theorem`."""
+"""Bounds of (Zhou 2025, Theorem 1) compared with measured losses: `python -m dtenv.fl theorem`."""

@@ -1,4 +1,4 @@
-"""python -m dtenv.fl theorem: where Theorem 1 of (Zhou 2025) holds, how loose it is, and what breaks it."""
+"""python -m dtenv.fl theorem: validity and tightness of (Zhou 2025, Theorem 1)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dtenv.fl.theorem.convergence import Curvature, Ridge, bound, descend
 from dtenv.fl.training.network import Perceptron
 
 NEAR_ZERO = 1e-3
-"""Factor on the weights of the run that begins beside the saddle at zero."""
+"""Factor on the initial weights of the run that starts near the saddle at zero."""
 
 DEEP_ITERATIONS = 500
-"""Of L-BFGS on the network with a hidden layer, whose lowest loss nobody can prove."""
+"""Iterations of L-BFGS on the network with a hidden layer, whose lowest loss has no proof."""
 
 HIGHEST = 1e3
-"""Where a bound that grows leaves the picture."""
+"""Largest plotted bound."""
 
 TOLERANCE = 1e-9
-"""Losses are told apart from their optimum down to this; what lies below counts as reached."""
+"""Excess loss that counts as zero."""
 
 
 @dataclass
@@ -37,19 +37,19 @@ class Theorem:
     skew: str = "missing"
     """construction of the label skew"""
     emd: float = 0.6
-    """earth mover's distance of every client"""
+    """φ, earth mover's distance of every client"""
     samples: int = 100
     """samples of every client"""
     clients: int = 10
-    """clients"""
+    """number of clients"""
     ridge: float = 0.05
     """ψ of the regularised logistic regression"""
     rounds: int = 1000
     """rounds of federated averaging"""
     hidden: int = 16
-    """width of the network that is not convex"""
+    """width of the hidden layer of the non-convex network"""
     local_steps: int = 10
-    """local steps of the run that takes more than the theorem's one"""
+    """local steps of the run with more than the one of the theorem"""
     seed: int = 0
     """seed of data and weights"""
     out: Path = Path("runs/theorem")
@@ -57,13 +57,12 @@ class Theorem:
 
 
 def main(settings: Theorem) -> None:
-    """Run, write rows, table and picture."""
+    """Run the experiments and write rows, table and plot."""
     settings.out.mkdir(parents=True, exist_ok=True)
     runs = experiments(settings, load_images(settings.data))
     table = summary(settings, runs)
-    (settings.out / "rows.json").write_text(
-        json.dumps({"settings": asdict(settings), "runs": runs}, default=str) + "\n"
-    )
+    rows = json.dumps({"settings": asdict(settings), "runs": runs}, default=str)
+    (settings.out / "rows.json").write_text(rows + "\n")
     (settings.out / "theorem.md").write_text(table)
     draw(runs, settings.out / "theorem.png")
     print(table)
@@ -71,7 +70,7 @@ def main(settings: Theorem) -> None:
 
 
 def experiments(settings: Theorem, images: Images) -> list[dict[str, Any]]:
-    """All runs: each with its constants, its losses above the optimum and its bound, round by round."""
+    """Return all runs with their constants, excess losses and bounds by round."""
     rng = np.random.default_rng(settings.seed)
     counts = client_counts(settings.skew, settings.emd, settings.samples, images.classes, settings.clients)
     index = torch.from_numpy(deal(images, counts, rng))
@@ -82,30 +81,27 @@ def experiments(settings: Theorem, images: Images) -> list[dict[str, Any]]:
     curvature = problem.curvature()
     start = convex.initial(rng).double()
     best = problem.minimum(start)
-    rate = 1.0 / curvature.most
-    fits: dict[str, Any] = {"rounds": settings.rounds, "learning_rate": rate}
-    optimum = float(problem.loss(best))
+    optimum, rate = float(problem.loss(best)), 1.0 / curvature.most
 
-    def run(name: str, losses: np.ndarray, floor: float, least: float, most: float, rate: float) -> dict[str, Any]:
+    def run(name, loss: Ridge, index, start, floor, limits: Curvature, rate, local_steps=1) -> dict[str, Any]:
+        losses = descend(loss, index, start, rounds=settings.rounds, learning_rate=rate, local_steps=local_steps)
+        if loss.network.hidden:  # the run may end below the minimum that L-BFGS found
+            floor = min(floor, losses.min())
         excess = losses - floor
-        limit = bound(Curvature(least, most), rate, excess[0], len(losses) - 1)
-        told = {"excess": [float(f"{v:.6g}") for v in excess], "bound": [float(f"{v:.6g}") for v in limit]}
-        return {"name": name, "psi": least, "L": most, "chi": rate, **told}
+        limit = bound(limits, rate, excess[0], settings.rounds)
+        series = {"excess": [float(f"{v:.6g}") for v in excess], "bound": [float(f"{v:.6g}") for v in limit]}
+        return {"name": name, "psi": limits.least, "L": limits.most, "chi": rate, **series}
 
-    losses = descend(problem, clients, start, **fits)
-    runs = [run("convex, one local step (19)", losses, optimum, *curvature, rate)]
-    losses = descend(problem, clients, start, **fits, local_steps=settings.local_steps)
-    runs.append(run(f"convex, {settings.local_steps} local steps", losses, optimum, *curvature, rate))
-    too_fast = 3.0 / problem.curvature_at(best).most
-    losses = descend(problem, clients, start, rounds=settings.rounds, learning_rate=too_fast)
-    runs.append(run("convex, χ = 3 / λ_max(∇²F(ω*))", losses, optimum, *curvature, too_fast))
+    steps, too_fast = settings.local_steps, 3.0 / problem.curvature_at(best).most
     own = Ridge(network=convex, x=images.x[index[0]].double(), y=images.y[index[0]], ridge=settings.ridge)
-    local = own.curvature()
-    losses = descend(
-        own, torch.arange(settings.samples)[None], best, rounds=settings.rounds, learning_rate=1.0 / local.most
-    )
+    local, every = own.curvature(), torch.arange(settings.samples)[None]
     floor = float(own.loss(own.minimum(best)))
-    runs.append(run("convex, fine-tuning of user 0 (20)", losses, floor, *local, 1.0 / local.most))
+    runs = [
+        run("convex, one local step (19)", problem, clients, start, optimum, curvature, rate),
+        run(f"convex, {steps} local steps", problem, clients, start, optimum, curvature, rate, steps),
+        run("convex, χ = 3 / λ_max(∇²F(ω*))", problem, clients, start, optimum, curvature, too_fast),
+        run("convex, fine-tuning of user 0 (20)", own, every, best, floor, local, 1.0 / local.most),
+    ]
     network = Perceptron(inputs=images.pixels, classes=images.classes, hidden=(settings.hidden,))
     deep = Ridge(network=network, x=problem.x, y=problem.y, ridge=settings.ridge)
     begin = network.initial(rng).double()
@@ -113,20 +109,19 @@ def experiments(settings: Theorem, images: Images) -> list[dict[str, Any]]:
     for name, first in (("hidden layer", begin), ("hidden layer, begun near zero", NEAR_ZERO * begin)):
         steepest = deep.curvature_at(first)
         rate = 1.0 / max(steepest.most, deep.curvature_at(begin).most)
-        losses = descend(deep, clients, first, rounds=settings.rounds, learning_rate=rate)
-        done = run(name, losses, min(floor, losses.min()), settings.ridge, 1.0 / rate, rate)
+        done = run(name, deep, clients, first, floor, Curvature(settings.ridge, 1.0 / rate), rate)
         runs.append(done | {"hessian_least": steepest.least, "hessian_most": steepest.most})
     return runs
 
 
 def broken(run: dict[str, Any]) -> np.ndarray:
-    """Rounds whose loss is above the bound, (rounds + 1,)."""
+    """Return a mask of the rounds whose loss exceeds the bound, (rounds + 1,)."""
     excess, limit = np.array(run["excess"]), np.array(run["bound"])
     return ~(excess <= limit * (1.0 + 1e-9) + TOLERANCE)
 
 
 def summary(settings: Theorem, runs: list[dict[str, Any]]) -> str:
-    """The table in Markdown."""
+    """Return the table in Markdown."""
     lines = [
         f"`{settings.data}`, {settings.clients} clients of {settings.samples} samples, φ = {settings.emd} "
         f"({settings.skew}), ridge {settings.ridge}, {settings.rounds} rounds, seed {settings.seed}.",
@@ -136,10 +131,10 @@ def summary(settings: Theorem, runs: list[dict[str, Any]]) -> str:
     ]
     for run in runs:
         above = np.flatnonzero(broken(run))
-        told = f"{len(above)}, first {above[0]}" if len(above) else "none"
+        broken_rounds = f"{len(above)}, first {above[0]}" if len(above) else "none"
         lines.append(
             f"| {run['name']} | {run['psi']:.4g} | {run['L']:.4g} | {run['chi']:.4g} | {run['excess'][0]:.4g} | "
-            f"{run['excess'][-1]:.3g} | {run['bound'][-1]:.3g} | {told} |"
+            f"{run['excess'][-1]:.3g} | {run['bound'][-1]:.3g} | {broken_rounds} |"
         )
     least = [f"{run['hessian_least']:.3g}" for run in runs if "hessian_least" in run]
     lines += [
@@ -154,7 +149,7 @@ def summary(settings: Theorem, runs: list[dict[str, Any]]) -> str:
 
 
 def draw(runs: list[dict[str, Any]], path: Path) -> None:
-    """Measured losses and bounds, one panel a run."""
+    """Plot measured losses and bounds, one panel per run."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")

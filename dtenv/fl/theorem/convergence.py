@@ -1,8 +1,8 @@
-"""Theorem 1 of (Zhou 2025) as an experiment: its bounds (19) and (20) beside the loss measured in every round.
+"""Bounds (19) and (20) of (Zhou 2025, Theorem 1) and the losses that they bound.
 
-The theorem takes one step of full-batch gradient descent at every client and a loss with ψ I ≼ ∇²F ≼ L I. Multinomial
-logistic regression with a ridge is such a loss, and both constants are known; a network with a hidden layer is not.
-(What is printed as (17) is the inequality of smoothness with ψ in place of L; the proof uses (18), and needs χ < 2/L.)
+The theorem assumes one step of full-batch gradient descent at every client and a loss with ψ I ≼ ∇²F ≼ L I. Multinomial
+logistic regression with a ridge is such a loss, with both constants known; a network with a hidden layer is not.
+(The printed (17) is the inequality of smoothness with ψ in place of L; the proof uses (18), and needs χ < 2/L.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dtenv.fl.training.network import Perceptron
 
 
 class Curvature(NamedTuple):
-    """Constants of (18)."""
+    """Constants of (Zhou 2025, eq. 18)."""
 
     least: float  # ψ
     most: float  # L
@@ -28,7 +28,7 @@ class Curvature(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Ridge:
-    """F of (Zhou 2025, eqs 6-7) with cross-entropy: mean loss over all samples plus ridge/2 ‖ω‖²."""
+    """F of (Zhou 2025, eqs 6-7): mean cross-entropy over all samples plus ridge/2 ‖ω‖²."""
 
     network: Perceptron
     x: torch.Tensor  # (n, inputs) float64
@@ -36,18 +36,15 @@ class Ridge:
     ridge: float
 
     def loss(self, weights: torch.Tensor) -> torch.Tensor:
-        """F at weights (P,)."""
+        """Return F at weights (P,)."""
         logits = self.network.logits(self.network.parts(weights[None]), self.x[None])
         return image_loss(logits, self.y[None]).mean() + 0.5 * self.ridge * weights.square().sum()
 
     def curvature(self) -> Curvature:
-        """ψ and L that hold everywhere, where there is no hidden layer.
+        """Return global ψ and L of a network without hidden layers (ValueError otherwise, as no ψ > 0 exists).
 
         The Hessian of softmax cross-entropy is a mean of (diag(p) - p pᵀ) ⊗ x xᵀ with x = (input, 1); the first factor
         has eigenvalues in [0, 1/2], so L = λ_max(E x xᵀ)/2 + ridge and ψ = ridge.
-
-        Raises:
-            ValueError: the network has hidden layers, so that no ψ > 0 exists.
         """
         if self.network.hidden:
             raise ValueError(f"hidden must be empty for a strongly convex loss, got {self.network.hidden!r}")
@@ -56,7 +53,7 @@ class Ridge:
         return Curvature(self.ridge, 0.5 * largest + self.ridge)
 
     def curvature_at(self, weights: torch.Tensor) -> Curvature:
-        """Smallest and largest eigenvalue of the Hessian at weights (P,), by Lanczos."""
+        """Return the smallest and largest eigenvalue of the Hessian at weights (P,), by Lanczos."""
         at = weights.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(self.loss(at), at, create_graph=True)
 
@@ -65,12 +62,12 @@ class Ridge:
             return times.numpy()
 
         hessian = LinearOperator((len(weights), len(weights)), matvec=product, dtype=np.float64)
-        start = np.ones(len(weights))  # Lanczos draws its own otherwise
+        start = np.ones(len(weights))  # the default start is random
         least, most = (eigsh(hessian, 1, which=end, v0=start, tol=1e-6)[0][0] for end in ("SA", "LA"))
         return Curvature(float(least), float(most))
 
     def minimum(self, start: torch.Tensor, iterations: int = 5000) -> torch.Tensor:
-        """The weights (P,) that L-BFGS-B ends at: where F is convex, the optimum."""
+        """Return the weights (P,) found by L-BFGS-B, the optimum if F is convex."""
 
         def evaluate(point: np.ndarray) -> tuple[float, np.ndarray]:
             at = torch.from_numpy(point.copy()).requires_grad_()
@@ -83,30 +80,18 @@ class Ridge:
 
 
 def bound(curvature: Curvature, learning_rate: float, start: float, rounds: int) -> np.ndarray:
-    """Right side of (19) and (20) in rounds 0 … n: e^{-i (2ψχ - Lψχ²)} of the first excess; it grows where χ > 2/L."""
+    """Right side of (19) and (20) in rounds 0 … n: e^{-i (2ψχ - Lψχ²)} of the first excess; it grows if χ > 2/L."""
     rate = curvature.least * learning_rate * (2.0 - curvature.most * learning_rate)
-    with np.errstate(over="ignore"):  # past 2/L it says nothing: infinite
+    with np.errstate(over="ignore"):  # infinite, hence no bound, for χ > 2/L
         return start * np.exp(-rate * np.arange(rounds + 1))
 
 
 def descend(
-    problem: Ridge,
-    index: torch.Tensor,
-    start: torch.Tensor,
-    *,
-    rounds: int,
-    learning_rate: float,
-    local_steps: int = 1,
+    problem: Ridge, index: torch.Tensor, start: torch.Tensor, *, rounds: int, learning_rate: float, local_steps: int = 1
 ) -> np.ndarray:
-    """F in rounds 0 … n of federated averaging of full-batch gradient steps.
+    """Return F in rounds 0 … n of federated averaging with full-batch gradient steps (one per round in the theorem).
 
-    Args:
-        problem: F, whose samples are all clients'.
-        index: samples of every client (K, D), all of one size.
-        start: ω^0 (P,).
-        rounds: n.
-        learning_rate: χ.
-        local_steps: gradient steps of a client in a round; the theorem has one.
+    `index` (K, D) holds the samples of clients of equal size, `start` is ω^0 (P,) and `learning_rate` is χ.
     """
     clients, samples = index.shape
     training = LocalTraining(

@@ -1,4 +1,4 @@
-"""Differential privacy of single samples: every gradient clipped by itself, and noise in each step (DP-SGD)."""
+"""Differential privacy of single samples: clipped per-sample gradients and noise in each step (DP-SGD)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dtenv.validation import at_least, positive
 
 @dataclass(frozen=True, kw_only=True)
 class RecordPrivacy:
-    """DP-SGD (Abadi et al. 2016). Neighbours are data of a client with and without one sample.
+    """DP-SGD (Abadi et al. 2016). Neighbours are a client's data with and without one sample.
 
-    A step takes every sample with probability batch / D by itself (Poisson sampling, which the accountant supposes),
-    so that batches are of unequal size; their gradients' sum is divided by the expected size.
+    A step takes each sample independently with probability batch / D (Poisson sampling, as the accountant assumes), so
+    batch sizes vary; the sum of the gradients is divided by the expected size.
     """
 
     clip: float = 1.0
-    """C, the longest gradient of a sample."""
+    """C, largest norm of a sample's gradient."""
     noise_multiplier: float = 1.0
 
     def __post_init__(self) -> None:
@@ -32,25 +32,24 @@ class RecordPrivacy:
         at_least(self, 0.0, "noise_multiplier")
 
     def epsilon(self, size: int, training: LocalTraining, rounds: int, delta: float) -> float:
-        """ε of all rounds together for a client with so many samples."""
+        """Return ε over all rounds for a client of `size` samples."""
         rate = min(1.0, training.batch / size)
         steps = rounds * training.epochs * steps_an_epoch(size, training)
         return subsampled_epsilon(self.noise_multiplier, rate, steps, delta)
 
 
 def steps_an_epoch(size: int, training: LocalTraining) -> int:
-    """Steps in which a client with so many samples takes about all of them once."""
+    """Return the steps in which a client of `size` samples takes about all of them once."""
     return -(-int(size) // training.batch)
 
 
 def poisson_batches(
     rngs: Sequence[np.random.Generator], sizes: np.ndarray, training: LocalTraining
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Which samples every client takes in every step, each with probability batch / D by itself.
+    """Draw each client's samples of each step by Poisson sampling with probability batch / D.
 
-    Returns:
-        Places and which count, as `local_sgd.draw_batches`, (M, steps, B) with B the largest batch drawn; and the steps
-        (M,) that each client takes.
+    Return indices and a mask as `local_sgd.draw_batches` does, (M, steps, B) with B the largest batch drawn, and the
+    steps (M,) of each client.
     """
     drawn = []
     for rng, row in zip(rngs, sizes, strict=True):
@@ -81,9 +80,9 @@ def train_privately(
     *,
     loss: Loss = image_loss,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `dtenv.fl.training.local_sgd.train`, with batches of `poisson_batches`; momentum smooths the noised gradients.
+    """Train as `local_sgd.train` does, with batches of `poisson_batches`; momentum acts on the noisy gradients.
 
-    M networks are as many for each replicate of `streams`, which draws the noise.
+    The M networks are the same number for each replicate of `streams`, which draws the noise.
     """
     places, counted, steps = batches
     parts = [part.clone() for part in network.parts(weights)]
@@ -109,10 +108,10 @@ def train_privately(
 
 
 def gradient_norms(values: list[torch.Tensor], deltas: list[torch.Tensor]) -> torch.Tensor:
-    """Norm (M, B) of every sample's own gradient, which is never written out (Goodfellow 2015).
+    """Return the norm (M, B) of each sample's gradient without forming the gradient (Goodfellow 2015).
 
-    A layer's gradient is the outer product of its input a and the derivative δ by its output, and δ for the offset: in
-    all, ‖δ‖² (‖a‖² + 1).
+    A layer's gradient is the outer product of its input a and the derivative δ by its output, and δ for the bias, with
+    squared norm ‖δ‖² (‖a‖² + 1).
     """
     squared = [
         delta.square().sum(dim=-1) * (value.square().sum(dim=-1) + 1.0)

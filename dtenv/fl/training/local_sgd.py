@@ -1,4 +1,4 @@
-"""What a client does in a round: stochastic gradient descent on its own samples, for many clients as one batch."""
+"""Local training in a round: stochastic gradient descent of many clients as one batch."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from dtenv.fl.training.network import Perceptron
 from dtenv.validation import at_least, number, positive, positive_integer
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Logits (M, B, classes) and targets (M, B) or (M, B, classes) to losses (M, B)."""
+"""Function of logits (M, B, classes) and targets (M, B) or (M, B, classes) that returns losses (M, B)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalTraining:
-    """Local epochs of (Zhou 2025, step 3), with momentum and a proximal term."""
+    """Settings of local training (Zhou 2025, step 3), with momentum and a proximal term."""
 
     epochs: int = 2
     steps: int | None = None
-    """Gradient steps a round whatever the client's data, in place of epochs: with epochs, less data also means fewer
-    steps, which is a second reason why accuracy rises with D."""
+    """Gradient steps per round in place of epochs. With epochs, fewer data also mean fewer steps, which is a second
+    reason why accuracy rises with D."""
     batch: int = 50
     learning_rate: float = 0.05
     momentum: float = 0.9
     proximal: float = 0.0
-    """λ of the penalty λ/2 ‖w - W‖² that keeps weights near where training started (Li 2025's L_Penalty)."""
+    """λ of the penalty λ/2 ‖w - W‖² towards the weights at the start (L_Penalty of Li 2025)."""
 
     def __post_init__(self) -> None:
         positive_integer(self, "epochs", "batch")
@@ -41,23 +41,17 @@ class LocalTraining:
 
 
 def image_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy (M, B) of logits (M, B, classes) and labels (M, B)."""
+    """Return the cross-entropy (M, B) of logits (M, B, classes) and labels (M, B)."""
     return cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(labels.shape)
 
 
 def draw_batches(
     rngs: Sequence[np.random.Generator], sizes: np.ndarray, training: LocalTraining
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which of its samples every client takes in every step.
+    """Draw the samples of each step for clients of `sizes` samples (replicates, clients), one generator per replicate.
 
-    Args:
-        rngs: one generator a replicate.
-        sizes: samples of every client (replicates, clients).
-        training: epochs or steps, and the batch.
-
-    Returns:
-        Places (M, steps, B) in a client's list of samples, M = replicates x clients, and which of them count (the same
-        shape): the last batch of an epoch may be smaller, and a client with few samples done early.
+    Return indices (M, steps, B) into a client's samples, M = replicates x clients, and a mask of the valid ones (same
+    shape): the last batch of an epoch may be smaller, and a client with few samples takes fewer steps.
     """
     order = []
     for rng, row in zip(rngs, sizes, strict=True):
@@ -77,34 +71,18 @@ def draw_batches(
 @torch.no_grad()
 def train(
     network: Perceptron,
-    weights: torch.Tensor,
-    x: torch.Tensor,
-    targets: torch.Tensor,
-    index: torch.Tensor,
-    batches: tuple[torch.Tensor, torch.Tensor],
+    weights: torch.Tensor,  # (M, P) initial weights, not modified
+    x: torch.Tensor,  # (n, inputs) inputs of all samples
+    targets: torch.Tensor,  # (M, D) or (M, D, classes) in the order of `index`
+    index: torch.Tensor,  # (M, D) each client's samples, with arbitrary padding
+    batches: tuple[torch.Tensor, torch.Tensor],  # of `draw_batches`
     training: LocalTraining,
     *,
-    anchor: torch.Tensor | None = None,
-    frozen: torch.Tensor | None = None,
+    anchor: torch.Tensor | None = None,  # (M, P) W of the proximal term, by default the initial weights
+    frozen: torch.Tensor | None = None,  # (M, P) mask of pruned weights, which stay zero
     loss: Loss = image_loss,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Train M networks, each on its own samples.
-
-    Args:
-        network: their shape.
-        weights: where they start, (M, P); left as it is.
-        x: inputs of all samples there are (n, inputs).
-        targets: of each client's samples (M, D) or (M, D, classes), in the order of `index`.
-        index: each client's samples, (M, D), padded with anything.
-        batches: of `draw_batches`.
-        training: rates and penalties.
-        anchor: W (M, P) of the proximal term; by default where training starts.
-        frozen: weights (M, P) that are pruned and stay zero, as a mask.
-        loss: of logits and targets.
-
-    Returns:
-        Trained weights (M, P), and the mean loss (M,) over all steps.
-    """
+    """Train M networks, each on its own samples; return weights (M, P) and mean losses (M,) over all steps."""
     places, counted = batches
     parts = [part.clone() for part in network.parts(weights)]
     velocity = [torch.zeros_like(part) for part in parts]
@@ -113,7 +91,7 @@ def train(
     if anchor is not None or training.proximal > 0.0:
         near = [part.clone() for part in network.parts(weights if anchor is None else anchor)]
     clients = torch.arange(len(weights))[:, None]
-    batch = torch.empty(places.shape[0] * places.shape[2], x.shape[1], dtype=x.dtype)  # fresh memory is dear
+    batch = torch.empty(places.shape[0] * places.shape[2], x.shape[1], dtype=x.dtype)  # reused: allocation is slow
     total, seen = torch.zeros(len(weights), dtype=weights.dtype), counted.flatten(1).sum(dim=1)
     for step in range(places.shape[1]):
         place, counts = places[:, step], counted[:, step].to(weights.dtype)
@@ -124,7 +102,7 @@ def train(
         total += (losses * counts).sum(dim=1)
         deltas = network.deltas(parts, values, delta * (counts / size.clamp(min=1.0)[:, None])[..., None])
         network.add_gradient(velocity, values, deltas, training.momentum)
-        takes = None if bool((size > 0).all()) else size > 0  # whoever has taken all its steps waits for the others
+        takes = None if bool((size > 0).all()) else size > 0  # finished clients wait
         for i, (part, speed) in enumerate(zip(parts, velocity, strict=True)):
             if near is not None:
                 speed.add_(part - near[i], alpha=training.proximal)
@@ -136,7 +114,7 @@ def train(
 
 
 def loss_and_slope(loss: Loss, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses (M, B), and their derivatives (M, B, classes) by the logits."""
+    """Return losses (M, B) and their derivatives (M, B, classes) by the logits."""
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
         losses = loss(leaf, targets)

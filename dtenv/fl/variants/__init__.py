@@ -1,1 +1,1 @@
-"""Variants of federated training compared: `python -m dtenv.fl variants`."""
+"""Comparison of variants of federated training: `python -m dtenv.fl variants`."""

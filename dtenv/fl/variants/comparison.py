@@ -1,4 +1,4 @@
-"""Rows of variants compared in pairs, seed by seed: what differs from plain averaging, and what from nothing."""
+"""Paired comparison of variants, seed by seed, with intervals and tests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dtenv.reporting.statistics import half_width, holm
 
 
 class Difference(NamedTuple):
-    """A mean difference in pairs, with its 95 % t-interval and p-value."""
+    """Mean paired difference with its 95 % t-interval and p-value."""
 
     mean: float
     low: float
     high: float
     p: float
     distinct: bool = False
-    """Whether it differs from zero after Holm's correction over all that were tested together."""
+    """Whether it differs from zero after Holm's correction over all differences tested together."""
 
     def __str__(self) -> str:
         if np.isnan(self.mean):
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A mean with half of its 95 % t-interval."""
+    """Mean with the half-width of its 95 % t-interval."""
 
     mean: float
     half: float
@@ -39,38 +39,36 @@ class Mean(NamedTuple):
 
 
 def values_of(rows: Sequence[Mapping[str, Any]], variant: str, column: str) -> dict[int, float]:
-    """A variant's column by seed, without seeds that diverged."""
+    """Return a variant's column by seed, without seeds that diverged."""
     return {row["seed"]: row[column] for row in rows if row["variant"] == variant and not row["diverged"]}
 
 
 def mean_of(rows: Sequence[Mapping[str, Any]], variant: str, column: str) -> Mean:
-    """Mean over seeds; the half is zero for one seed."""
+    """Return the mean over seeds; the half-width is zero for one seed."""
     values = np.array(list(values_of(rows, variant, column).values()))
     if len(values) == 0:
         return Mean(np.nan, np.nan)
-    if len(values) == 1:
-        return Mean(float(values[0]), 0.0)
-    return Mean(float(values.mean()), half_width(values))
+    return Mean(float(values.mean()), half_width(values) if len(values) > 1 else 0.0)
 
 
 def difference(rows: Sequence[Mapping[str, Any]], variant: str, reference: str, column: str) -> Difference:
-    """Of the seeds that both have; nan where these are fewer than two."""
+    """Return the mean difference over common seeds; nan if these are fewer than two."""
     ours, theirs = values_of(rows, variant, column), values_of(rows, reference, column)
     seeds = sorted(set(ours) & set(theirs))
     if len(seeds) < 2:
         return Difference(np.nan, np.nan, np.nan, np.nan)
     values = np.array([ours[seed] - theirs[seed] for seed in seeds])
-    if np.ptp(values) < 1e-12:  # no spread to test with: the same, or shifted by a constant
-        return Difference(float(values.mean()), float(values.mean()), float(values.mean()), 1.0)
-    half = half_width(values)
     mean = float(values.mean())
+    if np.ptp(values) < 1e-12:  # no spread to test with: equal, or shifted by a constant
+        return Difference(mean, mean, mean, 1.0)
+    half = half_width(values)
     return Difference(mean, mean - half, mean + half, float(stats.ttest_1samp(values, 0.0).pvalue))
 
 
 def differences(
     rows: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, str]], column: str
 ) -> dict[tuple[str, str], Difference]:
-    """Of variants to references, tested together."""
+    """Return the differences of (variant, reference) pairs, tested together."""
     found = {pair: difference(rows, *pair, column) for pair in pairs}
     tested = [pair for pair, value in found.items() if not np.isnan(value.p)]
     for pair, distinct in zip(tested, holm([found[pair].p for pair in tested]), strict=True):
@@ -79,7 +77,7 @@ def differences(
 
 
 class Reached(NamedTuple):
-    """When accuracy first reached a target: mean over the seeds that did."""
+    """Mean round and second of first reaching a target, over the seeds that do."""
 
     rounds: float
     seconds: float
@@ -94,7 +92,7 @@ class Reached(NamedTuple):
 
 
 def reached(rows: Sequence[Mapping[str, Any]], variant: str, target: float) -> Reached:
-    """First round, counted from 1, and simulated second with accuracy of at least the target."""
+    """Return the first round, counted from 1, and simulated second with at least the target accuracy."""
     own = [row for row in rows if row["variant"] == variant and not row["diverged"]]
     firsts = []
     for row in own:

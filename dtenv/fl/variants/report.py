@@ -1,4 +1,4 @@
-"""The table and the picture of variants, from rows."""
+"""Table and plot of variants, from rows."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dtenv.fl.variants.comparison import Difference, differences, mean_of, reach
 from dtenv.reporting.markdown import markdown_table
 
 TARGET = 0.97
-"""Accuracy to reach, as a share of what plain averaging has at the end."""
+"""Target accuracy, as a share of the final accuracy of plain averaging."""
 
 PLAIN = "fedavg"
 EVEN = "q-ffl-0"
-"""Where every client counts the same: what weighing by loss has to beat."""
+"""Variant with equal client weights, the reference of weighting by loss."""
 Rows = Sequence[Mapping[str, Any]]
 
 COLUMNS = (
@@ -38,27 +38,29 @@ plain averaging's. ε is at δ = {delta:g}, of all rounds together, for a client
 
 
 def table(rows: Rows, settings: Mapping[str, Any]) -> str:
-    """Markdown: what each variant changes, against plain averaging and against its own reference."""
+    """Return the table in Markdown: each variant against plain averaging and against its own reference."""
     names = [name for name in VARIANTS if any(row["variant"] == name for row in rows)]
-    plain, target = mean_of(rows, PLAIN, "global"), TARGET * mean_of(rows, PLAIN, "global").mean
+    plain = mean_of(rows, PLAIN, "global").mean
+    target = TARGET * plain
     others = [(name, PLAIN) for name in names if name != PLAIN]
     whole, own = differences(rows, others, "global"), differences(rows, others, "personalised-own")
-    seeds = sorted({row["seed"] for row in rows})
-    told = ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, "", ()))
+    seeds = {row["seed"] for row in rows}
+    setting = ", ".join(f"{key} {value}" for key, value in settings.items() if value not in (None, "", ()))
     introduction = INTRODUCTION.format(
-        target=100 * target, share=100 * TARGET, plain=100 * plain.mean, delta=DELTA, reference=PLAIN
+        target=100 * target, share=100 * TARGET, plain=100 * plain, delta=DELTA, reference=PLAIN
     )
     lines = [
         "# Variants of federated training",
         "",
-        f"Written by `python -m dtenv.fl variants`: {told}; {len(seeds)} seeds.",
+        f"Written by `python -m dtenv.fl variants`: {setting}; {len(seeds)} seeds.",
         "",
         textwrap.fill(introduction, 120, break_on_hyphens=False),
         "",
     ]
     cells = [_cells(rows, name, whole.get((name, PLAIN)), own.get((name, PLAIN)), target) for name in names]
     lines += markdown_table(COLUMNS, cells)
-    lines += ["", *_lost(rows, names), *_references(rows, names), *_fairness(rows, names), *_legend(names)]
+    legend = ["## What they are", "", *(f"- `{name}`: {VARIANTS[name].about}" for name in names)]
+    lines += ["", *_lost(rows, names), *_references(rows, names), *_fairness(rows, names), *legend]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -88,20 +90,19 @@ def _cells(rows: Rows, name: str, whole: Difference | None, own: Difference | No
 
 
 def _lost(rows: Rows, names: Sequence[str]) -> list[str]:
-    lost = {name: [row for row in rows if row["variant"] == name and row["diverged"]] for name in names}
-    lines = []
-    for name, gone in lost.items():
-        for row in gone:
-            after, kept = len(row["accuracy"]), 100 * row["global"]
-            lines.append(f"- `{name}`, seed {row['seed']}: after {after} rounds, at {kept:.1f} %")
+    lines = [
+        f"- `{name}`, seed {row['seed']}: after {len(row['accuracy'])} rounds, at {100 * row['global']:.1f} %"
+        for name in names
+        for row in rows
+        if row["variant"] == name and row["diverged"]
+    ]
     if not lines:
         return []
     return ["Diverged, with the accuracy of the last good state; they count in no mean:", "", *lines, ""]
 
 
 def _references(rows: Rows, names: Sequence[str]) -> list[str]:
-    pairs = [(name, VARIANTS[name].against) for name in names if VARIANTS[name].against in names]
-    pairs = [pair for pair in pairs if pair[1] != PLAIN]
+    pairs = [(name, VARIANTS[name].against) for name in names if VARIANTS[name].against in {*names} - {PLAIN}]
     if not pairs:
         return []
     columns = [differences(rows, pairs, metric) for metric in METRICS]
@@ -131,37 +132,25 @@ def _fairness(rows: Rows, names: Sequence[str]) -> list[str]:
     ]
     heads, table = ["variant", "worst 10 %", f"to {PLAIN}", f"to {EVEN}", "variance", "distinct"], []
     for name in fair:
-        variance = 1e4 * mean_of(rows, name, "variance").mean
+        low, variance = mean_of(rows, name, "worst"), f"{1e4 * mean_of(rows, name, 'variance').mean:.1f}"
         changed = spread.get((name, PLAIN))
-        cells = (
-            f"`{name}`",
-            mean_of(rows, name, "worst"),
-            worst.get((name, PLAIN), "–"),
-            even.get((name, EVEN), "–"),
-            f"{variance:.1f}",
-            "–" if changed is None else "yes" if changed.distinct else "no",
-        )
-        table.append(cells)
+        distinct = "–" if changed is None else "yes" if changed.distinct else "no"
+        gains = worst.get((name, PLAIN), "–"), even.get((name, EVEN), "–")
+        table.append((f"`{name}`", low, *gains, variance, distinct))
     return [*lines, *markdown_table(heads, table), ""]
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    return ["## What they are", "", *(f"- `{name}`: {VARIANTS[name].about}" for name in names)]
-
-
 def picture(rows: Rows, path: Path, title: str) -> None:
-    """Differences to plain averaging with their intervals, of the global and of users' own networks."""
+    """Plot differences to plain averaging with intervals, for the global and for users' own networks."""
     from matplotlib.figure import Figure
 
     names = [name for name in VARIANTS if name != PLAIN and any(row["variant"] == name for row in rows)]
-    pairs = [(name, PLAIN) for name in names]
     figure = Figure(figsize=(10, 1.2 + 0.19 * len(names)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     metrics = (("global", "global network, balanced test"), ("personalised-own", "own network, own labels"))
     for axes, (metric, label) in zip(panels, metrics, strict=True):
-        found = differences(rows, pairs, metric)
-        for y, pair in enumerate(reversed(pairs)):
-            value = found[pair]
+        found = differences(rows, [(name, PLAIN) for name in names], metric)
+        for y, value in enumerate(reversed(found.values())):
             colour = "#0072b2" if value.distinct else "#8a96a3"
             axes.plot([100 * value.low, 100 * value.high], [y, y], color=colour, linewidth=1.5)
             axes.plot(100 * value.mean, y, "o", color=colour, markersize=4)

@@ -57,7 +57,7 @@ def test_more_noise_costs_less_and_more_rounds_more():
 
 def test_limits():
     assert epsilon(0.0, 5, 1e-5) == math.inf
-    assert epsilon(1e9, 1, 1e-5) == 0.0  # so little is told apart that δ alone covers it
+    assert epsilon(1e9, 1, 1e-5) == 0.0  # so indistinguishable that δ alone suffices
     assert epsilon(2.0, 3, 1e-280) > epsilon(2.0, 3, 1e-100) > 10.0
 
 
@@ -66,7 +66,7 @@ def test_limits():
     [
         ((-1.0, 1, 1e-5), "noise_multiplier must be at least 0, got -1.0"),
         ((1.0, 0, 1e-5), "rounds must be at least 1, got 0"),
-        ((1.0, 1, 0.0), "delta must lie between 0 and 1, got 0.0"),
+        ((1.0, 1, 0.0), "delta must lie in \\(0, 1\\), got 0.0"),
         ((math.nan, 1, 1e-5), "noise_multiplier must be a finite number, got nan"),
     ],
 )

@@ -198,7 +198,7 @@ def test_unknown_command(capsys):
     assert main(["--help"]) == 0 and "calibrate" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not beside the repository")
+@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not next to the repository")
 def test_mnist_is_read_and_a_cell_of_it_trained(tmp_path):
     asked = grid.Grid(data=str(MNIST), sizes=(100,), emds=(0.0,), seeds=(0,))
     rows = grid.train_grid(asked, load_images(str(MNIST)), tmp_path / "rows.jsonl", processes=1)

@@ -128,7 +128,7 @@ def test_a_seed_repeats_and_two_differ(digits):
     again, _, _ = run(digits, Recipe(rounds=2))
     assert torch.equal(first.weights, again.weights) and (first.accuracy == again.accuracy).all()
     assert not torch.equal(first.weights[0], first.weights[1])
-    with pytest.raises(ValueError, match=r"seeds\[1\] must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match=r"seeds\[1\] must be a non-negative integer, got -1"):
         Streams.of([0, -1])
 
 
@@ -144,7 +144,7 @@ def test_training_learns_and_more_skew_is_worse(digits):
     even, _, _ = run(digits, Recipe(rounds=10, local=local), emd=0.0, samples=120)
     assert even.accuracy[-1].min() > 0.75 and (even.accuracy[-1] > even.accuracy[0]).all()
     lacking, _, _ = run(digits, Recipe(rounds=10, local=local), emd=0.6, samples=120, skew="missing-same")
-    assert (lacking.accuracy[-1] <= 0.7).all()  # three labels that nobody has
+    assert (lacking.accuracy[-1] <= 0.7).all()  # three labels are missing at all clients
 
 
 def test_attack_hurts_and_a_robust_rule_helps(digits):
@@ -315,18 +315,18 @@ def test_recipes_refuse_parts_that_do_not_go_together():
         ({"rounds": 0}, "rounds must be"),
         ({"participation": 0.0}, "participation must lie"),
         ({"client_privacy": ClientPrivacy(), "aggregation": CoordinateMedian()}, "aggregation must be Mean"),
-        ({"record_privacy": RecordPrivacy(), "aggregation": FairMean()}, "must not ask for losses"),
+        ({"record_privacy": RecordPrivacy(), "aggregation": FairMean()}, "must not use losses"),
         ({"dispersed": Dispersed(), "participation": 0.5}, "participation must be 1 with dispersed"),
         ({"record_privacy": RecordPrivacy(), "local": LocalTraining(steps=3)}, "neither proximal nor steps"),
         ({"record_privacy": RecordPrivacy(), "pruning": Pruning()}, "pruning must be None with record_privacy"),
         ({"asynchrony": Asynchrony(), "pruning": Pruning()}, "pruning must be None with asynchrony"),
         ({"asynchrony": Asynchrony(), "aggregation": CoordinateMedian()}, "asynchrony needs aggregation Mean"),
         ({"asynchrony": Asynchrony(), "client_privacy": ClientPrivacy()}, "no noise at the server"),
-        ({"distillation": Distillation(), "attack": Attack()}, "attack must be left as it is with distillation"),
-        ({"distillation": Distillation(), "compression": TopK()}, "compression must be left"),
+        ({"distillation": Distillation(), "attack": Attack()}, "attack must keep its default with distillation"),
+        ({"distillation": Distillation(), "compression": TopK()}, "compression must keep its default"),
     ]
-    for parts, told in refused:
-        with pytest.raises(ValueError, match=told):
+    for parts, message in refused:
+        with pytest.raises(ValueError, match=message):
             Recipe(**parts)
     assert Recipe(client_privacy=ClientPrivacy(where="client"), aggregation=CoordinateMedian()).aggregation != Mean()
 

@@ -103,9 +103,9 @@ def test_bad_points_are_refused(name, value):
 def test_too_few_points_are_refused():
     samples, emd = places()
     accuracy = curve(samples, emd, STEEP)
-    with pytest.raises(ValueError, match="eight points"):
+    with pytest.raises(ValueError, match="at least eight points"):
         fit(samples[:7], emd[:7], accuracy[:7])
-    with pytest.raises(ValueError, match="three values"):
+    with pytest.raises(ValueError, match="at least three values"):
         fit(np.where(samples > 500, 2000.0, 100.0), emd, accuracy)
-    with pytest.raises(ValueError, match=r"emd must have one value a point, got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"emd must have one value per point, got shape \(3,\)"):
         fit(samples, emd[:3], accuracy)

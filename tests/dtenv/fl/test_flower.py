@@ -1,4 +1,4 @@
-"""The Flower app, and our aggregation rules beside the functions that Flower publishes.
+"""The Flower app, and dtenv's aggregation rules compared with the functions of Flower.
 
 Flower lives in an environment of its own (examples/flower/README.md): elsewhere all but the settings is skipped.
 """

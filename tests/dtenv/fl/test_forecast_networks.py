@@ -69,7 +69,7 @@ def test_a_seed_repeats_and_two_differ(wandering):
     state = torch.random.get_rng_state()
     one, two, other = (NetworkForecaster(shape_of(), QUICK, seed).fit(wandering).weights for seed in (1, 1, 2))
     assert torch.equal(one, two) and not torch.equal(one, other)
-    assert torch.equal(torch.random.get_rng_state(), state)  # the global generator is nobody's
+    assert torch.equal(torch.random.get_rng_state(), state)  # the global generator is untouched
 
 
 def test_nothing_looks_ahead(wandering):
@@ -91,7 +91,7 @@ def test_a_route_is_learnt(trunk):
 
 
 def test_squared_error_falls_between_two_places():
-    # From the middle a user goes left or right alike: the mean of both is the middle, where nobody ever goes.
+    # From the middle a user goes left or right alike: the mean of both is the middle, where no user goes.
     rng = np.random.default_rng(1)
     cell = np.zeros((4, 120), dtype=int)
     cell[:, 1::2] = rng.integers(1, 3, size=(4, 60))
@@ -403,13 +403,13 @@ def test_sessions_are_read_at_their_own_stations(tmp_path):
     [
         ({"models": ("trs",)}, r"models\[0\] must be one of trs-pre, .*, got 'trs'"),
         ({"seeds": (1, 1)}, r"seeds must differ, got \(1, 1\)"),
-        ({"seeds": ()}, "seeds must be whole numbers of at least 0"),
+        ({"seeds": ()}, "seeds must be non-negative integers"),
         ({"slots": "daily"}, "slots must be 'hourly', 'sessions' or a positive number of seconds, got 'daily'"),
         ({"sites": "own"}, "sites must be 'grid' or a file where data is 'epr', got 'own'"),
         ({"federated_trunk": "gru"}, "federated_trunk must be one of trs-pre"),
-        ({"rounds": Rounds(upload_noise=1.0)}, "upload_noise and download_noise follow from epsilons"),
+        ({"rounds": Rounds(upload_noise=1.0)}, "upload_noise and download_noise must be 0 here"),
         ({"rounds": Rounds(clients=9)}, "clients must be at most users=3, got 9"),
-        ({"epsilons": ()}, "epsilons must name at least one"),
+        ({"epsilons": ()}, "epsilons must hold at least one"),
         ({"users": 0}, "users must be at least 1, got 0"),
         ({"train_share": 1.0}, "share must lie between 0 and 1, got 1.0"),
     ],

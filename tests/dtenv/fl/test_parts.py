@@ -169,5 +169,5 @@ def test_a_teacher_is_the_mean_of_the_others_who_hold_the_label():
     assert teacher[0, :, 0].tolist() == [[3.0, 0.0], [1.0, 0.0], [2.0, 0.0]]
     assert taught[0].tolist() == [[True, False], [True, True], [True, True]]
     targets = Distillation(weight=0.5).targets(torch.tensor([[[0, 1]] * 3]), teacher, taught)
-    assert targets[0, 0, 1].tolist() == [0.0, 1.0]  # nobody else holds label 1
+    assert targets[0, 0, 1].tolist() == [0.0, 1.0]  # no other client holds label 1
     np.testing.assert_allclose(targets.sum(dim=-1)[0], [[1.5, 1.0], [1.5, 1.5], [1.5, 1.5]], rtol=1e-6)

@@ -14,10 +14,7 @@ def digits():
 
 @settings(max_examples=200, deadline=None)
 @given(
-    skew=st.sampled_from(list(SKEWS)),
-    tenths=st.integers(0, 18),
-    samples=st.integers(1, 300),
-    client=st.integers(0, 30),
+    skew=st.sampled_from(list(SKEWS)), tenths=st.integers(0, 18), samples=st.integers(1, 300), client=st.integers(0, 30)
 )
 def test_the_distance_is_exact_or_refused(skew, tenths, samples, client):
     emd = tenths / 10
@@ -57,13 +54,13 @@ def test_a_distance_out_of_reach_names_the_nearest():
 
 
 def test_a_client_without_data_and_a_label_that_runs_out_are_refused(digits):
-    with pytest.raises(ValueError, match="samples of client 1 must be a whole number of at least 1, got 0"):
+    with pytest.raises(ValueError, match="samples of client 1 must be a positive integer, got 0"):
         client_counts("missing", 0.0, [10, 0, 10], 10, 3)
     with pytest.raises(ValueError, match="client 2 has no data"):
         deal(digits, np.array([[1] * 10, [1] * 10, [0] * 10]), np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"digits has \d+ images of label 3, clients need 400"):
         deal(digits, np.array([[0, 0, 0, 200] + [0] * 6] * 2), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="one a client, got 2 for 3 clients"):
+    with pytest.raises(ValueError, match="one per client, got 2 for 3 clients"):
         client_counts("missing", 0.0, [10, 10], 10, 3)
 
 
