@@ -51,7 +51,7 @@ class Planner:
         self._played = 0
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """Stations (users,), or (B, users) for a batch of observations (B, size); for a focal user an integer or (B,)."""
+        """Stations (users,), or (B, users) for a batch of observations; for a focal user an integer or (B,)."""
         obs = np.asarray(obs)
         rows = np.atleast_2d(obs)
         slots, view = self._task.decode(rows), self._task.layout.split(rows)
