@@ -1,4 +1,4 @@
-"""Learners, heuristics and optima. `agents.load(name, env_id, scenario=…)` gives any of them as a Policy."""
+"""Learners, heuristics and optima; `agents.load(name, env_id, scenario=…)` gives any of them as a Policy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from dtenv.tasks.association.nearest import nearest_with_room
 __all__ = ["CHECKPOINTS", "HEURISTICS", "LEARNERS", "Policy", "load", "shipped"]
 
 MARGIN = 0.3
-"""Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune.py, on seeds of its own."""
+"""Hysteresis of 36 m in the paper's 120 m square: the best of benchmarks/tune.py, on its own seeds."""
 
 PAYBACK_SLOTS, PAYBACK_HYSTERESIS = 10.0, 0.1
-"""A migration pays in ten slots and gains a tenth of a unit of utility: the best of benchmarks/tune.py in the mean over
-the presets balanced, gauss-markov and ping-pong, by little: no hysteresis loses .0006 a slot, two slots more .0009."""
+"""A migration pays in ten slots and gains 0.1 of utility: narrowly the best of benchmarks/tune.py in the mean over the
+presets balanced, gauss-markov and ping-pong. No hysteresis loses .0006 per slot, two slots more .0009."""
 
 LOOKAHEAD_HORIZON = 15
-"""Slots planned beyond this one: the best of benchmarks/tune.py in the same mean; 20 lose .0008 a slot, 10 .0056."""
+"""Slots planned ahead: the best of benchmarks/tune.py in the same mean; 20 lose .0008 per slot, 10 .0056."""
 
 PLACES = {"action": "association"}
 
@@ -62,16 +62,16 @@ HEURISTICS: dict[str, dict[str, Callable[[Any], Policy]]] = {
         "lookahead": lambda s: SlotPolicy("lookahead", migration.lookahead(LOOKAHEAD_HORIZON, s), s),
     },
 }
-"""Heuristics by environment and name. In DTAssociation-v0 "nearest" is the paper's Baseline 2, "nearest-random" its
-Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's two; in DTMigration-v0 "best-latency" is its
-Algorithm 3 read as an argmax, "best-latency-literal" as printed."""
+"""Heuristics by environment and name. In DTAssociation-v0 "nearest" is Baseline 2 of the paper, "nearest-random" its
+Baseline 3; in DTPlacementMA-v0 "nearest" and "random" are the paper's baselines; in DTMigration-v0 "best-latency" is
+Algorithm 3 of the paper read as an argmax, "best-latency-literal" as printed."""
 
 OPTIMA: dict[str, Callable[[Any], Policy]] = {
     "DTAssociation-v0": lambda s: SlotPolicy("optimum", optimum.association, s, side_by_side=False),
     "DTPlacementMA-v0": lambda s: SlotPolicy("optimum", optimum.placement, s, PLACES, side_by_side=False),
 }
-"""The best decision of every slot by itself, "optimum" to `load`: up to seconds a slot. In DTMigration-v0 a slot by
-itself says never to move; its optimum looks ahead (`dtenv.oracle.episode_bound`), which no policy can."""
+"""The best decision of every single slot, "optimum" in `load`; takes up to seconds per slot. In DTMigration-v0 a single
+slot never favours a move; its optimum looks ahead (`dtenv.oracle.episode_bound`), which no policy can."""
 
 
 def load(
@@ -82,17 +82,17 @@ def load(
     checkpoint: str | Path | None = None,
     **overrides: Any,
 ) -> Policy:
-    """An agent as a Policy.
+    """Load an agent as a Policy.
 
     Args:
-        name: a heuristic's name, a learner's ("ppo"), or "optimum".
-        env_id: the environment's id.
-        scenario: a preset's name or a scenario; by default the environment's first preset.
-        checkpoint: a learner's saved policy (the .safetensors file); by default the one shipped.
+        name: name of a heuristic, of a learner ("ppo"), or "optimum".
+        env_id: id of the environment.
+        scenario: name of a preset, or a scenario; by default the environment's first preset.
+        checkpoint: saved policy of a learner (.safetensors); by default the one shipped.
         **overrides: single fields of the scenario, as in gym.make.
 
     Raises:
-        ValueError: no agent of this name for this environment, or no shipped checkpoint.
+        ValueError: the agent is unknown for this environment, or has no shipped checkpoint.
     """
     resolved = presets.resolve(scenario, env_id, **overrides)
     heuristics, learners = HEURISTICS[env_id], LEARNERS[env_id]
@@ -103,7 +103,7 @@ def load(
     if name == "optimum" and env_id in OPTIMA:
         return OPTIMA[env_id](resolved)
     if name == "sb3":
-        from agents import sb3  # an extra of its own
+        from agents import sb3  # needs an extra
 
         return sb3.load_policy(env_id, resolved, checkpoint)
     if name in learners:

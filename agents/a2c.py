@@ -1,8 +1,7 @@
 """Advantage actor-critic, the first baseline of (Zhou 2025), for DTAssociation-v0 and DTMigration-v0.
 
-What PPO is with one gradient step a rollout: the ratio is then 1 and its gradient ∇ log π(a|s) A, with the advantages
-of (33), so nothing confines how far a step goes. Mnih et al. (2016) with rollouts in step, as batches have them. So the
-learner is agents/ppo.py's, with other settings.
+The learner is agents/ppo.py with one gradient step per rollout: the ratio is then 1 and its gradient ∇ log π(a|s) A,
+with the advantages of (33), so nothing bounds the size of a step. Mnih et al. (2016) with synchronous rollouts.
 
     python -m agents.a2c --num-servers 15 --save runs/a2c.safetensors
     python -m agents.a2c --network perceptron --warm-start none --learning-rate 2.5e-4 --critic-learning-rate 1.5e-3
@@ -50,7 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Args(ppo.Args):
-    """PPO's settings, of which those of its update are fixed."""
+    """Settings of PPO, with those of its update fixed."""
 
     learner: ClassVar[str] = "a2c"
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES

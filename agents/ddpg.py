@@ -1,9 +1,9 @@
 """Deep deterministic policy gradients, the fourth baseline of (Zhou 2025), for its discrete κ, in one file.
 
 Lillicrap et al. (2016) on the continuous relaxation of κ: the actor gives every user-server pair a score in [-1, 1],
-the environment plays each user's highest, and the critic judges the scores themselves. Target networks follow slowly;
-exploration adds Gaussian noise to the scores. Truncation bootstraps; the row that next-step autoreset inserts stays out
-of the replay buffer.
+the environment plays each user's highest, and the critic evaluates the scores themselves. Target networks follow
+slowly; exploration adds Gaussian noise to the scores. Truncation bootstraps; the row that next-step autoreset inserts
+is kept out of the replay buffer.
 
     python -m agents.ddpg --num-servers 15 --save runs/ddpg.safetensors
     python -m agents.ddpg --scenario paper --reward literal --network relaxed-perceptron
@@ -21,12 +21,13 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from agents.networks import Decision, build
+from agents.networks import Decision
 from agents.networks.relaxed import Relaxed
 from agents.ppo import warm_start
 from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.learner import actor_and_critic, descend, follow, set_up
 from agents.training.replay import ReplayBuffer
-from agents.training.rollout import Collector, RewardScale, training_envs
+from agents.training.rollout import Collector, RewardScale
 from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 from dtenv.wrappers import RelaxedVectorAction
@@ -49,15 +50,15 @@ RECIPES: dict[str, dict[str, Any]] = {
 """Defaults of each environment."""
 
 CRITIC_LEARNING_RATE = 1.5e-3
-"""The critic's, χ_c."""
+"""Learning rate of the critic, χ_c."""
 
 MAX_GRAD_NORM = 1.0
-"""Gradient clipping."""
+"""Largest norm of the gradient."""
 
 
 @dataclass
 class Args(RunArgs):
-    """Settings of a run. What is None by default is the environment's recipe's."""
+    """Settings of a run; those that are None by default come from the environment's recipe."""
 
     learner: ClassVar[str] = "ddpg"
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
@@ -69,40 +70,40 @@ class Args(RunArgs):
     warm_start: str | None = None
     """heuristic to clone first, or "none\""""
     warm_start_slots: int = 4096
-    """states that it labels"""
+    """states that the heuristic labels"""
     value_updates: int = 20
-    """rollouts at first that train the critic alone"""
+    """first rollouts, which train the critic alone"""
     total_steps: int | None = None
     """environment steps after the warm start"""
     num_envs: int = 64
-    """environments side by side"""
+    """environments in parallel"""
     num_steps: int = 8
     """steps of each environment between updates"""
     updates: int = 16
     """gradient steps after each rollout"""
     batch_size: int = 128
-    """transitions of a gradient step"""
+    """transitions per gradient step"""
     buffer_size: int = 20_000
-    """transitions that are kept"""
+    """transitions kept for replay"""
     learning_rate: float = 2.5e-4
-    """the actor's, χ_a"""
+    """learning rate of the actor, χ_a"""
     gamma: float = 0.98
     """discount, σ"""
     tau: float = 0.005
-    """how far target networks follow in a gradient step"""
+    """share of the way that target networks move per gradient step"""
     noise: float = 0.2
-    """standard deviation of the exploration, in scores"""
+    """standard deviation of the exploration noise on scores"""
 
 
 class Explorer(nn.Module):
-    """Plays the actor's scores with Gaussian noise."""
+    """Actor with Gaussian noise on its scores."""
 
     def __init__(self, network: Relaxed, noise: float):
         super().__init__()
         self.network, self.noise = network, noise
 
     def forward(self, obs: Tensor) -> Decision:
-        """A Decision whose action is the noisy scores (B, parts x choices)."""
+        """Return a Decision whose action is the noisy scores (B, parts x choices)."""
         scores = self.network.scores(obs)
         noisy = (scores + self.noise * torch.randn_like(scores)).clamp(-1.0, 1.0)
         nothing = torch.zeros(len(obs))
@@ -110,15 +111,8 @@ class Explorer(nn.Module):
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
-    """r + σ Q'(s', μ'(s')), without the second part where the episode terminated; all (rows,)."""
+    """r + σ Q'(s', μ'(s')), or r where the episode terminated; all (rows,)."""
     return reward + gamma * (1.0 - terminated) * next_value
-
-
-@torch.no_grad()
-def follow(target: nn.Module, network: nn.Module, tau: float) -> None:
-    """Move the target's parameters the share τ of the way to the network's."""
-    for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, tau)
 
 
 def train(
@@ -129,32 +123,15 @@ def train(
     network: Relaxed | None = None,
     report: Report = silent,
 ) -> NetworkPolicy:
-    """Train a policy.
-
-    Args:
-        args: settings.
-        scenario: what to train on, in place of args.scenario and its overrides.
-        envs: a vector env with next-step autoreset and choices for actions to train on in place of any scenario; needs
-            a network.
-        network: by default args.network's.
-        report: called with a row of `charts/…` and `losses/…` after every rollout.
-    """
+    """Train a policy, with the arguments of `agents.ppo.train`; the network is a Relaxed one, `envs` have choices."""
     args = args.with_recipe()
     with Run(args, report) as run:
         # Environments, networks and buffer
-        if scenario is None:
-            scenario = args.resolve()
-        trained_on = scenario.override(reward=args.reward)
-        spread = 0
-        if envs is None:
-            envs = training_envs(args, trained_on, args.num_envs)
-            spread = trained_on.value("num_slots")
-        if network is None:
-            network = build(args.env_id, args.network, trained_on)
+        scenario, envs, network, spread = set_up(args, {"reward": args.reward}, scenario, envs, network)
         if not isinstance(network, Relaxed):
             raise ValueError(f"network must be a relaxed one for ddpg, got {args.network!r}")
         if args.warm_start != "none" and not run.resumed:
-            warm_start(run, args, network, envs, trained_on)
+            warm_start(run, args, network, envs, scenario)
         target = copy.deepcopy(network)
         relaxed, explorer = RelaxedVectorAction(envs), Explorer(network, args.noise)
         collector = Collector(relaxed, explorer, args.num_steps, args.first_seed + args.num_envs, spread)
@@ -162,8 +139,7 @@ def train(
         shape = envs.single_observation_space.shape
         scores = relaxed.single_action_space.shape
         replay = ReplayBuffer(args.buffer_size, obs=shape, scores=scores, reward=(), next_obs=shape, terminated=())
-        critic = [p for name, p in network.named_parameters() if name.startswith("critic")]
-        actor = [p for name, p in network.named_parameters() if not name.startswith("critic")]
+        actor, critic = actor_and_critic(network)
         critic_optimizer = torch.optim.Adam(critic, lr=CRITIC_LEARNING_RATE)
         actor_optimizer = torch.optim.Adam(actor, lr=args.learning_rate)
 
@@ -189,32 +165,19 @@ def train(
                     aim = td_target(drawn["reward"], drawn["terminated"], next_value, args.gamma)
                 value = network.value(drawn["obs"], drawn["scores"])
                 critic_loss = (value - aim).square().mean()
-                critic_optimizer.zero_grad()
-                critic_loss.backward()
-                nn.utils.clip_grad_norm_(critic, MAX_GRAD_NORM)
-                critic_optimizer.step()
+                descend(critic_optimizer, critic_loss, critic, MAX_GRAD_NORM)
                 if iteration >= args.value_updates:
                     actor_loss = -network.value(drawn["obs"], network.scores(drawn["obs"])).mean()
-                    actor_optimizer.zero_grad()
-                    actor_loss.backward()  # the critic's gradients are cleared before its next step
-                    nn.utils.clip_grad_norm_(actor, MAX_GRAD_NORM)
-                    actor_optimizer.step()
+                    # This adds to the critic's gradients too, which are cleared before its next step.
+                    descend(actor_optimizer, actor_loss, actor, MAX_GRAD_NORM)
                 follow(target, network, args.tau)
             collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
-            run.report(
-                {
-                    "charts/phase": "critic" if iteration < args.value_updates else "ddpg",
-                    "global_step": (iteration + 1) * batch,
-                    "charts/progress": (iteration + 1) / iterations,
-                    **rollout.charts,
-                    "losses/value_loss": critic_loss.item(),
-                    "losses/value": value.mean().item(),
-                    **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
-                }
-            )
-        return finish(args, network, trained_on)
+            phase = "critic" if iteration < args.value_updates else "ddpg"
+            losses = {"value_loss": critic_loss, "value": value.mean()}
+            run.report_iteration(iteration, batch, phase, rollout.charts, losses, collector.seconds)
+        return finish(args, network, scenario)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A learned policy as ONNX, to be run without torch: observations (batch, size) in, greedy actions (batch, …) out.
+"""Export of a policy to ONNX, to run without torch: observations (batch, size) to greedy actions (batch, …).
 
     python -m agents.export runs/ppo.safetensors --out policy.onnx
 
-The number of observations is free; users and servers are those that the policy was trained with, unless a network that
-takes observations' blocks by name leaves them free (`write`). A network that decides
-users one after another unrolls, a step a user, and takes as much longer.
+The batch size is free; the numbers of users and servers are those of training, unless a network that takes the blocks
+of an observation by name leaves them free (`write`). A network that decides users one after another is unrolled into
+one step per user, and its export takes accordingly longer.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Export:
     """Settings of an export."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """policy to export (.safetensors, with its .json beside it)"""
+    """policy to export (.safetensors, with its .json in the same folder)"""
     out: Path = Path("policy.onnx")
     """file to write"""
 
 
 class Greedy(nn.Module):
-    """A network's best action alone."""
+    """The greedy action of a network."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -51,7 +51,7 @@ class Greedy(nn.Module):
 
 
 class GreedyBlocks(Greedy):
-    """The same, of a network that takes the blocks of DTAssociation-v0 apart: the number of servers may then vary."""
+    """The greedy action of a network for the blocks of DTAssociation-v0, so that the number of servers may vary."""
 
     def forward(self, users: Tensor, servers: Tensor, links: Tensor) -> Tensor:  # type: ignore[override]
         """Actions (B, U) for blocks (B, U, …), (B, S, …), (B, U, S, …)."""
@@ -62,13 +62,13 @@ def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
     """Write a policy's greedy actions as an ONNX graph from "obs" to "action".
 
     Args:
-        policy: whose network is exported.
-        observations: at least two of any kind (B, …), for their shape.
+        policy: the policy whose network is exported.
+        observations: at least two observations (B, …), for their shape.
         path: file to write.
 
     Raises:
         ImportError: ONNX is not installed.
-        ValueError: the network's decisions are no fixed graph.
+        ValueError: the network's decisions are not a fixed graph.
     """
     check(policy.network)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,15 +76,9 @@ def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
 
 
 def check(network: nn.Module) -> None:
-    """Whether a network's decisions are a fixed graph.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise ValueError if a network's decisions are not a fixed graph."""
     if isinstance(network, Exchange):
-        raise ValueError(
-            "network Exchange cannot be exported: it solves a market again for the rows whose hosts change"
-        )
+        raise ValueError("network Exchange cannot be exported: it solves a market again for rows whose hosts change")
 
 
 def write(
@@ -93,19 +87,19 @@ def write(
     path: Path,
     free: Mapping[str, Mapping[int, str]] = MappingProxyType({}),
 ) -> None:
-    """Write a module that gives actions as an ONNX graph with the output "action".
+    """Write a module as an ONNX graph with the output "action".
 
     Args:
-        module: takes its inputs by position.
-        inputs: an example of each by name, in that order, at least two rows (B, …).
+        module: takes its inputs by position and returns actions.
+        inputs: an example of each input by name, in order, at least two rows (B, …).
         path: file to write.
-        free: of an input's axes beside the first, those whose size is free, with names: equal names, equal sizes.
+        free: names of the axes after the first whose size is free, per input; axes of the same name have the same size.
 
     Raises:
         ImportError: ONNX is not installed.
     """
     try:
-        import onnxscript  # noqa: F401 (torch.onnx needs it, and says so less plainly)
+        import onnxscript  # noqa: F401 (torch.onnx needs it, with a less clear message)
     except ImportError:
         raise ImportError('agents.export needs ONNX: pip install "dtenv[export]"') from None
     sizes = {name: torch.export.Dim(name) for name in ["batch", *{n for axes in free.values() for n in axes.values()}]}
@@ -126,7 +120,7 @@ def write(
 
 
 def scenario_of(about: dict[str, Any]) -> Scenario:
-    """The scenario that a checkpoint's .json tells of, with synthetic walks in place of a recording."""
+    """The scenario in a checkpoint's .json, with synthetic walks in place of a recording."""
     fields = {name: value for name, value in about["scenario"].items() if name not in ("name", "recording")}
     if about["scenario"]["recording"] is not None:
         del fields["walk"]
@@ -134,11 +128,7 @@ def scenario_of(about: dict[str, Any]) -> Scenario:
 
 
 def main(args: Export) -> None:
-    """Export a checkpoint, and say what was written.
-
-    Raises:
-        ValueError: the checkpoint is of a Stable-Baselines3 learner.
-    """
+    """Export a checkpoint and print a summary; raises ValueError for one of a Stable-Baselines3 learner."""
     about = json.loads(args.checkpoint.with_suffix(".json").read_text())
     if about["name"] == "sb3":
         raise ValueError(f"{str(args.checkpoint)!r} is a policy of Stable-Baselines3, which has an export of its own")

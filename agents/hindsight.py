@@ -1,10 +1,10 @@
 """Hindsight learning for DTMigration-v0's focal user: exact policy gradients from recorded episodes, in one file.
 
-Walks, channels and the other users' twins do not depend on what a focal user chooses, and its observation tells what
-every station would be worth. So a recorded episode tells what any policy would have scored in it: the expected score
-of a stochastic policy is a sum over stations and slots, solved backwards and differentiated as it stands. No action
-is sampled, there is no critic, no discount and no reward but the score, and an old episode teaches as well as a new
-one, whoever gathered it. Learning looks at whole episodes, deciding at the present observation alone.
+Walks, channels and the other users' twins do not depend on the choices of a focal user, and its observation shows the
+value of every station. So a recorded episode gives the score of any policy in it: the expected score of a stochastic
+policy is a sum over stations and slots, solved backwards and differentiated directly. No action is sampled, there is no
+critic, no discount and no reward but the score, and episodes recorded by any policy are equally useful. Learning uses
+whole episodes, decisions the present observation alone.
 (Exogenous processes: Madeka et al. 2022, "Deep Inventory Management"; Sinclair et al. 2023, "Hindsight Learning for
 MDPs with Exogenous Inputs".)
 
@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.networks import build
 from agents.networks.migration import Equivariant
 from agents.networks.outlook import Outlook
 from agents.training.checkpoint import NetworkPolicy, finish
-from agents.training.rollout import training_envs
+from agents.training.learner import descend, set_up
 from agents.training.run import Report, Run, RunArgs, main, silent
+from agents.training.saved_state import Stateful
 from dtenv.scenario import Scenario
 
 
@@ -41,43 +41,45 @@ class Args(RunArgs):
     env_id: str = "DTMigration-v0"
     """the environment"""
     network: str = "equivariant"
-    """an actor that tells what it would do from any station"""
+    """an actor that gives its moves from every station"""
     total_steps: int = 900_000
     """slots recorded"""
     num_envs: int = 64
-    """episodes recorded side by side"""
+    """episodes recorded in parallel"""
     minibatch: int = 8
-    """episodes of a gradient step"""
+    """episodes per gradient step"""
     updates: int = 12
     """gradient steps after each recording"""
     learning_rate: float = 3e-3
-    """Adam's, after the first steps; annealed to zero"""
+    """learning rate of Adam after the first steps, annealed to zero"""
     rising: int = 20
     """gradient steps over which the learning rate rises"""
     max_grad_norm: float = 1.0
-    """gradient clipping"""
+    """largest norm of the gradient"""
 
 
 SCALE = 10.0
-"""What gains are multiplied by, so that gradients are of the size at which they are clipped."""
+"""Factor on gains, so that gradients are of the size at which they are clipped."""
 
 
-class Recorder:
-    """Plays whole episodes of a batch without moving a twin, and reads them.
+class Recorder(Stateful):
+    """Plays whole episodes of a batch without moving a twin, and reads their observations.
 
     Args:
-        envs: a vector env of a focal user.
+        envs: a vector env with a focal user.
         read: gives the Outlook of observations.
-        seed: of the first episode; the n-th is seeded seed + n.
+        seed: seed of the first episode; the n-th is seeded seed + n.
     """
+
+    STATE = ("seed",)
 
     def __init__(self, envs: Any, read: Any, seed: int):
         self.envs, self.read, self.seed = envs, read, seed
         self.score = np.nan
-        """mean over the slots of the latest episodes"""
+        """mean score per slot of the latest episodes"""
 
     def record(self) -> Outlook:
-        """The next episode of every row; fields (T, B, …)."""
+        """Record the next episode of every row; fields (T, B, …)."""
         obs, info = self.envs.reset(seed=self.seed)  # "server" is the twin's station
         self.seed += self.envs.num_envs
         seen, scores, over = [], [], False
@@ -90,25 +92,17 @@ class Recorder:
         outlook = self.read(torch.as_tensor(np.concatenate(seen)))
         return Outlook(*(field.unflatten(0, (len(seen), -1)) for field in outlook))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Which episode is next."""
-        return {"seed": self.seed}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.seed = state["seed"]
-
 
 def expected_score(log_prob: Tensor, worth: Tensor, price: Tensor) -> Tensor:
     """Expected sum of scores over an episode from every first station, (B, M), exactly.
 
     Args:
-        log_prob: (T, B, M, M) of going from a station (axis -2) to another (axis -1).
-        worth: (T, B, M) of a slot on a station.
-        price: (B, M, M) of moving.
+        log_prob: (T, B, M, M) log-probabilities of moving from a station (axis -2) to another (axis -1).
+        worth: (T, B, M) score of a slot on a station.
+        price: (B, M, M) price of moving.
     """
     prob = log_prob.exp()
-    slot = (prob * (worth[:, :, None] - price)).sum(-1)  # (T, B, M) of the slots, before what follows them
+    slot = (prob * (worth[:, :, None] - price)).sum(-1)  # (T, B, M), the slot alone
     value = torch.zeros_like(worth[0])
     for t in reversed(range(len(worth))):
         value = slot[t] + (prob[t] @ value[..., None]).squeeze(-1)
@@ -116,12 +110,9 @@ def expected_score(log_prob: Tensor, worth: Tensor, price: Tensor) -> Tensor:
 
 
 def gained(network: Equivariant, episodes: Outlook, greedy: bool = False) -> Tensor:
-    """What the policy is expected to score in a slot of each episode (B,), over one that never moves.
+    """Expected score per slot of the policy over that of never moving, in episodes (T, B, …) of a focal user; (B,).
 
-    Args:
-        network: decides.
-        episodes: of a focal user, fields (T, B, …).
-        greedy: whether the most likely station is chosen.
+    With `greedy` the most likely station is chosen.
     """
     slots, rows = episodes.host.shape[:2]
     log_prob = network.moves(Outlook(*(field.flatten(0, 1) for field in episodes)))[:, 0]
@@ -133,12 +124,9 @@ def gained(network: Equivariant, episodes: Outlook, greedy: bool = False) -> Ten
 
 
 def draw(recordings: Sequence[Outlook], number: int, generator: torch.Generator | None = None) -> Outlook:
-    """So many episodes of recordings, drawn without replacement.
+    """Draw episodes without replacement from recordings (T, B, …) of equal length and numbers of stations.
 
-    Args:
-        recordings: each (T, B, …); equally long, of equally many stations.
-        number: of episodes, at most all there are.
-        generator: of the draw; by default torch's own.
+    At most all episodes are drawn; by default torch's global generator draws them.
     """
     ends = np.cumsum([recording.host.shape[1] for recording in recordings])
     chosen = torch.randperm(int(ends[-1]), generator=generator)[:number]
@@ -150,14 +138,6 @@ def draw(recordings: Sequence[Outlook], number: int, generator: torch.Generator 
     return Outlook(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
 
 
-def step(network: Equivariant, optimizer: torch.optim.Optimizer, gain: Tensor, max_norm: float) -> None:
-    """One step up the gradient of `gain`, clipped."""
-    optimizer.zero_grad()
-    (-SCALE * gain).backward()
-    nn.utils.clip_grad_norm_(network.parameters(), max_norm)
-    optimizer.step()
-
-
 def train(
     args: Args,
     *,
@@ -166,24 +146,15 @@ def train(
     network: nn.Module | None = None,
     report: Report = silent,
 ) -> NetworkPolicy:
-    """Train a policy.
-
-    Args:
-        args: settings.
-        scenario: what to train on, in place of args.scenario and its overrides.
-        envs: a vector env with next-step autoreset to train on in place of the scenario's.
-        network: as agents.networks.migration.Equivariant; by default args.network's.
-        report: called with a row of `charts/…` after every recording.
+    """Train a policy, with the arguments of `agents.ppo.train`; the network has `read` and `moves`.
 
     Raises:
-        ValueError: the scenario's agent moves all twins: then one's choice changes what another sees.
+        ValueError: the scenario's agent moves all twins, so that the choice for one changes another's observation.
     """
     with Run(args, report) as run:
-        scenario = scenario or args.resolve()
+        scenario, envs, network, _ = set_up(args, {}, scenario, envs, network)
         if scenario.value("control") != "focal":
             raise ValueError(f"control must be 'focal' for hindsight, got {scenario.value('control')!r}")
-        envs = envs or training_envs(args, scenario, args.num_envs)
-        network = network or build(args.env_id, args.network, scenario)
         recorder = Recorder(envs, network.read, args.first_seed)
         optimizer = torch.optim.Adam(network.parameters(), eps=1e-5)
         slots = args.num_envs * scenario.value("num_slots")
@@ -199,21 +170,14 @@ def train(
                 rate = min(1.0, (done + 1) / args.rising) * (1.0 - done / (iterations * args.updates))
                 optimizer.param_groups[0]["lr"] = rate * args.learning_rate
                 gain = gained(network, draw([recording], args.minibatch)).mean()
-                step(network, optimizer, gain, args.max_grad_norm)
+                descend(optimizer, -SCALE * gain, network.parameters(), args.max_grad_norm)
                 gains.append(gain.item())
             seconds["env"] += recorded - start
             seconds["learning"] += time.perf_counter() - recorded
-            run.report(
-                {
-                    "charts/phase": "hindsight",
-                    "global_step": (iteration + 1) * slots,
-                    "charts/progress": (iteration + 1) / iterations,
-                    "charts/score": recorder.score + float(np.mean(gains)),
-                    "charts/gained": float(np.mean(gains)),
-                    "charts/learning_rate": optimizer.param_groups[0]["lr"],
-                    **{f"seconds/{name}": spent for name, spent in seconds.items()},
-                }
-            )
+            mean = float(np.mean(gains))
+            charts = {"charts/score": recorder.score + mean, "charts/gained": mean}
+            charts["charts/learning_rate"] = optimizer.param_groups[0]["lr"]
+            run.report_iteration(iteration, slots, "hindsight", charts, seconds=seconds)
         return finish(args, network, scenario)
 
 

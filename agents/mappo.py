@@ -1,11 +1,12 @@
 """PPO by stations that share parameters: MAPPO (Yu et al. 2022), or IPPO (de Witt et al. 2020), for DTPlacementMA-v0.
 
-Stations bid for hosting and name a price (action="price"). Each has a ratio of its own that is clipped, all share the
-score as their reward, and an advantage by one central critic (MAPPO) or by critics that see what their station sees
-(IPPO). With --network exchange stations tell each other what they see, as (Lu 2021, Section V-A) assumes, and who
-hosts; with --network own each decides by its own observation, and only a central critic, in training, sees more.
+Stations bid for hosting and name a price (action="price"). The ratio of each station is clipped separately; all share
+the score as their reward. The advantage is that of one central critic (MAPPO) or of critics that see their station's
+observation only (IPPO). With --network exchange stations share their observations, as (Lu 2021, Section V-A) assumes,
+and who hosts; with --network own each decides by its own observation, and only a central critic, in training, sees
+more.
 
-Moving twins is free in the presets, so slots are contextual bandits, near enough, and gamma is 0.
+Moving twins is free in the presets, so slots are nearly contextual bandits, and gamma is 0.
 
     python -m agents.mappo --scenario paper-100x10 --save runs/mappo.safetensors
     python -m agents.mappo --scenario paper-100x10 --warm-start greedy-add
@@ -24,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 import agents
-from agents.networks import build
 from agents.ppo import MAX_GRAD_NORM, VF_COEF, policy_loss
 from agents.training.advantages import advantages
 from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.learner import descend, set_up
 from agents.training.rollout import Collector, RewardScale, training_envs
 from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import PlacementScenario
@@ -47,37 +48,37 @@ class Args(RunArgs):
     env_id: str = "DTPlacementMA-v0"
     """the environment"""
     network: str = "exchange"
-    """"exchange", or "own" without a word between stations"""
+    """"exchange", or "own" without communication between stations"""
     critic: Literal["central", "local"] = "central"
-    """MAPPO's, or IPPO's"""
+    """the critic of MAPPO, or those of IPPO"""
     warm_start: str = "none"
     """heuristic whose hosts to clone first, or "none\""""
     warm_start_slots: int = 4096
-    """slots that it labels"""
+    """slots that the heuristic labels"""
     total_steps: int = 30_000
-    """slots of all environments together"""
+    """slots, summed over environments"""
     num_envs: int = 256
-    """environments side by side"""
+    """environments in parallel"""
     num_steps: int = 4
     """slots of each environment in a rollout"""
     learning_rate: float = 2e-3
-    """Adam's, annealed to zero"""
+    """learning rate of Adam, annealed to zero"""
     gamma: float = 0.0
-    """discount; in these presets a slot's decision changes no later slot's score"""
+    """discount; in these presets a decision does not affect the scores of later slots"""
     gae_lambda: float = 0.95
     """λ of generalised advantage estimation, for a gamma above 0"""
     update_epochs: int = 4
     """passes over a rollout"""
     num_minibatches: int = 4
-    """gradient steps a pass"""
+    """gradient steps per pass"""
     clip_coef: float = 0.2
-    """of a station's ratio"""
+    """clipping of a station's ratio"""
     ent_coef: float = 0.0
     """weight of the entropy bonus"""
 
 
 def of_stations(advantage: Tensor, stations: int) -> Tensor:
-    """Advantages (rows,) or (rows, M) as (rows, M), of zero mean and unit deviation."""
+    """Advantages (rows,) or (rows, M) as (rows, M), scaled to zero mean and unit deviation."""
     wide = advantage if advantage.ndim == 2 else advantage[:, None].expand(-1, stations)
     return (wide - advantage.mean()) / (advantage.std() + 1e-8)
 
@@ -90,27 +91,15 @@ def train(
     network: nn.Module | None = None,
     report: Report = silent,
 ) -> NetworkPolicy:
-    """Train a policy.
+    """Train a policy, with the arguments of `agents.ppo.train`.
 
-    Args:
-        args: settings.
-        scenario: what to train on, in place of args.scenario and its overrides.
-        envs: a vector env with next-step autoreset to train on in place of any scenario; needs a network.
-        network: `look` gives what its decisions go by, `judge` the Decision; by default args.network's.
-        report: called with a row of `charts/…` and `losses/…` after every rollout.
+    The network's `look` gives features that don't depend on its parameters, and its `judge` the Decision for them.
     """
     with Run(args, report) as run:
         # Environments and network
-        if scenario is None:
-            scenario = args.resolve()
-        trained_on, spread = scenario.override(**PRICES), 0
-        if envs is None:
-            envs = training_envs(args, trained_on, args.num_envs)
-            spread = trained_on.episode.num_slots
-        if network is None:
-            network = build(args.env_id, args.network, trained_on, critic=args.critic)
+        scenario, envs, network, spread = set_up(args, PRICES, scenario, envs, network, critic=args.critic)
         if args.warm_start != "none" and not run.resumed:
-            clone_hosts(network, args, trained_on, run)
+            clone_hosts(network, args, scenario, run)
         collector = Collector(envs, network, args.num_steps, args.first_seed + args.num_envs, spread)
         scale = RewardScale(args.gamma)
         optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate, eps=1e-5)
@@ -126,13 +115,13 @@ def train(
             start = time.perf_counter()
             ends = rollout.terminated, rollout.truncated
             reward = scale(rollout)
-            if rollout.value.ndim > reward.ndim:  # a critic of each station, one reward for all
+            if rollout.value.ndim > reward.ndim:  # a critic per station, one reward for all
                 reward = reward[..., None].expand_as(rollout.value[:-1])
             advantage = advantages(reward, rollout.value, *ends, args.gamma, args.gae_lambda)
             returns = advantage + rollout.value[:-1]
-            fields = rollout.flat(rollout.obs, rollout.action, rollout.log_prob, advantage, returns)
-            obs, action, old_log_prob, advantage, returns = fields
-            seen = network.look(obs, action)  # what decisions go by does not depend on the parameters
+            flat = rollout.flat(rollout.obs, rollout.action, rollout.log_prob, advantage, returns)
+            obs, action, old_log_prob, advantage, returns = flat
+            seen = network.look(obs, action)
 
             # Update
             for _ in range(args.update_epochs):
@@ -142,36 +131,21 @@ def train(
                     pg_loss = policy_loss(judged.log_prob, old_log_prob[rows], better, args.clip_coef)
                     v_loss = 0.5 * (judged.value - returns[rows]).square().mean()
                     entropy = judged.entropy.mean()
-                    optimizer.zero_grad()
-                    (pg_loss + VF_COEF * v_loss - args.ent_coef * entropy).backward()
-                    nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
-                    optimizer.step()
+                    loss = pg_loss + VF_COEF * v_loss - args.ent_coef * entropy
+                    descend(optimizer, loss, network.parameters(), MAX_GRAD_NORM)
             collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
-            run.report(
-                {
-                    "charts/phase": "mappo",
-                    "global_step": (iteration + 1) * batch,
-                    "charts/progress": (iteration + 1) / iterations,
-                    **rollout.charts,
-                    "charts/learning_rate": optimizer.param_groups[0]["lr"],
-                    "losses/policy_loss": pg_loss.item(),
-                    "losses/value_loss": v_loss.item(),
-                    "losses/entropy": entropy.item(),
-                    "losses/approx_kl": (old_log_prob[rows] - judged.log_prob).mean().item(),
-                    "losses/explained_variance": 1.0 - (advantage.var() / returns.var()).item(),
-                    **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
-                }
-            )
-        return finish(args, network, trained_on, PRICES, critic=args.critic)
+            charts = {**rollout.charts, "charts/learning_rate": optimizer.param_groups[0]["lr"]}
+            losses = {"policy_loss": pg_loss, "value_loss": v_loss, "entropy": entropy}
+            losses |= {"approx_kl": (old_log_prob[rows] - judged.log_prob).mean()}
+            losses |= {"explained_variance": 1.0 - (advantage.var() / returns.var()).item()}
+            run.report_iteration(iteration, batch, "mappo", charts, losses, collector.seconds)
+        return finish(args, network, scenario, PRICES, critic=args.critic)
 
 
 def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run: Run) -> None:
-    """Train the network to name the heuristic's hosts, in slots that random associations lead through.
-
-    Where the network sets prices itself, it starts at the price level.
-    """
+    """Clone the heuristic's choice of hosts, in slots visited by random associations; prices start at the level."""
     placed = scenario.override(action="association")
     expert = agents.load(args.warm_start, args.env_id, scenario=placed)
     envs = training_envs(args, placed, args.num_envs)
@@ -183,7 +157,7 @@ def clone_hosts(network: nn.Module, args: Args, scenario: PlacementScenario, run
         seen.append(torch.as_tensor(obs.copy()))
         labels.append(torch.as_tensor((server[..., None] == np.arange(stations)).any(1)))
         run.report({"charts/phase": f"cloning, {sum(map(len, seen))} slots labelled"})
-        for _ in range(5):  # slots that differ more
+        for _ in range(5):  # so that labelled slots differ
             obs, *_ = envs.step(envs.action_space.sample())
     envs.close()
     slots, hosts = torch.cat(seen), torch.cat(labels)

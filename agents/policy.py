@@ -1,4 +1,4 @@
-"""What an agent is to everything that runs one: `reset` before an episode, `act` on observations."""
+"""The policy interface, `reset(seed)` and `act(obs)`; heuristics and random actions as policies."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from dtenv.tasks.registry import task_of
 
 
 class Policy(Protocol):
-    """A decision rule for one scenario. Learners and heuristics alike."""
+    """A decision rule for one scenario: a learner or a heuristic."""
 
     name: str
     overrides: Mapping[str, Any]
     """Scenario fields that the environment needs for this policy, such as {"history": "random"}."""
 
     def reset(self, seed: int | None = None) -> None:
-        """Forget the past; `seed` starts what is random in the policy."""
+        """Clear the memory of past slots; `seed` seeds the policy's randomness."""
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """The action for a flat observation (size,), or the actions (B, …) for a batch (B, size)."""
 
 
 Rule = Callable[[Any, Any, np.ndarray], None]
-"""A function of constants, a slot and the servers (users,) to be written; it releases the GIL where compiled."""
+"""A function of constants, a slot and the servers (users,) to write; it releases the GIL if compiled."""
 
 
 class SlotPolicy:
-    """A heuristic that looks at one slot alone: reads it back from the observation and applies a rule.
+    """A heuristic that decodes one slot from the observation and applies a rule to it.
 
     Rules of DTPlacementMA-v0 and DTAssociation-v0 choose every user's server; those of DTMigration-v0 the servers of
-    the agent's users. A batch's rows are decided side by side, in threads, unless a rule cannot be.
+    the agent's users. The rows of a batch are decided in parallel threads if `side_by_side`.
     """
 
     def __init__(
@@ -53,17 +53,16 @@ class SlotPolicy:
         *,
         side_by_side: bool = True,
     ):
-        self.name = name
-        self.overrides = overrides
+        self.name, self.overrides = name, overrides
         self._rule, self._side_by_side = rule, side_by_side
         self._task = task_of(scenario.override(**PLANNED.get(type(scenario), {})))
         self._scalar = isinstance(self._task.action_space, spaces.Discrete)
 
     def reset(self, seed: int | None = None) -> None:
-        """Nothing to forget."""
+        """Do nothing: the policy has no memory."""
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The rule's servers, (users,) or (B, users); or for a focal user a whole number or (B,)."""
+        """The rule's servers, (users,) or (B, users); for a focal user an integer or (B,)."""
         obs = np.asarray(obs)
         slots = self._task.decode(np.atleast_2d(obs))
         servers = np.zeros(slots[SERVED[type(slots)]].shape, np.int64)
@@ -80,7 +79,7 @@ class SlotPolicy:
 
 
 class RandomPolicy:
-    """Actions drawn uniformly, apart in every slot."""
+    """Uniformly random actions, independent in every slot."""
 
     name = "random"
 
@@ -90,11 +89,11 @@ class RandomPolicy:
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
-        """Start the draws at `seed`."""
+        """Seed the draws."""
         self._rng = np.random.default_rng(seed)
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """Servers, (users,) or (B, users); or for a focal user a whole number or (B,)."""
+        """Servers, (users,) or (B, users); for a focal user an integer or (B,)."""
         shape = (*np.shape(obs)[:-1], *(self._space.shape or ()))
         if isinstance(self._space, spaces.Discrete):
             return np.asarray(self._rng.integers(self._space.n, size=shape))
@@ -102,17 +101,17 @@ class RandomPolicy:
 
 
 PLANNED: dict[type[Scenario], dict[str, Any]] = {
-    AssociationScenario: {"history": "optimal"},  # whatever history the environment then uses
+    AssociationScenario: {"history": "optimal"},  # for planning only, the environment may use another
     PlacementScenario: {"action": "association"},
 }
-"""Fields of a scenario that rules plan with."""
+"""Scenario fields overridden for the planning of rules."""
 
 SERVED: dict[type, int] = {
     association_slot.Slot: association_slot.Slot._fields.index("previous_server"),
     placement_slot.Slot: placement_slot.Slot._fields.index("previous_server"),
     migration_slot.Slot: migration_slot.Slot._fields.index("server"),
 }
-"""The field of a slot that is shaped like a decision."""
+"""Index of the field of a slot that has the shape of a decision."""
 
 
 @cache

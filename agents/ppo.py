@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Zhou 2025, Algorithm 1) for DTAssociation-v0 and DTMigration-v0, in one file.
 
-Read against the paper's errata: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the
+Errata of the paper are corrected: the standard clip (its eq. 35 is constant), the standard GAE sum (its eq. 33), the
 ratio to the policy that collected the data (34), semi-gradients in the critic (36). Truncation bootstraps; the row
-that next-step autoreset inserts is masked. With ratio="part" the ratio is clipped user by user with a shared advantage.
+that next-step autoreset inserts is masked. With ratio="part" the ratio is clipped per user with a shared advantage.
 With a cost_limit the critic has a second value, of costs, and the policy follows (A_r - λ A_c) / (1 + λ), where the
 multiplier λ (agents/multiplier.py) rises while costs exceed the limit. agents/a2c.py and agents/ppo_lagrangian.py are
 this learner with other settings.
@@ -25,11 +25,11 @@ from torch import Tensor, nn
 
 import agents
 from agents.multiplier import Multiplier, constrained
-from agents.networks import build
 from agents.training.advantages import advantages
 from agents.training.checkpoint import NetworkPolicy, finish
 from agents.training.dagger import clone
-from agents.training.rollout import Collector, RewardScale, training_envs
+from agents.training.learner import actor_and_critic, descend, set_up
+from agents.training.rollout import Collector, RewardScale
 from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.scenario import Scenario
 
@@ -66,12 +66,12 @@ VF_COEF = 0.5
 """Weight of the critic's loss."""
 
 MAX_GRAD_NORM = 0.5
-"""Gradient clipping."""
+"""Largest norm of the gradient."""
 
 
 @dataclass
 class Args(RunArgs):
-    """Settings of a run. What is None by default is the environment's recipe's."""
+    """Settings of a run; those that are None by default come from the environment's recipe."""
 
     learner: ClassVar[str] = "ppo"
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
@@ -83,19 +83,19 @@ class Args(RunArgs):
     warm_start: str | None = None
     """heuristic to clone first, or "none\""""
     warm_start_slots: int = 4096
-    """states that it labels"""
+    """states that the heuristic labels"""
     value_updates: int = 5
     """rollouts after the warm start that train the critic alone"""
     total_steps: int | None = None
     """environment steps after the warm start"""
     num_envs: int | None = None
-    """environments side by side"""
+    """environments in parallel"""
     num_steps: int | None = None
     """steps of each environment in a rollout"""
     learning_rate: float | None = None
-    """Adam's, annealed to zero"""
+    """learning rate of Adam, annealed to zero"""
     critic_learning_rate: float | None = None
-    """the critic's, where it differs"""
+    """learning rate of the critic, if another"""
     gamma: float | None = None
     """discount, σ of (32)"""
     gae_lambda: float | None = None
@@ -103,30 +103,30 @@ class Args(RunArgs):
     update_epochs: int = 2
     """passes over a rollout, M"""
     num_minibatches: int | None = None
-    """gradient steps a pass"""
+    """gradient steps per pass"""
     clip_coef: float = 0.2
     """ε of (34)"""
     ratio: Literal["part", "joint"] = "part"
-    """whether each user's ratio is clipped, or that of all users together"""
+    """clip the ratio of each user, or the joint ratio of all users"""
     ent_coef: float = 0.0
     """weight of the entropy bonus, annealed to zero"""
     cost_limit: float | None = None
-    """largest mean of info["cost"] a slot, held by a multiplier; by default costs do not count"""
+    """largest mean info["cost"] per slot, held by a multiplier; by default costs do not count"""
     multiplier_rate: float = 0.1
-    """what the multiplier rises by in a rollout whose mean cost is the limit and 1 more"""
+    """rise of the multiplier per rollout and unit of mean cost above the limit"""
     multiplier_damping: float = 0.4
-    """proportional part of the multiplier: what a cost of the limit and 1 more adds for as long as it lasts"""
+    """proportional part of the multiplier per unit of the present mean cost above the limit"""
 
 
 def policy_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip_coef: float) -> Tensor:
-    """The clipped objective of (34), negated; of parts (rows, K) with advantages (rows, K), or shared ones (rows,)."""
+    """Negated clipped objective (34) of parts (rows, K), with advantages (rows, K) or shared ones (rows,)."""
     wide = advantage if advantage.ndim == log_prob.ndim else advantage[:, None]
     ratio = (log_prob - old_log_prob).exp()
     return -torch.minimum(ratio * wide, ratio.clamp(1 - clip_coef, 1 + clip_coef) * wide).mean()
 
 
 def normalised(advantage: Tensor) -> Tensor:
-    """Zero mean and unit deviation over the rows; a lone row is 0."""
+    """Scale to zero mean and unit deviation over the rows; a single row becomes 0."""
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
 
 
@@ -141,29 +141,22 @@ def train(
     """Train a policy.
 
     Args:
-        args: settings.
-        scenario: what to train on, in place of args.scenario and its overrides.
-        envs: a vector env with next-step autoreset to train on in place of any scenario; needs a network.
-        network: gives a Decision for (obs, action, greedy), under a cost limit with two values; by default
-            args.network's.
+        args: settings of the run.
+        scenario: scenario to train on, in place of args.scenario and its overrides.
+        envs: a vector env with next-step autoreset to train on, in place of the scenario's; needs a network.
+        network: gives a Decision for (obs, action, greedy), with two values under a cost limit; by default
+            args.network is built.
         report: called with a row of `charts/…` and `losses/…` after every rollout.
     """
     args = args.with_recipe()
     with Run(args, report) as run:
         # Environments and network
-        if scenario is None:
-            scenario = args.resolve()
-        trained_on = scenario.override(reward=args.reward)
-        spread = 0
-        if envs is None:
-            envs = training_envs(args, trained_on, args.num_envs)
-            spread = trained_on.value("num_slots")
         options = {} if args.cost_limit is None else {"values": 2}  # of rewards, and of costs
-        if network is None:
-            network = build(args.env_id, args.network, trained_on, **options)
+        fields = {"reward": args.reward}
+        scenario, envs, network, spread = set_up(args, fields, scenario, envs, network, **options)
         warm = args.value_updates if args.warm_start != "none" else 0
         if args.warm_start != "none" and not run.resumed:
-            warm_start(run, args, network, envs, trained_on)
+            warm_start(run, args, network, envs, scenario)
         collector = Collector(envs, network, args.num_steps, args.first_seed + args.num_envs, spread)
         scale = RewardScale(args.gamma)
         optimizer = torch.optim.Adam(parameter_groups(network, args), eps=1e-5)
@@ -201,7 +194,7 @@ def train(
             flat = rollout.flat(rollout.obs, rollout.action, rollout.log_prob, advantage, returns)
 
             # Update
-            one_step = args.update_epochs == args.num_minibatches == 1  # A2C's, which has nothing to shuffle
+            one_step = args.update_epochs == args.num_minibatches == 1  # A2C: nothing to shuffle
             for _ in range(args.update_epochs):
                 order = torch.arange(len(flat[0])) if one_step else torch.randperm(len(flat[0]))
                 for rows in order.chunk(args.num_minibatches):
@@ -216,29 +209,16 @@ def train(
                     loss = VF_COEF * v_loss
                     if iteration >= warm:  # before, the critic learns the cloned policy's value
                         loss = loss + pg_loss - (1.0 - progress) * args.ent_coef * entropy
-                    optimizer.zero_grad()
-                    loss.backward()
-                    nn.utils.clip_grad_norm_(network.parameters(), MAX_GRAD_NORM)
-                    optimizer.step()
+                    descend(optimizer, loss, network.parameters(), MAX_GRAD_NORM)
             collector.seconds["learning"] += time.perf_counter() - start
 
             # Report
-            run.report(
-                {
-                    "charts/phase": "critic" if iteration < warm else args.learner,
-                    "global_step": (iteration + 1) * batch,
-                    "charts/progress": (iteration + 1) / iterations,
-                    **charts,
-                    "charts/learning_rate": optimizer.param_groups[0]["lr"],
-                    "losses/policy_loss": pg_loss.item(),
-                    "losses/value_loss": v_loss.item(),
-                    "losses/entropy": entropy.item(),
-                    "losses/approx_kl": (mb_log_prob - log_prob).mean().item(),
-                    "losses/explained_variance": 1.0 - unexplained.item(),
-                    **{f"seconds/{name}": spent for name, spent in collector.seconds.items()},
-                }
-            )
-        return finish(args, network, trained_on, **options)
+            phase = "critic" if iteration < warm else args.learner
+            charts = {**charts, "charts/learning_rate": optimizer.param_groups[0]["lr"]}
+            losses = {"policy_loss": pg_loss, "value_loss": v_loss, "entropy": entropy}
+            losses |= {"approx_kl": (mb_log_prob - log_prob).mean(), "explained_variance": 1.0 - unexplained.item()}
+            run.report_iteration(iteration, batch, phase, charts, losses, collector.seconds)
+        return finish(args, network, scenario, **options)
 
 
 def warm_start(run: Run, args: Any, network: nn.Module, envs: gym.vector.VectorEnv, scenario: Scenario) -> None:
@@ -257,11 +237,10 @@ def warm_start(run: Run, args: Any, network: nn.Module, envs: gym.vector.VectorE
 
 
 def parameter_groups(network: nn.Module, args: Any) -> list[dict[str, Any]]:
-    """Parameters with their learning rates: χ_a and χ_c of (37) and (38), where they differ."""
+    """Parameter groups of the optimiser with their learning rates, χ_a and χ_c of (37) and (38)."""
     if args.critic_learning_rate is None:
         return [{"params": list(network.parameters()), "lr": args.learning_rate}]
-    critic = [p for name, p in network.named_parameters() if name.startswith("critic")]
-    actor = [p for name, p in network.named_parameters() if not name.startswith("critic")]
+    actor, critic = actor_and_critic(network)
     return [{"params": actor, "lr": args.learning_rate}, {"params": critic, "lr": args.critic_learning_rate}]
 
 

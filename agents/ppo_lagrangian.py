@@ -1,8 +1,8 @@
-"""PPO that holds info["cost"] at a limit by a multiplier, for DTAssociation-v0 and DTMigration-v0.
+"""PPO that holds info["cost"] at a limit by a Lagrange multiplier, for DTAssociation-v0 and DTMigration-v0.
 
-The barrier of (Zhou 2025, 24) and the penalties of scores price violations by choice. Here the objective alone is
-maximised with the mean cost of a slot held at --cost-limit. The learner is agents/ppo.py's; what is set here are the
-limits, and rewards that do not price violations. The multiplier is in units of reward a unit of cost.
+The barrier of (Zhou 2025, eq. 24) and the penalties in scores put a chosen price on violations. Here the objective
+alone is maximised with the mean cost of a slot held at --cost-limit. The learner is agents/ppo.py with limits, and
+with rewards that do not price violations. The multiplier is in units of reward per unit of cost.
 
     python -m agents.ppo_lagrangian --num-servers 15 --save runs/ppo-lagrangian.safetensors
     python -m agents.ppo_lagrangian --env-id DTMigration-v0 --cost-limit 0.02
@@ -26,22 +26,22 @@ RECIPES: dict[str, dict[str, Any]] = {
 """Defaults of each environment."""
 
 UNPRICED: dict[str, dict[str, Any]] = {"DTAssociation-v0": {}, "DTMigration-v0": {"deadline_penalty": 0.0}}
-"""Fields of the scenario that take violations out of the rewards; the score that is reported lacks them too."""
+"""Scenario fields that remove violations from the rewards, and so from the reported score."""
 
 
 @dataclass
 class Args(ppo.Args):
-    """PPO's settings, with a limit in every recipe."""
+    """Settings of PPO, with a limit in every recipe."""
 
     learner: ClassVar[str] = "ppo-lagrangian"
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
 
     num_minibatches: int | None = 16
-    """gradient steps a pass"""
+    """gradient steps per pass"""
 
 
 def train(args: Args, *, scenario: Scenario | None = None, **given: Any) -> NetworkPolicy:
-    """Train a policy, as `agents.ppo.train` does, on a scenario that does not price violations."""
+    """Train a policy by `agents.ppo.train` on a scenario that does not price violations."""
     args = args.with_recipe()
     scenario = args.resolve() if scenario is None else scenario
     return ppo.train(args, scenario=scenario.override(**UNPRICED[args.env_id]), **given)

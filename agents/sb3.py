@@ -1,8 +1,8 @@
-"""Any learner of Stable-Baselines3 or sb3-contrib, by name, on any of the ids: the independent reference.
+"""Any learner of Stable-Baselines3 or sb3-contrib, by name, on any environment: the independent reference.
 
-On dtenv's batch (--vec batch), or on SB3's own vector environments over the single one (dummy, subproc). Learners of
-continuous actions alone (DDPG, SAC, TD3, TQC, CrossQ) score the choices where an id has choices. SB3 keeps no state
-that a run could go on from exactly, so --resume is refused.
+It trains on dtenv's vector env (--vec batch) or on SB3's over the single env (dummy, subproc). Learners of continuous
+actions (DDPG, SAC, TD3, TQC, CrossQ) output scores of choices where the actions are discrete. SB3 saves no state from
+which a run could continue exactly, so --resume is refused.
 
     python -m agents.sb3 --algorithm PPO --env-id DTMigration-v0 --policy-kwargs '{"net_arch": [128, 128]}'
     python -m agents.sb3 --algorithm SAC --env-id DTPlacementMA-v0 --total-steps 20000 --save runs/sac.safetensors
@@ -44,7 +44,7 @@ except ImportError as error:
     raise ImportError('agents.sb3 needs Stable-Baselines3 and sb3-contrib: pip install "dtenv[sb3]"') from error
 
 CONTINUOUS = ("CrossQ", "DDPG", "SAC", "TD3", "TQC")
-"""Learners that know no choices."""
+"""Learners of continuous actions only."""
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     name: getattr(package, name)
@@ -64,46 +64,41 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Args(RunArgs):
-    """Settings of a run. What is None by default is the environment's recipe's."""
+    """Settings of a run; those that are None by default come from the environment's recipe."""
 
     learner: ClassVar[str] = "sb3"
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = RECIPES
 
     algorithm: str = "PPO"
-    """name of the learner: A2C, DQN, PPO, SAC, TD3, DDPG, or of sb3-contrib MaskablePPO, QRDQN, RecurrentPPO, …"""
+    """name of the learner: A2C, DQN, PPO, SAC, TD3, DDPG, or in sb3-contrib MaskablePPO, QRDQN, RecurrentPPO, …"""
     reward: str | None = None
     """reward trained on, one of the environment's"""
     action: str | None = None
-    """face of the actions, where the environment has several: in DTPlacementMA-v0 "price", "bid", …"""
+    """form of the actions, where the environment has several: in DTPlacementMA-v0 "price", "bid", …"""
     total_steps: int = 100_000
     """environment steps"""
     vec: Literal["batch", "dummy", "subproc"] = "batch"
-    """dtenv's batch, or SB3's vector environments over the single one"""
+    """vector env: dtenv's, or SB3's over the single env"""
     num_envs: int = 16
-    """environments side by side"""
+    """environments in parallel"""
     settings: str = "{}"
-    """the learner's own arguments, as JSON: {"learning_rate": 0.001, "gamma": 0.95}"""
+    """arguments of the learner, as JSON: {"learning_rate": 0.001, "gamma": 0.95}"""
     policy_kwargs: str = "{}"
-    """the network's, as JSON: {"net_arch": [128, 128], "activation_fn": "ReLU"}"""
+    """arguments of the network, as JSON: {"net_arch": [128, 128], "activation_fn": "ReLU"}"""
     anneal: bool = False
-    """bring settings' learning_rate to zero by the end, linearly"""
+    """anneal the learning_rate of settings to zero, linearly"""
     scaled_reward: bool = False
     """divide rewards by the running deviation of their discounted sums (VecNormalize)"""
 
 
 class SB3Policy:
-    """The greedy policy of an SB3 learner.
+    """Greedy policy of the SB3 learner `algorithm`, from SB3's own `policy` and the scenario of its training.
 
-    Args:
-        algorithm: the learner's name.
-        policy: its policy, as SB3 has it.
-        scenario: what it was trained on.
-        overrides: scenario fields that the environment needs for its actions.
+    `overrides` are the scenario fields that the environment needs for its actions.
     """
 
     def __init__(self, algorithm: str, policy: Any, scenario: Scenario, overrides: Mapping[str, Any]):
-        self.name, self.overrides = f"sb3-{algorithm.lower()}", overrides
-        self.policy = policy
+        self.name, self.overrides, self.policy = f"sb3-{algorithm.lower()}", overrides, policy
         self.policy.set_training_mode(False)
         actions = task_of(scenario).action_space
         relaxed = algorithm in CONTINUOUS and not isinstance(actions, spaces.Box)
@@ -112,11 +107,11 @@ class SB3Policy:
         self._memory: Any = None
 
     def reset(self, seed: int | None = None) -> None:
-        """Forget what a recurrent policy remembers."""
+        """Clear the memory of a recurrent policy."""
         self._memory = None
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The best action for an observation (size,), or actions (B, …) for a batch (B, size)."""
+        """The greedy action for an observation (size,), or actions (B, …) for a batch (B, size)."""
         obs = np.asarray(obs, np.float32)
         masks = {} if self._masks is None else {"action_masks": self._masks(np.atleast_2d(obs))}
         action, self._memory = self.policy.predict(obs, self._memory, deterministic=True, **masks)
@@ -124,11 +119,7 @@ class SB3Policy:
 
 
 class Masks:
-    """The action masks that an environment tells beside its observations, read back from them.
-
-    Raises:
-        ValueError: observations of this environment do not show its masks.
-    """
+    """Action masks of an environment, read from its observations; raises ValueError where these do not show them."""
 
     def __init__(self, scenario: Scenario):
         if not isinstance(scenario, AssociationScenario | MigrationScenario):
@@ -149,17 +140,17 @@ class Masks:
 
 
 class Follow(BaseCallback):
-    """Reports the score about once a second, and stops where a run is interrupted."""
+    """Callback that reports the score about once per second, and stops training when the run is interrupted."""
 
     def __init__(self, run: Run, total_steps: int):
         super().__init__()
         self._run, self._total = run, total_steps
         self._scores: list[float] = []
-        self._told = time.perf_counter()
+        self._reported = time.perf_counter()
 
     def _on_step(self) -> bool:
         self._scores += [info["score"] for info in self.locals["infos"]]
-        if time.perf_counter() - self._told > 1.0:
+        if time.perf_counter() - self._reported > 1.0:
             self.tell()
         return not self._run.interrupted
 
@@ -169,7 +160,7 @@ class Follow(BaseCallback):
             row = {"global_step": self.num_timesteps, "charts/score": float(np.mean(self._scores))}
             self._run.report(row | {"charts/progress": min(self.num_timesteps / self._total, 1.0)})
         self._scores.clear()
-        self._told = time.perf_counter()
+        self._reported = time.perf_counter()
 
 
 def train(
@@ -178,16 +169,16 @@ def train(
     """Train a policy.
 
     Args:
-        args: settings.
-        scenario: what to train on, in place of args.scenario and its overrides.
-        envs: SB3's vector env of that scenario to train on, in place of args.vec's.
-        report: called about once a second with a row of `charts/…`.
+        args: settings of the run.
+        scenario: scenario to train on, in place of args.scenario and its overrides.
+        envs: SB3's vector env of that scenario to train on, in place of that of args.vec.
+        report: called about once per second with a row of `charts/…`.
 
     Raises:
-        ValueError: no such learner, or one that cannot play this environment's actions; the message names both.
+        ValueError: the learner is unknown or does not support the environment's actions; the message names both.
     """
     if args.resume:
-        raise ValueError("resume must be False for sb3: its learners keep no state that a run goes on from exactly")
+        raise ValueError("resume must be False for sb3: its learners save no state from which a run continues exactly")
     args = args.with_recipe()
     if args.algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {args.algorithm!r}")
@@ -197,7 +188,7 @@ def train(
         overrides = {} if args.action is None else {"action": args.action}
         trained_on = scenario.override(reward=args.reward, **overrides)
         if args.algorithm == "MaskablePPO":
-            Masks(trained_on)  # or says that there are none
+            Masks(trained_on)  # raises ValueError where there are none
         own = envs is None
         if envs is None:
             envs = training_envs(args, trained_on)
@@ -226,7 +217,7 @@ def train(
 
 
 def training_envs(args: Args, scenario: Scenario) -> VecEnv:
-    """The environments to train on, with scores for actions where the learner knows no choices."""
+    """Environments to train on, with scores as actions where a learner of continuous actions needs them."""
     if args.vec == "batch":
         envs = gym.make_vec(
             args.env_id,
@@ -248,7 +239,7 @@ def _single(env_id: str, scenario: Scenario, continuous: bool) -> gym.Env:
 
 
 def network_options(given: str) -> dict[str, Any]:
-    """policy_kwargs from JSON, with the activation by its name in torch.nn."""
+    """Parse policy_kwargs from JSON, with the activation by its name in torch.nn."""
     options = json.loads(given)
     if "activation_fn" in options:
         options["activation_fn"] = getattr(torch.nn, options["activation_fn"])
@@ -256,14 +247,9 @@ def network_options(given: str) -> dict[str, Any]:
 
 
 def save_policy(path: Path, policy: SB3Policy, args: Args, scenario: Scenario, options: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors) and, beside it, a .json that says how the policy is built. No pickle.
+    """Write the weights to `path` (.safetensors), and a .json of the same name that describes the policy. No pickle.
 
-    Args:
-        path: of the weights.
-        policy: what to save.
-        args: the settings that it was trained with.
-        scenario: what it was trained on.
-        options: policy_kwargs, as the learner completed them.
+    `options` are the policy_kwargs as completed by the learner; `scenario` and `args` are those of the training.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in policy.policy.state_dict().items()}, path)
@@ -287,11 +273,11 @@ def save_policy(path: Path, policy: SB3Policy, args: Args, scenario: Scenario, o
 
 
 def load_policy(env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> SB3Policy:
-    """The policy saved in `checkpoint`, rebuilt.
+    """Load the policy saved in `checkpoint`.
 
     Raises:
-        ValueError: no checkpoint is given, or the weights are of another environment or do not fit the scenario.
-        FileNotFoundError: there is no such file.
+        ValueError: `checkpoint` is None, or the weights are for another environment or do not fit the scenario.
+        FileNotFoundError: the file does not exist.
     """
     if checkpoint is None:
         raise ValueError("checkpoint must be given for 'sb3': none is shipped")

@@ -1,4 +1,4 @@
-"""Learners by environment, and where their shipped policies lie."""
+"""Learners by environment, and their shipped policies."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ LEARNERS: dict[str, tuple[str, ...]] = {
     "DTPlacementMA-v0": ("mappo", "maddpg", "sb3"),
     "DTMigration-v0": ("hindsight", "ppo", "ppo-lagrangian", "a2c", "ddpg", "transfer", "sb3"),
 }
-"""Learners by environment: modules of this package (with _ for -), each with Args and train."""
+"""Learners by environment: modules of this package (_ in place of -), each with Args and train."""
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
-"""Where the shipped policies lie, as learner-environment-preset."""
+"""Folder of the shipped policies, named learner-environment-preset."""
 
 
 def shipped(env_id: str, preset: str) -> tuple[str, ...]:

@@ -1,15 +1,15 @@
 """Transfer between places for DTMigration-v0's focal user (Lu 2021, Algorithms 2 and 3, eqs 32-34), in one file.
 
-A user's twin moves to a place it has not learned in, with models and experience of places it knows. Places differ in
-speeds, walks, shadowing and numbers of stations. Algorithm 3, which station to go to, is what the policies learn (as
-it is printed it is the heuristic "best-latency-literal"); Algorithm 2 is the learner here, read against its errata:
+A user's twin moves to a new place, with models and experience of known places. Places differ in speeds, walks,
+shadowing and numbers of stations. The policies learn Algorithm 3, the choice of a station (as printed it is the
+heuristic "best-latency-literal"); Algorithm 2 is the learner here, with its errata corrected:
 
-- (32) The first model is the sources' mean, weighted by the user's trajectory: by the share of its slots in which it
-  walks as fast as users of a source do. Parameters have a mean only if they started out alike: all sources do.
-- (33) Gradients are of the union of the target's episodes and the sources'. agents/hindsight.py learns as soundly
-  from one as from the other, so nothing is corrected for the policy that gathered them.
-- (34) As printed, θ + ρ θ_src, parameters grow without end; here (1 - ρ) θ + ρ θ_src after every round, where ρ fades
-  with the sources' share of the experience. Line 8 of Algorithm 2, which overwrites what was learned, is left out.
+- (32) The first model is the mean of the sources' models, weighted by the user's trajectory: by the share of slots in
+  which it walks at the speed of a source's users. All sources start from the same parameters, or a mean had no meaning.
+- (33) Gradients are of the union of the target's and the sources' episodes. Learning as in agents/hindsight.py does not
+  depend on the policy that recorded an episode, so no correction is needed.
+- (34) As printed, θ + ρ θ_src, parameters grow without bound; here (1 - ρ) θ + ρ θ_src after every round, where ρ fades
+  with the sources' share of the experience. Line 8 of Algorithm 2, which overwrites the learned model, is left out.
 
     python -m agents.transfer --save runs/transfer.safetensors
     python -m agents.transfer --sources --rounds 48       # from scratch
@@ -24,12 +24,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from agents.hindsight import Recorder, draw, gained, step
+from agents.hindsight import SCALE, Recorder, draw, gained
 from agents.networks import build
 from agents.networks.outlook import Outlook
 from agents.training.checkpoint import NetworkPolicy, finish
+from agents.training.learner import descend
 from agents.training.rollout import training_envs
 from agents.training.run import Report, Run, RunArgs, main, silent
+from agents.training.saved_state import Stateful
 from dtenv.scenario import Scenario
 
 PLACES: dict[str, dict[str, Any]] = {
@@ -37,16 +39,16 @@ PLACES: dict[str, dict[str, Any]] = {
     "town": {"speed_mps": (5.0, 10.0), "num_stations": 15, "shadowing_site_correlation": 0.0},
     "ring-road": {"speed_mps": (10.0, 15.0), "walk": "gauss-markov"},
 }
-"""Sources: what they differ in from the target. Their speeds do not overlap, so that a trajectory tells them apart."""
+"""Scenario fields of the sources. Their speeds do not overlap, so that a slot of a trajectory belongs to one."""
 
 FINE_TUNING = 0.2
-"""Share of the learning rate in a target that starts from sources."""
+"""Factor on the learning rate in a target that starts from sources."""
 
 RHO = 0.1
-"""ρ of (34), while all experience is the sources'."""
+"""ρ of (34) while all experience is that of the sources."""
 
 MAX_GRAD_NORM = 1.0
-"""Gradient clipping."""
+"""Largest norm of the gradient."""
 
 
 @dataclass
@@ -58,21 +60,21 @@ class Args(RunArgs):
     env_id: str = "DTMigration-v0"
     """the environment"""
     network: str = "equivariant"
-    """an actor that tells what it would do from any station"""
+    """an actor that gives its moves from every station"""
     sources: tuple[str, ...] = tuple(PLACES)
-    """places to transfer from; none to learn from scratch"""
+    """places to transfer from, or none to learn from scratch"""
     source_rounds: int = 32
     """rounds in every source"""
     rounds: int = 48
     """rounds in the target"""
     num_envs: int = 4
-    """episodes recorded in a round"""
+    """episodes recorded per round"""
     updates: int = 4
-    """gradient steps in a round"""
+    """gradient steps per round"""
     minibatch: int = 4
-    """episodes of a place in a gradient step"""
+    """episodes of a place per gradient step"""
     learning_rate: float = 5e-3
-    """Adam's, annealed to zero in each place"""
+    """learning rate of Adam, annealed to zero in each place"""
     merge: bool = True
     """whether sources' experience joins the target's (33)"""
 
@@ -81,11 +83,11 @@ def trajectory_weights(walked_m: Tensor, fastest_m: Sequence[float]) -> Tensor:
     """Weights of (32), summing to 1: the share of slots that belong to each source.
 
     Args:
-        walked_m: metres walked in slots, any shape.
-        fastest_m: of each source, what its users walk in a slot at most; rising. Faster slots belong to the last.
+        walked_m: metres walked per slot, any shape.
+        fastest_m: largest distance per slot in each source, ascending; faster slots belong to the last source.
     """
     bounds = torch.as_tensor(fastest_m[:-1], dtype=walked_m.dtype)
-    # A slot at full speed is told from the next source's by more than rounding.
+    # The margin keeps slots at full speed below the bound despite rounding.
     belongs = torch.bucketize(walked_m.flatten() * (1.0 - 1e-4), bounds)
     return torch.bincount(belongs, minlength=len(fastest_m)) / belongs.numel()
 
@@ -97,19 +99,15 @@ def aggregate(models: Sequence[Mapping[str, Tensor]], weights: Tensor) -> dict[s
 
 @torch.no_grad()
 def pull(network: nn.Module, source: Mapping[str, Tensor], rho: float) -> None:
-    """(1 - ρ) θ + ρ θ_src in place of θ: (34) made convex."""
+    """Replace θ by (1 - ρ) θ + ρ θ_src, the convex form of (34)."""
     for name, parameter in network.named_parameters():
         parameter.lerp_(source[name], rho)
 
 
 class Place:
-    """A model that learns in one place, from all episodes recorded there.
+    """A model of one place, learned from all episodes recorded there, the first of which is seeded `seed`.
 
-    Args:
-        args: settings.
-        scenario: of the place.
-        seed: of its first episode.
-        model: parameters to start from; by default fresh ones.
+    It starts from the parameters `model`, by default new ones.
     """
 
     def __init__(self, args: Args, scenario: Scenario, seed: int, model: Mapping[str, Tensor] | None = None):
@@ -123,7 +121,7 @@ class Place:
 
     @property
     def experience(self) -> int:
-        """Episodes recorded."""
+        """Number of episodes recorded."""
         return len(self.episodes) * self.args.num_envs
 
     def gather(self) -> None:
@@ -131,30 +129,30 @@ class Place:
         self.episodes.append(self.recorder.record())
 
     def learn(self, rate: float, sources: Sequence[Place] = ()) -> float:
-        """Gradient steps of a round, on own episodes and sources'; gives the last expected gain over never, a slot."""
+        """Take a round's gradient steps on own episodes and those of sources.
+
+        Returns the last expected gain per slot over never moving.
+        """
         before = sum(source.experience for source in sources)
-        share = before / (before + self.experience)  # the sources', in the union (33)
+        share = before / (before + self.experience)  # of the sources' episodes in the union (33)
         self.optimizer.param_groups[0]["lr"] = rate
         for _ in range(self.args.updates):
             own = gained(self.network, draw(self.episodes, self.args.minibatch)).mean()
             gain = own
             if sources:
                 source = sources[int(torch.randint(len(sources), ()))]
-                gain = (1.0 - share) * own + share * gained(self.network, source.sample()).mean()
-            step(self.network, self.optimizer, gain, MAX_GRAD_NORM)
+                drawn = draw(source.episodes, source.args.minibatch)
+                gain = (1.0 - share) * own + share * gained(self.network, drawn).mean()
+            descend(self.optimizer, -SCALE * gain, self.network.parameters(), MAX_GRAD_NORM)
         return own.item()
 
-    def sample(self) -> Outlook:
-        """Episodes for another place's gradient step."""
-        return draw(self.episodes, self.args.minibatch)
-
     def state_dict(self) -> dict[str, Any]:
-        """Model and optimiser; of the experience how much there is, as it is recorded again from its seeds."""
+        """Return model, optimiser and number of recordings; these are repeated from their seeds on loading."""
         models = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         return {**models, "recorded": len(self.episodes)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for _ in range(state["recorded"]):
@@ -162,20 +160,20 @@ class Place:
 
 
 def source_places(args: Args, target: Scenario) -> list[Place]:
-    """Fresh models of the sources, all with the same parameters."""
+    """New models of the sources, all with the same parameters."""
     scenarios = [target.override(**PLACES[name]) for name in args.sources]
     model = build(args.env_id, args.network, target).state_dict()
     return [Place(args, scenario, args.first_seed + 10_000 * (1 + i), model) for i, scenario in enumerate(scenarios)]
 
 
 def source_round(place: Place, progress: float) -> float:
-    """A round of a source, `progress` of its rounds being over; gives the expected gain over never, a slot."""
+    """Play a round of a source after a share `progress` of its rounds; returns the gain of `Place.learn`."""
     place.gather()
     return place.learn((1.0 - progress) * place.args.learning_rate)
 
 
 def arrive(target: Place, sources: Sequence[Place]) -> dict[str, Tensor]:
-    """The target's first model (32), by the trajectories of its first episodes, which are recorded here."""
+    """Return the target's first model (32), from the trajectories of its first episodes, which are recorded here."""
     target.gather()
     fastest = [source.scenario.value("speed_mps")[1] * source.scenario.value("slot_seconds") for source in sources]
     weights = trajectory_weights(target.episodes[0].walked_m, fastest)
@@ -185,50 +183,35 @@ def arrive(target: Place, sources: Sequence[Place]) -> dict[str, Tensor]:
 
 
 def target_round(target: Place, sources: Sequence[Place], first: Mapping[str, Tensor] | None, progress: float) -> float:
-    """A round of the target: gather, learn from the union (33), be pulled to the first model (34).
+    """Play a round of the target after a share `progress` of its rounds; returns the gain of `Place.learn`.
 
-    Args:
-        target: its first episodes may be recorded already.
-        sources: none for scratch.
-        first: of `arrive`.
-        progress: share of the rounds that are over.
+    Episodes are recorded, unless those of the first round already are; the model learns from the union (33) and is
+    pulled to the `first` model (34) of `arrive`, if there is one.
     """
     args = target.args
     if progress > 0.0 or not target.episodes:
         target.gather()
     rate = (1.0 - progress) * args.learning_rate * (FINE_TUNING if sources else 1.0)
     gain = target.learn(rate, sources if args.merge else ())
-    if first is not None:
+    if first:
         before = sum(source.experience for source in sources)
         pull(target.network, first, RHO * before / (before + target.experience))
     return gain
 
 
-class Migration:
-    """The first model of a target, once its user has arrived."""
+class Migration(Stateful):
+    """The target's first model, empty until its user has arrived."""
+
+    STATE = ("first",)
 
     def __init__(self) -> None:
-        self.first: dict[str, Tensor] | None = None
-
-    def state_dict(self) -> dict[str, Any]:
-        """The model, or nothing."""
-        return {"first": self.first or {}}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.first = state["first"] or None
+        self.first: dict[str, Tensor] = {}
 
 
 def train(args: Args, *, scenario: Scenario | None = None, report: Report = silent) -> NetworkPolicy:
-    """Train in the sources, one after another, then in the target.
+    """Train in the sources, one after another, then in the target, which is `scenario` or that of args.
 
-    Args:
-        args: settings.
-        scenario: the target, in place of args.scenario and its overrides.
-        report: called with a row of `charts/…` after every round.
-
-    Raises:
-        ValueError: the scenario's agent moves all twins.
+    `report` is called with a row of `charts/…` after every round. Raises ValueError if the agent moves all twins.
     """
     with Run(args, report) as run:
         scenario = scenario or args.resolve()
@@ -240,25 +223,15 @@ def train(args: Args, *, scenario: Scenario | None = None, report: Report = sile
         parts = {f"source-{i}": source for i, source in enumerate(sources)}
         for iteration in run.over(learned + args.rounds, {**parts, "target": target, "migration": migration}):
             if iteration < learned:
-                place, done = sources[iteration // args.source_rounds], iteration % args.source_rounds
-                phase, gain = (
-                    args.sources[iteration // args.source_rounds],
-                    source_round(place, done / args.source_rounds),
-                )
+                phase, place = args.sources[iteration // args.source_rounds], sources[iteration // args.source_rounds]
+                gain = source_round(place, iteration % args.source_rounds / args.source_rounds)
             else:
                 place, phase, done = target, "target", iteration - learned
                 if sources and done == 0:
                     migration.first = arrive(target, sources)
                 gain = target_round(target, sources, migration.first, done / args.rounds)
-            run.report(
-                {
-                    "charts/phase": phase,
-                    "global_step": (iteration + 1) * args.num_envs * scenario.value("num_slots"),
-                    "charts/progress": (iteration + 1) / run.total,
-                    "charts/score": place.recorder.score + gain,
-                    "charts/gained": gain,
-                }
-            )
+            charts = {"charts/score": place.recorder.score + gain, "charts/gained": gain}
+            run.report_iteration(iteration, args.num_envs * scenario.value("num_slots"), phase, charts)
         return finish(args, target.network, scenario)
 
 

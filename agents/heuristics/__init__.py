@@ -1,1 +1,1 @@
-"""Rules, searches and planners that need no training."""
+"""Rules, searches and planners without training."""

@@ -1,8 +1,6 @@
-"""Rules of thumb for DTAssociation-v0, one slot at a time."""
+"""Rules for DTAssociation-v0 that decide one slot at a time."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -16,9 +14,9 @@ from dtenv.tasks.association.slot import Constants, Slot, fresh_load, link_energ
 
 @compiled
 def make_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Move users from servers that break C2 (with γ = 0) or C3 to the nearest server that fits, if any does.
+    """Move users from servers that violate C2 (with γ = 0) or C3 to the nearest server that fits, if any does.
 
-    The user with the most synchronisation energy on such a server leaves first.
+    The user with the most synchronisation energy on such a server moves first.
     """
     for s in range(len(slot.compute_capacity)):
         stuck = np.zeros(len(server), np.bool_)
@@ -39,23 +37,19 @@ def make_room(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def stay(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Leave every twin where it is, as far as C2 and C3 allow."""
+    """Keep every twin at its host, as far as C2 and C3 allow."""
     server[:] = slot.previous_server
     make_room(c, slot, server)
 
 
 def hysteresis(margin: float, area_m: float) -> Rule:
-    """Move a twin to the nearest server once that is `margin` sides of the square nearer than its host."""
-
-    def rule(c: Any, slot: Slot, server: np.ndarray) -> None:
-        move_past_margin(c, slot, margin * area_m, server)
-
-    return rule
+    """Move a twin to the nearest server once that is nearer than its host by `margin` times the side of the area."""
+    return lambda c, slot, server: move_past_margin(c, slot, margin * area_m, server)
 
 
 @compiled
 def move_past_margin(c: Constants, slot: Slot, margin_m: float, server: np.ndarray) -> None:
-    """The rule of `hysteresis`, with the margin in metres."""
+    """Rule of `hysteresis`, with the margin in metres."""
     for u in range(len(server)):
         host, near = slot.previous_server[u], nearest(slot, u)
         x, y = slot.user_xy[u, 0], slot.user_xy[u, 1]
@@ -67,9 +61,9 @@ def move_past_margin(c: Constants, slot: Slot, margin_m: float, server: np.ndarr
 
 @compiled
 def pack(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """All twins on as few servers as C2 (with γ = 0) and C3 allow, keeping last slot's hubs.
+    """Put all twins on as few servers as C2 (with γ = 0) and C3 allow, keeping the hubs of the last slot.
 
-    Servers are filled in the order of the twins they host, ties by total distance to all users; each
+    Servers are filled in the order of the number of twins they host, ties by total distance to all users; each
     takes the users nearest to it. Users that fit nowhere go to the first hub.
     """
     num_users, num_servers = len(server), len(slot.compute_capacity)

@@ -1,9 +1,9 @@
-"""Myopic local search for DTAssociation-v0: the best association of one slot that small moves can find.
+"""Myopic local search for DTAssociation-v0, of one slot's association.
 
-From three starts (stay, nearest, pack) it improves the slot's score by moving one twin, or all twins of
-one server, to another server, until no such move helps; the best of the three is played. The score of a slot
-is a sum over servers, so a move costs the exact allocation of two servers. It looks at one slot alone:
-strong where slots couple weakly, beaten where moving now pays later. It is no upper bound.
+From three starts (stay, nearest, pack) it improves the slot's score by moving one twin, or all twins of one server, to
+another server, until no such move helps; the best of the three is played. The score of a slot is a sum over servers,
+so a move costs the exact allocation of two servers. It considers one slot alone: strong where slots couple weakly,
+inferior where a move now pays later. It is no upper bound.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dtenv.tasks.association.nearest import nearest_with_room
 from dtenv.tasks.association.slot import Constants, Slot, server_score
 
 LEAST_GAIN = 1e-6
-"""What a move must gain: more than the certificate of the allocations that it is judged by."""
+"""Least gain of a move, larger than the tolerance of the allocations that evaluate it."""
 
 
 def local_search(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Write the best association found into server (U,)."""
+    """Write the best association found to server (U,)."""
     coarse: Any = c.copy()  # type: ignore[attr-defined]
     coarse["certificate"] = 0.1 * LEAST_GAIN
     search(coarse, slot, server, *work_arrays(len(server)))
@@ -31,7 +31,7 @@ def local_search(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def search(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, slopes: np.ndarray) -> None:
-    """`local_search` with work arrays of allocation."""
+    """`local_search` with work arrays for allocation."""
     num_users, num_servers = len(server), len(slot.compute_capacity)
     history, utility = np.zeros(num_users), np.zeros(num_users)
     trial, values = np.zeros(num_users, np.int64), np.zeros(num_servers)
@@ -65,7 +65,7 @@ def move_one(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> bool:
-    """Give every user in turn the server that is best for the slot; whether any moved."""
+    """Move every user in turn to the server that is best for the slot; returns whether any moved."""
     moved = False
     for u in range(len(server)):
         home = server[u]
@@ -97,7 +97,7 @@ def evacuate(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> bool:
-    """Move all twins of one server to another, the first pair that gains; whether any did."""
+    """Move all twins of one server to another, for the first pair that gains; returns whether any did."""
     trial = server.copy()
     for home in range(len(values)):
         if not (server == home).any():

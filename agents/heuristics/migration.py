@@ -1,4 +1,4 @@
-"""Rules of thumb for DTMigration-v0: where each of the agent's users' twins goes in a slot."""
+"""Rules for DTMigration-v0 that choose the stations of the agent's twins in a slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dtenv.tasks.migration.slot import Constants, Slot, migration_price
 
 @compiled
 def worth(c: Constants, latency_s: float, deadline_s: float) -> float:
-    """What of the utility (20) depends on the station."""
+    """Part of the utility (20) that depends on the station."""
     return interaction_utility(
         c.utility_beta, latency_s, deadline_s, 0.0, utility_time(c.utility_time_s, deadline_s), 1.0
     )
@@ -26,13 +26,13 @@ def worth(c: Constants, latency_s: float, deadline_s: float) -> float:
 
 @compiled
 def never(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Leave every twin where it is."""
+    """Keep every twin at its host."""
     server[:] = slot.server
 
 
 @compiled
 def best_latency(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Algorithm 3 of (Lu 2021) read as an argmax: go to the station of most utility, so least T_upd; ties stay."""
+    """Algorithm 3 of (Lu 2021) read as an argmax: move to the station of most utility, so least T_upd; ties stay."""
     for u in range(len(server)):
         server[u] = slot.server[u]
         for k in range(slot.latency_s.shape[1]):
@@ -42,7 +42,7 @@ def best_latency(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def best_latency_literal(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Algorithm 3 of (Lu 2021) as printed: the last station in order whose utility is at least the present one's."""
+    """Algorithm 3 of (Lu 2021) as printed: the last station in order whose utility is at least the host's."""
     for u in range(len(server)):
         host = slot.server[u]
         server[u] = host
@@ -52,17 +52,13 @@ def best_latency_literal(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 
 def payback(slots: float, hysteresis: float) -> Rule:
-    """Move once the gain of utility, kept for so many slots, pays the price, and exceeds the hysteresis."""
-
-    def rule(c: Any, slot: Slot, server: np.ndarray) -> None:
-        move_if_it_pays(c, slot, slots, hysteresis, server)
-
-    return rule
+    """Move once the gain of utility exceeds the hysteresis and, over `slots` slots, the price."""
+    return lambda c, slot, server: move_if_it_pays(c, slot, slots, hysteresis, server)
 
 
 @compiled
 def move_if_it_pays(c: Constants, slot: Slot, slots: float, hysteresis: float, server: np.ndarray) -> None:
-    """The rule of `payback`."""
+    """Rule of `payback`."""
     for u in range(len(server)):
         host, deadline = slot.server[u], slot.deadline_s[u]
         here = worth(c, slot.latency_s[u, host], deadline)
@@ -75,13 +71,13 @@ def move_if_it_pays(c: Constants, slot: Slot, slots: float, hysteresis: float, s
 
 
 def lookahead(horizon: int, scenario: MigrationScenario) -> Rule:
-    """Plan `horizon` slots ahead as if users went on as they do now, and play the plan's first move."""
+    """Plan `horizon` slots ahead at the users' present velocity, and play the first move of the plan."""
     area_m, decorrelation_m = float(scenario.network.area_m), float(scenario.radio.shadowing_decorrelation_m)
     return partial(plan_ahead, horizon=horizon, area_m=area_m, decorrelation_m=decorrelation_m)
 
 
 def plan_ahead(c: Any, slot: Slot, server: np.ndarray, horizon: int, area_m: float, decorrelation_m: float) -> None:
-    """The rule of `lookahead`."""
+    """Rule of `lookahead`."""
     stations = len(slot.station_xy)
     utility, value = np.zeros((horizon + 1, stations)), np.zeros((2, stations))
     plan(c, slot, horizon, area_m, decorrelation_m, server, utility, value)
@@ -98,20 +94,11 @@ def plan(
     utility: np.ndarray,
     value: np.ndarray,
 ) -> None:
-    """Dynamic programming over (slot, station) for each user: utility less price, summed over the horizon.
+    """Dynamic programming over (slot, station) for each user: utility less price, summed over `horizon` slots ahead.
 
-    Loads and the wireless latency are held as they are; positions move on, path loss with them, shadowing fades to its
-    mean with the distance walked, and the access station follows by the same rule as in the environment.
-
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        horizon: slots planned beyond this one.
-        area_m: side of the square, where users are expected to stop.
-        decorrelation_m: distance over which shadowing fades to 1/e.
-        server: written.
-        utility: work array (horizon + 1, M).
-        value: work array (2, M).
+    Loads and the wireless latency are held; path loss follows the extrapolated positions, which end at the border of
+    the area, shadowing fades to its mean by a factor e per `decorrelation_m` walked, and the access station follows by
+    the environment's rule. Writes server (users,); utility (horizon + 1, M) and value (2, M) are work arrays.
     """
     stations, station_xy = len(slot.station_xy), slot.station_xy[: c.stations]  # the cloud has no radio
     expected, walked_m, access = np.zeros((horizon, 2)), np.zeros(horizon), np.zeros(horizon, np.int64)
@@ -144,19 +131,15 @@ def plan(
 
 @compiled
 def first_move(c: Constants, slot: Slot, u: int, utility: np.ndarray, value: np.ndarray) -> int:
-    """Where the best plan over (slot, station) sends user u's twin now; ties stay.
+    """First station of the best plan over (slot, station) for user u's twin; ties stay.
 
-    Args:
-        c: the scenario's constants.
-        slot: what is known of the slot; room is held as it is.
-        u: the user.
-        utility: (H + 1, M) of the present slot and the next ones on each station, without the prices of moving.
-        value: work array (2, M).
+    `utility` (H + 1, M) is that of the present and the next slots on each station, without the prices of moving. Room
+    is held; `value` (2, M) is a work array.
     """
     stations = utility.shape[1]
     value[:] = 0.0
     for h in range(len(utility) - 1, 0, -1):
-        for k in range(stations):  # the best that follows from being at k before slot h
+        for k in range(stations):  # the best value from slot h on, from station k
             most = -np.inf
             for target in range(stations):
                 price = 0.0

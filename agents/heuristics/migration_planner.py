@@ -1,4 +1,4 @@
-"""A planner for DTMigration-v0 that believes whatever its observation forecasts."""
+"""Planner for DTMigration-v0 that takes the forecasts in its observation as true."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from dtenv.tasks.migration.task import MigrationTask
 
 
 class Planner:
-    """Dynamic programming over the slots ahead: what is forecast is taken for known, the rest for frozen.
+    """Dynamic programming over the slots ahead: forecasts are taken as true, everything else is held.
 
-    The score of a slot ahead on a station is the mean over the forecast's chances of the station that will serve the
-    user; where none is forecast, the present one goes on. Wireless latency and loads are the true ones where the
-    observation holds them (dtenv.forecasting.Foresight), else those of now. Failures are not foreseen.
+    The score of a slot ahead on a station is the mean over the forecast's chances of the serving station; where none is
+    forecast, the present one remains. Wireless latency and loads are the true ones where the observation holds them
+    (dtenv.forecasting.Foresight), else the present ones. Failures are not foreseen.
 
     Args:
-        scenario: with the forecaster whose forecasts the observations show.
+        scenario: scenario with the forecaster of the observations.
         horizon: slots planned beyond the present one, at most the scenario's.
-        name: the policy's.
-        count_slots: plan no further than the episode's end, counting slots from `reset` on; then `act` has to be
-            called once a slot.
+        name: name of the policy.
+        count_slots: plan no further than the episode's end, by counting slots from `reset` on; `act` must then be
+            called once per slot.
 
     Raises:
-        ValueError: horizon is not a whole number in 1 … the scenario's.
+        ValueError: horizon is not an integer in 1..the scenario's.
     """
 
     overrides: Any = MappingProxyType({})
@@ -40,18 +40,18 @@ class Planner:
     def __init__(self, scenario: MigrationScenario, horizon: int, *, name: str = "planner", count_slots: bool = False):
         most = scenario.episode.horizon
         if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= most:
-            raise ValueError(f"horizon must be a whole number in 1..{most}, the scenario's, got {horizon!r}")
+            raise ValueError(f"horizon must be an integer in 1..{most}, the scenario's, got {horizon!r}")
         self.name, self.horizon = name, int(horizon)
         self._task = MigrationTask(scenario)
         self._slots = scenario.episode.num_slots if count_slots else None
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
-        """An episode begins."""
+        """Start an episode."""
         self._played = 0
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """Stations (users,) or (B, users) for observations (size,) or (B, size); of a focal user a number, or (B,)."""
+        """Stations (users,), or (B, users) for a batch of observations; for a focal user an integer or (B,)."""
         obs = np.asarray(obs)
         rows = np.atleast_2d(obs)
         slots, view = self._task.decode(rows), self._task.layout.split(rows)
@@ -74,14 +74,14 @@ class Planner:
 def plan(
     c: Constants, slot: Slot, chance: np.ndarray, channel: np.ndarray, load: np.ndarray, server: np.ndarray
 ) -> None:
-    """The first move of every user's best plan, users apart from each other.
+    """Write the first move of every user's best plan, planned independently of other users, to server (n,).
 
     Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        chance: (n, M, H) forecast chances of serving; a slot without any is as the present one.
-        channel: (n, H or more) of the observation's block, or (0, …) to hold the wireless latency.
-        load: (n, M, H or more) likewise, to hold the computing latency.
+        c: constants of the scenario.
+        slot: the present slot.
+        chance: (n, M, H) forecast chances of serving; in a slot without any the present access station serves.
+        channel: (n, H or more) block of the observation, or (0, …) to hold the wireless latency.
+        load: (n, M, H or more) block of the observation, or (0, …) to hold the computing latency.
         server: (n,), written.
     """
     users, stations, horizon = chance.shape
@@ -112,7 +112,7 @@ def plan(
 
 @compiled
 def worth(c: Constants, latency_s: float, deadline_s: float) -> float:
-    """What of the score depends on the station: of the utility (20), less the penalty for being late."""
+    """Part of the score that depends on the station: of the utility (20), less the penalty for being late."""
     late = c.deadline_penalty if is_violated(latency_s, deadline_s) else 0.0
     time_s = utility_time(c.utility_time_s, deadline_s)
     return interaction_utility(c.utility_beta, latency_s, deadline_s, 0.0, time_s, 1.0) - late
@@ -120,5 +120,5 @@ def worth(c: Constants, latency_s: float, deadline_s: float) -> float:
 
 @compiled
 def seconds(time_s: float, left: float) -> float:
-    """The latency of which exp(-latency / time) is left."""
+    """Latency, s, for which exp(-latency / time) equals `left`."""
     return -time_s * np.log(max(left, 1e-38))

@@ -1,6 +1,6 @@
-"""The myopic optimum as a policy: every slot's best decision with its proof, from what the observation shows.
+"""The myopic optimum as a policy: every slot's best decision, proven, from the observation.
 
-A measure for other agents rather than one to deploy: a slot takes up to seconds. Needs the extra "oracle".
+It takes up to seconds per slot, so it is a reference for other agents. Needs the extra "oracle".
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import numpy as np
 
 
 def association(constants: Any, slot: Any, server: np.ndarray) -> None:
-    """Write the association of most score into server (U,), as `dtenv.oracle.association.solve_slot` finds it."""
+    """Write the association of highest score to server (U,), by `dtenv.oracle.association.solve_slot`."""
     from dtenv.oracle.association import solve_slot  # its solvers are optional
 
     server[:] = solve_slot(constants, slot).action
 
 
 def placement(constants: Any, slot: Any, server: np.ndarray) -> None:
-    """Write the stations of most score into server (N,), as `dtenv.oracle.placement.solve_slot` finds them."""
+    """Write the stations of highest score to server (N,), by `dtenv.oracle.placement.solve_slot`."""
     from dtenv.oracle.placement import solve_slot
 
     server[:] = solve_slot(constants, slot).action

@@ -1,6 +1,6 @@
-"""Rules of thumb for DTPlacementMA-v0: every user's station in a slot. Stations that are used host, no others.
+"""Rules for DTPlacementMA-v0 that choose every user's station in a slot; exactly the stations used host.
 
-`Constant` alone is no rule of a slot: it plays one action of action="price" throughout.
+`Constant` is no rule of a slot: it plays one action of action="price" throughout.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dtenv.tasks.placement.slot import Constants, Slot
 
 @compiled
 def nearest(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Every twin at the station nearest to its user, as far as there is room (the first baseline of (Lu 2021))."""
+    """Place every twin at the station nearest to its user that has room (the first baseline of (Lu 2021))."""
     users, stations = len(server), len(slot.compute_hz)
     bid, held = np.zeros((stations, users)), np.zeros(stations, np.int64)
     for u in range(users):
@@ -30,7 +30,7 @@ def nearest(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def at_access(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Every twin at the station that its user transmits to, or at the one nearest to that with room."""
+    """Place every twin at its user's access station, or at the nearest to that with room."""
     users, stations = len(server), len(slot.compute_hz)
     bid, host_bid, held = np.zeros((stations, users)), np.zeros(stations), np.zeros(stations, np.int64)
     bids_of_association(slot, slot.access, host_bid, bid)
@@ -39,7 +39,7 @@ def at_access(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def least_loaded(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Users in turn, the largest first, to the station whose computing is least loaded; distance does not count."""
+    """Assign users, the largest first, to the station with the least computing load, regardless of distance."""
     users, stations = len(server), len(slot.compute_hz)
     size = np.array([computing_size(c, slot, u) for u in range(users)])
     load, held = np.zeros(stations), np.zeros(stations, np.int64)
@@ -55,15 +55,15 @@ def least_loaded(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 
 class Constant:
-    """The same action in every slot, whatever is seen: some stations host, all at one price.
+    """The same action in every slot, independent of observations: some stations host, all at one price.
 
-    What a learner has to beat before it can be said to have looked at anything. Stations lie anywhere and their
-    computing is drawn anew in every slot, so which of them host makes no difference, only how many.
+    A learner must beat it to show that it uses its observations. Stations are placed at random and their computing is
+    drawn in every slot, so only the number of hosts matters, not which.
 
     Args:
-        scenario: what to play.
-        hosts: the first so many stations host, and by the decoding others where those have no room; by default all.
-        price: of all stations, from 0 to 1; while all host, it decides who has to leave a full station.
+        scenario: scenario to play.
+        hosts: number of stations that host, the first ones; the decoding opens others if these lack room. Default all.
+        price: price of all stations, in [0, 1]; if all host, it decides which users leave a full station.
 
     The defaults are the best of benchmarks/tune.py: fewer hosts lose much, another price less than .001.
     """
@@ -77,7 +77,7 @@ class Constant:
         self._action = np.stack([bids, np.full(stations, price)], axis=1).astype(np.float32).ravel()
 
     def reset(self, seed: int | None = None) -> None:
-        """Nothing to forget."""
+        """Do nothing: the policy has no memory."""
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """The action (2 M,), or (B, 2 M) for a batch."""

@@ -1,8 +1,7 @@
-"""Searches for DTPlacementMA-v0: greedy addition of hosts, and local search; of one slot, by the slot's score.
+"""Searches for DTPlacementMA-v0 on the score of one slot: greedy addition of hosts, and local search.
 
-The score is a sum over stations, of which each depends on the twins it hosts alone. So moving a twin costs the
-evaluation of two stations. Local search is strong (on tiny slots it nearly always finds the best of all associations),
-but no bound.
+The score is a sum over stations, each of which depends only on the twins it hosts, so a move costs the evaluation of
+two stations. Local search is strong (on tiny slots it nearly always finds the best of all associations), but no bound.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from dtenv.tasks.placement.slot import (
 from dtenv.tasks.uplink import DIRECT
 
 LEAST_GAIN = 1e-9
-"""What a change must gain."""
+"""Least gain of a change."""
 
 
 @compiled
@@ -38,12 +37,12 @@ def station_worth(
     """Station k's part of the slot's score under the association server (N,).
 
     Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
-        server: (N,); -1 is nowhere.
+        c: constants of the scenario.
+        slot: the slot.
+        server: (N,); -1 is no station.
         k: the station.
-        free: whether hosting is not charged.
-        stations: rows of `add_loads`, whose STATION_TERM.transmitting is read.
+        free: do not charge for hosting.
+        stations: rows of `add_loads`, of which STATION_TERM.transmitting is read.
         users: work array (len(USER_TERM), N).
     """
     weight = twins = 0.0
@@ -75,13 +74,13 @@ def relocate(
     """Move single twins to the station that is best for the slot until none gains.
 
     Args:
-        c: the scenario's constants.
-        slot: what is known of the slot.
+        c: constants of the scenario.
+        slot: the slot.
         server: improved in place.
-        free: station whose hosting is not charged and that alone twins move to, or -1 for any.
-        banned: station that twins leave, whatever it costs, while no others move; or -1.
+        free: station whose hosting is not charged and the only one to move to, or -1 for any.
+        banned: station that its twins leave at any cost while no others move, or -1.
         worth: station_worth of all stations (M,), written.
-        stations: work array, its loads of `server` given.
+        stations: work array with the loads of `server`.
         users: work array (len(USER_TERM), N).
     """
     num_stations = len(worth)
@@ -117,14 +116,14 @@ def relocate(
 
 @compiled
 def improve(c: Constants, slot: Slot, server: np.ndarray) -> float:
-    """Local search from `server`, in place: twins move, stations open and close; gives the score reached."""
+    """Local search from `server`, in place: twins move, stations open and close; returns the score reached."""
     num_users, num_stations = slot.gain_db.shape
     stations, users = np.zeros((len(STATION_TERM), num_stations)), np.zeros((len(USER_TERM), num_users))
     worth, trial = np.zeros(num_stations), np.zeros(num_users, np.int64)
     add_loads(c, slot, server, stations)
     relocate(c, slot, server, -1, -1, worth, stations, users)
     score = worth.sum()
-    promising = c.beta * c.host_cost  # what a changed set of hosts may lose before twins have settled on it
+    promising = c.beta * c.host_cost  # tolerated loss of a changed set of hosts before twins are moved
     improved = True
     while improved:
         improved = False
@@ -161,10 +160,10 @@ def local_search(c: Constants, slot: Slot, server: np.ndarray) -> None:
 
 @compiled
 def greedy_add(c: Constants, slot: Slot, server: np.ndarray) -> None:
-    """Open the station that helps the slot's score most, one after another, until none does.
+    """Open the station that improves the slot's score most, one after another, until none does.
 
-    With given hosts the users choose in turn, the largest first, by their wired latency and the computing latency
-    that they add. Until the hosts have room for all, capacities are left out of account.
+    Given the hosts, users choose in turn, the largest first, by their wired latency and the computing latency that they
+    add. Capacities are ignored until the hosts have room for all.
     """
     num_users, num_stations = slot.gain_db.shape
     stations, users = np.zeros((len(STATION_TERM), num_stations)), np.zeros((len(USER_TERM), num_users))
@@ -199,7 +198,7 @@ def greedy_add(c: Constants, slot: Slot, server: np.ndarray) -> None:
 def choose(
     c: Constants, slot: Slot, hosts: np.ndarray, size: np.ndarray, order: np.ndarray, bounded: bool, server: np.ndarray
 ) -> None:
-    """Associate users with hosts one after another for `greedy_add`, into server (N,); `bounded` by capacities."""
+    """Assign users to hosts one after another for `greedy_add`, in server (N,); `bounded` respects capacities."""
     num_stations = len(hosts)
     load, held = np.zeros(num_stations), np.zeros(num_stations, np.int64)
     for u in order:

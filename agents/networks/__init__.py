@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -17,45 +18,33 @@ from dtenv.tasks.registry import task_of
 __all__ = ["NETWORKS", "Decision", "build", "orthogonal"]
 
 
-def _perceptron(scenario: Any, **options: Any) -> Perceptron:
+def _of_spaces(network: Callable[..., nn.Module], scenario: Any, **options: Any) -> nn.Module:
     task = task_of(scenario)
-    return Perceptron(task.layout.space, task.action_space, **options)
+    return network(task.layout.space, task.action_space, **options)
 
 
-def _relaxed(scenario: Any) -> RelaxedPerceptron:
-    task = task_of(scenario)
-    return RelaxedPerceptron(task.layout.space, task.action_space)
-
+PERCEPTRON: dict[str, Callable[..., nn.Module]] = {"perceptron": partial(_of_spaces, Perceptron)}
 
 RELAXED: dict[str, Callable[..., nn.Module]] = {
     "relaxed-equivariant": RelaxedEquivariant,
-    "relaxed-perceptron": _relaxed,
+    "relaxed-perceptron": partial(_of_spaces, RelaxedPerceptron),
 }
-"""For learners of continuous actions."""
+"""Networks for learners of continuous actions."""
 
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
-    "DTAssociation-v0": {"equivariant": association.Equivariant, "perceptron": _perceptron, **RELAXED},
+    "DTAssociation-v0": {"equivariant": association.Equivariant, **PERCEPTRON, **RELAXED},
     "DTPlacementMA-v0": {
         "exchange": placement.Exchange,
         "own": placement.Own,
         "deterministic": deterministic.Deterministic,
     },
-    "DTMigration-v0": {
-        "equivariant": migration.Equivariant,
-        "foreseeing": foreseeing,
-        "perceptron": _perceptron,
-        **RELAXED,
-    },
+    "DTMigration-v0": {"equivariant": migration.Equivariant, "foreseeing": foreseeing, **PERCEPTRON, **RELAXED},
 }
-"""The first of an environment is its default."""
+"""Networks by environment and name; the first of an environment is its default."""
 
 
 def build(env_id: str, kind: str | None, scenario: Any, **options: Any) -> nn.Module:
-    """The network of that name for a scenario; by default the environment's first.
-
-    Raises:
-        ValueError: no such network for this environment.
-    """
+    """Build the network `kind`, by default the environment's first; raises ValueError for an unknown kind."""
     known = NETWORKS.get(env_id, {})
     kind = kind or next(iter(known), None)
     if kind not in known:

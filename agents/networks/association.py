@@ -1,4 +1,4 @@
-"""An actor-critic network for DTAssociation-v0 that serves any number of users and servers."""
+"""Actor-critic network for DTAssociation-v0 that serves any number of users and servers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dtenv.tasks.association.slot import Constants
 from dtenv.tasks.association.task import AssociationTask
 
 MARGIN = 1e-5
-"""How far below its limit a share must stay to count as kept: what a float32 observation can tell."""
+"""Margin below its limit within which a share counts as exceeding it: the precision of float32 observations."""
 
 MASKED = -1e4
-"""Logit of a server that would break a constraint where another would not."""
+"""Logit of a server that would break a constraint while another would not."""
 
 
 def unbiased(inputs: int, outputs: int) -> nn.Linear:
@@ -30,25 +30,25 @@ def unbiased(inputs: int, outputs: int) -> nn.Linear:
 
 
 def planes(entries: Tensor) -> Tensor:
-    """(…, F) as (F, …), each entry in one piece of memory."""
+    """Entries (…, F) as (F, …), each contiguous in memory."""
     return entries.movedim(-1, 0).contiguous()
 
 
 def one_hot(action: Tensor, own: Tensor) -> Tensor:
-    """What users add to servers (…, S) by choosing them (…): `own` there, nothing elsewhere."""
+    """Load (…, S) that users add by choosing servers (…): `own` there, 0 elsewhere."""
     return (action[..., None] == torch.arange(own.shape[-1], device=own.device)) * own
 
 
 class Equivariant(nn.Module):
     """Shared encoders of users and servers, scores of user-server pairs, users decided one after another.
 
-    A user's scores see the loads that earlier users' choices leave on every server, with later users assumed
-    to stay: a lone move onto an empty server costs, several pay, so users have to coordinate. Any number of
-    users and servers; permuting servers permutes the scores.
+    A user's scores depend on the loads of every server after the choices of earlier users, with later users assumed
+    to stay: a single move onto an empty server costs, several pay, so users have to coordinate. Permuting servers
+    permutes the scores.
     """
 
     nodes, pairs = 64, 16
-    """Widths of node and pair layers; the pair layer is the costly one."""
+    """Widths of node and pair layers; the pair layer takes most of the time."""
 
     def __init__(self, scenario: AssociationScenario, values: int = 1):
         super().__init__()
@@ -62,13 +62,13 @@ class Equivariant(nn.Module):
         self.pair_user, self.pair_server = orthogonal(nn.Linear(n, p)), orthogonal(nn.Linear(n, p))
         self.pair_link, self.pair_load = unbiased(links + 4, p), unbiased(10, p)
         self.score = orthogonal(nn.Linear(p, 1), 0.01)
-        self.stay = nn.Parameter(torch.tensor(6.0))  # at first, a user moves about once in thirty slots
+        self.stay = nn.Parameter(torch.tensor(6.0))  # initially, a user moves about once in thirty slots
         self.critic = nn.Sequential(
             orthogonal(nn.Linear(2 * n + 4, n)), nn.Tanh(), orthogonal(nn.Linear(n, n)), nn.Tanh(), nn.Linear(n, values)
         )
 
     def forward(self, obs: Tensor | dict[str, Tensor], action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions. Observations are flat (B, size), or their blocks by name."""
+        """Decide, or evaluate the given actions. Observations are flat (B, size), or their blocks by name."""
         view = obs if isinstance(obs, dict) else self.layout.split(obs)
         links = planes(view["links"])  # (4, B, U, S)
         hosts = links[LINK.hosts]
@@ -77,8 +77,8 @@ class Equivariant(nn.Module):
         link = self.pair_link.weight @ torch.cat([links, own.clamp(max=3.0)]).flatten(1)
         nodes = planes(self.pair_user(user))[..., None] + planes(self.pair_server(server))[:, :, None]
         static = link.view(nodes.shape) + nodes  # (pairs, B, U, S)
-        staying = hosts * own  # what each user adds where it is
-        resting = staying.sum(2)  # (4, B, S) if everybody stays
+        staying = hosts * own  # load of each user at its host
+        resting = staying.sum(2)  # (4, B, S) if all stay
         if action is None:
             action, logits = self.decide(static, own, staying, resting, hosts, greedy)
         else:
@@ -95,7 +95,7 @@ class Equivariant(nn.Module):
     def decide(
         self, static: Tensor, own: Tensor, staying: Tensor, load: Tensor, hosts: Tensor, greedy: bool
     ) -> tuple[Tensor, Tensor]:
-        """Actions (B, U) and the logits (B, U, S) they were drawn from, user by user."""
+        """Decide user by user; returns actions (B, U) and their logits (B, U, S)."""
         actions, all_logits = [], []
         settled = torch.zeros_like(load[:2])
         for u in range(hosts.shape[1]):
@@ -103,7 +103,7 @@ class Equivariant(nn.Module):
             logits = self.logits(static[:, :, u], load, settled, own[:, :, u], hosts[:, u])
             if greedy:
                 action = logits.argmax(-1)
-            else:  # Gumbel's trick: cheaper than a Categorical a user
+            else:  # Gumbel trick, faster than a Categorical per user
                 action = (logits - torch.empty_like(logits).exponential_().log()).argmax(-1)
             added = one_hot(action, own[:, :, u])
             load, settled = load + added, settled + added[:2]
@@ -114,17 +114,17 @@ class Equivariant(nn.Module):
     def logits(self, static: Tensor, load: Tensor, settled: Tensor, own: Tensor, hosts: Tensor) -> Tensor:
         """Scores (…, S) of a user's servers under the loads (4, …, S) of the other users.
 
-        Servers are masked that would break a constraint under the shares (2, …, S) of earlier users alone, which no
-        later user can mend; unless all would.
+        Servers that would break a constraint under the shares (2, …, S) of earlier users alone are masked, unless all
+        would: no later user can undo that.
         """
         after = load + own
         excess = after[:2] - 1.0
         breaks = (settled + own[:2] > 1.0 - MARGIN).any(0)
         before, then = load[2], after[2]
-        if self.transfer > 0.0:  # of a server's model, once it hosts anybody
+        if self.transfer > 0.0:  # of a server's model, once it hosts any twin
             before, then = before + self.transfer * (load[3] > 0.5 * own[3]), then + self.transfer
-        norms = torch.stack([before, then]).tanh()  # energy's cost by (22), before and after
-        violated = (excess > 0.0).float()  # with how far: the two parts of a violation's price
+        norms = torch.stack([before, then]).tanh()  # cost of energy (22), before and after
+        violated = (excess > 0.0).float()  # a violation and its size: the two parts of its price
         entries = torch.cat([load.clamp(max=3.0), violated, excess.clamp(0.0, 3.0), norms])
         pair = self.pair_load.weight @ entries.flatten(1)
         pair += static.flatten(1)  # in place: the largest array here
@@ -139,7 +139,7 @@ class Equivariant(nn.Module):
         return torch.relu(self.user_mix(torch.cat(to_user, -1))), torch.relu(self.server_mix(torch.cat(to_server, -1)))
 
     def loads(self, view: dict[str, Tensor]) -> Tensor:
-        """What users would add to servers, (4, B, U, S), from new data alone (γ = 0), read back from the observation.
+        """Loads (4, B, U, S) that users would add to servers by new data alone (γ = 0), from the observation.
 
         Computation energy over q, synchronisation energy over p, total energy over 4 f0 (the argument of tanh in (22))
         and 1 / U.

@@ -1,4 +1,4 @@
-"""What every actor-critic network gives, and how its layers start."""
+"""Output of the actor-critic networks, and initialisation of their layers."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch.distributions import Categorical
 
 
 class Decision(NamedTuple):
-    """Actions of a batch and what a learner needs of them. K are the parts of an action: users, or stations."""
+    """Actions of a batch, with what a learner needs of them. K is the number of parts: users, or stations."""
 
-    action: Tensor  # (B, K), or (B,) for one whole number, or (B, K, …)
+    action: Tensor  # (B, K), or (B,) for one integer, or (B, K, …)
     log_prob: Tensor  # (B, K)
     entropy: Tensor  # (B, K)
-    value: Tensor  # (B,), or (B, K) where every part has its own; with costs one more axis: of rewards, of costs
+    value: Tensor  # (B,), or (B, K) with one per part; under a cost limit (…, 2), of rewards and of costs
 
 
 def orthogonal(layer: nn.Linear, gain: float = math.sqrt(2.0)) -> nn.Linear:
-    """A linear layer with orthogonal weights and no bias to start with."""
+    """Initialise a linear layer with orthogonal weights and zero bias."""
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
     return layer
 
 
 def choose(logits: Tensor, value: Tensor, action: Tensor | None, greedy: bool, scalar: bool) -> Decision:
-    """One choice a part, drawn apart from the other parts'.
+    """Decide every part independently of the others, from logits (B, K, choices).
 
     Args:
         logits: (B, K, choices).
-        value: of the critic.
-        action: what to judge, (B, K), or (B,) where scalar; None to decide.
-        greedy: whether the most likely choices are made.
-        scalar: whether an action is one whole number.
+        value: value of the critic.
+        action: actions to evaluate, (B, K), or (B,) if scalar; None to decide.
+        greedy: take the most likely choices.
+        scalar: an action is one integer.
     """
     choice = Categorical(logits=logits, validate_args=False)
     if action is None:

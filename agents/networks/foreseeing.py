@@ -1,7 +1,7 @@
-"""What a DTMigration observation forecasts of a user's stations, as features for a network: all that it says of then.
+"""Features of a user's stations from the forecast in a DTMigration observation.
 
-The reader of agents.networks.outlook extrapolates the user's velocity by itself. This one knows of the future what the
-scenario's forecaster tells and nothing else, so that networks differ by the forecast alone.
+The reader of agents.networks.outlook extrapolates the user's velocity. This one uses the scenario's forecast and
+nothing else about the future, so that networks differ by the forecast alone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dtenv.scenario import MigrationScenario
 from dtenv.tasks.migration.entries import LINK, USER
 
 ENDS = (2, 5, 10, 20)
-"""Last slots of the windows over which forecasts are averaged; beyond the scenario's horizon, its last slot stands."""
+"""Last slots of the windows over which forecasts are averaged; beyond the scenario's horizon its last slot is used."""
 
 
 class ForeseeingReader(Reader):
-    """Reads the present, and the mean score and chance of serving that the forecast gives a station in each window."""
+    """Reads the present, and each station's mean score and chance of serving in each window of the forecast."""
 
     PRESENT = 6 + 2 + 3 + 4 + 7
     FEATURES = PRESENT + 2 * len(ENDS)
@@ -34,16 +34,16 @@ class ForeseeingReader(Reader):
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Outlook:
-        """Of observations (B, size)."""
+        """Outlook of observations (B, size)."""
         outlook = super().__call__(obs)
         score, chance = self.foreseen(obs)
         station = torch.cat([outlook.station[..., : self.PRESENT], score, chance], -1).clamp(-LARGEST, LARGEST)
         return outlook._replace(station=station, worth=torch.cat([outlook.worth[..., :1], score], -1))
 
     def foreseen(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Score of a slot on each station and its chance of serving, (B, K, M, windows), by the forecast.
+        """Forecast score of a slot on each station, and its chance of serving, (B, K, M, windows).
 
-        As in agents.heuristics.migration_planner: what is not forecast stays as it is.
+        What is not forecast is held at its present value, as in agents.heuristics.migration_planner.
         """
         view, c = self.layout.split(obs), self.constants
         users, links, xy = view["users"], view["links"], 0.5 * self.scale.area_m * view["stations"][:, None, :, :2]
@@ -60,27 +60,27 @@ class ForeseeingReader(Reader):
         for window in self.windows:
             total_score, total_chance = 0.0, 0.0
             for h in window:
-                told = view["forecast"][..., h]
-                told = torch.where(told.sum(-1, keepdim=True) > 0.0, told, access)
-                told = told / told.sum(-1, keepdim=True)
+                chance = view["forecast"][..., h]
+                chance = torch.where(chance.sum(-1, keepdim=True) > 0.0, chance, access)
+                chance = chance / chance.sum(-1, keepdim=True)
                 ahead_s = wireless_s
                 if "channel" in view:
                     ahead_s = seconds(time_s[..., 0], view["channel"][..., h, None])
                 ahead_s = ahead_s + (seconds(time_s[..., 0], view["load"][..., h]) if "load" in view else computing_s)
                 latency_s = ahead_s[..., None, :] + wired_s  # (B, K, serving, M)
                 score = most * torch.exp(-latency_s / time_s) - c.deadline_penalty * (latency_s > deadline_s)
-                total_score = total_score + (told[..., None, :] @ score).squeeze(-2)
-                total_chance = total_chance + told
+                total_score = total_score + (chance[..., None, :] @ score).squeeze(-2)
+                total_chance = total_chance + chance
             scores.append(total_score / len(window))
             chances.append(total_chance / len(window))
         return torch.stack(scores, -1), torch.stack(chances, -1)
 
 
 def seconds(time_s: Tensor, left: Tensor) -> Tensor:
-    """The latency of which exp(-latency / time) is left."""
+    """Latency, s, for which exp(-latency / time) equals `left`."""
     return -time_s * left.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 def foreseeing(scenario: MigrationScenario, **options: Any) -> Equivariant:
-    """The equivariant network that reads forecasts."""
+    """Build the equivariant network that reads forecasts."""
     return Equivariant(scenario, reader=ForeseeingReader, **options)

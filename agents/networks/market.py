@@ -1,9 +1,9 @@
-"""The market for computing that prices make of a slot of DTPlacementMA-v0, read from batches of observations.
+"""A slot of DTPlacementMA-v0 as a market for computing, read from batches of observations.
 
-Units: a price is relative to `price_level`, loads and computing are shares of all users' and all stations', and a
-detour is a wired latency over s_i times the price level. User i then goes to the host k with the least
-`detour_ik + price_k`, and with splittable users computing and wired latencies are least where every price equals the
-marginal computing latency, price_k = load_k / compute_k: λ_k = 2 S_k / F_k in the units of the decoding.
+Units: prices are relative to `price_level`, loads and computing are shares of the totals over users and stations, and
+a detour is a wired latency over s_i times the price level. User i chooses the host k with the least `detour_ik +
+price_k`; with divisible users, computing and wired latencies are minimal where every price equals the marginal
+computing latency, price_k = load_k / compute_k: λ_k = 2 S_k / F_k in the units of the decoding.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SHUT = 1e3
 FIRST = tuple(5.0 * 20.0 ** (step / 9) for step in range(10))
 AGAIN = tuple(10.0 * 5.0 ** (step / 4) for step in range(5))
 LAST = tuple(10.0 * 30.0 ** (step / 11) for step in range(12))
-"""Sharpness of users' choices in Newton's steps: from scratch, after a station has closed, and to end with."""
+"""Sharpness of users' choices in Newton steps: from scratch, after a station has closed, and at the end."""
 
 FARTHEST = 0.25
-"""Longest step of a price: from far away, Newton's own overshoot."""
+"""Largest step of a price, since full Newton steps overshoot far from the solution."""
 
 STEP = 0.5 / math.log(PRICE_SPAN)
-"""What a unit of a price's logarithm is in the environment's numbers."""
+"""Change of the environment's number for a price per unit of the price's logarithm."""
 
 
 class Market(NamedTuple):
@@ -43,19 +43,19 @@ class Market(NamedTuple):
     size: Tensor  # (B, N) shares of Σ s
     compute: Tensor  # (B, M) shares of Σ F
     capacity: Tensor  # (B, M) twins, over N
-    slack_s: Tensor  # (B, N) what the deadline leaves beside the wireless time
+    slack_s: Tensor  # (B, N) deadline less wireless latency
     wired_s: Tensor  # (B, N, M) wired latency of building the twin (7)
     computing_s: Tensor  # (B, N) computing latency (9) of building it at relative price 1
-    worth: Tensor  # (B,) score that one unit of detour or price of all users takes, over the cost of a host
-    fixed: Tensor  # (B,) score that no placement changes: of transmitting (4), (19)
+    worth: Tensor  # (B,) loss of score per unit of all users' detour or price, over the cost of a host
+    fixed: Tensor  # (B,) part of the score that no placement changes: transmission (4), (19)
 
     def rows(self, index: Tensor) -> Market:
-        """The slots of some rows."""
+        """The market of some rows."""
         return Market(*(field[index] for field in self))
 
 
 class Reader:
-    """Reads the central controller's observations of a scenario, which hold all that stations see together."""
+    """Reads the central controller's observations of a scenario, which combine those of all stations."""
 
     def __init__(self, scenario: PlacementScenario):
         self.layout = PlacementTask(scenario).layout
@@ -91,16 +91,10 @@ class Reader:
 
 
 def equilibrium(market: Market, host: Tensor, price: Tensor, sharpness: tuple[float, ...]) -> Tensor:
-    """Prices (B, M) that equal the marginal computing latencies which they bring about, nearly.
+    """Prices (B, M) that approximately equal the marginal computing latencies of the resulting load.
 
-    Newton's steps, none over FARTHEST, on load / compute - price, with users that choose by softmax; the sharper, the
-    fewer are split.
-
-    Args:
-        market: the slots.
-        host: (B, M), 1 or 0.
-        price: to start at.
-        sharpness: of the choices, one a step.
+    Newton steps of at most FARTHEST on load / compute - price, one per `sharpness` of the users' softmax choices, from
+    the given prices (B, M). Stations with `host` (B, M) equal to 0 are shut.
     """
     shut = SHUT * (1.0 - host)
     eye = torch.eye(host.shape[1])
@@ -121,20 +115,22 @@ def even_prices(market: Market, host: Tensor) -> Tensor:
 
 
 class Choices(NamedTuple):
-    """What users do under prices, station by station, (B, M)."""
+    """Users' choices under prices, by station, (B, M)."""
 
     load: Tensor  # share of Σ s
     twins: Tensor  # over N
-    least: Tensor  # cost of closing the station, over a host's, at least: its users at today's prices elsewhere
-    most: Tensor  # and at most: all of them moved to their second choice
-    late: Tensor  # users that come past their deadline, over N
+    least: (
+        Tensor  # lower bound on the loss of closing the station, over a host's cost: its users at other hosts' prices
+    )
+    most: Tensor  # upper bound: all its users at their second choice
+    late: Tensor  # users that miss their deadline, over N
     nearly: Tensor  # users within a tenth of a second of it, over N
 
 
 def choices(market: Market, host: Tensor, price: Tensor) -> Choices:
-    """Users' choices under prices (B, M), capacities left out of account.
+    """Users' choices under prices (B, M), regardless of capacities.
 
-    `least` is weak duality at the prices given, `most` the objective of one feasible way to do without the station.
+    `least` follows from weak duality at the given prices, `most` from one feasible placement without the station.
     """
     cost = market.detour + (price + SHUT * (1.0 - host))[:, None]
     ranked = cost.topk(2, dim=-1, largest=False)
@@ -156,5 +152,5 @@ def choices(market: Market, host: Tensor, price: Tensor) -> Choices:
 
 
 def as_action(price: Tensor) -> Tensor:
-    """Relative prices as the environment's numbers: .5 is the price level, 0 and 1 its PRICE_SPANth and that fold."""
+    """Relative prices as the environment's numbers: 0.5 is the price level, 0 and 1 this over and times PRICE_SPAN."""
     return 0.5 + STEP * price.log()

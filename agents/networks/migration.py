@@ -1,4 +1,4 @@
-"""An actor-critic network for DTMigration-v0 that serves any number of stations, of a focal user or of several."""
+"""Actor-critic network for DTMigration-v0 that serves any number of stations, for one focal user or several."""
 
 from __future__ import annotations
 
@@ -10,29 +10,23 @@ from agents.networks.outlook import Outlook, Reader, from_any, from_host
 from dtenv.scenario import MigrationScenario
 
 FULL = -1e9
-"""Logit of a station that the twin may not be on."""
+"""Logit of a station that the twin may not use."""
 
 
 class Equivariant(nn.Module):
-    """Stations are encoded alike and beside the best of them; a pair layer scores the move from host to station.
+    """Shared encoder of stations, which also see the maximum over all; a pair layer scores moves from host to station.
 
-    Permuting stations permutes the scores. Nothing is remembered: it decides by the present observation alone. With
-    control="joint" users share all weights and decide apart.
+    Permuting stations permutes the scores. Decisions depend on the present observation alone. With control="joint"
+    users share all weights and decide independently. The weights serve other scenarios too.
 
     Args:
-        scenario: what observations are of; the weights serve others too.
+        scenario: scenario of the observations.
         stay: initial logit of staying.
-        values: what the critic estimates: of rewards, or with 2 of rewards and of costs.
-        reader: what it sees of observations.
+        values: outputs of the critic: the value of rewards, or with 2 those of rewards and of costs.
+        reader: reader of the observations.
     """
 
-    def __init__(
-        self,
-        scenario: MigrationScenario,
-        stay: float = 3.0,
-        values: int = 1,
-        reader: type[Reader] = Reader,
-    ):
+    def __init__(self, scenario: MigrationScenario, stay: float = 3.0, values: int = 1, reader: type[Reader] = Reader):
         super().__init__()
         width, pair = 48, 24  # of the stations' encoder, and of the pair layer
         self.read = reader(scenario)
@@ -47,7 +41,7 @@ class Equivariant(nn.Module):
         self.critic = nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), nn.Linear(width, values))
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
+        """Decide, or evaluate the given actions."""
         outlook = self.read(obs)
         stations = self.encode(outlook)
         here = (stations * outlook.host[..., None]).sum(-2)  # (B, K, width)
@@ -58,13 +52,13 @@ class Equivariant(nn.Module):
         return choose(logits.masked_fill(outlook.room < 0.5, FULL), value, action, greedy, self.scalar)
 
     def moves(self, outlook: Outlook) -> Tensor:
-        """Log-probabilities (B, K, M, M) of going from every station (axis -2), were the twin there, to every one."""
+        """Log-probabilities (B, K, M, M) of moving to every station if the twin is at the station of axis -2."""
         stations = self.encode(outlook)
         ends = self.target(stations)[..., None, :, :] + self.source(stations)[..., :, None, :]
         stay = self.stay * torch.eye(stations.shape[-2])
         return (self.score(torch.relu(ends + self.move(from_any(outlook)))).squeeze(-1) + stay).log_softmax(-1)
 
     def encode(self, outlook: Outlook) -> Tensor:
-        """Stations (B, K, M, width), wherever the twin is."""
+        """Embeddings of stations (B, K, M, width), independent of the twin's host."""
         alone = torch.relu(self.encoder(outlook.station))
         return torch.relu(self.mix_own(alone) + self.mix_best(alone.amax(-2, keepdim=True)))

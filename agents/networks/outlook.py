@@ -1,4 +1,4 @@
-"""What a DTMigration observation tells of a user's stations, in units of utility: features without parameters."""
+"""Features of a user's stations from a DTMigration observation, in units of utility, without parameters."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from dtenv.tasks.migration.slot import Constants, seats_of
 from dtenv.tasks.migration.task import MigrationTask
 
 AHEAD_SLOTS = (3.0, 8.0, 16.0, 30.0, 60.0)
-"""How far ahead stations are judged, had the user gone on as it does."""
+"""Numbers of slots ahead at which stations are evaluated, at the user's constant velocity."""
 
 STEP_M = 15.0
-"""What steps are divided by, metres: the same in every scenario, so that weights serve others."""
+"""Unit of steps, metres: the same in every scenario, so that weights serve all."""
 
 LARGEST = 5.0
-"""Features are clipped to ± this."""
+"""Bound on the absolute value of features."""
 
 
 class Outlook(NamedTuple):
-    """Of B observations, for K users and M stations. Of a focal user, only `host` depends on what it chose before."""
+    """Features of B observations, K users and M stations; for a focal user only `host` depends on its past choices."""
 
-    station: Tensor  # (B, K, M, FEATURES) of a station, wherever the twin is
-    worth: Tensor  # (B, K, M, 1 + ahead) score of a slot there, less what all stations have in common: now, then ahead
-    price: Tensor  # (B, K, M, M) of moving from a station (axis -2) to another (axis -1), in units of score
-    wired: Tensor  # (B, 1, M, M) between stations, over the square's side
-    host: Tensor  # (B, K, M) 1 where the twin is
-    room: Tensor  # (B, K, M) whether it may be there
-    walked_m: Tensor  # (B, K) since the last slot
+    station: Tensor  # (B, K, M, FEATURES), independent of the twin's host
+    worth: Tensor  # (B, K, M, 1 + ahead) score of a slot there, less a part common to all stations: now, then ahead
+    price: Tensor  # (B, K, M, M) price of moving from a station (axis -2) to another (axis -1), in units of score
+    wired: Tensor  # (B, 1, M, M) distance between stations, over the square's side
+    host: Tensor  # (B, K, M) 1 at the twin's host
+    room: Tensor  # (B, K, M) 1 where the twin may be
+    walked_m: Tensor  # (B, K) distance since the last slot
 
 
 class Reader:
-    """Reads observations of a scenario; of any number of stations, with the same features.
+    """Reads observations of a scenario, with the same features for any number of stations.
 
-    Stations are judged ahead by the user's constant velocity: path loss moves on, shadowing fades to its mean, and the
-    access station is drawn from a softmax over gains, whose temperature grows as shadowing becomes unknown. The wired
-    latency is that of the mean distance to it; the load is held.
+    Stations are evaluated ahead at the user's constant velocity: path loss follows the position, shadowing fades to its
+    mean, and the access station follows a softmax over gains, whose temperature grows as shadowing becomes unknown. The
+    wired latency is that of the mean distance to the access station; the load is held.
     """
 
     FEATURES = 6 + 2 + 3 + 4 + 7 + 3 * len(AHEAD_SLOTS) + 1
@@ -53,14 +53,14 @@ class Reader:
         self.scale, self.constants = Scale.of(scenario), Constants.of(scenario)
         self.seats = torch.tensor([max(seats_of(self.constants, k), 1) for k in range(scenario.network.num_stations)])
         self.decorrelation_m = float(radio.shadowing_decorrelation_m)
-        # Differences of Gumbel variates of this scale deviate as differences of two links' shadowing do.
+        # Differences of Gumbel variates of this scale have the deviation of a difference of two links' shadowing.
         self.shadowing_db = (
             math.sqrt(6.0) / math.pi * radio.shadowing_db * math.sqrt(1 - radio.shadowing_site_correlation)
         )
 
     @torch.no_grad()
     def __call__(self, obs: Tensor) -> Outlook:
-        """Of observations (B, size)."""
+        """Outlook of observations (B, size)."""
         view = self.layout.split(obs)
         users, stations, links = view["users"], view["stations"], view["links"]
         c, area_m = self.constants, self.scale.area_m
@@ -102,7 +102,7 @@ class Reader:
 
         towards = ((station_xy - xy) * step).sum(-1) / (distance_m + 1.0) / STEP_M
         computing = unwired_s / deadline_s - users[..., USER.wireless, None]
-        others = stations[:, None, :, STATION.twins] - host / self.seats  # twins there beside this one
+        others = stations[:, None, :, STATION.twins] - host / self.seats  # other twins there
         own = [now, distance_m / area_m, towards, shadowing_db / 20.0, computing, others, walked_m / STEP_M]
         shown = (USER.x, USER.y, USER.data_bits, USER.update_bits, USER.deadline, USER.wireless)
         parts = [
@@ -123,13 +123,13 @@ class Reader:
         return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])
 
     def loss_db(self, distance_m: Tensor) -> Tensor:
-        """Path loss, dB, as dtenv.physics.radio has it."""
+        """Path loss, dB, as in dtenv.physics.radio."""
         c = self.constants
         return c.path_loss_km_db + c.path_loss_decade_db * torch.log10(distance_m.clamp(min=c.min_distance_m) / 1000.0)
 
 
 def from_host(outlook: Outlook) -> Tensor:
-    """Features (B, K, M, PAIR_FEATURES) of moving from where the twin is to every station."""
+    """Features (B, K, M, PAIR_FEATURES) of moving from the twin's host to every station."""
     host = outlook.host[..., None]
     here = (outlook.worth * host).sum(-2, keepdim=True)
     price, wired = (outlook.price * host).sum(-2), (outlook.wired * host).sum(-2)
@@ -137,7 +137,7 @@ def from_host(outlook: Outlook) -> Tensor:
 
 
 def from_any(outlook: Outlook) -> Tensor:
-    """Features (B, K, M, M, PAIR_FEATURES) of moving from every station (axis -3) to every one (axis -2)."""
+    """Features (B, K, M, M, PAIR_FEATURES) of moving from every station (axis -3) to every station (axis -2)."""
     gained = outlook.worth[..., None, :, :] - outlook.worth[..., :, None, :]
     return _features(gained, outlook.price, outlook.wired.expand_as(outlook.price))
 

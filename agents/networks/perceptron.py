@@ -1,4 +1,4 @@
-"""Plain multilayer perceptrons for actor and critic, the networks of the papers."""
+"""Multilayer perceptrons for actor and critic, the networks of the papers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,16 @@ from dtenv.wrappers import Relaxation
 
 
 def stack(inputs: int, outputs: int, gain: float, hidden: int = 128) -> nn.Sequential:
-    """Two hidden layers, 128 wide in (Zhou 2025)."""
+    """Perceptron with two hidden layers, 128 wide in (Zhou 2025); `gain` is that of the last layer."""
     first, second = orthogonal(nn.Linear(inputs, hidden)), orthogonal(nn.Linear(hidden, hidden))
     return nn.Sequential(first, nn.Tanh(), second, nn.Tanh(), orthogonal(nn.Linear(hidden, outputs), gain))
 
 
 class Perceptron(nn.Module):
-    """One softmax for each part of a MultiDiscrete action, or one for a Discrete action.
+    """One softmax for each part of a MultiDiscrete action with equal parts, or one for a Discrete action.
 
-    It knows users and servers by their place in the vector, so it serves the numbers it was built for alone.
-
-    Args:
-        observations: a flat Box.
-        actions: Discrete, or MultiDiscrete with as many choices in every part.
-        values: what the critic estimates: of rewards, or with 2 of rewards and of costs.
-
-    Raises:
-        ValueError: another kind of space.
+    It serves only the numbers of users and servers for which it was built. The critic has `values` outputs: the value
+    of rewards, or with 2 those of rewards and of costs. Raises ValueError for other action spaces.
     """
 
     def __init__(self, observations: spaces.Space, actions: spaces.Space, hidden: int = 128, values: int = 1):
@@ -39,6 +32,6 @@ class Perceptron(nn.Module):
         self.critic = stack(size, values, 1.0, hidden)
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
+        """Decide, or evaluate the given actions."""
         logits = self.actor(obs).view(-1, self.parts, self.choices)
         return choose(logits, self.critic(obs).squeeze(-1), action, greedy, self.scalar)

@@ -1,7 +1,7 @@
-"""Actor-critic networks for DTPlacementMA-v0 with action="price": what every station bids for hosting, and its price.
+"""Actor-critic networks for DTPlacementMA-v0 with action="price": every station's bid for hosting and its price.
 
-All take the central controller's observation, which holds the stations' own: `Exchange` uses what stations tell each
-other (Lu 2021, Section V-A: "all the agents share the same system state"), `Own` what each sees itself.
+All take the central controller's observation, which contains the stations' own: in `Exchange` stations share it (Lu
+2021, Section V-A: "all the agents share the same system state"), in `Own` each sees its part alone.
 """
 
 from __future__ import annotations
@@ -13,81 +13,67 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 from torch.nn.functional import one_hot
 
+from agents.networks import market as markets
 from agents.networks.decision import Decision
-from agents.networks.market import (
-    AGAIN,
-    FIRST,
-    LAST,
-    STEP,
-    Choices,
-    Market,
-    Reader,
-    as_action,
-    choices,
-    equilibrium,
-    even_prices,
-)
+from agents.networks.market import Choices, Market, as_action, choices, equilibrium
 from agents.networks.perceptron import stack
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement.entries import LINK, USER
 from dtenv.tasks.placement.task import PlacementTask
 
 NOISE = 0.2
-"""Standard deviation of a price's logarithm at first, where prices are learned."""
-
+"""Initial standard deviation of a price's logarithm, where prices are learned."""
 
 SHIFT = 10.0
-"""Out of the way of the least."""
+"""Number larger than any `least`, for stations that do not count."""
 
 
 class Seen(NamedTuple):
-    """All that `Exchange` decides from, a function of observation and hosts: worked out once, judged many times."""
+    """Features and decisions of `Exchange`, computed once per rollout and evaluated in every pass over it."""
 
-    turn: Tensor  # (B, M, turn features) of the station whose turn it is, when it is
-    station: Tensor  # (B, M) whose turn it is
-    may: Tensor  # (B, M) whether it may close: the others have room for all
+    turn: Tensor  # (B, M, turn features) of the station whose turn it is, turn by turn
+    station: Tensor  # (B, M) station whose turn it is
+    may: Tensor  # (B, M) whether it may close: the other hosts have room for all
     stays: Tensor  # (B, M) whether it hosts, turn by turn
-    host: Tensor  # (B, M) the same, station by station
-    price: Tensor  # (B, M) at equilibrium, as the environment's numbers
+    host: Tensor  # (B, M) the same by station
+    price: Tensor  # (B, M) equilibrium prices, as the environment's numbers
     state: Tensor  # (B, state features) for the central critic
     own: Tensor  # (B, M, own features) for the stations' critics
 
     def rows(self, index: Tensor) -> Seen:
-        """Some rows."""
+        """Some rows of the batch."""
         return Seen(*(field[index] for field in self))
 
 
 class Exchange(nn.Module):
-    """Stations announce in turn whether they host; prices are those that then balance the market.
+    """Stations announce in turn whether they host; prices are those of the resulting equilibrium.
 
-    At first all host. The station that would be missed least has the next turn and decides to stay or to close; then
-    prices settle anew, and so on until each has had its turn. What lies between two announcements, users' choices and
-    prices at equilibrium, is worked out and has no parameters (`agents.networks.market`); what is learned is who
-    closes. Any number of users and stations; permuting stations permutes the decision.
+    Initially all host. The station whose closing costs least has the next turn and decides to stay or to close; prices
+    then return to equilibrium, and so on until each has had its turn. Users' choices and equilibrium prices between two
+    announcements have no parameters (`agents.networks.market`); only the decisions to close are learned. Any number of
+    users and stations; permuting stations permutes the decision.
 
-    Args:
-        scenario: what observations are of.
-        critic: "central", of all stations, or "local", each station's own estimate from its own observation.
+    The critic is "central", of all stations, or "local", one estimate per station from its own observation.
     """
 
     def __init__(self, scenario: PlacementScenario, critic: str = "central"):
         super().__init__()
-        self.read, self.central = Reader(scenario), critic == "central"
+        self.read, self.central = markets.Reader(scenario), critic == "central"
         self.close = stack(10, 1, 0.01, 64)
         features = 8 if self.central else 10
         self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, 64))
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions (B, 2 M)."""
+        """Decide, or evaluate the given actions (B, 2 M)."""
         return self.judge(self.look(obs, action, greedy), action, greedy)
 
     @torch.no_grad()
     def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Seen:
-        """The announcements, drawn or those of the given actions, and the features of all decisions."""
+        """Features of all decisions, with announcements drawn or taken from the given actions."""
         market = self.read(obs)
         given = None if action is None else action.unflatten(-1, (-1, 2))[..., 0] > 0.5
         host = torch.ones_like(market.compute)
-        price = equilibrium(market, host, even_prices(market, host), FIRST)
+        price = equilibrium(market, host, markets.even_prices(market, host), markets.FIRST)
         seen = choices(market, host, price)
         state, waiting = self.state(market, price, seen), host.bool()
         rows = torch.arange(len(host))
@@ -110,17 +96,17 @@ class Exchange(nn.Module):
             changed = closes.nonzero().squeeze(-1)
             if len(changed):
                 fewer, open_ = market.rows(changed), host[changed]
-                price = price.index_copy(0, changed, equilibrium(fewer, open_, price[changed], AGAIN))
+                price = price.index_copy(0, changed, equilibrium(fewer, open_, price[changed], markets.AGAIN))
                 again = choices(fewer, open_, price[changed])
                 seen = Choices(*(old.index_copy(0, changed, new) for old, new in zip(seen, again, strict=True)))
             turns.append(turn), order.append(k), mays.append(may), stays.append(~closes)
-        price = equilibrium(market, host, price, LAST)
+        price = equilibrium(market, host, price, markets.LAST)
         turn_, station, may, stay = (torch.stack(x, 1) for x in (turns, order, mays, stays))
         own = own_view(self.read.layout.split(obs))
         return Seen(turn_, station, may, stay, host, as_action(price), state, own)
 
     def judge(self, seen: Seen, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """The announcements with their prices, and what the learner needs of them."""
+        """Decision of the announcements and their prices, or that of the given actions."""
         closing = Bernoulli(logits=self.close(seen.turn).squeeze(-1), validate_args=False)
         announced = torch.where(seen.may, closing.log_prob((~seen.stays).float()), 0.0)
         uncertain = torch.where(seen.may, closing.entropy(), 0.0)
@@ -132,7 +118,7 @@ class Exchange(nn.Module):
         return Decision(action, log_prob, entropy, value)
 
     def turn(self, market: Market, host: Tensor, price: Tensor, seen: Choices, k: Tensor) -> Tensor:
-        """What station k (B,) goes by when its turn has come, (B, 10)."""
+        """Features (B, 10) of station k (B,) at its turn."""
         rows, stations = torch.arange(len(host)), host.shape[1]
         others = (seen.least + SHIFT * (1.0 - host)).masked_fill(one_hot(k, stations).bool(), SHIFT)
         room = (market.capacity * host).sum(-1) - market.capacity[rows, k] - 1.0
@@ -151,7 +137,7 @@ class Exchange(nn.Module):
         return torch.stack(entries, -1).clamp(-4.0, 4.0)
 
     def state(self, market: Market, price: Tensor, seen: Choices) -> Tensor:
-        """What the central critic goes by, (B, 8), while all stations host."""
+        """Features (B, 8) of the central critic, while all stations host."""
         chosen = (market.detour + price[:, None]).amin(-1) * market.size
         balanced = chosen.sum(-1) - 0.5 * (market.compute * price.square()).sum(-1)
         entries = [
@@ -168,7 +154,7 @@ class Exchange(nn.Module):
 
 
 def own_view(view: dict[str, Tensor]) -> Tensor:
-    """What every station sees by itself, users taken together, (B, M, 10), out of the network's observation."""
+    """Every station's own observation with users averaged, (B, M, 10), from the central controller's blocks."""
     users, stations, wired = view["users"], view["stations"], view["links"][..., LINK.wired]
     own = users[:, :, [USER.data_bits, USER.update_bits, USER.slack]]
     mean = own.mean(1)[:, None].expand(-1, stations.shape[1], -1)
@@ -176,7 +162,7 @@ def own_view(view: dict[str, Tensor]) -> Tensor:
 
 
 class Whiten(nn.Module):
-    """Brings features to zero mean and unit deviation, by those of the first batch in training."""
+    """Scales features to zero mean and unit deviation, as measured on the first batch in training."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -184,7 +170,7 @@ class Whiten(nn.Module):
         self.register_buffer("spread", torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The features (…, features), whitened."""
+        """Whitened features (…, features)."""
         if self.training and not self.spread.any():
             rows = x.detach().flatten(0, -2)
             self.centre.copy_(rows.mean(0))
@@ -193,14 +179,10 @@ class Whiten(nn.Module):
 
 
 class Own(nn.Module):
-    """One perceptron that every station applies to its own observation, without a word from the others.
+    """One perceptron that every station applies to its own observation, without communication.
 
-    Hosting and prices are decided at the same time. Decentralised but for a central critic, which is only trained
-    with. It knows users by their place in the vector, so it serves the numbers it was built for alone.
-
-    Args:
-        scenario: what observations are of.
-        critic: "central" or "local", as in `Exchange`.
+    Hosting and prices are decided at the same time. Execution is decentralised; a central critic is used in training
+    only. It serves only the numbers of users and stations for which it was built. The critic is as in `Exchange`.
     """
 
     def __init__(self, scenario: PlacementScenario, critic: str = "central"):
@@ -212,18 +194,18 @@ class Own(nn.Module):
         self.critic = stack(task.layout.size if self.central else task.station_layout.size, 1, 1.0)
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions (B, 2 M)."""
+        """Decide, or evaluate the given actions (B, 2 M)."""
         return self.judge(self.look(obs), action, greedy)
 
     def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Sight:
-        """The stations' own observations beside the network's."""
+        """The observations with the stations' own."""
         return Sight(obs, stations_see(self.layout.split(obs)))
 
     def judge(self, seen: Sight, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
+        """Decide, or evaluate the given actions."""
         bid, price = self.actor(seen.own).unbind(-1)
-        hosting = Bernoulli(logits=4.0 * bid + 2.0, validate_args=False)  # at first, seven in eight host
-        pricing = Normal(0.5 + STEP * 4.0 * price, STEP * self.log_noise.exp(), validate_args=False)
+        hosting = Bernoulli(logits=4.0 * bid + 2.0, validate_args=False)  # initially, seven in eight host
+        pricing = Normal(0.5 + markets.STEP * 4.0 * price, markets.STEP * self.log_noise.exp(), validate_args=False)
         if action is None:
             host = hosting.probs if greedy else hosting.sample()
             number = pricing.mean if greedy else pricing.sample()
@@ -236,18 +218,18 @@ class Own(nn.Module):
 
 
 class Sight(NamedTuple):
-    """The network's observations and the stations' own."""
+    """Observations of the central controller and of the stations."""
 
     obs: Tensor  # (B, size)
     own: Tensor  # (B, M, own size)
 
     def rows(self, index: Tensor) -> Sight:
-        """Some rows."""
+        """Some rows of the batch."""
         return Sight(self.obs[index], self.own[index])
 
 
 def stations_see(view: dict[str, Tensor]) -> Tensor:
-    """Every station's own observation (B, M, …), out of the blocks of the central controller's."""
+    """Every station's own observation (B, M, …), from the central controller's blocks."""
     users, stations, links = view["users"], view["stations"], view["links"]
     batch, count = stations.shape[:2]
     rows = users[:, None, :, [USER.data_bits, USER.update_bits, USER.slack]].expand(-1, count, -1, -1)

@@ -1,4 +1,4 @@
-"""Deterministic actors that score choices in [-1, 1], with critics of the scores: the continuous relaxation of κ."""
+"""Deterministic actors that score choices in [-1, 1], with critics of these scores: the continuous relaxation of κ."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dtenv.tasks.registry import task_of
 from dtenv.wrappers import Relaxation
 
 SHARPNESS = 5.0
-"""Logits are scores times this where a heuristic is cloned: the softmax that the highest score stands for."""
+"""Factor from scores to logits where a heuristic is cloned."""
 
 
 class Relaxed(nn.Module):
     """Scores (B, parts x choices) and their value; the action is every part's highest score.
 
-    The log probabilities of a Decision are those of a softmax of the scores, which cloning fits; nothing is drawn.
+    The log-probabilities of a Decision are those of a softmax of the scores, for cloning; decisions are deterministic.
     """
 
     def __init__(self, actions: spaces.Space):
@@ -37,14 +37,14 @@ class Relaxed(nn.Module):
         """The critic: Q (B,) of scores."""
 
     def forward(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decision:
-        """Decide, or judge the given actions."""
+        """Decide, or evaluate the given actions."""
         relaxation, scores = self.relaxation, self.scores(obs)
         logits = SHARPNESS * scores.view(-1, relaxation.parts, relaxation.choices)
         return choose(logits, self.value(obs, scores), action, True, relaxation.scalar)
 
 
 class RelaxedPerceptron(Relaxed):
-    """Perceptrons for both, two hidden layers of 128."""
+    """Perceptrons for actor and critic, two hidden layers of 128."""
 
     def __init__(self, observations: spaces.Space, actions: spaces.Space, hidden: int = 128):
         super().__init__(actions)
@@ -62,9 +62,9 @@ class RelaxedPerceptron(Relaxed):
 
 
 class Exchangeable(nn.Module):
-    """A layer on pairs (B, U, S, inputs) that sees a pair, its user's mean, its server's and all pairs' mean.
+    """A layer on pairs (B, U, S, inputs) that sees each pair and the means of its user, its server and all pairs.
 
-    Permuting users or servers permutes what it gives (Hartford et al. 2018).
+    Permuting users or servers permutes its output (Hartford et al. 2018).
     """
 
     def __init__(self, inputs: int, outputs: int):
@@ -72,7 +72,7 @@ class Exchangeable(nn.Module):
         self.own, self.user, self.server, self.all = (orthogonal(nn.Linear(inputs, outputs)) for _ in range(4))
 
     def forward(self, pairs: Tensor) -> Tensor:
-        """(B, U, S, outputs)."""
+        """Output (B, U, S, outputs)."""
         by_user, by_server = pairs.mean(2, keepdim=True), pairs.mean(1, keepdim=True)
         mixed = self.own(pairs) + self.user(by_user) + self.server(by_server) + self.all(by_user.mean(1, keepdim=True))
         return torch.relu(0.5 * mixed)  # four terms of unit size
@@ -82,7 +82,7 @@ class RelaxedEquivariant(Relaxed):
     """Scores of user-server pairs from layers that serve any number of users and servers."""
 
     width = 32
-    """Of a pair's layers."""
+    """Width of the pair layers."""
 
     def __init__(self, scenario: Any):
         task = task_of(scenario)
@@ -93,7 +93,7 @@ class RelaxedEquivariant(Relaxed):
         inputs = users + servers + sum(links)
         self.actor = nn.Sequential(Exchangeable(inputs, self.width), Exchangeable(self.width, self.width))
         self.actor_score = orthogonal(nn.Linear(self.width, 1), 0.01)
-        self.stay = nn.Parameter(torch.tensor(1.0))  # at first, twins stay but for exploration
+        self.stay = nn.Parameter(torch.tensor(1.0))  # initially, twins move by exploration only
         self.critic = nn.Sequential(Exchangeable(inputs + 1, self.width), Exchangeable(self.width, self.width))
         self.critic_value = nn.Linear(self.width, 1)
 
@@ -110,7 +110,7 @@ class RelaxedEquivariant(Relaxed):
         return self.critic_value(self.critic(pairs).mean((1, 2))).squeeze(-1)
 
     def pairs(self, view: dict[str, Tensor]) -> Tensor:
-        """All that is observed of each pair (B, U, S, entries): its user's entries, its server's and its own."""
+        """Observed entries of each pair (B, U, S, entries): its user's, its server's and its own."""
         users, servers, *links = view.values()
         shape = (*links[0].shape[:3], -1)
         return torch.cat([users[:, :, None].expand(shape), servers[:, None].expand(shape), *links], -1)

@@ -1,4 +1,4 @@
-"""Generalised advantage estimation (Zhou 2025, eqs 32 and 33), for all learners that use it."""
+"""Generalised advantage estimation (Zhou 2025, eqs 32 and 33)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 def advantages(
     rewards: Tensor, values: Tensor, terminated: Tensor, truncated: Tensor, gamma: float, gae_lambda: float
 ) -> Tensor:
-    """Generalised advantage estimates (N, B, …) of a rollout of N steps, the standard sum that (33) stands for.
+    """Generalised advantage estimates (N, B, …) of a rollout of N steps: the standard sum, as (33) intends.
 
     Args:
         rewards: (N, B, …).
-        values: (N + 1, B, …), of the observation before each step and after the last. After an episode's last step
-            next-step autoreset still shows its final observation, so row t + 1 holds the value to bootstrap from.
-        terminated: (N, B), the step reached an end with no future: nothing to bootstrap.
-        truncated: (N, B), the step reached a time limit: bootstrap, but look no further.
+        values: (N + 1, B, …), of the observation before each step and after the last. With next-step autoreset the
+            observation after an episode's last step is its final one, so row t + 1 holds the value to bootstrap from.
+        terminated: (N, B), the step ended the episode: no bootstrap.
+        truncated: (N, B), the step reached the time limit: bootstrap, and cut the sum there.
         gamma: discount, σ of (32).
         gae_lambda: λ.
     """

@@ -1,4 +1,4 @@
-"""Learned policies on disk: weights as safetensors, everything else as JSON beside them. No pickle."""
+"""Saved policies: weights as safetensors, everything else as JSON in the same folder. No pickle."""
 
 from __future__ import annotations
 
@@ -24,21 +24,16 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class NetworkPolicy:
-    """The greedy policy of a network.
+    """Greedy policy of a network, which gives a Decision for (obs, greedy=True); `name` is the learner's.
 
-    Args:
-        name: the learner's.
-        network: gives a Decision for (obs, greedy=True).
-        overrides: scenario fields that the environment needs for its actions, such as {"action": "price"}.
+    `overrides` are the scenario fields that the environment needs for its actions, such as {"action": "price"}.
     """
 
     def __init__(self, name: str, network: nn.Module, overrides: Mapping[str, Any] = NONE):
-        self.name = name
-        self.network = network
-        self.overrides = overrides
+        self.name, self.network, self.overrides = name, network, overrides
 
     def reset(self, seed: int | None = None) -> None:
-        """Nothing to forget, and nothing random."""
+        """Do nothing: the policy has no memory and no randomness."""
 
     @torch.no_grad()
     def act(self, obs: np.ndarray) -> np.ndarray:
@@ -50,14 +45,14 @@ class NetworkPolicy:
 
 
 def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario, **options: Any) -> None:
-    """Write `path` (.safetensors) and, beside it, a .json that says how the network is built and what it is of.
+    """Write the weights to `path` (.safetensors), and a .json of the same name that describes the network.
 
     Args:
-        path: of the weights.
-        policy: what to save.
-        args: the settings that it was trained with; env_id and network among them.
-        scenario: what it was trained on.
-        **options: how the network is built, beside its kind and scenario.
+        path: file of the weights.
+        policy: the policy to save.
+        args: settings of its training, env_id and network among them.
+        scenario: the scenario it was trained on.
+        **options: further arguments with which the network is built.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(policy.network.state_dict(), path)
@@ -77,7 +72,7 @@ def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario
 def finish(
     args: RunArgs, network: nn.Module, scenario: Scenario, overrides: Mapping[str, Any] = NONE, **options: Any
 ) -> NetworkPolicy:
-    """The greedy policy of a network that has been trained, saved where `args.save` says; see `save_policy`."""
+    """Return the greedy policy of a trained network, saved to `args.save` if that is given; see `save_policy`."""
     policy = NetworkPolicy(args.learner, network.eval(), overrides)
     if args.save is not None:
         save_policy(args.save, policy, args, scenario, **options)
@@ -85,11 +80,11 @@ def finish(
 
 
 def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> NetworkPolicy:
-    """The policy saved in `checkpoint`, or else the one shipped for this learner, environment and preset.
+    """Load the policy saved in `checkpoint`, by default the one shipped for this learner, environment and preset.
 
     Raises:
-        ValueError: nothing is shipped for them, or the weights are of another environment or do not fit the scenario.
-        FileNotFoundError: there is no such file.
+        ValueError: none is shipped, or the weights are for another environment or do not fit the scenario.
+        FileNotFoundError: the file does not exist.
     """
     shipped = CHECKPOINTS / f"{name}-{env_id}-{scenario.name}.safetensors"
     path = Path(checkpoint) if checkpoint is not None else shipped
@@ -104,11 +99,11 @@ def load_policy(name: str, env_id: str, scenario: Scenario, checkpoint: str | Pa
 
 
 def read_about(path: Path, env_id: str) -> dict[str, Any]:
-    """The JSON description saved with the weights at `path`.
+    """Return the JSON description saved with the weights at `path`.
 
     Raises:
-        ValueError: the weights are of another environment.
-        FileNotFoundError: there is no such file.
+        ValueError: the weights are for another environment.
+        FileNotFoundError: the file does not exist.
     """
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
@@ -119,11 +114,7 @@ def read_about(path: Path, env_id: str) -> dict[str, Any]:
 
 
 def load_weights(network: nn.Module, path: Path, scenario: Scenario) -> None:
-    """Load the weights at `path` into a network built for the scenario.
-
-    Raises:
-        ValueError: they do not fit.
-    """
+    """Load the weights at `path` into a network built for the scenario; raises ValueError if they do not fit."""
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Warm start: clone a heuristic by DAgger, labelling the states that the student itself comes to."""
+"""Warm start: clone a heuristic by DAgger, which labels the states that the student visits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from agents.policy import Policy
+from agents.training.learner import descend
 
 LEARNING_RATE = 2e-3
-"""Adam's."""
+"""Learning rate of Adam."""
 
 
 def clone(
@@ -29,22 +30,22 @@ def clone(
     report: Callable[[int, float], None] = lambda labelled, loss: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train the network's actor to choose as the expert does (Ross et al. 2011).
+    """Train the network's actor to imitate the expert (Ross et al. 2011).
 
-    The first round follows the expert, later ones the student; the expert labels every `stride`-th slot of both.
+    The expert acts in the first round, the student in later ones; the expert labels every `stride`-th slot of both.
 
     Args:
         network: gives a Decision for (obs, action).
         expert: the policy to clone.
         envs: environments to visit; reset here.
-        slots: states labelled in total.
-        rounds: times that the student is trained, each time on all states labelled so far.
-        epochs: passes over them in each round.
+        slots: number of states to label in total.
+        rounds: number of trainings, each on all states labelled so far.
+        epochs: passes over these states in each round.
         stride: slots between labels, so that labelled states differ.
-        minibatch: states a gradient step.
-        seed: of the environments and the shuffling.
-        report: called with the states labelled so far and the latest loss.
-        stop: asked before each round whether to leave it at that.
+        minibatch: states per gradient step.
+        seed: seed of the environments and of the shuffling.
+        report: called after each round with the number of labelled states and the latest loss.
+        stop: called before each round; cloning ends once it returns True.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     shuffle = torch.Generator().manual_seed(seed)
@@ -68,8 +69,5 @@ def clone(
         for _ in range(epochs):
             for rows in torch.randperm(len(states), generator=shuffle).split(minibatch):
                 loss = -network(states[rows], targets[rows]).log_prob.mean()
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-                optimizer.step()
+                descend(optimizer, loss, network.parameters(), 1.0)
         report(len(states), loss.item())

@@ -1,4 +1,4 @@
-"""Films a policy: one episode as a GIF, and what every slot of it came to."""
+"""GIF of one episode of a policy, with a table of its slots."""
 
 from __future__ import annotations
 
@@ -16,24 +16,14 @@ from dtenv.scenario import Scenario
 def film(
     path: Path, env_id: str, policy: Policy, scenario: Scenario, seed: int, pictures: int = 40
 ) -> list[dict[str, float]]:
-    """Play one episode, or its first slots, and draw it; of a long one every so many slots.
+    """Play the episode of a seed and save at most `pictures` frames of it, evenly spaced, as a GIF.
 
-    Args:
-        path: of the GIF.
-        env_id: the environment.
-        policy: reset at the seed.
-        scenario: what is fixed.
-        seed: of the episode.
-        pictures: at most so many.
-
-    Returns:
-        A row a slot that was played: its number, the reward, and info's entries that are one number.
+    Returns one row per slot played: its number, the reward, and the scalar info entries.
     """
     env = gym.make(env_id, scenario=scenario.override(**policy.overrides), render_mode="rgb_array")
     obs, _ = env.reset(seed=seed)
     policy.reset(seed)
-    frames, rows = [], []
-    slots = scenario.value("num_slots")
+    frames, rows, slots = [], [], scenario.value("num_slots")
     stride = max(1, slots // pictures)
     for slot in range(min(slots, pictures * stride)):
         obs, reward, _, _, info = env.step(policy.act(obs))

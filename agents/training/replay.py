@@ -1,4 +1,4 @@
-"""A replay buffer: the last steps of many environments, drawn from at random."""
+"""Replay buffer: the latest steps of many environments, sampled at random."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from torch import Tensor
 
 
 class ReplayBuffer:
-    """Rows of named arrays; the newest overwrite the oldest.
-
-    Args:
-        capacity: rows kept.
-        **shapes: of a row's entries by name; all are float32.
-    """
+    """Rows of named float32 arrays, of the given shapes; the newest overwrite the oldest beyond `capacity`."""
 
     def __init__(self, capacity: int, **shapes: tuple[int, ...]):
         if capacity < 1:
@@ -26,11 +21,7 @@ class ReplayBuffer:
         return self.size
 
     def add(self, **rows: Tensor) -> None:
-        """Keep rows (n, …) of every entry; of more than `capacity`, the last.
-
-        Raises:
-            ValueError: other entries than the buffer's.
-        """
+        """Append rows (n, …) of every array; raises ValueError if the names differ from the buffer's."""
         if rows.keys() != self._rows.keys():
             raise ValueError(f"rows must be of {', '.join(self._rows)}, got {', '.join(rows)}")
         count = min(len(next(iter(rows.values()))), self.capacity)
@@ -41,20 +32,20 @@ class ReplayBuffer:
         self.size = min(self.size + count, self.capacity)
 
     def sample(self, count: int) -> dict[str, Tensor]:
-        """Rows drawn with replacement by torch's generator, (count, …) of every entry."""
+        """Rows drawn with replacement by torch's global generator, (count, …) of every array."""
         drawn = torch.randint(self.size, (count,))
         return {name: rows[drawn] for name, rows in self._rows.items()}
 
     def all(self, name: str) -> Tensor:
-        """All rows of an entry, (size, …); a view, not in the order they came in."""
+        """View of all rows of an array, (size, …), in no particular order."""
         return self._rows[name][: self.size]
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows and where the next goes."""
+        """Return the rows and the position of the next one."""
         return {"rows": {name: self.all(name) for name in self._rows}, "next": self._next}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take rows from a buffer of the same capacity."""
+        """Load the rows of a buffer with the same capacity."""
         for name, rows in state["rows"].items():
             self._rows[name][: len(rows)] = rows
             self.size = len(rows)

@@ -1,4 +1,4 @@
-"""Rollouts: what learners that learn from their own policy gather from a batch of environments."""
+"""Rollouts of on-policy learners: environments, collection, charts and reward scaling."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.training.run import RunArgs
+from agents.training.saved_state import Stateful
 from dtenv.scenario import Scenario
 
 
@@ -23,11 +24,11 @@ class Rollout(NamedTuple):
     log_prob: Tensor  # (N, B, K)
     value: Tensor  # (N + 1, B, …), the last row of the observations after the last step
     reward: Tensor  # (N, B, …)
-    cost: Tensor  # (N, B), constraint violation, where info tells it
+    cost: Tensor  # (N, B), constraint violation, 0 where info has none
     terminated: Tensor  # (N, B)
     truncated: Tensor  # (N, B)
     valid: Tensor  # (N, B), False where the step only reset: next-step autoreset ignores its action
-    charts: dict[str, float]  # what is reported of it: means over its valid steps
+    charts: dict[str, float]  # means over its valid steps, for the report
 
     def flat(self, *fields: Tensor) -> list[Tensor]:
         """Fields (N, B, …) as (valid steps, …)."""
@@ -36,179 +37,167 @@ class Rollout(NamedTuple):
 
 
 TOLD = ("reward", "score", "objective", "utility", "energy", "system_cost")
-"""The reward and entries of info that are reported, where the environment has them."""
+"""The reward and the info entries that are reported, where the environment has them."""
 
 
 def training_envs(args: RunArgs, scenario: Scenario, num_envs: int) -> gym.vector.VectorEnv:
-    """The batch to train on, with next-step autoreset."""
+    """Vector env to train on, with next-step autoreset."""
     settings: dict[str, Any] = {"scenario": scenario, "threads": args.threads}
     return gym.make_vec(args.env_id, num_envs, vectorization_mode="vector_entry_point", **settings)
 
 
 class Charts:
-    """Means over steps of entries of info, and the share of steps with a violated constraint, as `charts/…`."""
+    """Means over steps of info entries, and the share of steps with a violated constraint, as `charts/…`."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[np.ndarray]] = {}
 
     def add(self, valid: np.ndarray, info: Mapping[str, Any]) -> None:
-        """One step of a batch, of which the rows `valid` (B,) count."""
-        for name in TOLD:
-            if name in info:
-                self._keep(name, np.asarray(info[name], np.float64)[valid])
+        """Add one step of a batch, of which the rows `valid` (B,) count."""
+        entries = {name: np.asarray(info[name], np.float64) for name in TOLD if name in info}
         if "feasible" in info:
-            self._keep("infeasible", ~np.asarray(info["feasible"], np.bool_)[valid])
-
-    def _keep(self, name: str, values: np.ndarray) -> None:
-        self._values.setdefault(f"charts/{name}", []).append(values)
+            entries["infeasible"] = ~np.asarray(info["feasible"], np.bool_)
+        for name, values in entries.items():
+            self._values.setdefault(f"charts/{name}", []).append(values[valid])
 
     def means(self) -> dict[str, float]:
-        """Of all that was added; nan where no row counted."""
+        """Means of all that was added; nan where no row counted."""
         whole = {name: np.concatenate(values) for name, values in self._values.items()}
         return {name: float(values.mean()) if values.size else np.nan for name, values in whole.items()}
 
 
-class Returns:
-    """Sums of rewards over whole episodes of a batch."""
+class Returns(Stateful):
+    """Sums of rewards over whole episodes of a batch: of those in progress and of those that ended last."""
+
+    STATE = ("sums", "ended")
 
     def __init__(self, num_envs: int):
-        self._sums, self._ended = np.zeros(num_envs), [np.nan]
+        self.sums, self.ended = np.zeros(num_envs), [np.nan]
 
     def add(self, reward: np.ndarray, done: np.ndarray) -> None:
-        """A step's rewards (B, …), averaged over agents: 0 on the step that only resets; and which episodes it ends."""
-        self._sums += np.asarray(reward).reshape(len(reward), -1).mean(1)
+        """Add rewards (B, …) of a step, averaged over agents (0 on steps that only reset); `done` (B,) episodes end."""
+        self.sums += np.asarray(reward).reshape(len(reward), -1).mean(1)
         if done.any():
-            self._ended = self._sums[done].tolist()
-            self._sums[done] = 0.0
+            self.ended = self.sums[done].tolist()
+            self.sums[done] = 0.0
 
     def begin(self, rows: np.ndarray) -> None:
-        """Episodes that are begun anew before they ended."""
-        self._sums[rows] = 0.0
+        """Drop the sums of rows that were reset before their episode ended."""
+        self.sums[rows] = 0.0
 
     def mean(self) -> float:
-        """Over the episodes that ended last; nan before any did."""
-        return float(np.mean(self._ended))
+        """Mean over the episodes that ended last; nan before any did."""
+        return float(np.mean(self.ended))
+
+
+class EnvRunner:
+    """A vector env with next-step autoreset in mid-episode: latest observations, ended episodes, returns.
+
+    The first environment is seeded `seed`, row i `seed` + i.
+    """
+
+    def __init__(self, envs: Any, seed: int):
+        self.envs = envs
+        self.last_obs, _ = envs.reset(seed=seed)
+        self.done = np.zeros(envs.num_envs, np.bool_)
+        self.returns = Returns(envs.num_envs)
+
+    @property
+    def obs(self) -> Tensor:
+        """Observations (B, …) of the next step."""
+        return torch.as_tensor(self.last_obs, dtype=torch.float32)
+
+    def step_envs(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step the environments; returns reward, terminated, truncated and info."""
+        self.last_obs, reward, terminated, truncated, info = self.envs.step(action)
+        self.done = terminated | truncated
+        self.returns.add(reward, self.done)
+        return reward, terminated, truncated, info
 
     def state_dict(self) -> dict[str, Any]:
-        """Of the episodes under way, and those that ended last."""
-        return {"sums": self._sums, "ended": [float(x) for x in self._ended]}
+        """Return the state of the environments in mid-episode."""
+        played = {"envs": self.envs.snapshot(), "obs": self.last_obs, "done": self.done}
+        return {**played, "returns": self.returns.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self._sums, self._ended = state["sums"], state["ended"]
+        """Continue from a saved state."""
+        self.envs.restore(state["envs"])
+        self.last_obs, self.done = state["obs"], state["done"]
+        self.returns.load_state_dict(state["returns"])
 
 
-class Collector:
-    """Plays a batch with a network, `num_steps` at a time, from where the last rollout ended.
+class Collector(EnvRunner):
+    """Collects rollouts of `num_steps` steps with a network, each from where the last one ended.
 
     Args:
         envs: a vector env with next-step autoreset.
         network: gives a Decision for (obs,).
         num_steps: steps of a rollout (N).
         seed: of the first environment; row i is seeded seed + i.
-        spread: steps over which the rows' episodes are begun anew, one group after another, so that a rollout holds
-            all phases of an episode; 0 leaves them in step. The environments must know options["reset_mask"].
+        spread: steps over which the rows are reset, one group after another, so that a rollout holds all phases of an
+            episode; 0 leaves them in step. The environments must accept options["reset_mask"].
     """
 
     def __init__(self, envs: Any, network: nn.Module, num_steps: int, seed: int, spread: int = 0):
-        self.envs, self.network, self.num_steps = envs, network, num_steps
+        super().__init__(envs, seed)
+        self.network, self.num_steps = network, num_steps
         self.seconds = {"env": 0.0, "inference": 0.0, "learning": 0.0}
-        self._obs, _ = envs.reset(seed=seed)
-        self._done = np.zeros(envs.num_envs, np.bool_)
-        self._returns = Returns(envs.num_envs)
-        self._spread(spread)
-
-    @property
-    def obs(self) -> Tensor:
-        """What the next rollout starts from, (B, …)."""
-        return torch.as_tensor(self._obs, dtype=torch.float32)
+        groups = np.arange(envs.num_envs) % max(spread, 1)
+        for step in range(1, spread):
+            with torch.no_grad():
+                action = self.network(self.obs).action.numpy()
+            self.step_envs(action)
+            due = groups == step
+            if due.any():
+                self.last_obs, _ = self.envs.reset(options={"reset_mask": due})
+                self.done[due] = False
+                self.returns.begin(due)
 
     def collect(self) -> Rollout:
-        """Play and gather."""
+        """Collect the next rollout."""
         steps: list[tuple[Tensor, ...]] = []
         charts = Charts()
         for _ in range(self.num_steps):
-            obs, valid = self.obs, ~self._done
+            obs, valid = self.obs, ~self.done
             start = time.perf_counter()
             with torch.no_grad():
                 decision = self.network(obs)
             decided = time.perf_counter()
-            self._obs, reward, terminated, truncated, info = self.envs.step(decision.action.numpy())
+            reward, terminated, truncated, info = self.step_envs(decision.action.numpy())
             self.seconds["inference"] += decided - start
             self.seconds["env"] += time.perf_counter() - decided
-            self._done = terminated | truncated
             cost = np.asarray(info["cost"], np.float32) if "cost" in info else np.zeros(len(valid), np.float32)
             numbers = (np.asarray(reward, np.float32), cost, terminated, truncated, valid)
             steps.append((obs, *decision, *(torch.as_tensor(x) for x in numbers)))
             paid = reward.reshape(len(valid), -1).mean(1)
             charts.add(valid, {"reward": paid, "score": paid, **info})
-            self._returns.add(reward, self._done)
         with torch.no_grad():
             last = self.network(self.obs).value
-        obs, action, log_prob, _, value, reward, cost, terminated, truncated, valid = map(
-            torch.stack, zip(*steps, strict=True)
-        )
-        return Rollout(
-            obs,
-            action,
-            log_prob,
-            torch.cat([value, last[None]]),
-            reward,
-            cost,
-            terminated,
-            truncated,
-            valid,
-            {**charts.means(), "charts/episodic_return": self._returns.mean()},
-        )
+        obs, action, log_prob, _, value, *rest = map(torch.stack, zip(*steps, strict=True))
+        means = {**charts.means(), "charts/episodic_return": self.returns.mean()}
+        return Rollout(obs, action, log_prob, torch.cat([value, last[None]]), *rest, means)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next rollout depends on beside the network: the environments in mid-play."""
-        return {
-            "envs": self.envs.snapshot(),
-            "obs": self._obs,
-            "done": self._done,
-            "returns": self._returns.state_dict(),
-            "seconds": self.seconds,
-        }
+        """Return the state of the environments and the seconds spent."""
+        return {**super().state_dict(), "seconds": self.seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.envs.restore(state["envs"])
-        self._obs, self._done, self.seconds = state["obs"], state["done"], state["seconds"]
-        self._returns.load_state_dict(state["returns"])
-
-    def _spread(self, steps: int) -> None:
-        groups = np.arange(len(self._done)) % max(steps, 1)
-        for step in range(1, steps):
-            with torch.no_grad():
-                action = self.network(self.obs).action.numpy()
-            self._obs, reward, terminated, truncated, _ = self.envs.step(action)
-            self._done = terminated | truncated
-            self._returns.add(reward, self._done)
-            due = groups == step
-            if due.any():
-                self._obs, _ = self.envs.reset(options={"reset_mask": due})
-                self._done[due] = False
-                self._returns.begin(due)
+        """Continue from a saved state."""
+        super().load_state_dict(state)
+        self.seconds = state["seconds"]
 
 
-class RewardScale:
-    """Brings rewards to zero mean and their discounted sums to unit size, by the first rollout's mean and deviation."""
+class RewardScale(Stateful):
+    """Scales rewards by the first rollout's mean and deviation, so that discounted sums are of unit size."""
+
+    STATE = ("centre", "spread")
 
     def __init__(self, gamma: float):
         self.gamma, self.centre, self.spread = gamma, 0.0, 0.0
 
     def __call__(self, rollout: Rollout) -> Tensor:
-        """Rewards (N, B, …) as the critic sees them."""
+        """Scaled rewards (N, B, …) for the critic."""
         if self.spread == 0.0:
             valid = rollout.reward[rollout.valid]
             self.centre, self.spread = float(valid.mean()), float(valid.std()) + 1e-8
         return (rollout.reward - self.centre) / self.spread * (1.0 - self.gamma)
-
-    def state_dict(self) -> dict[str, float]:
-        """What was measured."""
-        return {"centre": self.centre, "spread": self.spread}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take what was measured."""
-        self.centre, self.spread = state["centre"], state["spread"]

@@ -1,4 +1,4 @@
-"""A training run, whatever learns: seeds, progress, tracking, saved state, and a Ctrl-C that leaves a usable policy."""
+"""Training harness of all learners: seeding, progress, tracking, resumable state, clean interruption."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,16 +27,16 @@ from dtenv import presets
 from dtenv.scenario import Scenario
 
 TRAINING_SEEDS = 1_000_000
-"""Training episodes are seeded from here on; evaluation seeds lie below."""
+"""First seed of training episodes; evaluation seeds lie below."""
 
 FILMED_SEED = 99_999
-"""Of the episode that a tracked run shows at its end: one of those kept for tuning."""
+"""Seed of the episode that a tracked run shows at its end, one of the tuning seeds."""
 
 Report = Callable[[dict[str, Any]], None]
-"""Takes a row of `charts/…` and `losses/…`."""
+"""Receives a row of `charts/…` and `losses/…`."""
 
 MAY_CHANGE = {"resume", "save", "checkpoint_minutes", "track", "wandb_project", "threads"}
-"""Settings that change nothing of what is learned: a run may be resumed with other values of them."""
+"""Settings that do not affect learning: a run may be resumed with other values of them."""
 
 
 def silent(row: dict[str, Any]) -> None:
@@ -49,26 +50,26 @@ class RunArgs:
     learner: ClassVar[str] = ""
     """name of the learner"""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """of settings that are None by default, by environment"""
+    """values of the settings that are None by default, by environment"""
 
     env_id: str = "DTAssociation-v0"
     """the environment"""
     scenario: str | None = None
     """name of a preset; by default the environment's first"""
     num_users: int | None = None
-    """overrides the preset's users"""
+    """number of users, in place of the preset's"""
     num_servers: int | None = None
-    """overrides the preset's servers, S, or stations, M"""
+    """number of servers, S, or stations, M, in place of the preset's"""
     emd: float | None = None
-    """overrides the preset's φ, where it has one"""
+    """φ, in place of the preset's, where it has one"""
     num_slots: int | None = None
     """slots of a training episode; by default the preset's"""
     seed: int = 1
-    """of network, environments and sampling"""
+    """seed of network, environments and sampling"""
     save: Path | None = None
-    """where to write the policy (.safetensors); the run's state lies beside it until it ends"""
+    """file of the policy (.safetensors); the run's state is kept in the same folder until it ends"""
     resume: bool = False
-    """go on from the state beside --save, as if never interrupted"""
+    """continue from the state saved with --save, as if never interrupted"""
     checkpoint_minutes: float = 2.0
     """minutes between saved states"""
     track: bool = False
@@ -76,24 +77,20 @@ class RunArgs:
     wandb_project: str = "dtenv"
     """project to log to"""
     threads: int = 1
-    """torch threads, and threads that play the environments"""
+    """threads of torch, and of the environments"""
 
-    def resolve(self, **fields: Any) -> Scenario:
-        """The scenario to train on.
-
-        Raises:
-            ValueError: no such preset or field; the message names it.
-        """
+    def resolve(self) -> Scenario:
+        """The scenario to train on; raises ValueError for an unknown preset or field, named in the message."""
         sites = presets.resolve(None, self.env_id).SITES
         given = {"num_users": self.num_users, sites: self.num_servers, "emd": self.emd, "num_slots": self.num_slots}
         given = {name: value for name, value in given.items() if value is not None}
-        return presets.resolve(self.scenario, self.env_id, **given, **fields)
+        return presets.resolve(self.scenario, self.env_id, **given)
 
     def with_recipe(self) -> Any:
-        """These settings, with the environment's recipe where one is None.
+        """These settings, with the environment's recipe in place of None.
 
         Raises:
-            ValueError: the learner has recipes, and none for the environment.
+            ValueError: the learner has recipes, but none for the environment.
         """
         if self.recipes and self.env_id not in self.recipes:
             raise ValueError(f"env_id must be one of {', '.join(self.recipes)} for {self.learner}, got {self.env_id!r}")
@@ -102,29 +99,25 @@ class RunArgs:
 
     @property
     def first_seed(self) -> int:
-        """Of the run's training episodes."""
+        """First seed of the run's training episodes."""
         return TRAINING_SEEDS * (1 + self.seed)
 
 
 class Run:
     """One run of a learner: `with Run(args, report) as run: for iteration in run.over(n, parts): …`.
 
-    Seeds every generator at its start. The first Ctrl-C lets the iteration under way end, keeps the state where there
-    is a place for it and ends the loop; the second interrupts as usual.
-
-    Args:
-        args: settings.
-        report: called with every row that is reported.
+    Seeds every generator at its start. The first Ctrl-C ends the loop after the current iteration and saves the state,
+    if the run has a path for it; the second raises KeyboardInterrupt as usual.
 
     Attributes:
         interrupted: whether to stop.
-        resumed: whether this run goes on from a saved state.
-        total: iterations in all.
+        resumed: whether this run continues from a saved state.
+        total: number of iterations.
     """
 
     def __init__(self, args: RunArgs, report: Report = silent):
         if args.resume and args.save is None:
-            raise ValueError("resume=True needs save: the state lies beside the policy")
+            raise ValueError("resume=True needs save: the state is kept in the policy's folder")
         self.args, self._report = args, report
         self.interrupted, self.total = False, 0
         self._settings = {
@@ -138,20 +131,18 @@ class Run:
 
     @property
     def state_path(self) -> Path | None:
-        """Where the run's state is kept."""
+        """File of the run's state, None for a run that is not saved."""
         return None if self.args.save is None else self.args.save.with_suffix(".state.safetensors")
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds of training so far, those before it was resumed included."""
+        """Wall-clock seconds of training so far, including those before it was resumed."""
         return self._seconds + time.perf_counter() - self._start
 
     def over(self, iterations: int, parts: Mapping[str, Any]) -> Iterator[int]:
-        """Iterations of the run, from the saved one on; none if it was interrupted before the first.
+        """Yield the iterations of the run, from the saved one on; none if it was interrupted before the first.
 
-        Args:
-            iterations: how many there are in all.
-            parts: what changes from one to the next, each with state_dict() and load_state_dict(state).
+        `parts` is what changes between iterations, each with state_dict() and load_state_dict(state).
         """
         first, self.total = 0, iterations
         if self._saved is not None:
@@ -160,7 +151,7 @@ class Run:
                 part.load_state_dict(self._saved["parts"][name])
             torch.set_rng_state(self._saved["torch"])
             self._saved = None
-        if self.interrupted:  # in a warm start, which no state tells how to go on with
+        if self.interrupted:  # in a warm start, from within which no state can continue
             return
         kept = time.perf_counter()
         for iteration in range(first, iterations):
@@ -175,19 +166,34 @@ class Run:
             self.state_path.unlink(missing_ok=True)
 
     def report(self, row: dict[str, Any]) -> None:
-        """Report a row, beside the run's seconds and speed."""
+        """Report a row, with the run's seconds and speed."""
         seconds = self.seconds
         speed = {"charts/SPS": row["global_step"] / seconds} if "global_step" in row else {}
         self._report({"charts/seconds": seconds, **speed, **row})
 
+    def report_iteration(
+        self,
+        iteration: int,
+        steps: int,
+        phase: str,
+        charts: Mapping[str, float],
+        losses: Mapping[str, Any] = MappingProxyType({}),
+        seconds: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Report an iteration of `steps` environment steps, its `charts/…`, losses (numbers or tensors), seconds."""
+        row = {"charts/phase": phase, "global_step": (iteration + 1) * steps}
+        row |= {"charts/progress": (iteration + 1) / self.total, **charts}
+        row |= {f"losses/{name}": x.item() if isinstance(x, torch.Tensor) else x for name, x in losses.items()}
+        self.report(row | {f"seconds/{name}": spent for name, spent in seconds.items()})
+
     def __enter__(self) -> Run:
         random.seed(self.args.seed)
-        np.random.seed(self.args.seed)  # noqa: NPY002 (libraries beneath draw from it)
+        np.random.seed(self.args.seed)  # noqa: NPY002 (used by dependencies)
         torch.manual_seed(self.args.seed)
         torch.set_num_threads(self.args.threads)
         self._start = time.perf_counter()
         self._handler: Any = None
-        if threading.current_thread() is threading.main_thread():  # signals reach no other
+        if threading.current_thread() is threading.main_thread():  # other threads receive no signals
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
@@ -208,21 +214,20 @@ class Run:
 
     def _load(self) -> dict[str, Any]:
         assert self.state_path is not None
-        saved = load_state(self.state_path)
-        learner = self.args.learner
+        saved, learner = load_state(self.state_path), self.args.learner
         if saved["learner"] != learner:
             raise ValueError(f"{str(self.state_path)!r} is the state of {saved['learner']!r}, not of {learner!r}")
         for name, value in self._settings.items():
-            was = saved["settings"].get(name, value)  # settings come and go between versions
+            was = saved["settings"].get(name, value)  # an older version may lack the setting
             if was != value:
                 raise ValueError(f"{name} must be {was!r} to resume {str(self.state_path)!r}, got {value!r}")
         return saved
 
 
 class ProgressBar:
-    """Shows reported rows as a bar with the time, the score and steps a second.
+    """Progress bar with the time, the score and steps per second of the rows reported.
 
-    Rows of a phase before the run proper have "charts/phase", and no "charts/progress".
+    Rows of a warm start have "charts/phase" and no "charts/progress".
     """
 
     def __init__(self, title: str):
@@ -244,14 +249,9 @@ class ProgressBar:
 
 
 def main(train: Callable[..., Any], settings: type[RunArgs]) -> None:
-    """Read the settings from the command line and train, with a progress bar, and W&B where asked for.
+    """Call `train` with the settings from the command line, with a progress bar and, if requested, W&B.
 
-    A tracked run also keeps its policy, in runs/ unless --save says where, and shows an episode of it as a GIF
-    and a table.
-
-    Args:
-        train: takes the settings and `report`.
-        settings: the learner's.
+    A tracked run also saves its policy, by default in runs/, and logs an episode of it as a GIF and a table.
     """
     args, learner = tyro.cli(settings).with_recipe(), settings.learner
     name = f"{args.env_id}__{learner}__{args.seed}__{int(time.time())}"
@@ -271,7 +271,7 @@ def main(train: Callable[..., Any], settings: type[RunArgs]) -> None:
         if args.track:
             tracker.log_policy(args.save)
             if find_spec("pygame") and find_spec("PIL"):
-                from agents.training.gif import film  # draws, with an extra of its own
+                from agents.training.gif import film  # needs an extra
 
                 picture = args.save.with_suffix(".gif")
                 tracker.log_table("episode", film(picture, args.env_id, policy, args.resolve(), FILMED_SEED))

@@ -1,11 +1,11 @@
-"""The state of a training run on disk: nested dicts and lists of tensors, arrays and plain values. No pickle."""
+"""Saved state of a training run: nested dicts and lists of tensors, arrays and plain values. No pickle."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,22 +13,33 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 
+class Stateful:
+    """Base of objects whose saved state is the attributes named in STATE."""
+
+    STATE: ClassVar[tuple[str, ...]] = ()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the attributes by name."""
+        return {name: getattr(self, name) for name in self.STATE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Set the attributes to saved values."""
+        for name in self.STATE:
+            setattr(self, name, state[name])
+
+
 def save_state(path: Path, tree: Any) -> None:
-    """Write a tree of dicts, lists, tensors, arrays and JSON's values, whole or not at all."""
+    """Write a tree of dicts, lists, tensors, arrays and JSON values atomically."""
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(tree, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".partial")
-    save_file(tensors, beside, metadata={"tree": json.dumps(skeleton)})
-    os.replace(beside, path)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={"tree": json.dumps(skeleton)})
+    os.replace(partial, path)
 
 
 def load_state(path: Path) -> Any:
-    """The tree that `save_state` wrote; tuples come back as lists.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Return the tree that `save_state` wrote, tuples as lists; raises FileNotFoundError if there is none."""
     if not path.exists():
         raise FileNotFoundError(f"no saved state at {str(path)!r}")
     with safe_open(path, "pt") as file:
@@ -52,12 +63,8 @@ def _take_apart(node: Any, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
 
 def _put_together(node: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     ((kind, held),) = node.items()
-    if kind == "tensor":
-        return tensors[held]
-    if kind == "array":
-        return tensors[held].numpy()
+    if kind in ("tensor", "array"):
+        return tensors[held] if kind == "tensor" else tensors[held].numpy()
     if kind == "dict":
         return {key: _put_together(value, tensors) for key, value in held}
-    if kind == "list":
-        return [_put_together(value, tensors) for value in held]
-    return held
+    return [_put_together(value, tensors) for value in held] if kind == "list" else held

@@ -1,6 +1,6 @@
-"""Weights & Biases, where wanted: offline unless WANDB_MODE or a sweep says otherwise, so no account is needed.
+"""Optional Weights & Biases tracking: offline unless WANDB_MODE or a sweep says otherwise, so no account is needed.
 
-Names are CleanRL's, `charts/…` and `losses/…` over `global_step`, and so are `env_id`, `exp_name` and `seed` of the
+Names are those of CleanRL: `charts/…` and `losses/…` over `global_step`, and `env_id`, `exp_name` and `seed` in the
 configuration, by which openrlbenchmark finds runs.
 """
 
@@ -18,15 +18,15 @@ from dtenv.reporting.source import commit
 
 
 class Tracker:
-    """Logs rows to a W&B run; does nothing where not enabled.
+    """Logs rows to a W&B run; does nothing unless enabled.
 
     Args:
         config: a dataclass of settings with env_id, seed and resolve(), stored with the run.
         enabled: whether to log.
-        name: of the run.
-        learner: what learns.
-        project: of the run.
-        folder: where W&B keeps its files.
+        name: name of the run.
+        learner: name of the learner.
+        project: W&B project of the run.
+        folder: folder of W&B's files.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Tracker:
         if enabled:
             import wandb  # takes most of a second to import
 
+            self._wandb: Any = wandb
             folder.mkdir(parents=True, exist_ok=True)
             scenario = config.resolve()
             self._slots = scenario.value("num_slots")
@@ -62,38 +63,33 @@ class Tracker:
 
     @property
     def enabled(self) -> bool:
-        """Whether it logs."""
+        """Whether the tracker logs."""
         return self._run is not None
 
     def log(self, row: Mapping[str, Any]) -> None:
-        """Log one row; `global_step`, where present, is its step."""
+        """Log one row, at its `global_step` if it has one."""
         if self._run is not None:
             length = {"charts/episodic_length": self._slots} if "charts/episodic_return" in row else {}
             self._run.log({**{k: v for k, v in row.items() if k != "charts/phase"}, **length})
 
     def log_media(self, key: str, path: Path) -> None:
-        """Log a picture or an animation."""
+        """Log an image or a GIF."""
         if self._run is not None:
-            import wandb
-
+            wandb = self._wandb
             media = wandb.Video(str(path), format="gif") if path.suffix == ".gif" else wandb.Image(str(path))
             self._run.log({key: media})
 
     def log_table(self, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Log rows of the same columns as a table."""
+        """Log rows with the same columns as a table."""
         if self._run is not None:
-            import wandb
-
-            self._run.log({key: wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
+            self._run.log({key: self._wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])})
 
     def log_policy(self, path: Path) -> None:
-        """Keep a saved policy, weights and the JSON beside them, as an artifact."""
+        """Log a saved policy, its weights and its JSON file, as an artifact."""
         if self._run is not None:
-            import wandb
-
             about = self._run.config
             name = f"{about['exp_name']}-{about['env_id']}-{about['scenario']}"
-            artifact = wandb.Artifact(re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII), type="model")
+            artifact = self._wandb.Artifact(re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII), type="model")
             artifact.add_file(str(path))
             artifact.add_file(str(path.with_suffix(".json")))
             self._run.log_artifact(artifact)
@@ -107,5 +103,5 @@ class Tracker:
 
 
 def mode() -> str:
-    """W&B's mode: what WANDB_MODE says, else online for a sweep's agent, which has an account, and offline."""
+    """W&B mode: WANDB_MODE if set, else online for the agent of a sweep, which has an account, else offline."""
     return os.environ.get("WANDB_MODE") or ("online" if "WANDB_SWEEP_ID" in os.environ else "offline")

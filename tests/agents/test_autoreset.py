@@ -1,4 +1,4 @@
-"""What learners have to know of next-step autoreset: the row after an episode's end is no experience."""
+"""Next-step autoreset in learners: the row after an episode's end is no experience."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rollout(mode, steps=100):
 
 
 def critic(rewards, truncations, rows):
-    """The value that TD learning gives a critic which cannot tell states apart, from the rows that it learns from."""
+    """Value that TD learning from `rows` gives a critic which sees no difference between states."""
     value = 0.0
     for _ in range(300):
         values = torch.full((len(rewards) + 1, rewards.shape[1]), value, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Policies as ONNX: its runtime and torch choose the same actions for what the environments really show."""
+"""Policies as ONNX: its runtime and torch choose the same actions for real observations."""
 
 import dataclasses
 

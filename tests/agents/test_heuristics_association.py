@@ -106,7 +106,7 @@ def test_nearest_goes_where_there_is_room():
     assert act("nearest", **slot) == [0, 0, 0]
     # Server 0 has room for 300 + 100 samples: the user with 300 chooses first, and 200 more do not fit.
     assert act("nearest", **slot, q=[410 * PER_SAMPLE, 1450]) == [0, 1, 0]
-    # Nobody fits anywhere.
+    # No user fits anywhere.
     assert act("nearest", **slot, q=50 * PER_SAMPLE) == [0, 0, 0]
 
 
@@ -154,7 +154,7 @@ def test_pack_fills_the_hub_of_most_twins_with_the_nearest_users():
     assert act("pack", **slot) == [2, 2, 2, 2]
     # Room for two there: the nearest two. Hubs 1 and 0 tie by twins, and 1 is nearer to all.
     assert act("pack", **slot, q=[1450, 1450, 250 * PER_SAMPLE]) == [1, 1, 2, 2]
-    assert act("pack", **slot, q=50 * PER_SAMPLE) == [2, 2, 2, 2]  # nobody fits anywhere: the first hub
+    assert act("pack", **slot, q=50 * PER_SAMPLE) == [2, 2, 2, 2]  # no user fits anywhere: the first hub
 
 
 # Local search

@@ -1,9 +1,5 @@
 """MADDPG: its losses by hand, whose gradient goes where, training by running it."""
 
-import dataclasses
-import os
-import signal
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +8,6 @@ from cases_marl import ENV, SMALL, Guess, task_of
 from agents import maddpg
 from agents.networks import build
 from agents.networks.decision import Decision
-from agents.training.checkpoint import load_policy
 
 
 def test_critic_loss_is_the_slow_sum():
@@ -37,7 +32,7 @@ def test_targets_follow():
 
 
 def test_each_actor_follows_its_own_critic():
-    """Station 1's loss moves actor 1 alone, through critic 1, beside the others' played actions (30)."""
+    """Station 1's loss moves actor 1 alone, through critic 1, with the others' played actions (30)."""
     torch.manual_seed(0)
     network, obs = build(ENV, "deterministic", SMALL, shared=False), torch.tensor(task_of(SMALL).obs)
     obs = network.see(obs)
@@ -110,34 +105,3 @@ def test_learns_to_name_what_it_is_shown():
     envs = Guess(256)
     obs, _ = envs.reset(seed=1)
     assert envs.step(policy.act(obs))[1].mean() > -0.1  # the best constant: -0.15
-
-
-TINY = maddpg.Args(total_steps=96, num_envs=8, learning_starts=24, batch_size=8, buffer_size=64)
-
-
-@pytest.mark.parametrize(("shared", "gamma"), [(True, 0.0), (False, 0.7)], ids=["shared", "paper"])
-def test_training_repeats_and_its_policy_reloads(tmp_path, shared, gamma):
-    args, path = dataclasses.replace(TINY, shared=shared, gamma=gamma), tmp_path / "p.safetensors"
-    rows: list[dict] = []
-    policy = maddpg.train(dataclasses.replace(args, save=path), scenario=SMALL, report=rows.append)
-    obs = task_of(SMALL).obs
-    action = policy.act(obs)
-    assert np.isfinite(rows[-1]["charts/episodic_return"])
-    np.testing.assert_array_equal(maddpg.train(args, scenario=SMALL).act(obs), action)
-    assert (maddpg.train(dataclasses.replace(args, seed=2), scenario=SMALL).act(obs) != action).any()
-    np.testing.assert_array_equal(load_policy("maddpg", ENV, SMALL, path).act(obs), action)
-    assert rows[-1]["charts/progress"] == 1.0 and np.isfinite(rows[-1]["losses/critic_loss"])
-
-
-def test_interrupted_and_resumed_is_the_whole_run(tmp_path):
-    args, obs = dataclasses.replace(TINY, save=tmp_path / "p.safetensors"), task_of(SMALL).obs
-    whole = maddpg.train(dataclasses.replace(args, save=None), scenario=SMALL).act(obs)
-
-    def stop(row):
-        if row["global_step"] == 56:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    part = maddpg.train(args, scenario=SMALL, report=stop).act(obs)
-    assert (part != whole).any()
-    again = maddpg.train(dataclasses.replace(args, resume=True), scenario=SMALL).act(obs)
-    np.testing.assert_array_equal(again, whole)

@@ -1,10 +1,5 @@
 """MAPPO: its loss by hand, the market against the model, the networks by their symmetries, training by running it."""
 
-import dataclasses
-import os
-import signal
-
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -15,7 +10,6 @@ from agents.networks import build
 from agents.networks.decision import Decision
 from agents.networks.market import FIRST, Reader, as_action, choices, equilibrium, even_prices
 from agents.networks.placement import stations_see
-from agents.training.checkpoint import load_policy
 from dtenv import presets
 from dtenv.tasks.placement.decode import bids_of_prices, computing_size
 from dtenv.tasks.placement.slot import TOTAL, evaluate, new_terms
@@ -169,42 +163,3 @@ def test_learns_to_name_what_it_is_shown():
     envs = Guess(256)
     obs, _ = envs.reset(seed=1)
     assert envs.step(policy.act(obs))[1].mean() > -0.03
-
-
-TINY = mappo.Args(total_steps=96, num_envs=8, num_steps=4, num_minibatches=2, update_epochs=1)
-
-
-@pytest.mark.parametrize(
-    ("network", "critic", "warm_start"),
-    [("exchange", "central", "none"), ("exchange", "local", "greedy-add"), ("own", "local", "none")],
-)
-def test_training_repeats_and_its_policy_reloads(tmp_path, network, critic, warm_start):
-    args = dataclasses.replace(TINY, network=network, critic=critic, warm_start=warm_start, warm_start_slots=16)
-    rows: list[dict] = []
-    path = tmp_path / "p.safetensors"
-    policy = mappo.train(dataclasses.replace(args, save=path), scenario=SMALL, report=rows.append)
-    obs = task_of(SMALL).obs
-    action = policy.act(obs)
-    np.testing.assert_array_equal(mappo.train(args, scenario=SMALL).act(obs), action)
-    other = mappo.train(dataclasses.replace(args, seed=2), scenario=SMALL).network.state_dict()
-    assert any((other[name] != weight).any() for name, weight in policy.network.state_dict().items())
-    assert rows[-1]["charts/progress"] == 1.0 and rows[-1]["charts/score"] < 0.0
-    loaded = load_policy("mappo", ENV, SMALL, path)
-    np.testing.assert_array_equal(loaded.act(obs), action)
-    env = gym.make(ENV, scenario=SMALL.override(**loaded.overrides))
-    first, _ = env.reset(seed=3)
-    assert env.step(loaded.act(first))[1] < 0.0
-
-
-def test_interrupted_and_resumed_is_the_whole_run(tmp_path):
-    args = dataclasses.replace(TINY, save=tmp_path / "p.safetensors")
-    whole = mappo.train(dataclasses.replace(args, save=None), scenario=SMALL).network.state_dict()
-
-    def stop(row):
-        if row["global_step"] == 32:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    part = mappo.train(args, scenario=SMALL, report=stop).network.state_dict()
-    again = mappo.train(dataclasses.replace(args, resume=True), scenario=SMALL).network.state_dict()
-    assert any((part[name] != weight).any() for name, weight in whole.items())
-    assert all((again[name] == weight).all() for name, weight in whole.items())

@@ -1,4 +1,4 @@
-"""A planner that believes what DTMigration's observation forecasts, and a network that reads the same."""
+"""A planner that takes the forecasts in DTMigration's observation as true, and a network that reads the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network for DTMigration-v0 and what it reads: symmetries, masks, and scores that are the environment's."""
+"""The network for DTMigration-v0 and its reader: symmetries, masks, and scores equal to the environment's."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_worth_less_price_is_the_score_but_for_what_stations_share():
 
 
 def test_all_but_the_host_is_the_same_wherever_the_twin_is():
-    """What hindsight learning stands on."""
+    """Hindsight learning relies on it."""
     first, second = (Reader(SMALL)(torch.tensor(played(SMALL, slots=8, seed=seed).obs)) for seed in (1, 2))
     assert (first.host != second.host).any()
     for name in ("station", "worth", "price", "wired", "room", "walked_m"):

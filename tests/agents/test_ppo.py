@@ -174,24 +174,6 @@ def test_equivariant_weights_serve_other_sizes(tmp_path):
     assert action.shape == (8, 7) and action.max() < 11
 
 
-@pytest.mark.parametrize(("network", "warm_start"), [("equivariant", "hysteresis"), ("perceptron", "none")])
-def test_training_runs_repeats_and_its_policy_reloads(tmp_path, network, warm_start):
-    args = ppo.Args(network=network, warm_start=warm_start, warm_start_slots=32, total_steps=128, num_envs=4)
-    args = dataclasses.replace(args, num_steps=8, num_minibatches=2, value_updates=1, save=tmp_path / "p.safetensors")
-    rows: list[dict] = []
-    policy = ppo.train(args, scenario=SMALL, report=rows.append)
-    obs = observations(SMALL).obs
-    again = ppo.train(dataclasses.replace(args, save=None), scenario=SMALL)
-    np.testing.assert_array_equal(policy.act(obs), again.act(obs))
-    for a, b in zip(policy.network.parameters(), again.network.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0.0, atol=0.0)
-    other = ppo.train(dataclasses.replace(args, seed=2, save=None), scenario=SMALL)
-    assert any((a != b).any() for a, b in zip(policy.network.parameters(), other.network.parameters(), strict=True))
-    loaded = agents.load("ppo", scenario=SMALL, checkpoint=tmp_path / "p.safetensors")
-    np.testing.assert_array_equal(policy.act(obs), loaded.act(obs))
-    assert rows[-1]["charts/progress"] == 1.0 and all(np.isfinite(rows[-1][k]) for k in rows[-1] if "losses" in k)
-
-
 def test_updates_follow_the_reward():
     """Two users, two servers, migration dear: the perceptron starts out at random and learns to leave twins alone."""
     torch.manual_seed(0)

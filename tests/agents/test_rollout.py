@@ -1,4 +1,4 @@
-"""What is gathered from a batch, and what is reported of it."""
+"""Rollouts and the charts reported of them."""
 
 import gymnasium as gym
 import numpy as np

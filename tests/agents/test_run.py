@@ -1,4 +1,4 @@
-"""A training run: its state on disk, resuming from it to the last bit, and a Ctrl-C that leaves policy and state."""
+"""Training runs of all learners: they repeat, resume to the last bit, reload, and Ctrl-C leaves policy and state."""
 
 import dataclasses
 import os
@@ -11,21 +11,44 @@ import torch
 from toy_envs import Identity
 
 import agents
-from agents import a2c, ddpg, ppo, ppo_lagrangian
+from agents import a2c, ddpg, hindsight, maddpg, mappo, ppo, ppo_lagrangian, transfer
 from agents.networks import Perceptron
 from agents.training.run import Run, RunArgs
 from agents.training.saved_state import load_state, save_state
 from dtenv import presets
 
 SMALL = presets.resolve("balanced", num_users=5, num_servers=4, num_slots=6)
+STATIONS = presets.resolve("small-20x5", "DTPlacementMA-v0", num_users=8, num_stations=3, num_slots=3)
+MOBILE = presets.resolve("balanced", "DTMigration-v0", num_users=12, num_stations=4, num_slots=12)
 ON_POLICY = {"num_envs": 4, "num_steps": 8, "total_steps": 256}
-RECIPES = {
-    "ppo": (ppo, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
-    "ppo-cloned": (ppo, ON_POLICY | {"warm_start": "hysteresis", "warm_start_slots": 32, "value_updates": 2}),
-    "a2c": (a2c, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
-    "ppo-lagrangian": (ppo_lagrangian, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
-    "ddpg": (ddpg, ON_POLICY | {"network": "relaxed-perceptron", "value_updates": 1, "updates": 2, "buffer_size": 100}),
+OFF_POLICY = {"num_envs": 4, "num_steps": 8, "total_steps": 256, "updates": 2, "buffer_size": 100, "value_updates": 1}
+MAPPO = {"total_steps": 160, "num_envs": 8, "num_steps": 4, "num_minibatches": 2, "update_epochs": 1}
+MADDPG = {"total_steps": 88, "num_envs": 8, "learning_starts": 24, "batch_size": 8, "buffer_size": 64}
+CLONED = {"warm_start_slots": 32, "value_updates": 2}
+RUNS = {
+    "ppo": (ppo, SMALL, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
+    "ppo-cloned": (ppo, SMALL, ON_POLICY | CLONED | {"warm_start": "hysteresis"}),
+    "a2c": (a2c, SMALL, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
+    "ppo-lagrangian": (ppo_lagrangian, SMALL, ON_POLICY | {"network": "perceptron", "warm_start": "none"}),
+    "ddpg": (ddpg, SMALL, OFF_POLICY | {"network": "relaxed-perceptron"}),
+    "ddpg-cloned": (ddpg, SMALL, OFF_POLICY | CLONED | {"warm_start": "nearest"}),
+    "mappo": (mappo, STATIONS, MAPPO),
+    "ippo-cloned": (mappo, STATIONS, MAPPO | {"critic": "local", "warm_start": "greedy-add", "warm_start_slots": 16}),
+    "ippo-own": (mappo, STATIONS, MAPPO | {"critic": "local", "network": "own"}),
+    "maddpg": (maddpg, STATIONS, MADDPG),
+    "maddpg-paper": (maddpg, STATIONS, MADDPG | {"shared": False, "gamma": 0.7}),
+    "hindsight": (hindsight, MOBILE, {"num_envs": 4, "minibatch": 2, "updates": 2, "total_steps": 5 * 4 * 12}),
+    "transfer": (transfer, MOBILE, {"source_rounds": 2, "rounds": 2, "num_envs": 2, "minibatch": 2, "updates": 1}),
 }
+
+
+def play(learner, policy, scenario):
+    """Actions for the first observations of eight episodes, checked by the action space."""
+    fields = scenario.override(**policy.overrides)
+    envs = gym.make_vec(learner.Args().env_id, 8, vectorization_mode="vector_entry_point", scenario=fields)
+    action = policy.act(envs.reset(seed=0)[0])
+    assert envs.action_space.contains(action)
+    return action
 
 
 def same(a, b):
@@ -76,27 +99,40 @@ def test_state_that_is_not_there_is_named(tmp_path):
         Run(RunArgs(resume=True))
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_interrupted_and_resumed_is_uninterrupted(tmp_path, name):
+@pytest.mark.parametrize("name", RUNS)
+def test_runs_repeat_and_policies_reload(tmp_path, name):
+    learner, scenario, settings = RUNS[name]
+    args, rows = learner.Args(**settings, save=tmp_path / "p.safetensors"), []
+    policy = learner.train(args, scenario=scenario, report=rows.append)
+    again = learner.train(dataclasses.replace(args, save=None), scenario=scenario)
+    other = learner.train(dataclasses.replace(args, save=None, seed=2), scenario=scenario)
+    assert same(policy.network.state_dict(), again.network.state_dict())
+    assert not same(policy.network.state_dict(), other.network.state_dict())
+    loaded = agents.load(policy.name, args.env_id, scenario=scenario, checkpoint=args.save)
+    np.testing.assert_array_equal(play(learner, policy, scenario), play(learner, loaded, scenario))
+    assert rows[-1]["charts/progress"] == 1.0 and np.isfinite(rows[-1]["charts/score"])
+    assert all(np.isfinite(rows[-1][key]) for key in rows[-1] if key.startswith("losses/"))
+
+
+@pytest.mark.parametrize(("name", "count"), [*((name, 3) for name in RUNS), ("maddpg", 7), ("transfer", 7)])
+def test_interrupted_and_resumed_is_uninterrupted(tmp_path, name, count):
     """To the last bit: parameters of the policy, and what is reported on the way there."""
-    learner, settings = RECIPES[name]
+    learner, scenario, settings = RUNS[name]
     args = learner.Args(**settings, save=tmp_path / "p.safetensors")
     whole: list[dict] = []
-    expected = learner.train(dataclasses.replace(args, save=None), scenario=SMALL, report=whole.append)
+    expected = learner.train(dataclasses.replace(args, save=None), scenario=scenario, report=whole.append)
     rows: list[dict] = []
-    halfway = learner.train(args, scenario=SMALL, report=stop_at(rows, 3))
+    halfway = learner.train(args, scenario=scenario, report=stop_at(rows, count))
     assert (tmp_path / "p.state.safetensors").exists()
-    loaded = agents.load(name.removesuffix("-cloned"), scenario=SMALL, checkpoint=args.save)
-    obs = np.random.default_rng(0).uniform(0, 1, (8, 5 * 8 + 4 * 8 + 5 * 4 * 4)).astype(np.float32)
-    np.testing.assert_array_equal(loaded.act(obs), halfway.act(obs))
-    resumed = learner.train(dataclasses.replace(args, resume=True), scenario=SMALL, report=rows.append)
+    loaded = agents.load(halfway.name, args.env_id, scenario=scenario, checkpoint=args.save)
+    np.testing.assert_array_equal(play(learner, loaded, scenario), play(learner, halfway, scenario))
+    resumed = learner.train(dataclasses.replace(args, resume=True), scenario=scenario, report=rows.append)
     assert not (tmp_path / "p.state.safetensors").exists()
-    for a, b in zip(expected.network.parameters(), resumed.network.parameters(), strict=True):
-        assert torch.equal(a, b)
-    assert any((a != b).any() for a, b in zip(expected.network.parameters(), halfway.network.parameters(), strict=True))
+    assert same(expected.network.state_dict(), resumed.network.state_dict())
+    assert not same(expected.network.state_dict(), halfway.network.state_dict())
     timed = ("seconds", "charts/SPS", "charts/seconds")
-    told = [[{k: v for k, v in row.items() if not k.startswith(timed)} for row in kept] for kept in (whole, rows)]
-    assert same(*told)
+    kept = [[{k: v for k, v in row.items() if not k.startswith(timed)} for row in run] for run in (whole, rows)]
+    assert same(*kept)
 
 
 def test_the_identity_environment_resumes_too(tmp_path):
@@ -104,7 +140,7 @@ def test_the_identity_environment_resumes_too(tmp_path):
     parameters = []
     for stop in (1000, 2):
         envs = Identity(gym.spaces.MultiDiscrete([3, 3]), num_envs=4)
-        args = ppo.Args(**RECIPES["ppo"][1], save=tmp_path / "p.safetensors")
+        args = ppo.Args(**RUNS["ppo"][2], save=tmp_path / "p.safetensors")
         for resume in (False, True) if stop == 2 else (False,):
             torch.manual_seed(0)
             network = Perceptron(envs.single_observation_space, envs.single_action_space, hidden=8)
@@ -116,7 +152,7 @@ def test_the_identity_environment_resumes_too(tmp_path):
 
 @pytest.mark.parametrize(("setting", "value"), [("seed", 2), ("gamma", 0.5), ("num_envs", 8), ("warm_start", "stay")])
 def test_another_setting_cannot_be_resumed_with(tmp_path, setting, value):
-    args = ppo.Args(**RECIPES["ppo"][1], save=tmp_path / "p.safetensors")
+    args = ppo.Args(**RUNS["ppo"][2], save=tmp_path / "p.safetensors")
     ppo.train(args, scenario=SMALL, report=stop_at([], 1))
     with pytest.raises(ValueError, match=f"^{setting} must be .* to resume .*p.state.safetensors.*, got {value!r}"):
         ppo.train(dataclasses.replace(args, resume=True, **{setting: value}), scenario=SMALL)
@@ -124,15 +160,15 @@ def test_another_setting_cannot_be_resumed_with(tmp_path, setting, value):
 
 
 def test_another_learners_state_cannot_be_resumed(tmp_path):
-    settings = RECIPES["ppo"][1] | {"save": tmp_path / "p.safetensors"}
+    settings = RUNS["ppo"][2] | {"save": tmp_path / "p.safetensors"}
     ppo.train(ppo.Args(**settings), scenario=SMALL, report=stop_at([], 1))
     with pytest.raises(ValueError, match="is the state of 'ppo', not of 'a2c'"):
         a2c.train(a2c.Args(**settings, resume=True), scenario=SMALL)
 
 
 def test_interrupted_while_cloning_leaves_a_policy_and_no_state(tmp_path):
-    """Half a warm start cannot be gone on with: the run begins anew."""
-    learner, settings = RECIPES["ppo-cloned"]
+    """Half a warm start cannot be resumed: the run starts from scratch."""
+    learner, _, settings = RUNS["ppo-cloned"]
     args = learner.Args(**settings, save=tmp_path / "p.safetensors")
 
     def report(row):
@@ -145,7 +181,7 @@ def test_interrupted_while_cloning_leaves_a_policy_and_no_state(tmp_path):
 
 
 def test_the_second_interrupt_stops_at_once(tmp_path):
-    args = ppo.Args(**RECIPES["ppo"][1], save=tmp_path / "p.safetensors")
+    args = ppo.Args(**RUNS["ppo"][2], save=tmp_path / "p.safetensors")
 
     def report(row):
         os.kill(os.getpid(), signal.SIGINT)

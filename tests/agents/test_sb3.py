@@ -1,4 +1,4 @@
-"""SB3's learners by name: what each plays, that runs repeat, and that policies come back without pickle."""
+"""SB3's learners by name: each trains, runs repeat, and policies reload without pickle."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What a tracked run leaves, read back from W&B's own offline log: the real library, without a network."""
+"""Tracked runs, read back from the offline log of the real W&B library, without a network."""
 
 import json
 import struct

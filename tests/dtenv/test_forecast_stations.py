@@ -183,7 +183,7 @@ def test_settings_that_cannot_be_used_are_named():
     with pytest.raises(ValueError, match="forecaster must predict positions, got 'none'"):
         Coverage(scenario(), "none")
     for horizon in (0, 4, True, 1.5):
-        with pytest.raises(ValueError, match=r"horizon must be a whole number in 1..3, the scenario's, got"):
+        with pytest.raises(ValueError, match=r"horizon must be an integer in 1..3, the scenario's, got"):
             Planner(scenario(), horizon)
 
 
