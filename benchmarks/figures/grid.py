@@ -81,12 +81,7 @@ class Grid:
     """
 
     def __init__(
-        self,
-        results: Results,
-        env_id: str,
-        presets: Sequence[str],
-        key: Callable[[Any], Key],
-        symbols: tuple[str, str],
+        self, results: Results, env_id: str, presets: Sequence[str], key: Callable[[Any], Key], symbols: tuple[str, str]
     ):
         self.results, self.symbols = results, symbols
         own = [cell for cell in results.suite.cells if cell.env_id == env_id and cell.scenario in presets]

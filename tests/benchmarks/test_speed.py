@@ -11,27 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.speed import (
-    command as speed,
-)
-from benchmarks.speed import (
-    contenders as speed_contenders,
-)
-from benchmarks.speed import (
-    memory as speed_memory,
-)
-from benchmarks.speed import (
-    players as speed_players,
-)
-from benchmarks.speed import (
-    scaling as speed_scaling,
-)
-from benchmarks.speed import (
-    start as speed_start,
-)
-from benchmarks.speed import (
-    tables as speed_report,
-)
+from benchmarks.speed import command as speed
+from benchmarks.speed import contenders as speed_contenders
+from benchmarks.speed import memory as speed_memory
+from benchmarks.speed import players as speed_players
+from benchmarks.speed import scaling as speed_scaling
+from benchmarks.speed import start as speed_start
+from benchmarks.speed import tables as speed_report
 from benchmarks.speed.contenders import CENTRAL, EXACT, OURS, Contender, best_of
 from benchmarks.speed.players import Played
 
