@@ -1,4 +1,4 @@
-"""The measurement of speed, small: it counts env-steps, divides what it says it divides, and writes what it says."""
+"""The speed benchmark at tiny sizes: env-steps, ratios and files."""
 
 import csv
 import json
@@ -121,7 +121,7 @@ def test_ratios_are_of_the_same_turn():
 
 
 class Scripted:
-    """Rows of two and of four slots, which begin again in the step after their last."""
+    """Rows with episodes of two and of four slots, in next-step autoreset mode."""
 
     num_envs = 2
 
