@@ -25,12 +25,9 @@ STATUS = Path("/proc/self/status")
 
 def memory_rows(env_ids: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:
     """Memory of batches of several sizes, each in a process of its own."""
-    rows = []
-    for env_id in env_ids:
-        for count in counts:
-            command = [sys.executable, "-m", "benchmarks.speed.memory", env_id, str(count)]
-            rows.append(json.loads(subprocess.check_output(command, cwd=ROOT)))
-    return rows
+    command = [sys.executable, "-m", "benchmarks.speed.memory"]
+    batches = [[env_id, str(count)] for env_id in env_ids for count in counts]
+    return [json.loads(subprocess.check_output([*command, *batch], cwd=ROOT)) for batch in batches]
 
 
 def measure(env_id: str, num_envs: int) -> dict[str, Any]:
