@@ -1,4 +1,4 @@
-"""Draws figures of the papers from a run's results.
+"""Draw figures of the papers from a run's results.
 
 python -m benchmarks figure zhou2025-fig3
 python -m benchmarks figure zhou2025-fig5 runs/zhou2025-quick
@@ -20,10 +20,7 @@ from benchmarks.figures.grid import MissingResults
 from benchmarks.suites.results import Results, load
 
 FIGURES: dict[str, Callable[[Any], Any]] = {**zhou2025.FIGURES, **lu2021.FIGURES}
-"""Functions of results, by name."""
-
-OF_THE_MODEL = ("zhou2025-fig3",)
-"""Figures that need no results."""
+"""Functions of results, by name; zhou2025-fig3 needs no results."""
 
 
 @dataclass
@@ -33,21 +30,21 @@ class DrawFigure:
     name: tyro.conf.Positional[str]
     """zhou2025-fig3 … zhou2025-fig10, lu2021-fig7 … lu2021-fig10, "claims", or "all" of the suite's paper"""
     folder: tyro.conf.Positional[Path | None] = None
-    """of the results; zhou2025-fig3 needs none"""
+    """folder of the results; zhou2025-fig3 needs none"""
     out: Path | None = None
-    """where to write; by default the folder figures in that of the results, or runs/figures"""
+    """folder to write to; by default the subfolder figures of the results, or runs/figures"""
     svg: bool = False
-    """figures as SVG too, for papers"""
+    """write figures as SVG too, for papers"""
     html: bool = False
-    """the claims as HTML too"""
+    """write the claims as HTML too"""
 
 
 def main(settings: DrawFigure) -> None:
-    """Draw, and say what was written."""
+    """Draw, and print the paths written."""
     known = [*FIGURES, "claims", "all"]
     if settings.name not in known:
         raise SystemExit(f"name must be one of {', '.join(known)}, got {settings.name!r}")
-    if settings.folder is None and settings.name not in OF_THE_MODEL:
+    if settings.folder is None and settings.name != "zhou2025-fig3":
         raise SystemExit(f"folder must be given: {settings.name} is drawn from results of `python -m benchmarks run`")
     out = settings.out or (settings.folder / "figures" if settings.folder else Path("runs/figures"))
     try:
@@ -59,13 +56,13 @@ def main(settings: DrawFigure) -> None:
 
 
 def draw(name: str, results: Results | None, out: Path, *, svg: bool = False, html: bool = False) -> list[Path]:
-    """Write one figure, the claims, or all that results allow; the paths written.
+    """Write one figure, the claims, or all of the paper; return the paths written.
 
-    Of all, what they do not allow is told and left out, such as what trained policies are played again for where a
-    folder has rows alone.
+    With "all", figures whose results are missing are left out with a message, such as those that replay trained
+    policies where a folder holds only rows.
 
     Raises:
-        MissingResults: results lack what the one figure needs, or are of no paper.
+        MissingResults: results lack what the one figure needs, or belong to no paper.
     """
     if name == "all":
         assert results is not None

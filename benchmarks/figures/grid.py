@@ -1,9 +1,10 @@
-"""A run's results by the two quantities that a paper varies, and what is missing of them."""
+"""Results of a run by the two quantities that a paper varies, with errors that name what is missing."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,40 +19,40 @@ if TYPE_CHECKING:
 
 Key = tuple[float, float]
 POINTS = 50
-"""Of a curve."""
+"""Number of points of a curve."""
 
 
 class MissingResults(ValueError):
-    """Results lack what a figure or a claim is made of; the message names both."""
+    """Results lack what a figure or a claim needs; the message names both."""
 
 
 class Curve(NamedTuple):
-    """What trainings of one learner on one cell reached while they learned."""
+    """Learning curves of all trainings of one learner on one cell."""
 
     episodes: np.ndarray
-    """training episodes until then, (points,)"""
+    """training episodes so far, (points,)"""
     values: np.ndarray
-    """a column of every training, (trainings, points)"""
+    """one column of the curves, (trainings, points)"""
 
     @property
     def mean(self) -> np.ndarray:
-        """Over trainings, (points,)."""
+        """Mean over trainings, (points,)."""
         return self.values.mean(axis=0)
 
-    def end(self, share: float = 0.2) -> np.ndarray:
-        """Mean over the last part of every training, (trainings,)."""
-        return self.values[:, -max(1, round(share * len(self.episodes))) :].mean(axis=1)
+    def start(self) -> np.ndarray:
+        """Mean over the first twentieth of every training, (trainings,)."""
+        return self.values[:, : max(1, round(0.05 * len(self.episodes)))].mean(axis=1)
 
-    def start(self, share: float = 0.05) -> np.ndarray:
-        """Mean over the first part of every training, (trainings,)."""
-        return self.values[:, : max(1, round(share * len(self.episodes)))].mean(axis=1)
+    def end(self) -> np.ndarray:
+        """Mean over the last fifth of every training, (trainings,)."""
+        return self.values[:, -max(1, round(0.2 * len(self.episodes))) :].mean(axis=1)
 
 
 def in_pairs(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two agents' matrices, training by training; a heuristic's, which has one, beside every training of a learner.
+    """Broadcast two agents' matrices to pairs of trainings; a heuristic's only row pairs with every training.
 
     Raises:
-        MissingResults: they have different numbers of trainings.
+        MissingResults: the agents have different numbers of trainings.
     """
     try:
         one, other = np.broadcast_arrays(ours, theirs)
@@ -64,14 +65,14 @@ class Grid:
     """Cells of one environment by two quantities, such as (φ, S).
 
     Args:
-        results: the run's.
-        env_id: of the cells that count.
-        presets: those of the paper.
-        key: the two quantities of a cell's scenario.
-        symbols: how the two are written, such as ("φ", "S").
+        results: results of the run.
+        env_id: environment of the cells.
+        presets: presets of the paper.
+        key: returns the two quantities of a scenario.
+        symbols: symbols of the two, such as ("φ", "S").
 
     Attributes:
-        cells: by key, in order.
+        cells: cells by key, sorted.
         firsts: values of the first quantity.
         seconds: values of the second.
 
@@ -80,48 +81,37 @@ class Grid:
     """
 
     def __init__(
-        self,
-        results: Results,
-        env_id: str,
-        presets: Sequence[str],
-        key: Callable[[Any], Key],
-        symbols: tuple[str, str],
+        self, results: Results, env_id: str, presets: Sequence[str], key: Callable[[Any], Key], symbols: tuple[str, str]
     ):
         self.results, self.symbols = results, symbols
         own = [cell for cell in results.suite.cells if cell.env_id == env_id and cell.scenario in presets]
-        found = {key(cell.resolve()): cell for cell in own}
-        self.cells: dict[Key, Cell] = {k: found[k] for k in sorted(found)}
-        self.firsts, self.seconds = (sorted({k[i] for k in found}) for i in (0, 1))
-        lacking = [self.name(k) for k in itertools.product(self.firsts, self.seconds) if k not in found]
-        if not found or lacking:
-            what = (
-                f"cells {'; '.join(lacking)}" if found else f"any cell of {env_id} with preset {' or '.join(presets)}"
-            )
+        self.cells: dict[Key, Cell] = dict(sorted({key(cell.resolve()): cell for cell in own}.items()))
+        self.firsts, self.seconds = (sorted({k[i] for k in self.cells}) for i in (0, 1))
+        lacking = [self.name(k) for k in itertools.product(self.firsts, self.seconds) if k not in self.cells]
+        if lacking or not self.cells:
+            any_cell = f"any cell of {env_id} with preset {' or '.join(presets)}"
+            what = f"cells {'; '.join(lacking)}" if lacking else any_cell
             raise MissingResults(f"suite {results.suite.name!r} of {results.folder} lacks {what}")
-        self._rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for row in results.rows:
-            self._rows.setdefault((row["cell"], row["agent"]), []).append(row)
-        self._trainings: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for training in results.trainings:
-            self._trainings.setdefault((training["cell"], training["agent"]), []).append(training)
+        self._rows, self._trainings = _by_cell_and_agent(results.rows), _by_cell_and_agent(results.trainings)
         self._matrices: dict[tuple[Key, str, str], np.ndarray] = {}
 
     def name(self, key: Key) -> str:
         """Such as "φ = 0.2, S = 9"."""
         return ", ".join(f"{symbol} = {value:g}" for symbol, value in zip(self.symbols, key, strict=True))
 
-    def need(self, what: str, agents: Iterable[str] = (), trained: Iterable[str] = (), keys: Any = None) -> None:
-        """See that rows and trainings are there.
+    def need(
+        self, what: str, agents: Iterable[str] = (), trained: Iterable[str] = (), keys: Iterable[Key] | None = None
+    ) -> None:
+        """Check that figure or claim `what` has rows of `agents` and trainings of `trained` on some or all cells.
 
         Raises:
-            MissingResults: what the figure or claim `what` lacks, by cell and agent.
+            MissingResults: some are missing; the message lists them by cell and agent.
         """
-        keys = list(self.cells) if keys is None else keys
+        names = [self.cells[k].name for k in (self.cells if keys is None else keys)]
         lacking = []
-        for kind, names, held in (("rows", agents, self._rows), ("trainings", trained, self._trainings)):
-            for agent in names:
-                cells = [self.cells[k].name for k in keys if (self.cells[k].name, agent) not in held]
-                if cells:
+        for kind, wanted, held in (("rows", agents, self._rows), ("trainings", trained, self._trainings)):
+            for agent in wanted:
+                if cells := [name for name in names if (name, agent) not in held]:
                     lacking.append(f"{kind} of {agent!r} on {'; '.join(cells)}")
         if lacking:
             raise MissingResults(f"{what} needs {' and '.join(lacking)}: not in {self.results.folder}")
@@ -131,7 +121,7 @@ class Grid:
         return all((cell.name, agent) in self._rows for cell in self.cells.values())
 
     def rows(self, key: Key, agent: str) -> list[dict[str, Any]]:
-        """An agent's rows on a cell."""
+        """Rows of an agent on a cell."""
         self.need("this", [agent], keys=[key])
         return self._rows[self.cells[key].name, agent]
 
@@ -149,7 +139,7 @@ class Grid:
         return two_way_interval(self.matrix(key, agent, column))
 
     def pooled(self, agent: str, column: str, keys: Iterable[Key] | None = None) -> np.ndarray:
-        """A column averaged over cells, training by training and episode by episode, (trainings, episodes).
+        """A column averaged over some or all cells, (trainings, episodes).
 
         Raises:
             MissingResults: cells differ in their numbers of trainings or episodes.
@@ -159,11 +149,6 @@ class Grid:
             raise MissingResults(f"{agent!r} has not as many trainings and episodes on every cell")
         return np.mean(parts, axis=0)
 
-    def trainings(self, key: Key, agent: str) -> list[dict[str, Any]]:
-        """An agent's trainings on a cell."""
-        self.need("this", trained=[agent], keys=[key])
-        return self._trainings[self.cells[key].name, agent]
-
     def episode_slots(self, key: Key, agent: str) -> int:
         """Slots of an agent's training episode on a cell."""
         cell = self.cells[key]
@@ -171,19 +156,23 @@ class Grid:
         return int(settings.get("num_slots") or cell.resolve().value("num_slots"))
 
     def curve(self, key: Key, agent: str, column: str) -> Curve:
-        """A column of an agent's trainings on a cell, over training episodes; seconds are not smoothed.
-
-        Args:
-            key: of the cell.
-            agent: the learner's label.
-            column: of the curves' points.
-        """
-        told = [training["curve"] for training in self.trainings(key, agent)]
-        curves = [[point for point in curve if math.isfinite(point.get(column, math.nan))] for curve in told]
+        """A column of an agent's learning curves on a cell over training episodes, smoothed unless it is seconds."""
+        self.need("this", trained=[agent], keys=[key])
+        name = self.cells[key].name
+        curves = [
+            [{"steps": p["steps"], "score": p[column]} for p in t["curve"] if math.isfinite(p.get(column, math.nan))]
+            for t in self._trainings[name, agent]
+        ]
         if not all(curves):
-            raise MissingResults(f"curves of {agent!r} on {self.cells[key].name} have no {column!r}")
+            raise MissingResults(f"curves of {agent!r} on {name} have no {column!r}")
         first, last = max(curve[0]["steps"] for curve in curves), min(curve[-1]["steps"] for curve in curves)
         steps = np.linspace(first, last, POINTS)
-        bare = [[{"steps": p["steps"], "score": p[column]} for p in curve] for curve in curves]
-        values = np.array([scores_at(steps, curve if column == "seconds" else smoothed(curve)) for curve in bare])
+        values = np.array([scores_at(steps, curve if column == "seconds" else smoothed(curve)) for curve in curves])
         return Curve(steps / self.episode_slots(key, agent), values)
+
+
+def _by_cell_and_agent(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["cell"], row["agent"]].append(row)
+    return found

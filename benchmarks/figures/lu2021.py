@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,38 +11,47 @@ import numpy as np
 from benchmarks.figures import drawing
 from benchmarks.figures.grid import Curve, Grid, Key
 from benchmarks.figures.played import policies, slots
-from benchmarks.statistics import Interval, two_way_interval
+from benchmarks.statistics import two_way_interval
 
 if TYPE_CHECKING:
     from benchmarks.suites.results import Results
 
 PROPOSED = "maddpg (Proposed)"
 BENCHMARKS = ("nearest", "random")
-"""The paper's two."""
+"""The paper's two benchmarks."""
 REFERENCES = ("mappo", "greedy-add", "local-search")
-"""Agents that the paper has not."""
+"""Agents that the paper does not have."""
 ROUNDS = 5000
 """Training iterations of the paper; an episode counts as one."""
 PLAYED = 24
-"""Held-out episodes that Fig. 8 is the mean of."""
+"""Held-out episodes averaged in Fig. 8."""
+
+grid: Callable[[Results], Grid] = partial(
+    Grid,
+    env_id="DTPlacementMA-v0",
+    presets=("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
+    key=lambda scenario: (scenario.value("num_users"), scenario.num_sites),
+    symbols=("N", "M"),
+)
+"""A run's cells by (N, M)."""
 
 
-def grid(results: Results) -> Grid:
-    """The run's cells by (N, M)."""
-    return Grid(
-        results,
-        "DTPlacementMA-v0",
-        ("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
-        lambda scenario: (scenario.value("num_users"), scenario.num_sites),
-        ("N", "M"),
-    )
+def system_cost(cells: Grid, key: Key) -> Curve:
+    """System cost of the Proposed's training episodes."""
+    curve = cells.curve(key, PROPOSED, "system_cost")
+    return Curve(curve.episodes, curve.values * cells.episode_slots(key, PROPOSED))
 
 
-def along_training(results: Results, name: str, ylabel: str, said: str, curve: Callable[[Grid, Key], Curve]) -> Any:
-    """A line per (N, M) over training episodes of the Proposed."""
+def training_time(cells: Grid, key: Key) -> Curve:
+    """Seconds of the Proposed's training over its episodes."""
+    return cells.curve(key, PROPOSED, "seconds")
+
+
+def along_training(results: Results, number: int, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str) -> Any:
+    """Figures 7 and 10: a curve over training episodes of the Proposed, a line per (N, M)."""
     cells = grid(results)
-    cells.need(name, trained=[PROPOSED])
-    figure, (axes,) = drawing.panels([""], said, height=3.8)
+    cells.need(f"lu2021-fig{number}", trained=[PROPOSED])
+    figure, (axes,) = drawing.panels([""], f"After Fig. {number} of (Lu et al. 2021): {said}", height=3.8)
     for index, key in enumerate(cells.cells):
         drawing.band(axes, curve(cells, key), cells.name(key), count=len(cells.cells), index=index)
     episode = cells.episode_slots(next(iter(cells.cells)), PROPOSED)
@@ -50,19 +60,8 @@ def along_training(results: Results, name: str, ylabel: str, said: str, curve: C
     return figure
 
 
-def fig7(results: Results) -> Any:
-    """System cost of an episode along training, a line per (N, M)."""
-
-    def cost(cells: Grid, key: Key) -> Curve:
-        curve = cells.curve(key, PROPOSED, "system_cost")
-        return Curve(curve.episodes, curve.values * cells.episode_slots(key, PROPOSED))
-
-    said = "After Fig. 7 of (Lu et al. 2021): cumulative system cost (26) of an episode while the Proposed learns"
-    return along_training(results, "lu2021-fig7", "cumulative system cost", said, cost)
-
-
 def slot_costs(cells: Grid, key: Key) -> np.ndarray:
-    """System cost (26) of every training's policy in every slot of held-out episodes, (trainings, episodes, slots)."""
+    """System cost (26) of every trained policy in every slot of held-out episodes, (trainings, episodes, slots)."""
     cell = cells.cells[key]
     seeds = sorted({row["seed"] for row in cells.rows(key, PROPOSED)})[:PLAYED]
     return np.array(
@@ -90,43 +89,42 @@ def fig8(results: Results) -> Any:
 
 
 def fig9(results: Results) -> Any:
-    """Total time cost of the Proposed beside nearest and random association, by (N, M)."""
+    """Total time cost of the Proposed, of nearest and random association, and of references, by (N, M)."""
     cells = grid(results)
     cells.need("lu2021-fig9", [PROPOSED, *BENCHMARKS])
-    shown = [PROPOSED, *BENCHMARKS, *(agent for agent in REFERENCES if cells.has(agent))]
+    shown = [PROPOSED, *BENCHMARKS, *filter(cells.has, REFERENCES)]
     said = "After Fig. 9 of (Lu et al. 2021): system latency (17), seconds a user, mean and 95 % interval;\n"
     said += "hatched: not in the paper"
     figure, (axes,) = drawing.panels([""], said, height=3.8)
     width = 0.8 / len(shown)
     for index, agent in enumerate(shown):
-        values: list[Interval] = [cells.interval(key, agent, "latency") for key in cells.cells]
-        mean = np.array([value.mean for value in values])
-        spread = np.abs(np.array([[value.low, value.high] for value in values]).T - mean)
+        mean, errors = drawing.with_errors([cells.interval(key, agent, "latency") for key in cells.cells])
         places = np.arange(len(mean)) + (index - (len(shown) - 1) / 2) * width
         colour = drawing.style(index)["color"]
         look = {"hatch": "////", "fill": False, "edgecolor": colour} if agent in REFERENCES else {"color": colour}
-        axes.bar(places, mean, 0.9 * width, label=agent, yerr=spread, error_kw={"elinewidth": 1.0}, **look)
+        axes.bar(places, mean, 0.9 * width, label=agent, yerr=errors, error_kw={"elinewidth": 1.0}, **look)
     axes.set(xticks=range(len(cells.cells)), xlabel="users N and base stations M", ylabel="total time cost, s")
     axes.set_xticklabels([cells.name(key) for key in cells.cells])
     drawing.legend(figure, [axes], columns=3)
     return figure
 
 
-def training_time(cells: Grid, key: Key) -> Curve:
-    """Seconds of the Proposed's training over its episodes."""
-    return cells.curve(key, PROPOSED, "seconds")
-
-
-def fig10(results: Results) -> Any:
-    """Seconds of training against iterations, a line per (N, M)."""
-    said = "After Fig. 10 of (Lu et al. 2021): wall-clock time of the Proposed's training, all of the run's trainings"
-    return along_training(results, "lu2021-fig10", "training time, s", said, training_time)
-
-
 FIGURES: dict[str, Callable[[Any], Any]] = {
-    "lu2021-fig7": fig7,
+    "lu2021-fig7": partial(
+        along_training,
+        number=7,
+        curve=system_cost,
+        ylabel="cumulative system cost",
+        said="cumulative system cost (26) of an episode while the Proposed learns",
+    ),
     "lu2021-fig8": fig8,
     "lu2021-fig9": fig9,
-    "lu2021-fig10": fig10,
+    "lu2021-fig10": partial(
+        along_training,
+        number=10,
+        curve=training_time,
+        ylabel="training time, s",
+        said="wall-clock time of the Proposed's training, all of the run's trainings",
+    ),
 }
-"""By name."""
+"""Functions of results, by name."""

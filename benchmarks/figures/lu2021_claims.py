@@ -1,36 +1,26 @@
-"""What (Lu 2021) claims of its figures 7 to 10, each as a test of a run's results."""
+"""Claims of (Lu 2021) about its figures 7 to 10, each with a test of a run's results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 
-from benchmarks.figures import lu2021
-from benchmarks.figures.finding import Claim, Finding, count, judge, listed
+from benchmarks.figures.finding import Claim, Finding, count, judge, listed, settled
 from benchmarks.figures.grid import Grid, MissingResults, in_pairs
 from benchmarks.figures.lu2021 import BENCHMARKS, PROPOSED, ROUNDS, slot_costs, training_time
-from benchmarks.figures.settling import settled
 from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
 
-if TYPE_CHECKING:
-    from benchmarks.suites.results import Results
-
 SETTLED_STEPS = 10
-"""Steps of an episode in which the paper's cost falls to its level."""
+"""Steps of an episode after which the paper's cost is at its level."""
 SLOWER = {"M at N = 100": 0.95, "M at N = 80": 0.57, "N at M = 10": 0.25, "N at M = 5": 0.22}
-"""How much longer training is said to take with twice the stations, or with a fourth more users."""
+"""The paper's relative increase of training time with twice the stations, or with a fourth more users."""
 NEAR_BEST = "local-search"
-"""The reference that comes closest to the optimum in the tables of this environment."""
+"""Reference closest to the optimum in the tables of this environment."""
 
 
 def ends(cells: Grid) -> tuple[float, float, float, float]:
-    """Fewest and most users, fewest and most stations.
-
-    Raises:
-        MissingResults: there are not two of each.
-    """
+    """Fewest and most users, fewest and most stations; raises MissingResults without two of each."""
     if len(cells.firsts) < 2 or len(cells.seconds) < 2:
         raise MissingResults("it needs cells of two N and two M")
     return cells.firsts[0], cells.firsts[-1], cells.seconds[0], cells.seconds[-1]
@@ -53,7 +43,7 @@ def converges(cells: Grid) -> Finding:
 
 
 def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval]]:
-    """System cost of an agent with the most of one quantity minus that with the fewest, by the other."""
+    """System cost of an agent at the most minus at the fewest N (along 0) or M (1), by the other quantity."""
     n0, n1, m0, m1 = ends(cells)
     pairs = [((n0, m), (n1, m), f"M = {m:g}") for m in cells.seconds]
     if along:
@@ -64,20 +54,16 @@ def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval
     ]
 
 
-def trend(along: int, sign: float) -> Callable[[Grid], Finding]:
-    """A test whether held-out system cost rises (sign 1) or falls (sign -1) with N (0) or M (1)."""
-
-    def test(cells: Grid) -> Finding:
-        cells.need("the claim", [PROPOSED])
-        found = differences(cells, PROPOSED, along)
-        held = [sign * value.mean > 0.0 and value.low * value.high > 0.0 for _, value in found]
-        what = f"{cells.symbols[along]} = {ends(cells)[2 * along + 1]:g} minus {ends(cells)[2 * along]:g}"
-        text = f"system cost a slot, {what}: {listed(found, '+.3f')}"
-        if cells.has(NEAR_BEST):
-            text += f"; of {NEAR_BEST}: {listed(differences(cells, NEAR_BEST, along), '+.3f')}"
-        return Finding(judge(held), f"{text}.")
-
-    return test
+def trend(cells: Grid, *, along: int, sign: float) -> Finding:
+    """Whether held-out system cost rises (sign 1) or falls (sign -1) with N (along 0) or M (1)."""
+    cells.need("the claim", [PROPOSED])
+    found = differences(cells, PROPOSED, along)
+    held = [sign * value.mean > 0.0 and value.low * value.high > 0.0 for _, value in found]
+    what = f"{cells.symbols[along]} = {ends(cells)[2 * along + 1]:g} minus {ends(cells)[2 * along]:g}"
+    text = f"system cost a slot, {what}: {listed(found, '+.3f')}"
+    if cells.has(NEAR_BEST):
+        text += f"; of {NEAR_BEST}: {listed(differences(cells, NEAR_BEST, along), '+.3f')}"
+    return Finding(judge(held), f"{text}.")
 
 
 def users_matter_more(cells: Grid) -> Finding:
@@ -125,11 +111,9 @@ def slower(cells: Grid) -> Finding:
     """Whether training takes longer with more users and stations, and how much."""
     cells.need("the claim", trained=[PROPOSED])
     n0, n1, m0, m1 = ends(cells)
-    last = min(float(training_time(cells, key).episodes[-1]) for key in cells.cells)
-    seconds = {}
-    for key in cells.cells:
-        curve = training_time(cells, key)
-        seconds[key] = float(np.interp(last, curve.episodes, curve.mean))
+    curves = {key: training_time(cells, key) for key in cells.cells}
+    last = min(float(curve.episodes[-1]) for curve in curves.values())
+    seconds = {key: float(np.interp(last, curve.episodes, curve.mean)) for key, curve in curves.items()}
     pairs = [((n1, m0), (n1, m1)), ((n0, m0), (n0, m1)), ((n0, m1), (n1, m1)), ((n0, m0), (n1, m0))]
     found = [seconds[high] / seconds[low] - 1.0 for low, high in pairs]
     said = "; ".join(
@@ -155,11 +139,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "Fig. 7",
         "system cost rises with the number of users",
-        trend(0, 1.0),
+        partial(trend, along=0, sign=1.0),
         "More users share the same spectrum and processors.",
     ),
-    Claim("Fig. 7", "system cost rises with the number of base stations", trend(1, 1.0), _STATIONS),
-    Claim("Fig. 8", "fewer base stations mean a higher system cost", trend(1, -1.0), _STATIONS),
+    Claim("Fig. 7", "system cost rises with the number of base stations", partial(trend, along=1, sign=1.0), _STATIONS),
+    Claim("Fig. 8", "fewer base stations mean a higher system cost", partial(trend, along=1, sign=-1.0), _STATIONS),
     Claim(
         "Figs 7-8",
         "users have a greater effect than base stations",
@@ -188,10 +172,4 @@ CLAIMS: tuple[Claim, ...] = (
         "that ran it, with what else ran on it.",
     ),
 )
-"""In the order of the paper."""
-
-
-def findings(results: Results) -> list[tuple[Claim, Finding]]:
-    """Every claim with what a run's results say."""
-    cells = lu2021.grid(results)
-    return [(claim, claim.find(cells)) for claim in CLAIMS]
+"""Claims in the order of the paper."""

@@ -1,4 +1,4 @@
-"""Agents of a run played again, slot by slot: rows hold means over an episode alone."""
+"""Replay of a run's agents slot by slot: rows hold only means over an episode."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from benchmarks.suites.suite import Cell
 
 Look = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
-"""What is kept of a slot: a function of the batch's actions and info, giving (episodes,)."""
+"""Function of a slot's actions and infos, of a batch, that returns the values to keep, (episodes,)."""
 
 
 def slots(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int], look: Look) -> np.ndarray:
-    """What `look` sees in every slot of a policy's episodes, (episodes, slots)."""
+    """Play a policy's episodes and return the value of `look` in every slot, (episodes, slots)."""
     envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
     obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
     policy.reset(int(seeds[0]))
@@ -38,7 +38,7 @@ def slots(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int],
 
 
 def policies(results: Results, cell: Cell, agent: str) -> list[Policy]:
-    """An agent of a cell: a heuristic, or what every training left.
+    """Load an agent of a cell: a heuristic, or the policy of every training.
 
     Raises:
         MissingResults: a policy is not in the folder.

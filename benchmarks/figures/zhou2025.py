@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.suites.results import Results
 
 PROPOSED = "ppo (Proposed)"
-BASELINES = {
-    1: "a2c (Baseline 1)",
-    2: "nearest",
-    3: "nearest-random",
-    4: "ddpg (Baseline 4)",
-}
+BASELINES = {1: "a2c (Baseline 1)", 2: "nearest", 3: "nearest-random", 4: "ddpg (Baseline 4)"}
 """Agents by the paper's numbers."""
 ALGORITHMS = {
     PROPOSED: "Proposed (PPO)",
@@ -32,26 +27,22 @@ ALGORITHMS = {
     BASELINES[3]: "Baseline 3 (random history)",
     BASELINES[4]: "Baseline 4 (DDPG)",
 }
-"""The five algorithms, as legends call them."""
+"""Legend labels of the five algorithms, by agent."""
 REFERENCES = ("stay", "local-search")
-"""Heuristics that the paper has not."""
+"""Heuristics that the paper does not have."""
 EMDS = (0.0, 0.2, 0.4, 0.6)
 LARGE = 15
-"""Servers from which on Fig. 10 shows them."""
-
-
-def grid(results: Results) -> Grid:
-    """The run's cells by (φ, S)."""
-    return Grid(
-        results,
-        "DTAssociation-v0",
-        ("paper",),
-        lambda scenario: (float(scenario.value("emd")), scenario.num_sites),
-        ("φ", "S"),
-    )
-
-
+"""Least number of servers in Fig. 10."""
 ALPHA = presets.resolve("paper").value("alpha")
+
+grid: Callable[[Results], Grid] = partial(
+    Grid,
+    env_id="DTAssociation-v0",
+    presets=("paper",),
+    key=lambda scenario: (float(scenario.value("emd")), scenario.num_sites),
+    symbols=("φ", "S"),
+)
+"""A run's cells by (φ, S)."""
 
 
 def ceiling(emd: float) -> float:
@@ -60,29 +51,21 @@ def ceiling(emd: float) -> float:
 
 
 def utility(samples: np.ndarray, emd: float) -> np.ndarray:
-    """ρ of (11) for data of some samples and of earth mover's distance φ, with the paper's coefficients."""
+    """ρ of (11) by number of samples, for earth mover's distance φ, with the paper's coefficients."""
     top, (a1, a2, a3, *_) = ceiling(emd), ALPHA
     return np.array([data_utility(data_power(d, top, a3), top, a1, a2) for d in samples])
 
 
-def fig3(results: Results | None = None, points: Mapping[float, Sequence[tuple[float, float]]] | None = None) -> Any:
-    """Data utility (11) against data size in bits, a curve per φ.
-
-    Args:
-        results: none are needed.
-        points: measured accuracies by φ, as pairs (samples, accuracy).
-    """
+def fig3(_: Results | None = None) -> Any:
+    """Data utility (11) against data size in bits, a curve per φ; needs no results."""
     bits = presets.resolve("paper").value("bits_per_sample")
     samples = np.linspace(200.0, 2000.0, 91)
     figure, (axes,) = drawing.panels(
         [""], "After Fig. 3 of (Zhou et al. 2025): utility (11) of 200 to 2000 samples of 784 bits, by φ", height=3.8
     )
     for index, emd in enumerate(EMDS):
-        look = drawing.style(index)
-        axes.plot(samples * bits, utility(samples, emd), label=f"φ = {emd:g}", markevery=15, linestyle="--", **look)
-        if points and emd in points:
-            size, accuracy = np.array(points[emd]).T
-            axes.scatter(size * bits, accuracy, s=14, color=look["color"], marker=look["marker"], alpha=0.6)
+        look = {"markevery": 15, "linestyle": "--", **drawing.style(index)}
+        axes.plot(samples * bits, utility(samples, emd), label=f"φ = {emd:g}", **look)
     axes.set(xlabel="data size D̄, bits", ylabel="data utility ρ")
     axes.ticklabel_format(axis="x", scilimits=(5, 5), useMathText=True)
     axes.legend(frameon=False, fontsize=8)
@@ -100,15 +83,16 @@ def gathered(cells: Grid, key: Key) -> Curve:
 
 
 def along_training(
-    results: Results, *, name: str, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str, least: int = 0
+    results: Results, number: int, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str, least: int = 0
 ) -> Any:
-    """A panel per φ: a curve of the Proposed while it learns, a line per S from `least` on."""
-    cells = grid(results)
+    """Figures 4 and 10: a curve of the Proposed while it learns, a panel per φ, a line per S from `least` up."""
+    cells, name = grid(results), f"zhou2025-fig{number}"
     servers = [s for s in cells.seconds if s >= least]
     if not servers:
         raise MissingResults(f"{name} needs cells of S >= {least}, {results.folder} has S = {cells.seconds}")
     cells.need(name, trained=[PROPOSED], keys=[(emd, s) for emd in cells.firsts for s in servers])
-    figure, axes = drawing.panels([f"φ = {emd:g}" for emd in cells.firsts], said)
+    caption = f"After Fig. {number} of (Zhou et al. 2025): {said}"
+    figure, axes = drawing.panels([f"φ = {emd:g}" for emd in cells.firsts], caption)
     slots = cells.episode_slots((cells.firsts[0], servers[0]), PROPOSED)
     for panel, emd in zip(axes, cells.firsts, strict=True):
         for index, s in enumerate(servers):
@@ -119,7 +103,7 @@ def along_training(
 
 
 def fig5(results: Results) -> Any:
-    """A panel per φ: objective (22) against S, a line per algorithm with intervals."""
+    """Objective (22) against S, a panel per φ, a line per algorithm with intervals."""
     cells = grid(results)
     cells.need("zhou2025-fig5", ALGORITHMS)
     said = "After Fig. 5 of (Zhou et al. 2025): objective (22) a slot, means and 95 % intervals; grey: not in the paper"
@@ -136,7 +120,7 @@ def fig5(results: Results) -> Any:
 
 
 def costs(results: Results, *, number: int, emd: float) -> Any:
-    """Against S for one φ: utility (11), dashed, on the left axis, total cost (21), solid, on the right."""
+    """Figures 6 to 9: utility (11), dashed, on the left axis and total cost (21), solid, on the right, against S."""
     cells, name = grid(results), f"zhou2025-fig{number}"
     if emd not in cells.firsts:
         raise MissingResults(f"{name} needs cells of φ = {emd:g}, {results.folder} has φ = {cells.firsts}")
@@ -156,31 +140,31 @@ def costs(results: Results, *, number: int, emd: float) -> Any:
 
 
 def lines(axes: Any, cells: Grid, emd: float, column: str, **look: Any) -> None:
-    """A column of the five algorithms against S."""
-    wide = 0.025 * (cells.seconds[-1] - cells.seconds[0])
+    """Plot a column of the five algorithms against S."""
+    width = 0.025 * (cells.seconds[-1] - cells.seconds[0])
     for index, (agent, label) in enumerate(ALGORITHMS.items()):
         values = [cells.interval((emd, s), agent, column) for s in cells.seconds]
-        drawing.points(axes, cells.seconds, values, label, (index - 2) * wide / 2, **{**drawing.style(index), **look})
+        drawing.points(axes, cells.seconds, values, label, (index - 2) * width / 2, **drawing.style(index) | look)
 
 
 FIGURES: dict[str, Callable[[Any], Any]] = {
     "zhou2025-fig3": fig3,
     "zhou2025-fig4": partial(
         along_training,
-        name="zhou2025-fig4",
+        number=4,
         curve=reward,
         ylabel="reward a slot",
-        said="After Fig. 4 of (Zhou et al. 2025): reward (25), mean of slots, while the Proposed learns",
+        said="reward (25), mean of slots, while the Proposed learns",
     ),
     "zhou2025-fig5": fig5,
     **{f"zhou2025-fig{number}": partial(costs, number=number, emd=emd) for number, emd in enumerate(EMDS, 6)},
     "zhou2025-fig10": partial(
         along_training,
-        name="zhou2025-fig10",
+        number=10,
         curve=gathered,
         ylabel="data utility ρ",
-        said="After Fig. 10 of (Zhou et al. 2025): utility (11) a user while the Proposed learns",
+        said="utility (11) a user while the Proposed learns",
         least=LARGE,
     ),
 }
-"""By name."""
+"""Functions of results, by name."""

@@ -1,30 +1,236 @@
-"""What (Zhou 2025) claims of its figures 4 to 10, and on what in the model it hangs."""
+"""Claims of (Zhou 2025) about its figures 4 to 10, each with a test of a run's results."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from benchmarks.figures import zhou2025
-from benchmarks.figures.finding import Claim, Finding
-from benchmarks.figures.zhou2025 import LARGE, gathered, reward
-from benchmarks.figures.zhou2025_findings import (
-    HEADLINE,
-    costs_equal,
-    growth_slows,
-    headline,
-    objective_rises,
-    one_twin_a_server,
-    proposed_best,
-    quick,
-    random_costs_more,
-    reward_with_emd,
-    reward_with_servers,
-    utility_falls,
-    utility_rises,
-)
+import numpy as np
 
-if TYPE_CHECKING:
-    from benchmarks.suites.results import Results
+from benchmarks.figures.finding import Claim, Finding, count, judge, listed, settled
+from benchmarks.figures.grid import Curve, Grid, Key, MissingResults, in_pairs
+from benchmarks.figures.played import policies, slots
+from benchmarks.figures.zhou2025 import ALGORITHMS, BASELINES, EMDS, LARGE, PROPOSED, ceiling, gathered, reward
+from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
+
+HEADLINE = {1: 0.1022, 2: 0.5070, 3: 0.6842, 4: 1.5025}
+"""The paper's average ratio minus 1 of the Proposed's objective to each baseline's."""
+PEAK = 200
+"""Episodes after which the paper's curves are at their peak."""
+SAME = 0.05
+"""Relative difference up to which costs count as the same."""
+FLAT = 0.1
+"""Share of the other algorithms' rise up to which a line counts as flat."""
+PLAYED = 4
+"""Held-out episodes in which occupied servers are counted."""
+
+
+def rise(cells: Grid, agent: str, column: str, emds: Sequence[float]) -> Interval:
+    """Change of a column from the fewest servers to the most, averaged over φ."""
+    if len(cells.seconds) < 2:
+        raise MissingResults("it needs cells of two numbers of servers")
+    low, high = (cells.pooled(agent, column, [(emd, s) for emd in emds]) for s in (cells.seconds[0], cells.seconds[-1]))
+    return two_way_interval(high - low)
+
+
+def span(cells: Grid) -> str:
+    """Such as "from S = 9 to 21"."""
+    return f"from S = {cells.seconds[0]:g} to {cells.seconds[-1]:g}"
+
+
+def quick(cells: Grid, *, curve: Callable[[Grid, Key], Curve], least: int = 0) -> Finding:
+    """Whether the Proposed's curves, at S from `least` up, rise and settle by the paper's episode."""
+    keys = [key for key in cells.cells if key[1] >= least]
+    if not keys:
+        raise MissingResults(f"it needs cells of S >= {least}")
+    cells.need("the claim", trained=[PROPOSED], keys=keys)
+    found = [settled(curve(cells, key), 1.0) for key in keys]
+    when = [one.episode for one in found if one.clear]
+    text = (
+        f"rises clearly in {len(when)} of {len(found)} cells (φ, S), and settles in {sum(one.still for one in found)}"
+    )
+    if not when:
+        return Finding("does not", f"{text} within {found[0].last:.0f} episodes.")
+    text += f"; there nine tenths of the rise are reached by episode {np.median(when):.0f} (median; "
+    text += f"{min(when):.0f} to {max(when):.0f}) of {found[0].last:.0f}."
+    return Finding(judge([all(one.still for one in found), float(np.median(when)) <= PEAK]), text)
+
+
+def converged(cells: Grid) -> dict[Key, float]:
+    """Reward per slot at the end of training, mean over trainings, by cell."""
+    cells.need("the claim", trained=[PROPOSED])
+    return {key: float(reward(cells, key).end().mean()) for key in cells.cells}
+
+
+def ends_of(symbol: str, values: Sequence[float], lines: Sequence[Sequence[float]]) -> str:
+    """First and last value of lines, such as "S = 9: 10.947 to 10.943; …"."""
+    return "; ".join(
+        f"{symbol} = {v:g}: {line[0]:.3f} to {line[-1]:.3f}" for v, line in zip(values, lines, strict=True)
+    )
+
+
+def reward_with_servers(cells: Grid) -> Finding:
+    """Whether converged rewards rise with S for every φ."""
+    ends = converged(cells)
+    lines = [[ends[emd, s] for s in cells.seconds] for emd in cells.firsts]
+    up = [bool(np.all(np.diff(line) > 0.0)) for line in lines]
+    text = f"reward a slot {span(cells)}: {ends_of('φ', cells.firsts, lines)}; "
+    return Finding(judge(up), f"{text}rising at every step for {count(up)} φ.")
+
+
+def reward_with_emd(cells: Grid) -> Finding:
+    """Whether converged rewards fall with φ for every S."""
+    ends = converged(cells)
+    lines = [[ends[emd, s] for emd in cells.firsts] for s in cells.seconds]
+    down = [bool(np.all(np.diff(line) < 0.0)) for line in lines]
+    text = f"reward a slot from φ = {cells.firsts[0]:g} to {cells.firsts[-1]:g}: {ends_of('S', cells.seconds, lines)}; "
+    return Finding(judge(down), f"{text}falling at every step for {count(down)} S.")
+
+
+def objective_rises(cells: Grid) -> Finding:
+    """Whether the objective rises with S for every algorithm and φ."""
+    cells.need("the claim", ALGORITHMS)
+    held = [rise(cells, agent, "objective", [emd]).low > 0.0 for agent in ALGORITHMS for emd in cells.firsts]
+    means = [(label, rise(cells, agent, "objective", cells.firsts)) for agent, label in ALGORITHMS.items()]
+    text = f"objective {span(cells)}, averaged over φ: {listed(means)}; above zero in {count(held)} (algorithm, φ)."
+    return Finding(judge(held), text)
+
+
+def growth_slows(cells: Grid) -> Finding:
+    """Whether an additional server adds less where there are many."""
+    cells.need("the claim", ALGORITHMS)
+    if len(cells.seconds) < 3:
+        raise MissingResults("it needs cells of three numbers of servers")
+    low, middle, high = cells.seconds[0], cells.seconds[len(cells.seconds) // 2], cells.seconds[-1]
+    less = []
+    for agent, label in ALGORITHMS.items():
+        of = {s: cells.pooled(agent, "objective", [(emd, s) for emd in cells.firsts]) for s in (low, middle, high)}
+        slopes = (of[middle] - of[low]) / (middle - low) - (of[high] - of[middle]) / (high - middle)
+        less.append((label, two_way_interval(slopes)))
+    held = [value.low > 0.0 for _, value in less]
+    text = f"objective a server more, S {low:g} to {middle:g} minus S {middle:g} to {high:g}, averaged over φ: "
+    return Finding(judge(held), f"{text}{listed(less, '+.5f')}; above zero for {count(held)} algorithms.")
+
+
+def proposed_best(cells: Grid) -> Finding:
+    """Whether the Proposed is above every baseline in every cell, in pairs."""
+    cells.need("the claim", ALGORITHMS)
+    ahead, behind, means = [], [], []
+    for number, agent in BASELINES.items():
+        for key in cells.cells:
+            ours, theirs = in_pairs(*(cells.matrix(key, name, "objective") for name in (PROPOSED, agent)))
+            difference = two_way_interval(ours - theirs)
+            ahead.append(difference.low > 0.0)
+            behind.append(difference.high < 0.0)
+        means.append((f"Baseline {number}", difference_to(cells, agent)))
+    text = f"objective ahead in {count(ahead)} (cell, baseline), behind in {sum(behind)}; minus, averaged over cells: "
+    text += listed(means)
+    if cells.has("local-search"):
+        text += f"; not in the paper: {listed([('local-search', difference_to(cells, 'local-search'))])}"
+    return Finding(judge(ahead), f"{text}.")
+
+
+def difference_to(cells: Grid, agent: str) -> Interval:
+    """Objective of the Proposed minus an agent's, averaged over cells."""
+    ours, theirs = in_pairs(*(cells.pooled(name, "objective") for name in (PROPOSED, agent)))
+    return two_way_interval(ours - theirs)
+
+
+def headline(cells: Grid, *, number: int) -> Finding:
+    """Whether the Proposed's objective is as many times higher than a baseline's as the paper says."""
+    agent, said = BASELINES[number], HEADLINE[number]
+    cells.need("the claim", [PROPOSED, agent])
+    usable = [key for key in cells.cells if cells.interval(key, agent, "objective").low > 0.0]
+    ours, theirs = in_pairs(*(cells.pooled(name, "objective") for name in (PROPOSED, agent)))
+    text = f"difference {difference_to(cells, agent):+.4f}; "
+    whole = two_way_interval(theirs)
+    if whole.low <= 0.0:
+        return Finding("does not", f"{text}a ratio means nothing, the baseline's average is {whole:.4f}.")
+    ratio = two_way_ratio(ours - theirs, theirs)
+    text += f"ratio of the averages minus 1: {ratio:+.3f}"
+    if usable:
+        each = [
+            cells.matrix(key, PROPOSED, "objective").mean() / cells.matrix(key, agent, "objective").mean() - 1.0
+            for key in usable
+        ]
+        text += f"; mean of the ratios minus 1: {np.mean(each):+.3f} over {len(usable)} of {len(cells.cells)} cells"
+    if len(usable) < len(cells.cells):
+        text += ", in the others the baseline is not clearly above zero"
+    return Finding(judge([ratio.low > 0.0, ratio.low <= said <= ratio.high]), f"{text}; the paper: +{said:.4f}.")
+
+
+def costs_equal(cells: Grid) -> Finding:
+    """Whether an algorithm's total cost is the same for every φ."""
+    cells.need("the claim", ALGORITHMS)
+    if len(cells.firsts) < 2:
+        raise MissingResults("it needs cells of two φ")
+    first, last = cells.firsts[0], cells.firsts[-1]
+    changes = []
+    for agent, label in ALGORITHMS.items():
+        at = {emd: cells.pooled(agent, "energy", [(emd, s) for s in cells.seconds]) for emd in (first, last)}
+        changes.append((label, two_way_ratio(at[last] - at[first], at[first])))
+    held = [value.low >= -SAME and value.high <= SAME for _, value in changes]
+    text = f"total cost at φ = {last:g} against φ = {first:g}, averaged over S: {listed(changes, '+.1%')}; "
+    return Finding(judge(held), f"{text}within {SAME:.0%} for {count(held)} algorithms.")
+
+
+def utility_rises(cells: Grid) -> Finding:
+    """Whether utility rises with S for all algorithms but Baseline 3, whose utility is flat."""
+    cells.need("the claim", ALGORITHMS)
+    rises = {agent: rise(cells, agent, "utility", cells.firsts) for agent in ALGORITHMS}
+    random = rises[BASELINES[3]]
+    others = [value for agent, value in rises.items() if agent != BASELINES[3]]
+    limit = FLAT * max(0.0, float(np.mean([value.mean for value in others])))
+    held = [value.low > 0.0 for value in others] + [abs(random.mean) <= limit]
+    text = f"utility {span(cells)}, averaged over φ: {listed((ALGORITHMS[agent], v) for agent, v in rises.items())}."
+    return Finding(judge(held), text)
+
+
+def utility_falls(cells: Grid) -> Finding:
+    """Whether utility with the most servers falls with φ."""
+    cells.need("the claim", ALGORITHMS)
+    if len(cells.firsts) < 2:
+        raise MissingResults("it needs cells of two φ")
+    most, held, shown = cells.seconds[-1], [], []
+    for agent, label in ALGORITHMS.items():
+        at = [cells.matrix((emd, most), agent, "utility") for emd in cells.firsts]
+        held.append(all(two_way_interval(b - a).high < 0.0 for a, b in itertools.pairwise(at)))
+        shown.append((label, two_way_interval(at[-1] - at[0])))
+    text = f"utility at S = {most:g}, φ = {cells.firsts[-1]:g} minus φ = {cells.firsts[0]:g}: {listed(shown)}; "
+    return Finding(judge(held), f"{text}falling at every step for {count(held)} algorithms.")
+
+
+def random_costs_more(cells: Grid) -> Finding:
+    """Whether random allocation (Baseline 3) costs more than the optimal one (Baseline 2)."""
+    nearest, random = BASELINES[2], BASELINES[3]
+    cells.need("the claim", [nearest, random])
+    of = {key: (cells.matrix(key, random, "energy"), cells.matrix(key, nearest, "energy")) for key in cells.cells}
+    held = [two_way_interval(ours - theirs).low > 0.0 for ours, theirs in of.values()]
+    ratio = two_way_ratio(cells.pooled(random, "energy"), cells.pooled(nearest, "energy"))
+    gap = two_way_interval(cells.pooled(random, "objective") - cells.pooled(nearest, "objective"))
+    text = f"its total cost is {ratio:.3f} times Baseline 2's, and above it in {count(held)} cells; "
+    return Finding(judge(held), f"{text}its objective differs by {gap:+.4f}.")
+
+
+def one_twin_a_server(cells: Grid) -> Finding:
+    """Whether the Proposed leaves about one twin on each occupied server, with the most servers."""
+    key = cells.firsts[0], cells.seconds[-1]
+    cell = cells.cells[key]
+    seeds = sorted({row["seed"] for row in cells.rows(key, PROPOSED)})[:PLAYED]
+
+    def occupied(action: np.ndarray, _: object) -> np.ndarray:
+        return np.array([len(np.unique(servers)) for servers in action])
+
+    each = [
+        slots(policy, cell.env_id, cell.resolve(), seeds, occupied).mean(axis=1)
+        for policy in policies(cells.results, cell, PROPOSED)
+    ]
+    busy, users = two_way_interval(np.array(each)), cell.resolve().value("num_users")
+    text = f"{busy:.1f} of {key[1]:g} servers hold the {users} twins at {cells.name(key)}: "
+    text += f"{users / busy.mean:.2f} on each."
+    return Finding(judge([users / busy.mean <= 1.5]), text)
+
 
 _OFFSET = "With f = 10, (25) holds (ln q + ln p) / f a server, about 1.2, whatever is decided: "
 _BARRIER = (
@@ -41,7 +247,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "Fig. 4",
         "the reward converges quickly, at about 200 episodes",
-        quick(reward),
+        partial(quick, curve=reward),
         _OFFSET + "what learning adds is small beside it.",
     ),
     Claim(
@@ -78,7 +284,7 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(
             "Fig. 5",
             f"the Proposed is on average {said:.4f} times higher than Baseline {number}",
-            headline(number),
+            partial(headline, number=number),
             _CHOICES,
         )
         for number, said in HEADLINE.items()
@@ -101,8 +307,7 @@ CLAIMS: tuple[Claim, ...] = (
         "Figs 6-9",
         "utilities shrink as φ grows",
         utility_falls,
-        f"The ceiling v(φ) of (11): {', '.join(f'{zhou2025.ceiling(emd):.3f}' for emd in zhou2025.EMDS)} for the "
-        "paper's four φ.",
+        f"The ceiling v(φ) of (11): {', '.join(f'{ceiling(emd):.3f}' for emd in EMDS)} for the paper's four φ.",
     ),
     Claim(
         "Figs 6-9",
@@ -114,7 +319,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "Fig. 10",
         "utility rises rapidly, then stays",
-        quick(gathered, LARGE),
+        partial(quick, curve=gathered, least=LARGE),
         "The allocation is solved exactly from the first episode on; only where twins stand is learned.",
     ),
     Claim(
@@ -124,10 +329,4 @@ CLAIMS: tuple[Claim, ...] = (
         "Counted are servers that hold a twin. " + _BARRIER,
     ),
 )
-"""In the order of the paper."""
-
-
-def findings(results: Results) -> list[tuple[Claim, Finding]]:
-    """Every claim with what a run's results say."""
-    cells = zhou2025.grid(results)
-    return [(claim, claim.find(cells)) for claim in CLAIMS]
+"""Claims in the order of the paper."""

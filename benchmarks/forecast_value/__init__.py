@@ -1,1 +1,1 @@
-"""What a forecast is worth in return: `python -m benchmarks forecast-value`."""
+"""Value of forecasts in return: `python -m benchmarks forecast-value`."""

@@ -1,4 +1,4 @@
-"""Where the value of a forecast to DTMigration-v0 is measured: random waypoints, recorded walks, users with habits."""
+"""Cases of the forecast-value benchmark: random waypoints, recorded walks, users with habits."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from dtenv.traces.files import Sites, Walks
 ENV_ID = "DTMigration-v0"
 HORIZON = 20
 LENGTH = 16
-"""Slots that forecasters of cells look back on."""
+"""Slots of history that forecasters of cells see."""
 FITTED = 24
-"""Episodes whose users' serving stations forecasters are fitted to; their seeds are none that anything is scored on."""
+"""Episodes to whose users' serving stations forecasters are fitted; their seeds are never scored."""
 GRID = 8
-"""Places a side of the square, where stations stand elsewhere in every episode."""
+"""Grid places per side of the square, for stations that move between episodes."""
 SPACING_M = 500.0
-"""Between the sites of users who explore and return, metres."""
+"""Distance between the sites of users who explore and return, metres."""
 SHARE = 0.7
-"""Of walkers, or of days, that forecasters and learners see; scores are of the others."""
+"""Share of walkers, or of days, for forecasters and learners; the others are scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,23 +44,23 @@ class Case:
     name: str
     title: str
     training: MigrationScenario
-    """what forecasters are fitted in, and learners trained"""
+    """scenario in which forecasters are fitted and learners trained"""
     scored: MigrationScenario
-    """the same with walks of others, or of later"""
+    """the same with other walkers, or later walks"""
     site_xy: np.ndarray
-    """(cells, 2) metres, what forecasters of cells forecast"""
+    """cells that forecasters of cells forecast, (cells, 2) metres"""
     history: str
     """as in dtenv.forecasting.CellForecast"""
     traces: CellTraces
-    """what they are fitted to"""
+    """training data of the forecasters of cells"""
     known: Callable[[Unfolded], tuple[np.ndarray, np.ndarray]] | None = None
-    """users and times of an episode, where they are among those fitted to"""
+    """returns users and times of an episode; None if its users are not among those of the training data"""
     cluster: Callable[[Unfolded], int] | None = None
-    """whose walk an episode's focal user walks; by default every episode has its own"""
+    """returns the walker of an episode's focal user; None if every episode has its own"""
 
 
 def waypoint() -> Case:
-    """The default preset; forecasters of cells see places of a grid, for stations stand elsewhere in every episode."""
+    """The default preset; cells are places of a grid, because stations move between episodes."""
     scenario = presets.resolve("balanced", ENV_ID, horizon=HORIZON)
     edges = (np.arange(GRID) + 0.5) * scenario.network.area_m / GRID
     grid = np.stack(np.meshgrid(edges, edges), axis=-1).reshape(-1, 2)
@@ -76,45 +76,41 @@ def waypoint() -> Case:
 
 
 def price_of(slot_seconds: float, price: float | None) -> dict[str, float]:
-    """κ with which a migration costs `price` times as many slots as in the preset; None: as many seconds."""
+    """κ at which a migration costs `price` times as many slots as in the preset; None: as many seconds."""
     kappa = presets.resolve("balanced", ENV_ID).objective.kappa
     return {"kappa": kappa if price is None else kappa * slot_seconds * price}
 
 
 def told_price(price: float | None) -> str:
-    """What titles say of it."""
-    return (
-        "a migration as dear in seconds as in the preset"
-        if price is None
-        else f"a migration {price:g} x as dear in slots"
-    )
+    """Price of a migration, for titles."""
+    amount = "as dear in seconds as in the preset" if price is None else f"{price:g} x as dear in slots"
+    return f"a migration {amount}"
 
 
 def kaist(
     sites_file: Path, trace: Path, slot_seconds: float, apart_m: float, window_m: float, price: float | None = 1.0
 ) -> Case:
-    """Recorded walks of one campus under real sites of one city; scores are of walkers whom nobody was fitted to.
+    """Recorded walks of one campus under real sites of one city; scored on walkers outside the training data.
 
     Args:
-        sites_file: the sites, for `read_sites`.
-        trace: the walks, for `read_trace`.
+        sites_file: file of sites, for `read_sites`.
+        trace: file of walks, for `read_trace`.
         slot_seconds: length of a slot.
-        apart_m: sites nearer to one before them in the file are left out, which leaves a layer of macro cells.
+        apart_m: least distance between sites; later ones in the file are dropped, leaving a layer of macro cells.
         window_m: side of the square.
-        price: of a migration, as `price_of` takes it.
+        price: price of a migration, for `price_of`.
     """
     sites = apart(read_sites(sites_file), apart_m)
     walks = read_trace(trace)
     middle = 0.5 * (sites.coordinates.min(axis=0) + sites.coordinates.max(axis=0))
-    settings: dict[str, Any] = {"env_id": ENV_ID, "slot_seconds": slot_seconds, "horizon": HORIZON}
-    settings |= price_of(slot_seconds, price)
     inside = np.abs(sites.metres(middle)).max(axis=1) <= 0.5 * window_m
-    settings |= {"num_stations": int(inside.sum()), "window_m": window_m}
+    settings: dict[str, Any] = {"env_id": ENV_ID, "slot_seconds": slot_seconds, "horizon": HORIZON}
+    settings |= {"num_stations": int(inside.sum()), "window_m": window_m} | price_of(slot_seconds, price)
     whole = scenario_from_traces(sites, walks, centre=tuple(middle), **settings)
-    told = whole.mobility.recording.provenance
+    provenance = whole.mobility.recording.provenance
     # Sites and walks in one frame, so that either part of the walkers walks where all of them would.
-    metric = Sites(sites.source, sites.sha256, sites.metres(np.array(told["centre"])), False)
-    xy = walks.metres(np.array(told["walks_centre"]))
+    metric = Sites(sites.source, sites.sha256, sites.metres(np.array(provenance["centre"])), False)
+    xy = walks.metres(np.array(provenance["walks_centre"]))
     names = np.unique(walks.walk)
     of_training = np.isin(walks.walk, names[: round(SHARE * len(names))])
     training, scored = (
@@ -136,22 +132,22 @@ def kaist(
 
 
 def habits(price: float | None = 0.3, users: int = 50, days: int = 56) -> Case:
-    """Users who explore and return, an hour a slot, a week an episode: scores are of the same users' later weeks.
+    """Users who explore and return, in slots of an hour and episodes of a week; scored on their later weeks.
 
     Args:
-        price: of a migration, as `price_of` takes it. As many seconds as in the preset are next to nothing beside an
-            hour, and as many slots are more than a stay of a few hours repays.
-        users: who live at once.
-        days: that are lived, six weeks at least: two are left to score.
+        price: price of a migration, for `price_of`. The preset's seconds are next to nothing compared with an hour,
+            and its slots cost more than a stay of a few hours repays.
+        users: number of users at a time.
+        days: days to simulate, at least 42, which leaves two weeks to score.
     """
     if days < 42:
         raise ValueError(f"days must be at least 42, got {days!r}")
-    rng = np.random.default_rng(0)
-    area_m = presets.resolve("balanced", ENV_ID).network.area_m
+    rng, base = np.random.default_rng(0), presets.resolve("balanced", ENV_ID)
+    area_m = base.network.area_m
     centred = hexagonal_sites(area_m, SPACING_M)
     site_xy = centred + 0.5 * area_m
     stays = explore_and_return(rng, centred, users, days)
-    # Where in its cell a user's place is, is the user's own.
+    # Every user has an own place in each cell.
     offset = rng.uniform(-0.25, 0.25, (users, len(site_xy), 2)) * SPACING_M
     hour = np.arange(24 * days)
     places = []
@@ -159,30 +155,25 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56) -> Case:
         own = np.flatnonzero(stays.user == user)
         now = own[np.searchsorted(stays.start_s[own], (hour + 0.5) * 3600.0, side="right") - 1]
         places.append(np.clip(site_xy[stays.cell[now]] + offset[user, stays.cell[now]], 0.0, area_m))
-    base = presets.resolve("balanced", ENV_ID)
     changes: dict[str, Any] = {"num_stations": len(site_xy), "slot_seconds": 3600.0, **price_of(3600.0, price)}
     changes |= {"separation_m": 0.0, "num_slots": 168, "horizon": HORIZON}
+    shared: dict[str, Any] = {"site_xy": site_xy, "segment_slots": 170, "area_m": area_m, "slot_seconds": 3600.0}
+    shared["provenance"] = {"walks": "explore and return", "users": users, "days": days}
     split = 24 * 7 * round(SHARE * days / 7)
     recordings, whose = [], {}
     for first, last in ((0, split), (split, len(hour))):
         walk = np.concatenate([xy[first:last] for xy in places])
         begins = np.arange(0, last - first - 170 + 1, 24)
         start = np.concatenate([user * (last - first) + begins for user in range(users)])
-        recordings.append(
-            Recording(
-                site_xy=site_xy, walk_xy=walk, segment_start=start, segment_slots=170, area_m=area_m,
-                slot_seconds=3600.0, provenance={"walks": "explore and return", "users": users, "days": days},
-            )
-        )  # fmt: skip
+        recordings.append(Recording(walk_xy=walk, segment_start=start, **shared))
         for s in start:
             whose[key(walk[s : s + 170])] = (s // (last - first), first + s % (last - first))
 
     def known(unfolded: Unfolded) -> tuple[np.ndarray, np.ndarray]:
-        """Users (n,) and seconds (slots, n) since the first midnight."""
+        """Users (n,) and seconds since the first midnight (slots, n)."""
         slots, own = unfolded.access.shape
-        found = [whose[key(unfolded.user_xy[:, u])] for u in range(own)]
-        begun = np.array([begin for _, begin in found])
-        return np.array([user for user, _ in found]), (begun + np.arange(slots)[:, None]) * 3600.0
+        user, begin = np.array([whose[key(unfolded.user_xy[:, u])] for u in range(own)]).T
+        return user, (begin + np.arange(slots)[:, None]) * 3600.0
 
     training, scored = (base.override(recording=recording, **changes) for recording in recordings)
     return Case(
@@ -199,7 +190,7 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56) -> Case:
 
 
 def apart(sites: Sites, least_m: float) -> Sites:
-    """The sites that stand at least so far from those kept before them, in the file's order."""
+    """Sites at least `least_m` from those kept before them, in the file's order."""
     xy = sites.metres(np.median(sites.coordinates, axis=0))
     kept: list[int] = []
     for i, place in enumerate(xy):
@@ -209,13 +200,13 @@ def apart(sites: Sites, least_m: float) -> Sites:
 
 
 def part(walks: Walks, xy: np.ndarray, keep: np.ndarray) -> Walks:
-    """Some of the walks' places, at (places, 2) metres."""
+    """The places of walks where `keep` is true, at `xy` (places, 2) metres."""
     fields = (getattr(walks, name)[keep] for name in ("walk", "time_s", "until_s"))
     return Walks(walks.source, walks.sha256, xy[keep], False, *fields, walks.stepwise)
 
 
 def stretches_of(recording: Recording) -> dict[bytes, int]:
-    """The unbroken stretch that a segment was cut from, by the segment's `key`."""
+    """Unbroken stretch of every segment, by the segment's `key`."""
     start, points = np.asarray(recording.segment_start), recording.segment_slots
     stretch = np.cumsum(np.diff(start, prepend=start[:1]) >= points)
     xy = recording.walk_xy
@@ -223,7 +214,7 @@ def stretches_of(recording: Recording) -> dict[bytes, int]:
 
 
 def key(walk: np.ndarray) -> bytes:
-    """What tells a walk (slots, 2) from others."""
+    """Hash of a walk (slots, 2)."""
     return hashlib.blake2b(np.ascontiguousarray(walk, np.float64).tobytes(), digest_size=16).digest()
 
 
@@ -234,7 +225,7 @@ def traces_of(
     known: Callable[[Unfolded], tuple[np.ndarray, np.ndarray]] | None = None,
     users: int | None = None,
 ) -> CellTraces:
-    """Cells of all users in FITTED episodes of a scenario; users are numbered anew in each unless they are known."""
+    """Cells of all users in FITTED episodes of a scenario; each episode has new user numbers unless they are known."""
     joint = scenario.override(control="joint", forecaster="none", horizon=1)
     rows: list[tuple[np.ndarray, ...]] = []
     slots = scenario.episode.num_slots + 2
@@ -264,7 +255,7 @@ def traces_of(
 
 
 def unfold(scenario: MigrationScenario, seeds: Any) -> list[Unfolded]:
-    """The episodes of seeds, as forecasters see them."""
+    """Episodes from seeds, as forecasters see them."""
     task, found = MigrationTask(scenario), []
     for seed in seeds:
         task.begin(0, seeding.np_random(seed)[0])

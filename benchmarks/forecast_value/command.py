@@ -1,4 +1,4 @@
-"""What a forecast is worth to DTMigration-v0, in return: to a planner by horizon, and to a learner that observes it.
+"""Value of forecasts to DTMigration-v0 in return: to a planner, by horizon, and to a learner that observes them.
 
 python -m benchmarks forecast-value --cases waypoint --out docs/results/forecast-value
 """
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,10 @@ from tqdm import tqdm
 
 import agents
 from agents.heuristics.migration_planner import Planner
+from agents.policy import Policy
 from benchmarks.evaluate import manifest, run_episodes
 from benchmarks.forecast_value.cases import ENV_ID, HORIZON, Case, habits, kaist, unfold, waypoint
-from benchmarks.forecast_value.forecasters import (
-    NETWORKS,
-    ORACLES,
-    TABLES,
-    Made,
-    Remembered,
-    accuracy,
-    networks,
-    table_or_oracle,
-)
+from benchmarks.forecast_value.forecasters import NETWORKS, ORACLES, TABLES, Made, accuracy, networks, table_or_oracle
 from benchmarks.forecast_value.tables import draw, tables
 from benchmarks.suites.suite import HELD_OUT
 from dtenv.oracle import episode_bound
@@ -38,16 +31,16 @@ from dtenv.scenario import MigrationScenario
 
 CASES = ("waypoint", "kaist", "habits", "kaist-seconds", "habits-seconds")
 PRICES = {"kaist": 1.0, "habits": 0.3}
-"""Of a migration in slots, over the preset's; elsewhere it takes as many seconds."""
+"""Price of a migration in slots, relative to the preset's; in other cases it takes the preset's seconds."""
 OF_WALKS = ("kaist", "kaist-seconds")
 SHORT = ("none", "constant velocity", "Markov", "hour-Markov", "oracle: station", "oracle: all")
-"""Forecasters where a migration costs next to nothing; neither networks nor learners are asked there."""
+"""Forecasters where a migration costs next to nothing; networks and learners are skipped there."""
 KEY = ("case", "agent", "forecaster", "horizon", "seed")
-"""What tells rows apart."""
+"""Columns that identify a row."""
 RECORDED = 32
 """Episodes that a learner records at once: half of its recipe's, for more gradient steps in the same time."""
 STEPS = (1, 5, 10, 20)
-"""Slots ahead whose accuracy is kept."""
+"""Slots ahead at which accuracy is stored."""
 
 
 @dataclass
@@ -55,42 +48,42 @@ class ForecastValue:
     """Settings of the benchmark."""
 
     cases: tuple[str, ...] = tuple(name for name in CASES if name not in OF_WALKS)
-    """of "waypoint"; "kaist" and "kaist-seconds", which need sites and trace; "habits" and "habits-seconds\""""
+    """among "waypoint"; "kaist" and "kaist-seconds", which need sites and trace; "habits" and "habits-seconds\""""
     sites: Path | None = None
     """file of station sites, for "kaist\""""
     trace: Path | None = None
     """file of recorded walks, for "kaist\""""
     slot_seconds: float = 10.0
-    """of "kaist\""""
+    """seconds per slot of "kaist\""""
     apart_m: float = 300.0
-    """between the sites of "kaist\""""
+    """least distance between the sites of "kaist", metres"""
     window_m: float = 1400.0
-    """side of the square of "kaist\""""
+    """side of the square of "kaist", metres"""
     episodes: int = 100
     """held-out episodes"""
     horizons: tuple[int, ...] = (1, 2, 5, 10, 15, 20)
-    """of the planner"""
+    """horizons of the planner"""
     forecasters: tuple[str, ...] = (*ORACLES, *TABLES)
-    """that the planner gets"""
+    """forecasters for the planner"""
     networks: tuple[str, ...] = tuple(NETWORKS)
-    """trained forecasters that it gets too; none in "waypoint\""""
+    """trained forecasters for the planner; none in "waypoint\""""
     clients: int | None = 24
-    """of federations where users are strangers; elsewhere every user is one"""
+    """clients of a federation where users are unknown; elsewhere every user is a client"""
     learners: tuple[str, ...] = ("none", "constant velocity", "hour-Markov", "oracle: station", "oracle: all")
     """forecasters that learners observe, one after another; of NETWORKS those of the first seed"""
     seeds: int = 5
-    """of learners, and of trained forecasters"""
+    """trainings of each learner and of each trained forecaster"""
     steps: int = 128_000
-    """slots that a learner records, of 32 episodes at once"""
+    """slots that a learner records, from 32 episodes at once"""
     out: Path = Path("runs/forecast-value")
-    """folder to write to, or to go on with"""
+    """folder to write to, or to resume"""
 
 
 def main(settings: ForecastValue) -> None:
-    """Measure what is not in the folder's rows yet, row after row; then write tables, picture and manifest.
+    """Measure and store the rows that the folder lacks, one by one; then write tables, picture and manifest.
 
     Raises:
-        ValueError: a case, forecaster or network that is not known, or a horizon beyond 1 … 20.
+        ValueError: unknown case, forecaster or network, or a horizon outside 1 … 20.
         FileNotFoundError: no data for "kaist".
     """
     check(settings)
@@ -112,19 +105,17 @@ def main(settings: ForecastValue) -> None:
 
 
 def note(settings: ForecastValue, scenarios: Sequence[MigrationScenario]) -> None:
-    """Enter a run into the folder's manifest, beside those before it that had other settings."""
+    """Add a run to the folder's manifest, unless one with the same settings is there."""
     path = settings.out / "manifest.json"
-    told = dataclasses.asdict(settings)
-    told |= {name: value.name for name, value in told.items() if isinstance(value, Path)}
-    told = json.loads(json.dumps(told))
+    own = json.loads(json.dumps(dataclasses.asdict(settings), default=lambda path: path.name))
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
-    if all(run["settings"] != told for run in runs):
-        about = manifest(*scenarios, command="python -m benchmarks forecast-value", settings=told)
+    if all(run["settings"] != own for run in runs):
+        about = manifest(*scenarios, command="python -m benchmarks forecast-value", settings=own)
         path.write_text(json.dumps({"runs": [*runs, about]}, indent=1, default=str) + "\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, none if there is no such file; of rows that two runs made at once, the first."""
+    """Rows of a file, none if it does not exist; of rows that two runs measured at once, the first."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in jsonl.read(path):
         found.setdefault(tuple(row[name] for name in KEY), row)
@@ -132,17 +123,17 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def check(settings: ForecastValue) -> None:
-    """Refuse names that are not known."""
+    """Raise ValueError for unknown names and numbers out of range."""
     known = (*ORACLES, *TABLES)
-    rows = tuple(name for names in NETWORKS.values() for name in names)
-    for field, given, allowed in (
-        ("cases", settings.cases, CASES),
-        ("forecasters", settings.forecasters, known),
-        ("networks", settings.networks, tuple(NETWORKS)),
-        ("learners", settings.learners, (*known, *rows)),
-        ("horizons", settings.horizons, range(1, HORIZON + 1)),
-    ):
-        for i, value in enumerate(given):
+    allowed_values: dict[str, Sequence[Any]] = {
+        "cases": CASES,
+        "forecasters": known,
+        "networks": tuple(NETWORKS),
+        "learners": (*known, *(name for names in NETWORKS.values() for name in names)),
+        "horizons": range(1, HORIZON + 1),
+    }
+    for field, allowed in allowed_values.items():
+        for i, value in enumerate(getattr(settings, field)):
             if value not in allowed:
                 raise ValueError(f"{field}[{i}] must be one of {', '.join(map(str, allowed))}, got {value!r}")
     for i, name in enumerate(settings.cases):
@@ -154,7 +145,7 @@ def check(settings: ForecastValue) -> None:
 
 
 def make(name: str, settings: ForecastValue) -> Case:
-    """A case by its name."""
+    """Build a case by its name."""
     if name == "waypoint":
         return waypoint()
     if name.startswith("habits"):
@@ -166,49 +157,40 @@ def make(name: str, settings: ForecastValue) -> Case:
 
 
 def measure(case: Case, settings: ForecastValue, rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows of a case that are not there yet."""
+    """Yield the rows of a case that are missing."""
     done = {(row["agent"], row["forecaster"], row["horizon"], row["seed"]) for row in rows if row["case"] == case.name}
     seeds = list(HELD_OUT[: settings.episodes])
-    episodes: list[Any] = []
-
-    def unfolded() -> list[Any]:
-        if not episodes:
-            episodes.extend(unfold(case.scored, seeds))
-        return episodes
-
+    trainings = range(1, settings.seeds + 1)
+    episodes = cache(lambda: unfold(case.scored, seeds))
     short = case.name == "habits-seconds"
     for agent in ("never", "best-latency", "payback", "lookahead", "bound"):
         if (agent, None, None, None) not in done:
             row = {"case": case.name, "title": case.title, "agent": agent, "forecaster": None, "horizon": None}
             row |= {"seed": None, "scores": reference(agent, case.scored, seeds)}
             if agent == "never":
-                row["clusters"] = [i if case.cluster is None else case.cluster(e) for i, e in enumerate(unfolded())]
+                row["clusters"] = [i if case.cluster is None else case.cluster(e) for i, e in enumerate(episodes())]
             yield row
     bar = tqdm(desc=case.name, unit="row")
     for name in settings.forecasters:
         if (short and name not in SHORT) or (name == "hour-Markov" and case.known is None):
             continue
         if any(("planner", name, h, None) not in done for h in settings.horizons):
-            yield from counted(bar, planned(case, table_or_oracle(case, name), settings, seeds, unfolded(), done))
+            yield from counted(bar, planned(case, table_or_oracle(case, name), settings, seeds, episodes(), done))
     kept: dict[str, Made] = {}
     for model in settings.networks if case.history == "access" and not short else ():
-        for seed in range(1, settings.seeds + 1):
+        for seed in trainings:
             wanted = [name for name in NETWORKS[model] if name in settings.learners and seed == 1]
-            todo = [
-                name for name in NETWORKS[model] for h in settings.horizons if ("planner", name, h, seed) not in done
-            ]
-            learning = any(
-                ("learner", name, HORIZON, s + 1) not in done for name in wanted for s in range(settings.seeds)
-            )
-            if not todo and not learning:
+            due = {("planner", name, h, seed) for name in NETWORKS[model] for h in settings.horizons}
+            due |= {("learner", name, HORIZON, s) for name in wanted for s in trainings}
+            if due <= done:
                 continue
             clients = None if case.known is not None else settings.clients
             for made in networks(case, model, seed, clients):
                 if made.name in wanted:
                     kept[made.name] = made
-                yield from counted(bar, planned(case, made, settings, seeds, unfolded(), done))
+                yield from counted(bar, planned(case, made, settings, seeds, episodes(), done))
     for name in settings.learners if not short else ():
-        todo = [s for s in range(1, settings.seeds + 1) if ("learner", name, HORIZON, s) not in done]
+        todo = [s for s in trainings if ("learner", name, HORIZON, s) not in done]
         if not todo or (name not in kept and name not in (*ORACLES, *TABLES)):
             continue
         made = kept.get(name) or table_or_oracle(case, name)
@@ -218,7 +200,7 @@ def measure(case: Case, settings: ForecastValue, rows: Sequence[dict[str, Any]])
 
 
 def counted(bar: Any, rows: Any) -> Iterator[dict[str, Any]]:
-    """Rows, shown by a bar."""
+    """Yield rows and advance a progress bar."""
     for row in rows:
         bar.set_postfix_str(f"{row['agent']}, {row['forecaster']}")
         bar.update()
@@ -226,47 +208,44 @@ def counted(bar: Any, rows: Any) -> Iterator[dict[str, Any]]:
 
 
 def reference(agent: str, scenario: MigrationScenario, seeds: Sequence[int]) -> list[float]:
-    """Scores of an agent that is told nothing, or the proven bound."""
+    """Scores of an agent without forecasts, or the proven bound."""
     if agent == "bound":
-        return rounded([episode_bound(ENV_ID, scenario, seed).bound for seed in seeds])
-    policy = agents.load(agent, ENV_ID, scenario=scenario)
-    return rounded([row["score"] for row in run_episodes(policy, ENV_ID, scenario, seeds)])
+        return [round(float(episode_bound(ENV_ID, scenario, seed).bound), 5) for seed in seeds]
+    return played(agents.load(agent, ENV_ID, scenario=scenario), scenario, seeds)[0]
+
+
+def played(policy: Policy, scenario: MigrationScenario, seeds: Sequence[int]) -> tuple[list[float], float]:
+    """Scores of a policy's episodes, to five decimals, and the mean number of migrations."""
+    rows = run_episodes(policy, ENV_ID, scenario, seeds)
+    moves = float(np.mean([row["migrations"] * row["slots"] for row in rows]))
+    return [round(float(row["score"]), 5) for row in rows], round(moves, 2)
 
 
 def planned(
     case: Case, made: Made, settings: ForecastValue, seeds: Sequence[int], episodes: list[Any], done: set[Any]
 ) -> Iterator[dict[str, Any]]:
-    """The planner's rows with a forecaster, by horizon; the first tells how often it is right."""
-    assert isinstance(made.forecaster, Remembered)
+    """Yield the missing rows of the planner with a forecaster, by horizon, each with the forecaster's accuracy."""
     scenario = case.scored.override(forecaster=made.forecaster.told())
-    told = accuracy(made.forecaster, episodes, STEPS) | {"epsilon": made.epsilon}
+    about = accuracy(made.forecaster, episodes, STEPS) | {"epsilon": made.epsilon}
     for horizon in settings.horizons:
         if ("planner", made.name, horizon, made.seed) in done:
             continue
-        found = run_episodes(Planner(scenario, horizon), ENV_ID, scenario, seeds)
+        scores, moves = played(Planner(scenario, horizon), scenario, seeds)
         row = {"case": case.name, "agent": "planner", "forecaster": made.name, "horizon": horizon, "seed": made.seed}
-        moves = float(np.mean([f["migrations"] * f["slots"] for f in found]))
-        yield row | {"scores": rounded([f["score"] for f in found]), "migrations": round(moves, 2)} | told
+        yield row | {"scores": scores, "migrations": moves} | about
 
 
 def learned(case: Case, made: Made, steps: int, seed: int, seeds: Sequence[int]) -> dict[str, Any]:
-    """The row of a learner that observes a forecaster's forecasts."""
+    """Train a learner that observes a forecaster's forecasts, and return its row."""
     import torch
 
     from agents.hindsight import Args, train
 
-    assert isinstance(made.forecaster, Remembered)
     torch.set_num_threads(1)
-    start, told = time.perf_counter(), made.forecaster.told()
+    start, forecaster = time.perf_counter(), made.forecaster.told()
     args = Args(network="foreseeing", total_steps=steps, num_envs=RECORDED, seed=seed, threads=1)
-    policy = train(args, scenario=case.training.override(forecaster=told))
-    found = run_episodes(policy, ENV_ID, case.scored.override(forecaster=told), seeds)
+    policy = train(args, scenario=case.training.override(forecaster=forecaster))
+    scores, moves = played(policy, case.scored.override(forecaster=forecaster), seeds)
     row = {"case": case.name, "agent": "learner", "forecaster": made.name, "horizon": HORIZON, "seed": seed}
-    row |= {"scores": rounded([f["score"] for f in found]), "seconds": round(time.perf_counter() - start, 1)}
-    moves = float(np.mean([f["migrations"] * f["slots"] for f in found]))
-    return row | {"migrations": round(moves, 2), "steps": steps}
-
-
-def rounded(scores: Sequence[float]) -> list[float]:
-    """Scores to five decimals, for files that one can read."""
-    return [round(float(score), 5) for score in scores]
+    seconds = round(time.perf_counter() - start, 1)
+    return row | {"scores": scores, "seconds": seconds, "migrations": moves, "steps": steps}

@@ -1,8 +1,7 @@
-"""Forecasters by name, with which the value of a forecast to DTMigration-v0 is measured: tables, oracles, networks."""
+"""Forecasters of the forecast-value benchmark by name: tables, oracles, networks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,17 +15,17 @@ from dtenv.forecasting.stations import CellForecast
 from dtenv.scenario.forecaster import Foresight, StationForecaster, Unfolded, slots_ahead
 
 NOISE = (0.1, 0.2, 0.5)
-"""Chances that a noisy oracle errs."""
+"""Error probabilities of noisy oracles."""
 
 EPSILON = 8.0
-"""What the private federation's broadcasts cost, at δ = 1e-5."""
+"""Privacy cost of the private federation's broadcasts, at δ = 1e-5."""
 
 TABLES: dict[str, Callable[[Case], CellForecaster]] = {
     "most frequent": lambda case: MostFrequent(per_user=case.known is not None),
     "Markov": lambda case: Markov(per_user=case.known is not None),
     "hour-Markov": lambda case: HourMarkov(per_user=case.known is not None),
 }
-"""Fitted to counts; where users are strangers, one table for all."""
+"""Forecasters fitted to counts, with a table per user where users are known, otherwise one for all."""
 
 ORACLES: dict[str, Callable[[Case], StationForecaster]] = {
     "none": lambda case: Foresight(),
@@ -40,7 +39,7 @@ ORACLES: dict[str, Callable[[Case], StationForecaster]] = {
     **{f"noisy station, p = {p:g}": lambda case, p=p: NoisyOracle(p=p) for p in NOISE},
     "noisy station, p = 0.5, calibrated": lambda case: NoisyOracle(p=0.5, calibrated=True),
 }
-"""That learn nothing."""
+"""Forecasters that learn nothing."""
 
 NETWORKS: dict[str, tuple[str, ...]] = {
     "trs-pre": ("trs-pre",),
@@ -51,7 +50,7 @@ NETWORKS: dict[str, tuple[str, ...]] = {
     "federated": ("federated w", "federated v"),
     "private": (f"federated w, ε = {EPSILON:g}", f"federated v, ε = {EPSILON:g}"),
 }
-"""The models of dtenv.fl.forecast, and the forecasters that each gives when it is trained once."""
+"""Forecasters that one training of each model of dtenv.fl.forecast gives."""
 
 
 class Made(NamedTuple):
@@ -59,10 +58,10 @@ class Made(NamedTuple):
 
     name: str
     seed: int | None
-    """of training; None where nothing is drawn"""
-    forecaster: StationForecaster
+    """training seed; None without randomness"""
+    forecaster: Remembered
     epsilon: tuple[float | None, float | None] = (None, None)
-    """what its broadcasts and uploads cost each client"""
+    """privacy cost of its broadcasts and of its uploads, for each client"""
 
 
 def table_or_oracle(case: Case, name: str) -> Made:
@@ -73,13 +72,9 @@ def table_or_oracle(case: Case, name: str) -> Made:
 
 
 def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator[Made]:
-    """The forecasters of a model of NETWORKS, trained on the case's traces.
+    """Train a model of NETWORKS on the case's traces and yield its forecasters.
 
-    Args:
-        case: the setting.
-        model: its name.
-        seed: of weights, batches and noise.
-        clients: of a federation; None for the users.
+    `seed` is of weights, batches and noise; `clients` is their number in a federation, None for one per user.
     """
     from dtenv.fl.forecast.federation import Rounds  # torch takes seconds to import
     from dtenv.fl.forecast.roster import Recipe
@@ -102,16 +97,16 @@ def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator
 
 
 def on_cells(case: Case, forecaster: CellForecaster) -> CellForecast:
-    """A fitted forecaster of cells as one of stations."""
+    """A fitted forecaster of cells as a forecaster of stations."""
     return CellForecast(forecaster, case.site_xy, history=case.history, length=LENGTH, known=case.known)
 
 
 class Remembered:
-    """A forecaster that is asked once for each episode and horizon: planners of all horizons play the same ones.
+    """Cache of a forecaster's stations by episode and horizon, since all planners play the same episodes.
 
     Args:
-        forecaster: who is asked; of a Foresight what it tells beside stations stands too.
-        most: episodes that are kept.
+        forecaster: the forecaster to cache; a Foresight keeps its other forecasts.
+        most: number of entries at which the cache is emptied.
     """
 
     def __init__(self, forecaster: StationForecaster, most: int = 400):
@@ -128,7 +123,7 @@ class Remembered:
         return self._found[key]
 
     def told(self) -> StationForecaster:
-        """Itself as a scenario takes it."""
+        """This forecaster, as the value of a scenario's field `forecaster`."""
         inner = self.forecaster
         if isinstance(inner, Foresight):
             return Foresight(forecast=self, channel=inner.channel, load=inner.load)
@@ -136,7 +131,7 @@ class Remembered:
 
 
 def accuracy(forecaster: StationForecaster, episodes: list[Unfolded], steps: tuple[int, ...]) -> dict[str, list[Any]]:
-    """How often the likeliest station is the one that serves, and of moves alone, by step; None where none is told."""
+    """Share of slots in which the likeliest station serves, of all and of moves, by step; None without a forecast."""
     right, moved, moved_right, said = (np.zeros(len(steps)) for _ in range(4))
     count = 0
     for unfolded in episodes:
@@ -149,9 +144,8 @@ def accuracy(forecaster: StationForecaster, episodes: list[Unfolded], steps: tup
             right[i] += hit.sum()
             moved[i] += away.sum()
             moved_right[i] += (hit & away).sum()
-    shares = zip(
-        right / count, np.divide(moved_right, moved, out=np.full(len(steps), np.nan), where=moved > 0), strict=True
-    )
-    told = [(a, m) if s > 0 else (math.nan, math.nan) for (a, m), s in zip(shares, said, strict=True)]
-    names = ("accuracy", "accuracy_moves")
-    return {name: [None if math.isnan(t[i]) else round(float(t[i]), 4) for t in told] for i, name in enumerate(names)}
+
+    def shares(hits: np.ndarray, whole: np.ndarray) -> list[float | None]:
+        return [round(float(h / n), 4) if n > 0 and s > 0 else None for h, n, s in zip(hits, whole, said, strict=True)]
+
+    return {"accuracy": shares(right, np.full(len(steps), count)), "accuracy_moves": shares(moved_right, moved)}

@@ -1,11 +1,11 @@
-"""Env-steps a second, ours and others', how they scale, what they weigh and how they start: one run, one table.
+"""Speed, scaling, memory and start-up time of our environments and of others.
 
     python -m benchmarks.speed --out docs/results/speed
 
-After a warm-up all contenders play in turns, `repeats` times; the median counts. Ours play whole episodes, so that
-drawing them is in their time; "drawing" is its share of a bare kernel's. Ratios are of the same turn: "API" is
-1 - vector / bare kernel, the share of the time that Gymnasium's interface takes, and the last column says how many
-times as fast a contender is as others. What we set out for stands in "asked".
+After a warm-up all contenders play in turns, `repeats` times; medians count. Ours play whole episodes, so their time
+includes resets; "drawing" is the share of resets in a bare kernel's time. Ratios are within a turn: "API" is
+1 - vector / bare kernel, the share of Gymnasium's interface, and the last column gives speed relative to others.
+"asked" holds the targets.
 
 The folder holds a CSV of each table, the contenders in speed.md, the others in scaling.md, and pictures: speed.csv;
 batches.csv and .png (over 1 … 4,096 environments); sizes.csv and .png (over users and servers); memory.csv; start.csv.
@@ -27,7 +27,7 @@ import tyro
 
 from benchmarks.evaluate import cores, manifest, write_rows
 from benchmarks.speed import plots as speed_plots
-from benchmarks.speed.contenders import MODES, contenders, missing
+from benchmarks.speed.contenders import contenders, missing
 from benchmarks.speed.memory import memory_rows
 from benchmarks.speed.players import in_turns
 from benchmarks.speed.scaling import batch_rows, size_rows
@@ -41,47 +41,47 @@ class Speed:
     """Settings of the measurement."""
 
     seconds: float = 0.7
-    """least wall time of one contender in one turn; ours play whole episodes"""
+    """least wall time of a contender per turn; ours play whole episodes"""
     repeats: int = 5
     """turns of the contenders"""
     warm_up: float = 0.3
     """seconds of every contender before the first turn"""
     threads: int | None = None
-    """of our batches; by default one a core"""
+    """threads of our batches; by default one per core"""
     num_envs: int = 1024
-    """environments of our batches"""
+    """environments in our batches"""
     sync: tuple[int, ...] = (1, 16, 64)
-    """environments of Gymnasium's SyncVectorEnv"""
+    """environments in Gymnasium's SyncVectorEnv"""
     asynchronous: tuple[int, ...] = (2, 8)
-    """environments of Gymnasium's AsyncVectorEnv"""
+    """environments in Gymnasium's AsyncVectorEnv"""
     counts: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
-    """environments, for the crossover"""
+    """environments, for speed by batch size"""
     most_sync: int = 256
-    """at most as many in SyncVectorEnv"""
+    """largest SyncVectorEnv, for speed by batch size"""
     most_async: int = 16
-    """at most as many in AsyncVectorEnv"""
+    """largest AsyncVectorEnv, for speed by batch size"""
     users: tuple[int, ...] = (10, 20, 50, 100, 200)
-    """users, for the cost"""
+    """users, for cost by size"""
     servers: tuple[int, ...] = (5, 10, 15, 25, 50)
-    """servers, for the cost"""
+    """servers, for cost by size"""
     size_envs: int = 64
-    """environments, for the cost"""
+    """environments, for cost by size"""
     scaling_seconds: float = 0.2
-    """as `seconds`, for crossover and cost"""
+    """as `seconds`, for speed by batch size and cost by size"""
     scaling_repeats: int = 3
-    """as `repeats`, for crossover and cost"""
+    """as `repeats`, for speed by batch size and cost by size"""
     memory: tuple[int, ...] = (1024, 4096)
     """environments, for memory"""
     env_ids: tuple[str, ...] = tuple(presets.PRESETS)
-    """environments that are weighed and started"""
+    """environments for memory and start-up time"""
     cold: int = 1
-    """cold starts of an environment"""
+    """cold starts per environment"""
     warm: int = 3
     """warm starts after each cold one"""
     quick: bool = False
-    """tiny sizes in place of the settings above, to see that everything runs"""
+    """tiny sizes in place of the settings above, to check that everything runs"""
     out: Path = Path("runs/speed")
-    """where to write"""
+    """folder to write to"""
 
 
 QUICK: dict[str, Any] = {
@@ -91,24 +91,15 @@ QUICK: dict[str, Any] = {
     "num_envs": 8,
     "sync": (2,),
     "asynchronous": (2,),
-    "counts": (1, 4),
-    "most_sync": 4,
-    "most_async": 0,
-    "users": (10, 20),
-    "servers": (5, 10),
-    "size_envs": 2,
-    "scaling_seconds": 0.0,
-    "scaling_repeats": 1,
-    "memory": (16,),
-    "env_ids": ("DTAssociation-v0",),
-    "cold": 0,
-    "warm": 1,
 }
-"""What `quick` sets."""
+QUICK |= {"counts": (1, 4), "most_sync": 4, "most_async": 0, "users": (10, 20), "servers": (5, 10), "size_envs": 2}
+QUICK |= {"scaling_seconds": 0.0, "scaling_repeats": 1, "memory": (16,), "env_ids": ("DTAssociation-v0",)}
+QUICK |= {"cold": 0, "warm": 1}
+"""Settings of `quick`."""
 
 
 def contender_rows(settings: Speed) -> list[dict[str, Any]]:
-    """Lines of all contenders."""
+    """Rows of all contenders."""
     with ExitStack() as stack:
         every = contenders(settings.num_envs, settings.sync, settings.asynchronous, stack, settings.threads)
         plays = {contender.name: contender.play for contender in every}
@@ -116,26 +107,20 @@ def contender_rows(settings: Speed) -> list[dict[str, Any]]:
     return speed_rows(every, turns)
 
 
-def crossover_rows(settings: Speed) -> list[dict[str, Any]]:
-    """Lines by number of environments."""
-    most = {mode: settings.most_sync if mode == "SyncVectorEnv" else settings.most_async for mode in MODES}
-    return batch_rows(
-        settings.counts, most, settings.scaling_seconds, settings.scaling_repeats, threads=settings.threads
-    )
-
-
 MEASUREMENTS: dict[str, Callable[[Speed], list[dict[str, Any]]]] = {
     "speed": contender_rows,
-    "batches": crossover_rows,
+    "batches": lambda s: batch_rows(
+        s.counts, s.most_sync, s.most_async, s.scaling_seconds, s.scaling_repeats, s.threads
+    ),
     "sizes": lambda s: size_rows(s.users, s.servers, s.size_envs, s.scaling_seconds, s.scaling_repeats),
     "memory": lambda s: memory_rows(s.env_ids, s.memory),
     "start": lambda s: start_rows(s.env_ids, s.num_envs, s.cold, s.warm),
 }
-"""What is measured, in this order, by the name of its table."""
+"""Measurements in their order, by the name of the table."""
 
 
 def main(settings: Speed) -> None:
-    """Measure everything and write it."""
+    """Measure everything, and write tables, pictures and manifest."""
     if settings.quick:
         settings = dataclasses.replace(settings, **QUICK)
     load = os.getloadavg()
@@ -156,15 +141,14 @@ def main(settings: Speed) -> None:
     machine = f"{record['machine']}, {processor()}"
     speed_plots.crossover(settings.out / "batches.png", tables["batches"], f"Env-steps a second; {machine}")
     speed_plots.sizes(settings.out / "sizes.png", tables["sizes"], f"Cost of an env-step; one core, {processor()}")
-    texts = titled(tables, settings, machine)
-    first = texts.pop("speed")
+    first, *others = titled(tables, settings, machine).values()
     (settings.out / "speed.md").write_text(first)
-    (settings.out / "scaling.md").write_text("\n".join(texts.values()))
-    print("\n".join([first, *texts.values(), f"written to {settings.out}/"]))
+    (settings.out / "scaling.md").write_text("\n".join(others))
+    print("\n".join([first, *others, f"written to {settings.out}/"]))
 
 
 def titled(tables: dict[str, list[dict[str, Any]]], settings: Speed, machine: str) -> dict[str, str]:
-    """The tables in Markdown, each below how it was measured."""
+    """Markdown of the tables by name, each with a sentence on how it was measured."""
     asked = {"memory": "4,096 envs in 2,048 MiB", "start": "cold < 40 s, warm < 2 s", "sizes": "exponent ≤ 1"}
     how = {
         "speed": f"Contenders, medians of {settings.repeats} turns of at least {settings.seconds:g} s each, after "
@@ -184,7 +168,7 @@ def titled(tables: dict[str, list[dict[str, Any]]], settings: Speed, machine: st
 
 
 def processor() -> str:
-    """What the processor is called, where Linux tells."""
+    """Model name of the processor, from Linux's /proc."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line for line in lines if line.startswith("model name")).split(":", 1)[1].strip()
@@ -192,10 +176,9 @@ def processor() -> str:
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(PackageNotFoundError):
         return version(package)
-    except PackageNotFoundError:
-        return None
+    return None
 
 
 if __name__ == "__main__":

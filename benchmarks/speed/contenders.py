@@ -1,8 +1,8 @@
-"""What `benchmarks.speed` lets play: ours one by one and in batches, Gymnasium's batches of ours, and others'.
+"""Contenders of `benchmarks.speed`: our single environments and batches, Gymnasium's batches of ours, and others.
 
-mobile-env is another cell-selection suite: its large scenario (13 cells, 30 users) has a central controller, or an
-agent a user. "CVXPY in the loop" is our environment with the allocation solved by benchmarks/speed/cvxpy_loop.py, a
-parametrised problem whose tangents are renewed until it stands still.
+mobile-env is another cell-selection suite: its large scenario (13 cells, 30 users) has a central controller, or one
+agent per user. "CVXPY in the loop" is our environment with the allocation solved by benchmarks/speed/cvxpy_loop.py, a
+parametrised problem whose tangents are updated until convergence.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ MODES: dict[str, Callable[..., VectorEnv]] = {
     "AsyncVectorEnv": AsyncVectorEnv,
     "AsyncVectorEnv, shared_memory=False": partial(AsyncVectorEnv, shared_memory=False),
 }
-"""Gymnasium's batches."""
+"""Gymnasium's vector environments."""
 
 
 @dataclass(frozen=True)
 class Ours:
-    """One of ours, as a batch of it is played."""
+    """One of our environments, played as a batch."""
 
     name: str
     env_id: str
     played: str = "random"
     """ "random" actions, or every twin "stays" where the reset put it"""
     asked: str = ""
-    """env-steps a second asked of a batch"""
+    """target of a batch, env-steps a second"""
     stations: bool = False
     """whether base stations are the agents"""
 
@@ -53,15 +53,15 @@ class Ours:
         return gym.make_vec(self.env_id, num_envs=num_envs, vectorization_mode="vector_entry_point", **settings)
 
     def gymnasiums(self, mode: str, num_envs: int) -> VectorEnv:
-        """Gymnasium's batch of our single environment, one of MODES."""
+        """Gymnasium's vector environment of our single one, by a name of MODES."""
         return MODES[mode]([partial(gym.make, self.env_id, disable_env_checker=True)] * num_envs)
 
     def vector(self, env: Any) -> Play:
-        """Plays a batch, ours or Gymnasium's."""
+        """Play of a batch, ours or Gymnasium's."""
         return many(env, presets.resolve(None, self.env_id).episode.num_slots, self._choose(env))
 
     def bare(self, env: Any, stack: ExitStack) -> Play:
-        """Plays the kernels of our batch alone, with the same actions."""
+        """Play of our batch's kernels alone, with the same actions."""
         choose = self._choose(env)
         if self.played == "stays":
             return without_interface(env, choose, stack)
@@ -88,54 +88,54 @@ OURS = (
     Ours(CENTRAL, "DTPlacementMA-v0", asked="≥ 20,000"),
     Ours(STATIONS, "DTPlacementMA-v0", stations=True),
 )
-"""DTPlacementMA-v0's default has 100 users and 10 stations."""
+"""Our environments; DTPlacementMA-v0's default has 100 users and 10 stations."""
 
 LIBRARIES = {"mobile_env": (MOBILE, MOBILE_AGENTS), "cvxpy": (CVXPY,)}
-"""Contenders that are left out where a library is not installed."""
+"""Contenders by the library that they need."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One line of the table."""
+    """One row of the table."""
 
     name: str
     play: Play
     num_envs: int = 1
     played: str = "random"
-    """which actions"""
+    """kind of actions"""
     against: tuple[str, ...] = ()
-    """names of those it is compared with; of a family, its fastest"""
+    """names of contenders, or of families, whose fastest counts, to compare with"""
     family: str = ""
-    """those of which the fastest counts"""
+    """family whose fastest contender counts"""
     bare: str = ""
     """name of its kernel without the interface"""
     asked: str = ""
-    """env-steps a second asked of it"""
+    """target, env-steps a second"""
 
 
 def missing() -> tuple[str, ...]:
-    """Contenders that are left out."""
+    """Contenders that are left out because their library is not installed."""
     return tuple(name for library, names in LIBRARIES.items() if find_spec(library) is None for name in names)
 
 
 def contenders(
     num_envs: int, sync: Sequence[int], asynchronous: Sequence[int], stack: ExitStack, threads: int | None = None
 ) -> list[Contender]:
-    """All of them, in the table's order: a kernel after its door, so that their ratio is of the same moment.
+    """All contenders in the table's order, a kernel right after its interface, so that their ratio is of one moment.
 
     Args:
         num_envs: rows of our batches.
         sync: sizes of Gymnasium's SyncVectorEnv.
         asynchronous: sizes of its AsyncVectorEnv.
-        stack: closes what has been opened.
-        threads: of our batches; by default one a core.
+        stack: closes the environments.
+        threads: threads of our batches; by default one per core.
     """
     forked = list(gymnasiums(sync, asynchronous, stack))  # before there are threads
     return [*singles(stack), *batches(num_envs, threads, stack), *forked, *others(num_envs)]
 
 
 def singles(stack: ExitStack) -> Iterator[Contender]:
-    """Our environments one by one."""
+    """Our single environments."""
     exact = gym.make("DTAssociation-v0", disable_env_checker=True)
     yield Contender(EXACT, one(exact, stays), played="stays", against=(MOBILE, CVXPY), bare=f"{EXACT}: bare kernel")
     bare = OURS[0].bare(OURS[0].batch(1), stack)
@@ -154,12 +154,11 @@ def singles(stack: ExitStack) -> Iterator[Contender]:
 
 def batches(num_envs: int, threads: int | None, stack: ExitStack) -> Iterator[Contender]:
     """Our batches, each with its kernel alone, and with views in place of copies."""
+    special = {EXACT: (EXACT, best_of(EXACT), MOBILE, CVXPY), STATIONS: (STATIONS, MOBILE_AGENTS)}
     for ours in OURS:
         rest: dict[str, Any] = {"num_envs": num_envs, "played": ours.played}
         name, kernel = f"{ours.name}: vector", f"{ours.name}: vector's bare kernel"
-        against = {EXACT: (EXACT, best_of(EXACT), MOBILE, CVXPY), STATIONS: (STATIONS, MOBILE_AGENTS)}.get(
-            ours.name, (ours.name, best_of(ours.name), MOBILE)
-        )
+        against = special.get(ours.name, (ours.name, best_of(ours.name), MOBILE))
         envs = [ours.batch(num_envs, threads=threads, copy=copy) for copy in (True, False, False)]
         for env in envs:
             stack.callback(env.close)
@@ -169,27 +168,25 @@ def batches(num_envs: int, threads: int | None, stack: ExitStack) -> Iterator[Co
 
 
 def best_of(name: str) -> str:
-    """The family of Gymnasium's batches of one of ours."""
+    """Family of Gymnasium's batches of one of our environments."""
     return f"Gymnasium's best batch of {name}"
 
 
 def gymnasiums(sync: Sequence[int], asynchronous: Sequence[int], stack: ExitStack) -> Iterator[Contender]:
     """Gymnasium's batches of our single environments; without shared memory only DTAssociation-v0's."""
     for ours in (mine for mine in OURS if mine.asked):
+        family = best_of(ours.name)
         for mode in MODES if ours.name == EXACT else list(MODES)[:2]:
             for count in sync if mode == "SyncVectorEnv" else asynchronous:
-                env = ours.gymnasiums(mode, count)
+                env, name = ours.gymnasiums(mode, count), f"{ours.name}: {mode} of {count}"
                 stack.callback(env.close)
-                yield Contender(
-                    f"{ours.name}: {mode} of {count}", ours.vector(env), count, ours.played, family=best_of(ours.name)
-                )
+                yield Contender(name, ours.vector(env), count, ours.played, family=family)
 
 
 def others(num_envs: int) -> Iterator[Contender]:
-    """mobile-env's environments, and what does nothing."""
+    """mobile-env's environments, and environments that do nothing."""
     if MOBILE not in missing():
         importlib.import_module("mobile_env")  # registers its environments
-
         for name in (MOBILE, MOBILE_AGENTS):
             env = gym.make(name, disable_env_checker=True)
             yield Contender(name, one(env, at_random(env.action_space), whole=False))
@@ -200,24 +197,20 @@ def others(num_envs: int) -> Iterator[Contender]:
 
 
 def cvxpy_in_the_loop() -> tuple[gym.Env, Choose]:
-    """Our environment with γ from CVXPY, handed in as the agent's, and twins that stay."""
+    """Our environment with γ from CVXPY as part of the action, and twins that stay."""
     from benchmarks.speed.cvxpy_loop import CvxpyAllocation  # CVXPY need not be installed
 
     env: Any = gym.make("DTAssociation-v0", history="action", disable_env_checker=True)
     solver = CvxpyAllocation(env.unwrapped.scenario)
 
-    class Solving(gym.Wrapper):
-        """Adds γ to the association."""
+    def with_gamma(server: np.ndarray) -> dict[str, np.ndarray]:
+        return {"server": server, "history": solver.solve(env.unwrapped.task.slot(), server)}
 
-        def step(self, action):
-            """One slot."""
-            return env.step({"server": action, "history": solver.solve(env.unwrapped.task.slot(), action)})
-
-    return Solving(env), stays
+    return gym.wrappers.TransformAction(env, with_gamma, env.action_space["server"]), stays
 
 
 class Noop(gym.Env):
-    """Does nothing, a hundred times an episode: the cost of Gymnasium's interface alone."""
+    """Environment that does nothing in 100 slots an episode: the cost of Gymnasium's interface alone."""
 
     observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
     action_space = gym.spaces.Discrete(2)
@@ -226,28 +219,28 @@ class Noop(gym.Env):
         self._obs, self._t = np.zeros(1, np.float32), 0
 
     def reset(self, *, seed=None, options=None):
-        """Nothing."""
+        """Return a constant observation."""
         self._t = 0
         return self._obs, {}
 
     def step(self, action):
-        """Nothing."""
+        """Count the slot."""
         self._t += 1
         return self._obs, 0.0, False, self._t == 100, {}
 
 
 class NoopBatch(VectorEnv):
-    """Does nothing for many rows at once, whose episodes never end."""
+    """Batch that does nothing and never ends an episode."""
 
     def __init__(self, num_envs: int):
         self.num_envs = num_envs
         self._given = np.zeros((num_envs, 1), np.float32), np.zeros(num_envs), np.zeros(num_envs, np.bool_)
 
     def reset(self, *, seed=None, options=None):
-        """Nothing."""
+        """Return constant observations."""
         return self._given[0], {}
 
     def step(self, actions):
-        """Nothing."""
+        """Return constants."""
         obs, rewards, over = self._given
         return obs, rewards, over, over, {}

@@ -1,11 +1,11 @@
-"""Environment steps a second on a GPU over batch sizes, and what share of the device's limits that is.
+"""Environment steps a second on a GPU over batch sizes, and their shares of the device's limits.
 
     python -m benchmarks.speed.cuda --out docs/results/speed-cuda
 
-Whole episodes with their autoresets are played by random actions that the device draws, which counts in the time;
-observations and rewards stay there. Bytes a step are a floor: every array of a row once, of a tape two slots and its
-share of the drawing, so that caches are taken to be perfect within a step and useless between steps. Arithmetic is
-counted by benchmarks.speed.operations, a function of `math` as so many operations. The CPU plays the same in that run.
+The time covers whole episodes, their autoresets, and random actions, which are sampled on the device; observations and
+rewards stay there. Bytes per step are a lower limit: every array of a row once, of a tape two slots and its share of
+the sampling, as if caches were perfect within a step and useless between steps. Arithmetic is counted by
+benchmarks.speed.operations, where a function of `math` counts as several operations. The CPU plays in the same run.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class SpeedCuda:
     """Settings of the measurement."""
 
     batches: tuple[int, ...] = tuple(2**n for n in range(10, 19))
-    """rows of a batch, one after another; sizes that do not fit the device's memory are left out"""
+    """batch sizes; those that do not fit the device's memory are left out"""
     repeats: int = 3
-    """episodes of each; the median counts"""
+    """episodes per batch size; the median counts"""
     cpu_rows: int = 1024
     """rows of the CPU's batch"""
     memory_gb_s: float = 4800.0
@@ -49,14 +49,14 @@ class SpeedCuda:
     fp64_gflops: float = 34_000.0
     """the device's FP64 peak without tensor cores, GFLOP/s; by default an H200's, from NVIDIA's data sheet"""
     operations_a_function: float = 20.0
-    """FP64 operations that an exponential, a logarithm or a root is counted as: a rough figure"""
+    """FP64 operations per exponential, logarithm or root, a rough figure"""
     out: Path = Path("runs/speed-cuda")
-    """where to write"""
+    """folder to write to"""
 
 
 @cuda.jit
 def draw_indices(streams, count, actions):
-    """Whole numbers below `count` into actions (B, n)."""
+    """Fill actions (B, n) with random integers below `count`."""
     b = cuda.grid(1)
     if b < actions.shape[0]:
         for n in range(actions.shape[1]):
@@ -65,7 +65,7 @@ def draw_indices(streams, count, actions):
 
 @cuda.jit
 def draw_numbers(streams, actions):
-    """Numbers in [0, 1) into actions (B, n)."""
+    """Fill actions (B, n) with random numbers in [0, 1)."""
     b = cuda.grid(1)
     if b < actions.shape[0]:
         for n in range(actions.shape[1]):
@@ -73,22 +73,21 @@ def draw_numbers(streams, actions):
 
 
 class RandomActions:
-    """Draws actions of an environment's default space on the device."""
+    """Sampler of an environment's default action space on the device."""
 
     def __init__(self, env: Any):
         space, batch = env.action_space, env.num_envs
         streams = np.random.default_rng(0).integers(2**63, size=(batch, WORDS), dtype=np.uint64)
         streams[:, 3] |= np.uint64(1)  # a generator's increment is odd
         streams[:, 4] = 0
-        self._streams, self._count = cuda.to_device(streams), None
-        if isinstance(space, gym.spaces.MultiDiscrete):
-            self._count = int(space.nvec.flat[0])
+        self._streams = cuda.to_device(streams)
+        self._count = int(space.nvec.flat[0]) if isinstance(space, gym.spaces.MultiDiscrete) else None
         self._actions = cuda.to_device(np.zeros(space.shape, space.dtype))
         self._flat = self._actions.reshape(batch, self._actions.size // batch)
         self._blocks = (batch + THREADS - 1) // THREADS
 
     def draw(self) -> Any:
-        """The next actions, on the device."""
+        """Sample the next actions, an array on the device."""
         if self._count is None:
             draw_numbers[self._blocks, THREADS](self._streams, self._flat)
         else:
@@ -97,7 +96,7 @@ class RandomActions:
 
 
 def bytes_of(env: Any) -> tuple[int, float]:
-    """Bytes that a row takes, and those that a step of it moves at least."""
+    """Bytes of a row, and the least bytes that a step of it moves."""
     task, slots = env.task.one, env.scenario.episode.num_slots
     held, moved = 0, 0.0
     for array, ours in zip(task._arrays, env.task._arrays, strict=True):
@@ -110,7 +109,7 @@ def bytes_of(env: Any) -> tuple[int, float]:
 
 
 def rate(env: Any, choose: Any, repeats: int) -> float:
-    """Environment steps a second, the median of some episodes; each ends by an autoreset."""
+    """Environment steps a second, the median over `repeats` episodes with their autoresets."""
     slots = env.scenario.episode.num_slots
     env.reset(seed=0)
     env.step(choose())  # compiles
@@ -132,17 +131,17 @@ def _wait(env: Any) -> None:
 
 
 def on_cpu(env_id: str, settings: SpeedCuda, overrides: Mapping[str, Any]) -> float:
-    """Steps a second of the CPU's vector environment, all cores."""
+    """Steps a second of the CPU's vector environment on all cores."""
     env = _make(env_id, settings.cpu_rows, overrides, threads=None)
     env.action_space.seed(0)
-    actions = [env.action_space.sample() for _ in range(8)]
-    rates = rate(env, lambda: actions[0], 1)
+    action = env.action_space.sample()
+    speed = rate(env, lambda: action, 1)
     env.close()
-    return rates
+    return speed
 
 
 def on_gpu(env_id: str, batch: int, settings: SpeedCuda, overrides: Mapping[str, Any]) -> dict[str, Any] | None:
-    """One row of the table; None where the batch does not fit the device."""
+    """One row of the table; None if the batch does not fit the device."""
     gc.collect()
     held, _ = bytes_of(_make(env_id, 2, overrides, device="cuda", check=False))
     free, _ = cuda.current_context().get_memory_info()
@@ -185,29 +184,23 @@ def measure(env_id: str, settings: SpeedCuda, overrides: Mapping[str, Any]) -> l
 
 
 def device() -> dict[str, Any]:
-    """The GPU, as its driver describes it."""
+    """Name and attributes of the GPU, from its driver."""
     gpu = cuda.current_context().device
     name = getattr(gpu, "name", "simulated device")
-    told = {"device": name.decode() if isinstance(name, bytes) else name}
-    for attribute in ("MULTIPROCESSOR_COUNT", "CLOCK_RATE", "MEMORY_CLOCK_RATE", "GLOBAL_MEMORY_BUS_WIDTH"):
-        told[attribute.lower()] = getattr(gpu, attribute, None)
-    return told
+    attributes = ("MULTIPROCESSOR_COUNT", "CLOCK_RATE", "MEMORY_CLOCK_RATE", "GLOBAL_MEMORY_BUS_WIDTH")
+    about = {"device": name.decode() if isinstance(name, bytes) else name}
+    return about | {attribute.lower(): getattr(gpu, attribute, None) for attribute in attributes}
 
 
 def picture(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Steps a second over the batch size; dashed, the CPU's."""
+    """Plot steps a second over the batch size, with the CPU's as dashed lines."""
     from benchmarks.plotting import plt
 
     figure, axes = plt.subplots(figsize=(7.0, 4.2), dpi=150, layout="constrained")
     for n, env_id in enumerate(dict.fromkeys(row["env_id"] for row in rows)):
         mine = [row for row in rows if row["env_id"] == env_id]
-        axes.plot(
-            [row["num_envs"] for row in mine],
-            [row["steps_per_second"] for row in mine],
-            "o-",
-            color=f"C{n}",
-            label=env_id,
-        )
+        sizes, speeds = ([row[name] for row in mine] for name in ("num_envs", "steps_per_second"))
+        axes.plot(sizes, speeds, "o-", color=f"C{n}", label=env_id)
         axes.axhline(mine[0]["cpu_steps_per_second"], color=f"C{n}", ls="--", lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="rows of the batch", ylabel="environment steps a second")
     axes.spines[["top", "right"]].set_visible(False)
@@ -217,17 +210,17 @@ def picture(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def main(settings: SpeedCuda, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-    """Measure, and write table, picture and manifest."""
-    overrides = overrides or {}
+    """Measure, and write table, picture and manifest; `overrides` are of scenario fields, by environment."""
     try:
         require_cuda()
     except RuntimeError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    rows = [row for env_id in presets.PRESETS for row in measure(env_id, settings, overrides.get(env_id, {}))]
-    played = [presets.resolve(None, env_id, **overrides.get(env_id, {})) for env_id in presets.PRESETS]
+    changes = {env_id: (overrides or {}).get(env_id, {}) for env_id in presets.PRESETS}
+    rows = [row for env_id, fields in changes.items() for row in measure(env_id, settings, fields)]
+    scenarios = [presets.resolve(None, env_id, **fields) for env_id, fields in changes.items()]
     about = {name: value for name, value in vars(settings).items() if name != "out"}
-    record = manifest(*played, **device(), **about)
+    record = manifest(*scenarios, **device(), **about)
     settings.out.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out / "speed.csv", rows)
     picture(settings.out / "speed.png", rows)

@@ -1,13 +1,10 @@
-"""The allocation as one would write it with CVXPY: a competitor in speed, and a reference in tests.
+"""The allocation of DTAssociation-v0 in CVXPY, a contender in speed.
 
-The program (Zhou 2025, eq. 26) is not convex (tanh is concave in γ) and CVXPY refuses it as printed. So the energy term
-is replaced by its tangent, which bounds it from above, and the convex program solved again until nothing moves. That
-finds a local minimum.
+The program (Zhou 2025, eq. 26) is not convex (tanh is concave in γ) and CVXPY refuses it as printed. So the energy
+term is replaced by its tangent, an upper bound, and the convex program solved until γ converges, to a local minimum.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -18,24 +15,25 @@ from dtenv.physics.utility import utility_ceiling
 from dtenv.scenario import AssociationScenario
 from dtenv.tasks.association.slot import Constants, Slot, fresh_load, link_energy, move_distance
 
+ITERATIONS = 20
+TOLERANCE = 1e-3  # of γ, ten times the solver's own noise
+
 
 class CvxpyAllocation:
-    """Solves slots of one scenario; problems are built once and re-used by their parameters."""
+    """Solver for slots of one scenario; its parametrised problem is built once."""
 
-    def __init__(self, scenario: AssociationScenario, iterations: int = 20, tolerance: float = 1e-3):
-        self._c: Any = Constants.of(scenario)
-        self._iterations, self._tolerance = iterations, tolerance
+    def __init__(self, scenario: AssociationScenario):
+        c = self._c = Constants.of(scenario)
         users, servers = scenario.network.num_users, scenario.network.num_servers
-        c = self._c
         emd = scenario.data.user_emd(users)
         ceiling = np.array([utility_ceiling(phi, c.alpha4, c.alpha5, c.alpha6) for phi in emd])
         self._gamma = cp.Variable(users, nonneg=True)
         self._fresh, self._past = cp.Parameter(users, nonneg=True), cp.Parameter(users, nonneg=True)
-        self._slope = cp.Parameter(users, nonneg=True)  # tangent's price of each γ
+        self._slope = cp.Parameter(users, nonneg=True)  # the tangent's slope in each γ
         self._load = cp.Parameter((servers, users), nonneg=True)
         self._room = cp.Parameter(servers)
         data = c.alpha3 * (self._fresh + cp.multiply(self._past, self._gamma))
-        # One atom for each ceiling there is: with one EMD for all users, a single vector power.
+        # One atom per distinct ceiling: with one EMD for all users, a single vector power.
         powers = [cp.power(data[np.flatnonzero(ceiling == v)], float(v), approx=False) for v in np.unique(ceiling)]
         worth = -c.alpha1 * cp.sum(cp.exp(-c.alpha2 * cp.hstack(powers)))
         cost = cp.sum(cp.multiply(self._slope, self._gamma))
@@ -43,8 +41,8 @@ class CvxpyAllocation:
             cp.Minimize(-worth + cost), [self._gamma <= 1.0, self._load @ self._gamma <= self._room]
         )
 
-    def solve(self, slot: Slot, server: np.ndarray, start: float = 0.5) -> np.ndarray:
-        """γ (U,) for one slot under the association `server` (U,), from γ = start everywhere."""
+    def solve(self, slot: Slot, server: np.ndarray) -> np.ndarray:
+        """γ (U,) for one slot under the association `server` (U,), starting from 0.5."""
         c, users = self._c, len(server)
         record = as_record(c)[0]
         base = np.zeros(len(slot.compute_capacity))  # energy at γ = 0
@@ -62,14 +60,14 @@ class CvxpyAllocation:
         base[np.unique(server)] += c.transfer
         self._fresh.value, self._past.value = slot.samples, slot.previous_samples
         self._load.value, self._room.value = load, np.maximum(slot.compute_capacity - fresh, 0.0)
-        gamma = np.full(users, start)
-        for _ in range(self._iterations):
+        gamma = np.full(users, 0.5)
+        for _ in range(ITERATIONS):
             energy = base + np.bincount(server, weights=extra * gamma, minlength=len(base))
             slope = np.array([normalised_energy_slope(z, c.f0) for z in energy])
             self._slope.value = c.beta2 / len(base) * slope[server] * extra * users / c.beta1
             self._problem.solve(solver=cp.CLARABEL)
             update = np.clip(self._gamma.value, 0.0, 1.0)
-            if np.abs(update - gamma).max() < self._tolerance:  # the solver's own noise is a tenth of it
+            if np.abs(update - gamma).max() < TOLERANCE:
                 return update
             gamma = update
         return gamma

@@ -1,8 +1,8 @@
-"""What environments of a batch weigh, each batch in a process of its own: `benchmarks.speed` asks for it.
+"""Memory of batches for `benchmarks.speed`, each batch in a process of its own.
 
     python -m benchmarks.speed.memory DTMigration-v0 4096
 
-prints bytes an environment and the process's resident memory as JSON. Resident memory is read from Linux's /proc.
+prints bytes per environment and the process's resident memory, from Linux's /proc, as JSON.
 """
 
 from __future__ import annotations
@@ -24,17 +24,14 @@ STATUS = Path("/proc/self/status")
 
 
 def memory_rows(env_ids: Sequence[str], counts: Sequence[int]) -> list[dict[str, Any]]:
-    """What batches of several sizes weigh, a process each."""
-    rows = []
-    for env_id in env_ids:
-        for count in counts:
-            command = [sys.executable, "-m", "benchmarks.speed.memory", env_id, str(count)]
-            rows.append(json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout))
-    return rows
+    """Memory of batches of several sizes, each in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.speed.memory"]
+    batches = [[env_id, str(count)] for env_id in env_ids for count in counts]
+    return [json.loads(subprocess.check_output([*command, *batch], cwd=ROOT)) for batch in batches]
 
 
 def measure(env_id: str, num_envs: int) -> dict[str, Any]:
-    """What a batch weighs; `growth_mib` is by how much the process grows from its first step over two episodes."""
+    """Memory of a batch; `growth_mib` is the growth of the process from its first step over two episodes."""
     few: Any = gym.make_vec(env_id, num_envs=1, vectorization_mode="vector_entry_point")
     play(few, 1)  # loads the kernels
     before = resident("VmRSS")
@@ -54,7 +51,7 @@ def measure(env_id: str, num_envs: int) -> dict[str, Any]:
 
 
 def play(env: Any, slots: int) -> None:
-    """Begin an episode, and play some slots of it with one random action."""
+    """Reset, and play some slots with one random action."""
     env.reset(seed=0)
     env.action_space.seed(0)
     action = env.action_space.sample()
@@ -63,7 +60,7 @@ def play(env: Any, slots: int) -> None:
 
 
 def array_bytes(holder: Any) -> int:
-    """Bytes of all arrays that an object holds, each once."""
+    """Bytes of all arrays in an object's attributes, each counted once."""
     found: dict[int, int] = {}
 
     def look(value: Any) -> None:
@@ -75,13 +72,12 @@ def array_bytes(holder: Any) -> int:
             for part in value:
                 look(part)
 
-    for value in vars(holder).values():
-        look(value)
+    look(list(vars(holder).values()))
     return sum(found.values())
 
 
 def resident(field: str) -> float:
-    """Resident memory of this process in MiB: "VmRSS" now, "VmHWM" at its peak; not a number where unknown."""
+    """Resident memory of this process in MiB, now ("VmRSS") or at its peak ("VmHWM"); nan where unknown."""
     if not STATUS.exists():
         return float("nan")
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))

@@ -1,9 +1,9 @@
-"""How much arithmetic a slot takes: the kernels' own Python, played with numbers that count what is done to them.
+"""Arithmetic of a slot: the kernels run as plain Python on numbers that count their operations.
 
     python -m benchmarks.speed.operations DTAssociation-v0
 
-Counted are additions, subtractions, multiplications, divisions and powers of float64, and apart from them calls of
-`math` (exponentials, logarithms, roots), of random actions, a slot. Comparisons and whole numbers are not.
+Counts, per slot of random actions, additions, subtractions, multiplications, divisions and powers of float64, and
+separately calls of `math` (exponentials, logarithms, roots). Comparisons and integer arithmetic do not count.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ FUNCTIONS = ("sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "tanh", "h
 
 
 class Number(float):
-    """A float64 that counts the arithmetic it takes part in."""
+    """A float64 that counts its arithmetic."""
 
-    __array_ufunc__ = None  # NumPy's scalars leave arithmetic with it to it
+    __array_ufunc__ = None  # NumPy's scalars defer to this class
 
     def __neg__(self):
         return Number(float.__neg__(self))
@@ -50,34 +50,29 @@ def _counting(name: str) -> Any:
     return operation
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow"):
-    for _prefix in ("", "r"):
-        setattr(Number, f"__{_prefix}{_name}__", _counting(f"__{_prefix}{_name}__"))
-
-
 def _comparing(name: str) -> Any:
     plain = getattr(float, name)
     return lambda self, other: plain(self, float(other))
 
 
+for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "rpow"):
+    setattr(Number, f"__{_name}__", _counting(f"__{_name}__"))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Number, f"__{_name}__", _comparing(f"__{_name}__"))
 
 
-def _count_functions() -> None:
-    def counting(plain: Any) -> Any:
-        def function(*given: float) -> Number:
-            COUNTED["functions"] += 1
-            return Number(plain(*given))
+def _counting_function(name: str) -> Any:
+    plain = getattr(math, name)
 
-        return function
+    def function(*given: float) -> Number:
+        COUNTED["functions"] += 1
+        return Number(plain(*given))
 
-    for name in FUNCTIONS:
-        setattr(math, name, counting(getattr(math, name)))
+    return function
 
 
 def count(env_id: str, overrides: Mapping[str, Any]) -> dict[str, float]:
-    """Operations and functions a slot of an environment, counted by a process whose kernels stay Python."""
+    """Operations and functions per slot of an environment, counted in a process with uncompiled kernels."""
     command = [sys.executable, "-m", "benchmarks.speed.operations", env_id, json.dumps(dict(overrides))]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "NUMBA_ENABLE_CUDASIM": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -97,7 +92,8 @@ def _count_here(env_id: str, overrides: dict[str, Any]) -> dict[str, float]:
     env.reset(seed=0)
     env.action_space.seed(0)
     task._arrays = tuple(_counted(array) if array.dtype == np.float64 else array for array in task._arrays)
-    _count_functions()
+    for name in FUNCTIONS:
+        setattr(math, name, _counting_function(name))
     slots = min(SLOTS, env.scenario.episode.num_slots)
     for _ in range(slots):
         action = env.read_action("action", env.action_space.sample(), task, ())

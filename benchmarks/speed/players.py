@@ -1,8 +1,7 @@
-"""How the contenders of `benchmarks.speed` play: one environment, a batch of them, or a batch's kernels alone.
+"""Plays of `benchmarks.speed`: of one environment, of a batch, or of a batch's kernels alone.
 
-A play starts from seed 0, runs whole episodes until its time is up, and counts the env-steps: rows of a batch that
-begin a new episode instead of playing do not count, though the time that drawing it takes does. Actions are drawn
-before the clock starts.
+A play resets with seed 0, runs whole episodes until its time is up, and counts env-steps. Rows that reset in a step
+of a batch add time, but no env-step. Actions are sampled before the clock starts.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 POOL = 8
-"""Random actions that are drawn before the clock starts and played over and over, in turns."""
+"""Number of random actions, which are sampled before the clock starts and played in turns."""
 
 
 class Played(NamedTuple):
-    """What a play came to."""
+    """Result of a play."""
 
     steps: int  # env-steps
     seconds: float
-    drawing: float | None = None  # seconds of it that went into new episodes, where they can be told apart
+    drawing: float | None = None  # seconds of it spent on resets, where they are measured
 
     @property
     def speed(self) -> float:
@@ -36,14 +35,14 @@ class Played(NamedTuple):
 
 
 Play = Callable[[float], Played]
-"""Plays for some seconds or a little longer."""
+"""Function that plays for some seconds or a little longer."""
 
 Choose = Callable[[Mapping[str, Any]], Sequence[Any]]
-"""The actions of an episode, to be played in turns, from what its reset told."""
+"""Function from the infos of a reset to the actions of the episode, which are played in turns."""
 
 
 def stays(infos: Mapping[str, Any]) -> Sequence[Any]:
-    """Leaves twins where the reset put them."""
+    """Action that leaves twins where the reset put them."""
     return [np.array(infos["server"])]
 
 
@@ -55,7 +54,7 @@ def at_random(space: gym.Space) -> Choose:
 
 
 def one(env: Any, choose: Choose, whole: bool = True) -> Play:
-    """Plays an environment; of many agents, all in one step. With `whole` False it stops within an episode."""
+    """Play of a single environment, all agents in one step; `whole` False lets it stop within an episode."""
 
     def play(seconds: float) -> Played:
         _, info = env.reset(seed=0)
@@ -77,7 +76,7 @@ def one(env: Any, choose: Choose, whole: bool = True) -> Play:
 
 
 def many(env: Any, num_slots: int, choose: Choose) -> Play:
-    """Plays a batch whose rows begin their next episodes in the step after an episode's last, all in the same one."""
+    """Play of a batch in next-step autoreset mode whose episodes all have `num_slots` slots."""
 
     def play(seconds: float) -> Played:
         _, infos = env.reset(seed=0)
@@ -95,7 +94,7 @@ def many(env: Any, num_slots: int, choose: Choose) -> Play:
 
 
 def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
-    """Plays the kernels of one of our batches, on as many threads: what its interface leaves to gain."""
+    """Play of the kernels of one of our batches, on as many threads: the limit for its interface."""
     task, num_slots = env.task, env.scenario.episode.num_slots
     first, *others = np.array_split(task.rows, env.rows.threads)
     pool = stack.enter_context(ThreadPoolExecutor(max(len(others), 1)))
@@ -124,7 +123,7 @@ def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
 
 
 def as_kernels_take(scenario: Any, actions: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Actions of a batch as its kernels take them: stations (B, n), int64, or stations' numbers (B, M, …), float64."""
+    """Actions of a batch in the form of its kernels: sites (B, n), int64, or numbers per site (B, M, …), float64."""
     return [
         action.astype(np.int64).reshape(len(action), -1)
         if action.dtype.kind in "iu"
@@ -136,7 +135,7 @@ def as_kernels_take(scenario: Any, actions: Sequence[np.ndarray]) -> list[np.nda
 def in_turns(
     plays: Mapping[Any, Play], seconds: float, repeats: int, warm_up: float | None, about: str
 ) -> dict[Any, list[Played]]:
-    """What each came to in every turn, after a play of `warm_up` seconds, if any, that does not count."""
+    """Results of every play in `repeats` turns, after a play of `warm_up` seconds each, unless None, as warm-up."""
     found: dict[Any, list[Played]] = {name: [] for name in plays}
     with tqdm(total=(repeats + (warm_up is not None)) * len(plays), desc=about, unit="play", leave=False) as bar:
         if warm_up is not None:

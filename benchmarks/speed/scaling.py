@@ -1,4 +1,4 @@
-"""How `benchmarks.speed`'s batches scale: with how many environments there are, with users, and with servers."""
+"""Scaling of `benchmarks.speed`'s batches with the numbers of environments, users and servers."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.contenders import OURS
+from benchmarks.speed.contenders import MODES, OURS
 from benchmarks.speed.players import Play, in_turns
 from dtenv import presets
 
 ALONE, DOOR = "bare kernel", "vector"
 SITES = {env_id: next(iter(known.values())).SITES for env_id, known in presets.PRESETS.items()}
-"""What servers are called, by environment."""
+"""Field for the number of servers, by environment."""
 
 
 def batch_rows(
-    counts: Sequence[int], at_most: dict[str, int], seconds: float, repeats: int, threads: int | None = None
+    counts: Sequence[int], most_sync: int, most_async: int, seconds: float, repeats: int, threads: int | None
 ) -> list[dict[str, Any]]:
-    """Env-steps a second by how many environments there are: ours, its kernel alone, Gymnasium's.
+    """Env-steps a second by number of environments: our batch, its kernel alone and Gymnasium's batches.
 
     Args:
-        counts: how many.
-        at_most: the most of each of Gymnasium's batches.
-        seconds: of one play.
+        counts: numbers of environments.
+        most_sync: largest SyncVectorEnv.
+        most_async: largest AsyncVectorEnv.
+        seconds: least wall time of one play.
         repeats: turns, of which the median counts.
-        threads: of our batches; by default one a core.
+        threads: threads of our batches; None for one per core.
     """
     rows = []
     for ours in (mine for mine in OURS if mine.asked):
         for count in counts:
             with ExitStack() as stack:
                 plays: dict[Any, Play] = {}
-                for mode, most in at_most.items():
-                    if count <= most:
+                for mode in MODES:
+                    if count <= (most_sync if mode == "SyncVectorEnv" else most_async):
                         env: Any = ours.gymnasiums(mode, count)
                         stack.callback(env.close)
                         plays[mode] = ours.vector(env)
@@ -58,15 +59,13 @@ def batch_rows(
 def size_rows(
     users: Sequence[int], servers: Sequence[int], num_envs: int, seconds: float, repeats: int
 ) -> list[dict[str, Any]]:
-    """Microseconds of one core an env-step by users and by servers, all else as in the default preset.
-
-    The exponent is the slope of their logarithms: 1 where cost grows linearly.
+    """Microseconds of one core per env-step by users and by servers, all else as in the default preset.
 
     Args:
-        users: how many users, with the preset's servers.
-        servers: how many servers, with the preset's users.
+        users: numbers of users, with the preset's servers.
+        servers: numbers of servers, with the preset's users.
         num_envs: rows of a batch.
-        seconds: of one play.
+        seconds: least wall time of one play.
         repeats: turns, of which the median counts.
     """
     rows = []
@@ -93,6 +92,6 @@ def size_rows(
 
 
 def exponent(line: Sequence[tuple[float, float]]) -> float:
-    """The slope of log cost over log size, by least squares."""
+    """Least-squares slope of log cost over log size: 1 for linear growth."""
     sizes, costs = np.log(np.array(line, dtype=np.float64)).T
     return float(np.polyfit(sizes, costs, 1)[0])

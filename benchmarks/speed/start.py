@@ -1,7 +1,7 @@
-"""How long `benchmarks.speed`'s environments take to start: a fresh process imports, makes, resets, and plays a step.
+"""Start-up time of `benchmarks.speed`'s environments: import, make, reset and one step in a fresh process.
 
-Cold, the folder of compiled kernels is empty, a temporary one that NUMBA_CACHE_DIR names; warm, it is what the cold
-process left there. Python's own byte code stays cached.
+A cold start has an empty folder of compiled kernels, a temporary NUMBA_CACHE_DIR; a warm start has the cold one's.
+Python's byte code stays cached.
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ def start_rows(env_ids: Sequence[str], num_envs: int, cold: int, warm: int) -> l
     """Median seconds of whole processes, from the interpreter's start to its end.
 
     Args:
-        env_ids: which environments.
+        env_ids: environments to start.
         num_envs: rows of a batch.
-        cold: processes with an empty folder of kernels; with none, the installation's own folders serve the warm ones.
-        warm: processes with a full one, after each cold one.
+        cold: number of cold starts; without any, warm ones use the kernels of the installation.
+        warm: number of warm starts after each cold one.
     """
     rows = []
     for env_id in env_ids:
         for door, make in MAKE.items():
             code = CODE.format(make=make.format(env_id=env_id, num_envs=num_envs))
-            first: list[float] = []
-            later: list[float] = []
+            first, later = [], []
             for _ in range(cold):
                 with TemporaryDirectory(prefix="kernels") as folder:
                     first.append(seconds(code, folder))
@@ -54,8 +53,8 @@ def start_rows(env_ids: Sequence[str], num_envs: int, cold: int, warm: int) -> l
 
 
 def seconds(code: str, folder: str | None = None) -> float:
-    """Wall time of a process that runs some code, with its kernels kept in a folder."""
-    kept = {} if folder is None else {"NUMBA_CACHE_DIR": folder}
+    """Wall time of a process that runs `code`, with compiled kernels in `folder`."""
+    cache = {} if folder is None else {"NUMBA_CACHE_DIR": folder}
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | kept, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | cache, check=True)
     return time.perf_counter() - start

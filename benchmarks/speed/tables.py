@@ -1,4 +1,4 @@
-"""Lines of `benchmarks.speed`'s tables, and their Markdown."""
+"""Rows of `benchmarks.speed`'s tables, and their Markdown."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from dtenv.reporting.markdown import markdown_table
 
 
 def times(ours: list[float], theirs: list[float]) -> float:
-    """How many times as fast, in the median turn."""
+    """Ratio of speeds in the median turn."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def speed_rows(every: Sequence[Contender], turns: Mapping[str, Sequence[Played]]) -> list[dict[str, Any]]:
-    """The contenders' lines."""
+    """Rows of the contenders."""
     speeds = {name: [play.speed for play in played] for name, played in turns.items()}
-    fastest: dict[str, str] = {}
-    for contender in sorted(every, key=lambda contender: statistics.median(speeds[contender.name])):
-        fastest[contender.family] = contender.name
+    by_speed = sorted(every, key=lambda contender: statistics.median(speeds[contender.name]))
+    fastest = {contender.family: contender.name for contender in by_speed}
     rows = []
     for contender in every:
         own = speeds[contender.name]
@@ -45,42 +44,32 @@ def _ratio(value: float) -> str:
 
 
 HEADS = {
-    "environment": "environment",
     "env_id": "environment",
     "num_envs": "envs",
-    "batch": "batch",
-    "played": "played",
     "env_steps_per_second": "env-steps/s",
-    "lowest": "lowest",
-    "highest": "highest",
-    "asked": "asked",
     "api_share": "API",
     "drawing_share": "drawing",
     "times_as_fast_as": "times as fast as",
     "axis": "growing",
-    "users": "users",
-    "servers": "servers",
     "us_per_env_step": "µs/env-step",
     "ns_per_user_and_server": "ns/(users · servers)",
-    "exponent": "exponent",
     "array_bytes_per_env": "bytes of arrays/env",
     "resident_bytes_per_env": "resident bytes/env",
     "growth_mib": "growth in two episodes, MiB",
     "peak_mib": "peak of the process, MiB",
-    "door": "door",
     "cold_s": "cold start, s",
     "cold_processes": "processes",
     "warm_s": "warm start, s",
     "warm_processes": "processes",
 }
-"""What columns are called in Markdown."""
+"""Titles of columns in Markdown, where they differ from the name."""
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as a table; numbers stand on the right."""
+    """Rows as a table, with numbers right-aligned."""
     numbers = [i for i, column in enumerate(rows[0]) if any(isinstance(row[column], int | float) for row in rows)]
     cells = [[_cell(*item) for item in row.items()] for row in rows]
-    return "\n".join(markdown_table([HEADS[column] for column in rows[0]], cells, right=numbers))
+    return "\n".join(markdown_table([HEADS.get(column, column) for column in rows[0]], cells, right=numbers))
 
 
 def _cell(column: str, value: Any) -> str:

@@ -1,1 +1,1 @@
-"""Suites of trainings and evaluations, and how they run: `python -m benchmarks run`."""
+"""Suites of trainings and evaluations, and their runner: `python -m benchmarks run`."""

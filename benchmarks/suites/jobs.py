@@ -1,6 +1,6 @@
-"""What a suite is made of: an agent on held-out episodes, trained first where it learns; the bound of an episode.
+"""Jobs of a suite: evaluate a heuristic, train and evaluate a learner, or bound an episode.
 
-A job says itself, wherever it runs, all that it needs, and gives back all that it made: rows, files, a summary.
+A job is self-contained, so that it runs anywhere, and returns all its results: rows, files, a summary.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from benchmarks.suites.suite import Cell, Suite, Training
 from dtenv.oracle import episode_bound
 
 POINTS = 60
-"""Points kept of every learning curve."""
+"""Points stored of every learning curve."""
 
 CURVE = ("reward", "score", "objective", "utility", "energy", "system_cost", "episodic_return")
-"""What a learning curve has of a rollout, where its environment and learner tell it."""
+"""Columns of a learning curve, where the environment and the learner have them."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a job gives back."""
+    """Result of a job."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
-    """one an episode"""
+    """one per episode"""
     training: dict[str, Any] | None = None
     """summary of the training"""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """the trained policy's, by name"""
+    """files of the trained policy, by name"""
     bounds: list[dict[str, Any]] = field(default_factory=list)
-    """one a bounded episode"""
+    """one per bounded episode"""
 
 
 @dataclass(frozen=True)
 class Play:
-    """A heuristic on the held-out episodes of a cell."""
+    """Evaluation of a heuristic on the held-out episodes of a cell."""
 
     cell: Cell
     agent: str
@@ -57,16 +57,16 @@ class Play:
 
     @property
     def name(self) -> str:
-        """Of the job."""
+        """The job's name."""
         return f"{self.cell.name} {self.agent}"
 
     @property
     def steps(self) -> int:
-        """How much there is to do, in slots."""
+        """Amount of work, in slots."""
         return len(self.seeds) * self.cell.resolve().value("num_slots")
 
     def run(self) -> Result:
-        """Play."""
+        """Play the episodes."""
         scenario = self.cell.resolve()
         policy = agents.load(self.agent, self.cell.env_id, scenario=scenario)
         rows = run_episodes(policy, self.cell.env_id, scenario, self.seeds)
@@ -75,40 +75,40 @@ class Play:
 
 @dataclass(frozen=True)
 class Train:
-    """A learner on a cell, from one seed; then what it learned on the held-out episodes."""
+    """Training of a learner on a cell from one seed, and its evaluation on the held-out episodes."""
 
     cell: Cell
     training: Training
     training_seed: int
     seeds: tuple[int, ...]
     folder: Path
-    """where the policy and, while it is trained, the state of the run lie"""
+    """folder of the policy and, during the training, of the run's state"""
     track: bool = False
     """log to Weights & Biases"""
 
     @property
     def agent(self) -> str:
-        """As tables call it."""
+        """Label of the learner in tables."""
         return self.training.label
 
     @property
     def name(self) -> str:
-        """Of the job."""
+        """The job's name."""
         return f"{self.cell.name} {self.agent} {self.training_seed}"
 
     @property
     def steps(self) -> int:
-        """How much there is to do, in slots."""
+        """Amount of work, in slots."""
         return self.args.total_steps + len(self.seeds) * self.cell.resolve().value("num_slots")
 
     @property
     def policy(self) -> Path:
-        """Where the trained policy lies."""
+        """File of the trained policy."""
         return self.folder / (re.sub(r"[^\w.=]+", "-", self.name) + ".safetensors")
 
     @property
     def summary(self) -> Path:
-        """Where its time and curve lie, once it is trained."""
+        """File of the finished training's seconds and learning curve."""
         return self.policy.with_suffix(".training.json")
 
     @property
@@ -117,32 +117,28 @@ class Train:
 
     @property
     def args(self) -> Any:
-        """The learner's settings."""
-        cell, learner = self.cell, self._learner
-        fields = {("num_servers" if name == cell.resolve().SITES else name): v for name, v in cell.fields.items()}
-        given = {**fields, **self.training.settings}
-        args = learner.Args(env_id=cell.env_id, scenario=cell.scenario, seed=self.training_seed, **given)
-        return args.with_recipe()
+        """Settings of the learner."""
+        cell, sites = self.cell, self.cell.resolve().SITES
+        fields = {("num_servers" if name == sites else name): value for name, value in cell.fields.items()}
+        fields |= {"env_id": cell.env_id, "scenario": cell.scenario, "seed": self.training_seed}
+        return self._learner.Args(**{**fields, **self.training.settings}).with_recipe()
 
     def run(self) -> Result:
-        """Train, unless that is done, and play."""
-        scenario, about = self.cell.resolve(), {"cell": self.cell.name, "agent": self.agent}
-        about["training_seed"] = self.training_seed
+        """Train, unless that is done, and play the held-out episodes."""
+        cell, scenario = self.cell, self.cell.resolve()
+        about = {"cell": cell.name, "agent": self.agent, "training_seed": self.training_seed}
+        enabled = self.track and not self.summary.exists()
         with Tracker(
-            self.args,
-            enabled=self.track and not self.summary.exists(),
-            name=self.name,
-            learner=self.agent,
-            folder=self.folder.parent,
+            self.args, enabled=enabled, name=self.name, learner=self.agent, folder=self.folder.parent
         ) as tracker:
             if not self.summary.exists():
                 self._train(tracker)
-            policy = load_policy(self.training.learner, self.cell.env_id, scenario, self.policy)
-            rows = [{**row, **about} for row in run_episodes(policy, self.cell.env_id, scenario, self.seeds)]
+            policy = load_policy(self.training.learner, cell.env_id, scenario, self.policy)
+            rows = [{**row, **about} for row in run_episodes(policy, cell.env_id, scenario, self.seeds)]
             tracker.log_policy(self.policy)
             tracker.log_table("held-out episodes", rows)
             if tracker.enabled:
-                film(self.policy.with_suffix(".gif"), self.cell.env_id, policy, scenario, self.seeds[0])
+                film(self.policy.with_suffix(".gif"), cell.env_id, policy, scenario, self.seeds[0])
                 tracker.log_media("film", self.policy.with_suffix(".gif"))
         files = (self.policy, self.policy.with_suffix(".json"), self.summary)
         training = {**about, **json.loads(self.summary.read_text())}
@@ -151,9 +147,9 @@ class Train:
     def _train(self, tracker: Tracker) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         resume = self.policy.with_suffix(".state.safetensors").exists()
-        told_path = self.policy.with_suffix(".curve.jsonl")
-        before = told_path.read_text().splitlines(keepends=True) if resume and told_path.exists() else []
-        with told_path.open("w", buffering=1) as file:
+        path = self.policy.with_suffix(".curve.jsonl")
+        before = path.read_text().splitlines(keepends=True) if resume and path.exists() else []
+        with path.open("w", buffering=1) as file:
             file.writelines(line for line in before if line.endswith("\n"))  # a kill may have cut the last one
 
             def report(row: dict[str, Any]) -> None:
@@ -161,17 +157,17 @@ class Train:
                 tracker.log(row)
 
             self._learner.train(dataclasses.replace(self.args, save=self.policy, resume=resume), report=report)
-        told = [json.loads(line) for line in told_path.read_text().splitlines()]
-        steps = {row["global_step"]: row for row in told if "charts/progress" in row}  # resumed runs repeat some
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        steps = {row["global_step"]: row for row in rows if "charts/progress" in row}  # resumed runs repeat some
         curve = [steps[step] for step in sorted(steps)]
-        if curve[-1]["charts/progress"] < 1.0:  # a Ctrl-C left half a training, and its state to go on from
+        if curve[-1]["charts/progress"] < 1.0:  # Ctrl-C left an unfinished training, which can be resumed
             raise KeyboardInterrupt
         last, thinned = curve[-1], [curve[i] for i in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))]
         written = {"steps": last["global_step"], "seconds": last["charts/seconds"], "curve": [*map(_point, thinned)]}
         unfinished = self.summary.with_suffix(".part")
         unfinished.write_text(json.dumps(written) + "\n")
-        unfinished.replace(self.summary)  # at once: it says that the training is done
-        told_path.unlink()
+        unfinished.replace(self.summary)  # atomic, because its existence marks the training as done
+        path.unlink()
 
 
 def _point(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,23 +177,23 @@ def _point(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Bound:
-    """What no policy's score can exceed on one held-out episode of a cell."""
+    """Proof of a bound on the score of one held-out episode of a cell."""
 
     cell: Cell
     seed: int
 
     @property
     def name(self) -> str:
-        """Of the job."""
+        """The job's name."""
         return f"{self.cell.name} bound of {self.seed}"
 
     @property
     def steps(self) -> int:
-        """How much there is to do, in slots."""
+        """Amount of work, in slots."""
         return self.cell.resolve().value("num_slots")
 
     def run(self) -> Result:
-        """Prove it."""
+        """Prove the bound."""
         env_id = self.cell.env_id
         solution = episode_bound(env_id, self.cell.resolve(), self.seed, **REPORTS[env_id].bound)
         row = {"cell": self.cell.name, "seed": self.seed, "bound": solution.bound, "proof": solution.proof}
@@ -208,21 +204,14 @@ Job = Play | Train | Bound
 
 
 def jobs(suite: Suite, folder: Path, track: bool = False) -> Iterator[Job]:
-    """All of a suite's, the long ones first.
-
-    Args:
-        suite: with the agents that are to run.
-        folder: of the results.
-        track: whether trainings are logged to Weights & Biases.
-    """
+    """Yield the jobs of a suite with results in `folder`, long ones first; `track` logs trainings to W&B."""
+    cells = [(cell, tuple(suite.evaluation_seeds(cell.env_id))) for cell in suite.cells]
     for seed in range(1, suite.seeds + 1):
-        for cell in suite.cells:
+        for cell, seeds in cells:
             for training in cell.trainings:
                 if seed <= (training.seeds or seed):
-                    seeds = tuple(suite.evaluation_seeds(cell.env_id))
                     yield Train(cell, training, seed, seeds, folder / "policies", track)
-    for cell in suite.cells:
-        seeds = tuple(suite.evaluation_seeds(cell.env_id))
+    for cell, seeds in cells:
         for name in cell.rules():
             yield Play(cell, name, seeds)
         for seed in seeds[: cell.bounds]:

@@ -1,11 +1,11 @@
-"""A folder of results: written by appending alone, read with every check.
+"""Folder of results, written only by appending and read with all checks.
 
-manifest.json     what is needed to run it again; written first, never changed
-rows.csv          one row an episode, a block of them a job; every row ends with its own checksum
-trainings.jsonl   one line a training: its seconds and its learning curve
-bounds.csv        one row a bounded episode
-runs.jsonl        one line a time that the suite was run into this folder
-policies/         what was trained
+manifest.json     everything needed to repeat the run; written first, never changed
+rows.csv          one row per episode, in a block per job; every row ends with its own checksum
+trainings.jsonl   one line per training: its seconds and its learning curve
+bounds.csv        one row per bounded episode
+runs.jsonl        one line per run of the suite into this folder
+policies/         trained policies
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,69 +29,54 @@ from benchmarks.suites.suite import Cell, Suite
 from dtenv.oracle import Solution
 
 FORMAT = 1
-"""Of the folder."""
+"""Version of the folder's format."""
 
 KEY = ("cell", "agent", "training_seed", "seed")
 ABOUT = ("cell", "agent", "training_seed", "env_id", "scenario", "seed", "num_users", "num_servers", "slots")
 WHOLE = ("training_seed", "seed", "num_users", "num_servers", "slots")
 TEXT = ("cell", "agent", "env_id", "scenario", "proof")
-"""Columns of whole numbers and of text; all others are of floats."""
+"""Columns of integers and of text; all others are of floats."""
+BOUND_COLUMNS = ("cell", "seed", "bound", "proof")
+
+block_of = itemgetter("cell", "agent", "training_seed")
+"""Identity of the job behind a row or a training."""
 
 
 class ResultsError(ValueError):
-    """A folder is no results, or they are broken; the message names file, line and what is wrong."""
+    """A folder holds no results, or broken ones; the message names file, line and problem."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What stands in a folder."""
+    """Contents of a folder."""
 
     folder: Path
     suite: Suite
     manifest: Mapping[str, Any]
     rows: list[dict[str, Any]]
-    """one an episode, in the suite's order; with "bound" where the episode has one, else None"""
+    """one per episode, in the suite's order; "bound" is None for an episode without a bound"""
     trainings: list[dict[str, Any]]
     """cell, agent, training_seed, steps, seconds, and curve: points of steps, seconds and means while learning"""
     bounds: list[dict[str, Any]]
     """cell, seed, bound, proof"""
 
     def of(self, cell: Cell) -> list[dict[str, Any]]:
-        """A cell's rows."""
+        """Rows of a cell."""
         return [row for row in self.rows if cell.holds(row)]
 
     def proofs(self, cell: Cell) -> list[str]:
-        """How a cell's bounds were proven."""
+        """Proof methods of a cell's bounds."""
         return sorted({row["proof"] for row in self.bounds if cell.holds(row)})
 
 
 def columns(suite: Suite) -> list[str]:
-    """Of a suite's rows."""
+    """Columns of a suite's rows."""
     metrics = (name for cell in suite.cells for name in REPORTS[cell.env_id].columns)
     return [*ABOUT, *dict.fromkeys(metrics)]
 
 
-BOUND_COLUMNS = ("cell", "seed", "bound", "proof")
-
-
-def checked(values: Sequence[Any]) -> str:
-    """A row as a line of CSV, whose last field is a checksum of the others."""
-    texts = ["" if value is None else str(value) for value in values]
-    return _line([*texts, _checksum(texts)])
-
-
-def _line(fields: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(fields)
-    return text.getvalue()
-
-
-def _checksum(texts: Sequence[str]) -> str:
-    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:8]
-
-
 def append(path: Path, text: str) -> None:
-    """Add whole lines to a file in one write, and wait until they are on the disk."""
+    """Append whole lines to a file in one write, and wait until they are on the disk."""
     with path.open("ab") as file:
         file.write(text.encode())
         file.flush()
@@ -98,29 +84,38 @@ def append(path: Path, text: str) -> None:
 
 
 def append_rows(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows, if any, to a file of CSV that ends each with a checksum; with its head, where it is new."""
+    """Append rows, if any, to a CSV file whose last column is a checksum of the others; a new file gets a header."""
     if not rows:
         return
-    head = "" if path.exists() and path.stat().st_size else _line([*names, "check"])
-    append(path, head + "".join(checked([row.get(name) for name in names]) for row in rows))
+    lines = [] if path.exists() and path.stat().st_size else [[*names, "check"]]
+    for row in rows:
+        texts = ["" if row.get(name) is None else str(row[name]) for name in names]
+        lines.append([*texts, _checksum(texts)])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    append(path, text.getvalue())
+
+
+def _checksum(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:8]
 
 
 def read_rows(
     path: Path, names: Sequence[str], whole: Sequence[str] = WHOLE, text: Sequence[str] = TEXT
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Line number, offset in bytes and typed row of every row of a file.
+    """Yield line number, offset in bytes and typed values of every row of a file that `append_rows` wrote.
 
     Args:
-        path: that `append_rows` wrote.
-        names: of its columns.
-        whole: columns of whole numbers.
+        path: the file.
+        names: its columns.
+        whole: columns of integers.
         text: columns of text; all others are of floats.
 
     Raises:
-        ResultsError: the head is another's, a row is cut, or its checksum is wrong.
+        ResultsError: the header differs, a row is cut, or its checksum is wrong.
     """
     head, *lines = path.read_text().splitlines(keepends=True) or [""]
-    if head != _line([*names, "check"]):
+    if head != ",".join([*names, "check"]) + "\n":
         raise ResultsError(f"{path} line 1: columns must be {', '.join([*names, 'check'])}, got {head.strip()!r}")
     offset = len(head.encode())
     for number, line in enumerate(lines, 2):
@@ -130,51 +125,41 @@ def read_rows(
         *texts, check = fields
         if check != _checksum(texts):
             raise ResultsError(
-                f"{path} line {number}: check must be {_checksum(texts)} for what the row says, got {check!r}: "
+                f"{path} line {number}: check must be {_checksum(texts)} for the row's values, got {check!r}: "
                 "the row was changed after it was written"
             )
+        row: dict[str, Any] = dict(zip(names, texts, strict=True))
         try:
-            yield number, offset, {n: _typed(t, n in whole, n in text) for n, t in zip(names, texts, strict=True)}
+            for name, value in row.items():
+                if value == "" and name not in text:
+                    row[name] = None  # a metric of another environment
+                elif name not in text:
+                    row[name] = int(value) if name in whole else float(value)
+            yield number, offset, row
         except ValueError as error:
             raise ResultsError(f"{path} line {number}: {error}") from None
         offset += len(line.encode())
 
 
-def _typed(field: str, whole: bool, text: bool) -> Any:
-    if text:
-        return field
-    if field == "":
-        return None  # a measure that the row's environment does not have
-    return int(field) if whole else float(field)
-
-
 def unique(path: Path, numbered: Iterable[tuple[int, int, dict[str, Any]]], key: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows, of which no two may have the same key.
-
-    Raises:
-        ResultsError: two have.
-    """
+    """Rows without line numbers and offsets; raises ResultsError if two have the same key."""
     seen: dict[tuple[Any, ...], int] = {}
     rows = []
     for number, _, row in numbered:
         own = tuple(row[name] for name in key)
         if own in seen:
-            told = ", ".join(f"{name}={value}" for name, value in zip(key, own, strict=True))
-            raise ResultsError(f"{path} line {number}: repeats line {seen[own]} ({told})")
+            where = ", ".join(f"{name}={value}" for name, value in zip(key, own, strict=True))
+            raise ResultsError(f"{path} line {number}: repeats line {seen[own]} ({where})")
         seen[own] = number
         rows.append(row)
     return rows
 
 
-def read_manifest(folder: Path, version: str | None = dtenv.__version__) -> tuple[dict[str, Any], Suite]:
-    """A folder's manifest and its suite.
-
-    Args:
-        folder: of the results.
-        version: of dtenv, which they must be of; None takes any.
+def read_manifest(folder: Path) -> tuple[dict[str, Any], Suite]:
+    """Manifest and suite of a folder.
 
     Raises:
-        ResultsError: there is none, or it is of another format, version or suite.
+        ResultsError: there is no manifest, or its format, version or suite differs.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -187,36 +172,34 @@ def read_manifest(folder: Path, version: str | None = dtenv.__version__) -> tupl
         raise ResultsError(f"{path}: suite is missing: these are no results of `python -m benchmarks run`")
     if manifest.get("format") != FORMAT:
         raise ResultsError(f"{path}: format must be {FORMAT}, got {manifest.get('format')!r}")
-    if version is not None and manifest["dtenv"] != version:
+    if manifest["dtenv"] != dtenv.__version__:
         raise ResultsError(
-            f"{path}: dtenv must be {version}, got {manifest['dtenv']!r}: results of two versions are not mixed; "
-            f"run the suite again, or check out commit {manifest['commit']}"
+            f"{path}: dtenv must be {dtenv.__version__}, got {manifest['dtenv']!r}: results of two versions "
+            f"do not mix; run the suite again, or check out commit {manifest['commit']}"
         )
     name = manifest["suite"]
     if name not in SUITES:
         raise ResultsError(f"{path}: suite {name!r} is unknown; known: {', '.join(SUITES)}")
     if manifest["suite_sha256"] != SUITES[name].sha256:
-        raise ResultsError(f"{path}: suite {name!r} is no longer what it was then; run it into a new folder")
+        raise ResultsError(f"{path}: suite {name!r} has changed since then; run it into a new folder")
     return manifest, SUITES[name]
 
 
-def load(folder: Path | str, version: str | None = dtenv.__version__) -> Results:
-    """Everything in a folder, checked.
-
-    Args:
-        folder: that `python -m benchmarks run` wrote.
-        version: of dtenv, which the results must be of; None takes any.
+def load(folder: Path | str) -> Results:
+    """Load and check a folder that `python -m benchmarks run` wrote.
 
     Raises:
-        ResultsError: as its message says.
-        BoundExceeded: a score is above a proven bound: an error of dtenv's.
+        ResultsError: results are missing, incomplete or broken, or their version or suite differs.
+        BoundExceeded: a score is above a proven bound, which is an error in dtenv.
     """
     folder = Path(folder)
-    manifest, suite = read_manifest(folder, version)
-    rows = unique(folder / "rows.csv", read_rows(_present(folder / "rows.csv"), columns(suite)), KEY)
-    complete(folder / "rows.csv", suite, rows)
-    path = folder / "bounds.csv"
-    bounds = unique(path, read_rows(path, BOUND_COLUMNS), ("cell", "seed")) if path.exists() else []
+    manifest, suite = read_manifest(folder)
+    path = folder / "rows.csv"
+    if not path.exists():
+        raise ResultsError(f"{folder}: no results yet, {path.name} is missing")
+    rows = unique(path, read_rows(path, columns(suite)), KEY)
+    complete(path, suite, rows)
+    bounds = read_bounds(folder)
     for cell in suite.cells:
         own = [row for row in bounds if cell.holds(row)]
         solutions = [Solution(None, float("-inf"), row["bound"], row["proof"], 0.0) for row in own]
@@ -226,45 +209,37 @@ def load(folder: Path | str, version: str | None = dtenv.__version__) -> Results
     return Results(folder, suite, manifest, rows, read_trainings(folder), bounds)
 
 
-def read_trainings(folder: Path) -> list[dict[str, Any]]:
-    """Every training's summary; none, where nothing was trained.
+def read_bounds(folder: Path) -> list[dict[str, Any]]:
+    """Bounds of a folder, none without bounds.csv; raises ResultsError if the file is broken."""
+    path = folder / "bounds.csv"
+    return unique(path, read_rows(path, BOUND_COLUMNS), ("cell", "seed")) if path.exists() else []
 
-    Raises:
-        ResultsError: a line is no JSON, or tells of a training again.
-    """
+
+def read_trainings(folder: Path) -> list[dict[str, Any]]:
+    """Summaries of all trainings, none without trainings.jsonl; raises ResultsError if the file is broken."""
     path = folder / "trainings.jsonl"
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
         try:
-            told = json.loads(line)
-            key = told["cell"], told["agent"], told["training_seed"]
+            summary = json.loads(line)
+            key = block_of(summary)
         except (json.JSONDecodeError, KeyError, TypeError):
-            raise ResultsError(f"{path} line {number}: no summary of a training: {line[:80]!r}") from None
+            raise ResultsError(f"{path} line {number}: not the summary of a training: {line[:80]!r}") from None
         if key in found:
-            raise ResultsError(f"{path} line {number}: {key[1]!r} from seed {key[2]} on {key[0]!r} stands there twice")
-        found[key] = told
+            raise ResultsError(f"{path} line {number}: {key[1]!r} from seed {key[2]} on {key[0]!r} is listed twice")
+        found[key] = summary
     return list(found.values())
 
 
-def _present(path: Path) -> Path:
-    if not path.exists():
-        raise ResultsError(f"{path.parent}: no results yet, {path.name} is missing")
-    return path
-
-
 def complete(path: Path, suite: Suite, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Check that every agent played every held-out episode of a cell.
-
-    Raises:
-        ResultsError: rows are of something else than the suite, or some are missing.
-    """
+    """Raise ResultsError unless all rows are of the suite and every agent played all held-out episodes of its cells."""
     cells, agents = {cell.name: cell for cell in suite.cells}, {*suite.agents()}
     played: dict[tuple[str, str, int], set[int]] = {}
     for row in rows:
         for name, known in (("cell", cells), ("agent", agents)):
             if row[name] not in known:
                 raise ResultsError(f"{path}: {name} {row[name]!r} is not in suite {suite.name!r}")
-        played.setdefault((row["cell"], row["agent"], row["training_seed"]), set()).add(row["seed"])
+        played.setdefault(block_of(row), set()).add(row["seed"])
     for (cell, agent, training), seeds in played.items():
         due = set(suite.evaluation_seeds(cells[cell].env_id))
         if seeds != due:

@@ -1,7 +1,7 @@
-"""A suite: all that could be tuned to flatter an agent, fixed beforehand.
+"""Suites: everything that could be tuned to favour an agent, fixed beforehand.
 
-A suite owns scenarios, trainings with their budgets and settings, training seeds, held-out episodes and references.
-Who runs one chooses agents and where the work is done, nothing else.
+A suite fixes scenarios, trainings with their budgets and settings, training seeds, held-out episodes and references.
+A run chooses agents, numbers of trainings and executors, nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dtenv import presets
 from dtenv.scenario import Scenario
 
 HELD_OUT = EVALUATION_SEEDS[1000:]
-"""Episodes that no table of heuristics shows and by which no setting was chosen."""
+"""Seeds of episodes that no table of heuristics shows and by which no setting was chosen."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,18 @@ class Training:
     """One learner with settings, trained from several seeds."""
 
     label: str
-    """as tables call it"""
+    """name in tables"""
     learner: str
     """its module in agents"""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """of its Args, beside environment, scenario and seed"""
+    """fields of its Args besides environment, scenario and seed"""
     seeds: int | None = None
-    """how many at most, where a training takes long"""
+    """most seeds, for a long training"""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One scenario with all that is trained and compared on it."""
+    """One scenario with its trainings, heuristics and comparisons."""
 
     env_id: str
     scenario: str
@@ -48,37 +48,37 @@ class Cell:
     heuristics: tuple[str, ...] | None = None
     """by default all of the environment's"""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """fields of the preset that differ, in training and in evaluation"""
+    """changed fields of the preset, in training and in evaluation"""
     references: tuple[str, ...] = ()
-    """heuristics that every other agent is compared with, in pairs"""
+    """heuristics with which every other agent is compared in pairs"""
     way: tuple[str, str] | None = None
-    """heuristics between which the way is measured, from 0 to 1"""
+    """heuristics at 0 and at 1 of the progress column"""
     bounds: int = 0
-    """held-out episodes that are bounded, the first ones"""
+    """number of held-out episodes to bound, from the first"""
 
     def resolve(self) -> Scenario:
-        """The scenario that it is evaluated on."""
+        """The scenario of the evaluation."""
         return presets.resolve(self.scenario, self.env_id, **{**REPORTS[self.env_id].overrides, **self.fields})
 
     @property
     def name(self) -> str:
-        """Such as "paper,num_servers=9,emd=0.2": what rows call it."""
+        """Name in rows, such as "paper,num_servers=9,emd=0.2"."""
         return ",".join([self.scenario, *(f"{name}={value}" for name, value in self.fields.items())])
 
     @property
     def title(self) -> str:
-        """Such as "`balanced`, S = 15"."""
+        """Title in tables, such as "`balanced`, S = 15"."""
         scenario = self.resolve()
         symbols = {scenario.SITES: REPORTS[self.env_id].sites[0], "emd": "φ", "num_users": "U", "num_slots": "T"}
         given = (f"{symbols.get(name, name)} = {value}" for name, value in self.fields.items())
         return ", ".join([f"`{self.scenario}`", *given])
 
     def rules(self) -> tuple[str, ...]:
-        """Names of its heuristics."""
+        """Names of the cell's heuristics."""
         return tuple(agents.HEURISTICS[self.env_id]) if self.heuristics is None else self.heuristics
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row or a training is of this cell."""
+        """Whether a row or a training belongs to this cell."""
         return row["cell"] == self.name
 
 
@@ -92,10 +92,10 @@ class Suite:
     seeds: int = 5
     """trainings of every learner, from seeds 1, 2, …"""
     episodes: int | None = None
-    """held-out episodes; by default those of the environment's table, and 50 at least"""
+    """held-out episodes; by default those of the environment's table, but at least 50"""
 
     def evaluation_seeds(self, env_id: str) -> list[int]:
-        """Of the held-out episodes, disjoint from seeds of trainings, of tuning and of the tables of heuristics."""
+        """Seeds of the held-out episodes, disjoint from those of training, tuning and the tables of heuristics."""
         return list(HELD_OUT[: self.episodes or max(50, REPORTS[env_id].table_episodes)])
 
     def agents(self) -> list[str]:
@@ -104,16 +104,15 @@ class Suite:
         return list(dict.fromkeys([*labels, *(name for cell in self.cells for name in cell.rules())]))
 
     def select(self, names: Sequence[str] = (), seeds: int | None = None) -> Suite:
-        """With some of its agents, or fewer or more trainings.
+        """The suite with some of its agents, or with another number of trainings.
 
         Raises:
-            ValueError: no agent of a name; there is nothing to train; a number of seeds below one.
+            ValueError: an agent is unknown, or the number of seeds is below one.
         """
         unknown = [name for name in names if name not in self.agents()]
         if unknown:
-            raise ValueError(
-                f"agents: {unknown[0]!r} is not in suite {self.name!r}, which has {', '.join(self.agents())}"
-            )
+            known = ", ".join(self.agents())
+            raise ValueError(f"agents: {unknown[0]!r} is not in suite {self.name!r}, which has {known}")
         if seeds is not None and seeds < 1:
             raise ValueError(f"seeds must be at least 1, got {seeds}")
 
@@ -122,12 +121,12 @@ class Suite:
             rules = tuple(name for name in cell.rules() if not names or name in names)
             return dataclasses.replace(cell, trainings=trainings, heuristics=rules)
 
-        cells = tuple(chosen(cell) for cell in self.cells)
+        cells = tuple(map(chosen, self.cells))
         return dataclasses.replace(self, cells=cells, seeds=self.seeds if seeds is None else seeds)
 
     @property
     def sha256(self) -> str:
-        """Of everything that it fixes, the scenarios' every field and the episodes' seeds among it."""
+        """Hash of everything that the suite fixes, with all fields of the scenarios and all seeds of episodes."""
         fixed = dataclasses.asdict(self) | {
             "scenarios": [cell.resolve().as_dict() for cell in self.cells],
             "episodes": [self.evaluation_seeds(cell.env_id) for cell in self.cells],

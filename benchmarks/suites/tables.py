@@ -1,4 +1,4 @@
-"""Tables of a suite: learners over training seeds beside heuristics, all on the same held-out episodes."""
+"""Tables of a suite: learners over training seeds and heuristics, all on the same held-out episodes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def write_tables(results: Results) -> list[str]:
-    """Write table.md, and where something was trained curves.png, beside the results; the lines of the tables."""
-    lines = [
-        line
-        for cell in results.suite.cells
-        for line in tables(cell, results.of(cell), results.trainings, said(results, cell))
-    ]
+    """Write table.md and, with trainings, curves.png into the folder of the results; return the lines of the tables."""
+    lines: list[str] = []
+    for cell in results.suite.cells:
+        lines += tables(cell, results.of(cell), results.trainings, said(results, cell))
     (results.folder / "table.md").write_text("\n".join(lines) + "\n")
     if results.trainings:
         learning_plots.curves(results.folder / "curves.png", results.suite.cells, results.trainings, results.rows)
@@ -32,19 +30,19 @@ def write_tables(results: Results) -> list[str]:
 
 
 def said(results: Results, cell: Cell) -> str:
-    """A line on a cell's bounds, or nothing."""
+    """A line on a cell's bounds, empty without bounds."""
     bounds = [row["bound"] for row in results.bounds if cell.holds(row)]
     return bound_line(bounds, results.proofs(cell)) if bounds else ""
 
 
 def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
-    """The lines of one cell's table, best score first.
+    """Lines of one cell's table, best score first.
 
     Args:
-        cell: what was compared.
-        rows: of all agents, an episode each.
-        trainings: summaries, those of other cells among them.
-        said: a line on the bound, or nothing.
+        cell: the cell.
+        rows: its rows, one per agent and episode.
+        trainings: summaries of trainings, also of other cells.
+        said: a line on the bounds, or an empty one.
     """
     report = REPORTS[cell.env_id]
     if not rows:
@@ -68,8 +66,7 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
     ratio = report.ratio if report.ratio and report.ratio[1] in agents else None
     if ratio:
         heads.append(f"{ratio[0].replace('_', ' ')} / {ratio[1]}'s")
-    heads += [figure.head for figure in report.figures]
-    heads += ["steps", "minutes"]
+    heads += [*(figure.head for figure in report.figures), "steps", "minutes"]
     table = []
     for agent in sorted(agents, key=lambda name: -scores[name].mean()):
         own = [row for row in rows if row["agent"] == agent]
@@ -81,8 +78,7 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         if bounds:
             cells.append(f"{to_bound(rows, agent, report.zero, bounds):.3f}")
         if ratio:
-            column, best = ratio
-            ours, theirs = score_matrix(rows, agent, column), score_matrix(rows, best, column)
+            ours, theirs = (score_matrix(rows, name, ratio[0]) for name in (agent, ratio[1]))
             cells.append(f"{two_way_ratio(ours, np.broadcast_to(theirs, ours.shape)):.4f}")
         cells += [format(figure.mean(own), figure.spec) for figure in report.figures]
         mine = [t for t in trainings if t["agent"] == agent and cell.holds(t)]
@@ -94,18 +90,18 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
 
 
 def way(scores: Mapping[str, np.ndarray], agent: str, zero: str, one: str) -> Any:
-    """How far an agent is from heuristic `zero` to heuristic `one`, with interval."""
+    """Progress of an agent from heuristic `zero` (0) to heuristic `one` (1), with its interval."""
     ours = scores[agent] - scores[zero]
     return two_way_ratio(ours, np.broadcast_to(scores[one] - scores[zero], ours.shape))
 
 
 def bound_of(rows: Rows) -> dict[int, float]:
-    """Bounds by episode, of those that have one."""
+    """Bounds by seed, for episodes with a bound."""
     return {row["seed"]: row["bound"] for row in rows if row.get("bound") is not None}
 
 
 def to_bound(rows: Rows, agent: str, zero: str, bounds: Mapping[int, float]) -> Any:
-    """How far an agent is from `zero` to the bound, over the episodes that have one, with interval."""
+    """Progress of an agent from `zero` (0) to the bound (1), over episodes with a bound, with its interval."""
     bounded = [row for row in rows if row["seed"] in bounds]
     ours, base = score_matrix(bounded, agent), score_matrix(bounded, zero)
     limit = np.array([[bounds[seed] for seed in sorted(bounds)]])

@@ -1,4 +1,4 @@
-"""The benchmark of what a forecast is worth: what is scored is kept apart, rows resume, tables add up."""
+"""The forecast-value benchmark: scored episodes are held out, rows resume, tables add up."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_habits_are_scored_in_weeks_after_those_that_anything_is_fitted_to():
         user, time_s = case.known(episode)
         assert 0 <= user[0] < 20 and time_s[0, 0] % 86400.0 == 0.0
         assert (np.diff(time_s[:, 0]) == 3600.0).all()
-    # The same users: where somebody is most often at night is where the traces have them at night.
+    # The same users: most nights they are where the traces have them at night.
     at_night = case.traces.time_s % 86400.0 < 4 * 3600.0
     alike = 0
     for episode in seen:
@@ -106,15 +106,15 @@ def test_forecasters_are_asked_once_an_episode():
     assert kept.stations(one, 5) is first and counts.asked == 1
     kept.stations(two, 5)
     assert counts.asked == 2 and not np.array_equal(kept.stations(two, 5), first)
-    told = table_or_oracle(habits(), "oracle: all").forecaster.told()
-    assert told.channel and told.load and isinstance(told.forecast, Remembered)
+    foresight = table_or_oracle(habits(), "oracle: all").forecaster.told()
+    assert foresight.channel and foresight.load and isinstance(foresight.forecast, Remembered)
 
 
 def test_accuracy_is_that_of_the_noise():
     episodes = cases.unfold(habits().scored, range(20))
-    told = accuracy(NoisyOracle(p=0.2), episodes, (1, 20))
-    assert told["accuracy"] == pytest.approx([0.8, 0.8], abs=0.03)
-    assert told["accuracy_moves"] == pytest.approx([0.8, 0.8], abs=0.06)
+    shares = accuracy(NoisyOracle(p=0.2), episodes, (1, 20))
+    assert shares["accuracy"] == pytest.approx([0.8, 0.8], abs=0.03)
+    assert shares["accuracy_moves"] == pytest.approx([0.8, 0.8], abs=0.06)
     assert accuracy(AccessOracle(), episodes, (1, 20)) == {"accuracy": [1.0, 1.0], "accuracy_moves": [1.0, 1.0]}
     nothing = table_or_oracle(habits(), "none").forecaster
     assert accuracy(nothing, episodes, (1,)) == {"accuracy": [None], "accuracy_moves": [None]}
@@ -181,15 +181,8 @@ def test_settings_are_checked_before_anything_is_run(changes, message, tmp_path)
 
 
 def row(agent, scores, forecaster=None, horizon=None, seed=None, **more):
-    base = {
-        "case": "waypoint",
-        "title": "t",
-        "agent": agent,
-        "forecaster": forecaster,
-        "horizon": horizon,
-        "seed": seed,
-    }
-    return base | {"scores": scores} | more
+    base = {"case": "waypoint", "title": "t", "agent": agent, "forecaster": forecaster, "horizon": horizon}
+    return base | {"seed": seed, "scores": scores} | more
 
 
 TOLD = {"accuracy": [0.5, None, 0.5, 0.5], "accuracy_moves": [None] * 4, "epsilon": [None, None]}

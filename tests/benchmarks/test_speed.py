@@ -1,4 +1,4 @@
-"""The measurement of speed, small: it counts env-steps, divides what it says it divides, and writes what it says."""
+"""The speed benchmark at tiny sizes: env-steps, ratios and files."""
 
 import csv
 import json
@@ -11,27 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.speed import (
-    command as speed,
-)
-from benchmarks.speed import (
-    contenders as speed_contenders,
-)
-from benchmarks.speed import (
-    memory as speed_memory,
-)
-from benchmarks.speed import (
-    players as speed_players,
-)
-from benchmarks.speed import (
-    scaling as speed_scaling,
-)
-from benchmarks.speed import (
-    start as speed_start,
-)
-from benchmarks.speed import (
-    tables as speed_report,
-)
+from benchmarks.speed import command as speed
+from benchmarks.speed import contenders as speed_contenders
+from benchmarks.speed import memory as speed_memory
+from benchmarks.speed import players as speed_players
+from benchmarks.speed import scaling as speed_scaling
+from benchmarks.speed import start as speed_start
+from benchmarks.speed import tables as speed_report
 from benchmarks.speed.contenders import CENTRAL, EXACT, OURS, Contender, best_of
 from benchmarks.speed.players import Played
 
@@ -135,7 +121,7 @@ def test_ratios_are_of_the_same_turn():
 
 
 class Scripted:
-    """Rows of two and of four slots, which begin again in the step after their last."""
+    """Rows with episodes of two and of four slots, in next-step autoreset mode."""
 
     num_envs = 2
 

@@ -1,4 +1,4 @@
-"""The GPU's measurement: it runs on the simulated device, and says in one line where there is none."""
+"""The GPU benchmark: it runs on the simulated device, and exits with one line where there is no GPU."""
 
 from __future__ import annotations
 

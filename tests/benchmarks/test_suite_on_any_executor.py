@@ -1,4 +1,4 @@
-"""A sweep of 2 scenarios x 3 learners x 5 seeds gives the same rows wherever it is run, with workers lost or not."""
+"""A sweep of 2 scenarios x 3 learners x 5 seeds gives the same rows on every executor, also when workers are lost."""
 
 import json
 import multiprocessing
@@ -45,7 +45,7 @@ def known(monkeypatch):
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory):
-    """What one process writes."""
+    """Results of one process."""
     out = tmp_path_factory.mktemp("serial") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUITES, "everywhere", SUITE)
@@ -68,7 +68,7 @@ def written(out, **where):
 
 
 def after(results, lose, monkeypatch):
-    """Call `lose` as soon as so many results are kept."""
+    """Call `lose` after a number of stored results."""
     kept = []
     keep = run.keep
 

@@ -1,4 +1,4 @@
-"""Suites: what they own can be set up; a run keeps what it made, goes on where it stopped, and mixes nothing."""
+"""Suites: their cells can be set up; a run stores its results, resumes, and never mixes results."""
 
 import csv
 import dataclasses
@@ -81,14 +81,14 @@ TINY = Suite(
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """TINY, known by its name."""
+    """TINY, in the catalogue."""
     monkeypatch.setitem(SUITES, "tiny", TINY)
     return TINY
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Results of TINY, not to be changed."""
+    """Results of TINY, read-only."""
     out = tmp_path_factory.mktemp("made") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUITES, "tiny", TINY)
@@ -98,7 +98,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def folder(tiny, made, tmp_path, capsys):
-    """Results of TINY, to be spoiled."""
+    """A copy of TINY's results, to be broken."""
     capsys.readouterr()
     return Path(shutil.copytree(made, tmp_path / "tiny"))
 
@@ -112,11 +112,8 @@ def test_a_run_trains_plays_bounds_and_reports(tiny, tmp_path, capsys):
     run.main(RunSuite("tiny", workers=1, out=out))
     said = capsys.readouterr().out
     found = load(out)
-    assert [(told["agent"], told["training_seed"]) for told in found.trainings] == [
-        ("ppo", 1),
-        ("ppo, once", 1),
-        ("ppo", 2),
-    ]
+    trained = [(training["agent"], training["training_seed"]) for training in found.trainings]
+    assert trained == [("ppo", 1), ("ppo, once", 1), ("ppo", 2)]
     assert len(found.rows) == 3 * (len(HEURISTICS["DTAssociation-v0"]) + 3)
     assert [row["bound"] is not None for row in found.rows if row["agent"] == "stay"] == [True, False, False]
     scores = [row["score"] for row in found.rows if row["agent"] == "ppo"]
@@ -170,25 +167,30 @@ def change(path, old, new, count=1):
     path.write_text(text.replace(old, new, count))
 
 
+def edit_rows(folder, edit):
+    lines = (folder / "rows.csv").read_text().splitlines(keepends=True)
+    edit(lines)
+    (folder / "rows.csv").write_text("".join(lines))
+
+
 def _later(folder):
     change(folder / "manifest.json", '"dtenv": "', '"dtenv": "9.')
 
 
 def _digit(folder):
-    lines = (folder / "rows.csv").read_text().splitlines(keepends=True)
-    fields = lines[4].split(",")
-    fields[-3] += "1"
-    (folder / "rows.csv").write_text("".join([*lines[:4], ",".join(fields), *lines[5:]]))
+    def edit(lines):
+        *fields, last, check = lines[4].split(",")
+        lines[4] = ",".join([*fields[:-1], fields[-1] + "1", last, check])
+
+    edit_rows(folder, edit)
 
 
 def _short(folder):
-    lines = (folder / "rows.csv").read_text().splitlines(keepends=True)
-    (folder / "rows.csv").write_text("".join([*lines[:4], lines[4][: len(lines[4]) // 2] + "\n", *lines[5:]]))
+    edit_rows(folder, lambda lines: lines.__setitem__(4, lines[4][: len(lines[4]) // 2] + "\n"))
 
 
 def _twice(folder):
-    lines = (folder / "rows.csv").read_text().splitlines(keepends=True)
-    (folder / "rows.csv").write_text("".join([*lines, lines[1]]))
+    edit_rows(folder, lambda lines: lines.append(lines[1]))
 
 
 def _head(folder):
@@ -213,7 +215,7 @@ def _suite(folder):
 
 
 def readers(folder):
-    """Commands that read a folder of results, and write into it."""
+    """Commands that read a folder of results and write into it."""
     yield figure, figure.DrawFigure("all", folder)
     yield report, report.WriteReport(folder)
     yield aggregate, aggregate.Aggregate(folder)
@@ -225,10 +227,10 @@ BROKEN = {
     _short: r"rows.csv line 5: must have \d+ fields",
     _twice: r"rows.csv line \d+: repeats line 2 \(cell=.*agent=.*seed=",
     _head: r"rows.csv line 1: columns must be .*utility",
-    _training: r"trainings.jsonl line 4: 'ppo' from seed 1 on .* stands there twice",
+    _training: r"trainings.jsonl line 4: 'ppo' from seed 1 on .* is listed twice",
     _json: r"manifest.json line 1: no JSON",
     _table: r"manifest.json: suite is missing",
-    _suite: r"suite 'tiny' is no longer what it was",
+    _suite: r"suite 'tiny' has changed since then",
 }
 
 
@@ -249,8 +251,7 @@ def test_broken_results_are_told_and_left_alone(folder, spoil, message):
 
 
 def test_missing_episodes_are_told(folder):
-    lines = (folder / "rows.csv").read_text().splitlines(keepends=True)
-    (folder / "rows.csv").write_text("".join([lines[0], *lines[2:]]))
+    edit_rows(folder, lambda lines: lines.pop(1))
     with pytest.raises(ResultsError, match="has 2 of 3 episodes"):
         load(folder)
 
