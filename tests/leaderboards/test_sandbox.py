@@ -372,7 +372,7 @@ def test_layers_are_told_of():
         ),
         (
             "sys.platform = 'darwin'",
-            dict.fromkeys(("landlock files", "namespaces", "seccomp"), "Linux has it, darwin has not")
+            dict.fromkeys(("landlock files", "namespaces", "seccomp"), "needs Linux, this is darwin")
             | {"limits": "on"},
         ),
         (
