@@ -61,7 +61,7 @@ def read_secret(path: Path) -> bytes:
     try:
         secret = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise seasons.SeasonError(f"secret: {str(path)!r} must be a file of hexadecimal digits: {error}") from None
+        raise seasons.SeasonError(f"secret: {str(path)!r} must be a file of hex digits: {error}") from None
     if len(secret) != seasons.SECRET_BYTES:
         raise seasons.SeasonError(f"secret: {str(path)!r} must hold {seasons.SECRET_BYTES} bytes, got {len(secret)}")
     return secret

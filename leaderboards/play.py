@@ -135,9 +135,7 @@ def play(
             if confined is not None:
                 confined.enter(env.layout, env.action_space)
             for index in range(track.episodes):
-                filmed = (
-                    season.name == VALIDATION and cell is track.cells[0] and index == 0
-                )  # others are hidden
+                filmed = season.name == VALIDATION and cell is track.cells[0] and index == 0  # others are hidden
                 obs, _ = env.reset(seed=season.seed(index))
                 recorder = Recorder(env) if filmed else None
                 about = {"track": track.name, "cell": cell.name, "entry": entry.name, "index": index}

@@ -31,7 +31,7 @@ def test_all_submissions_are_in_order():
 
 def test_tables_and_page_are_those_of_the_rows(capsys):
     build.main(build.Build(check=True))
-    assert "are what the stored rows give" in capsys.readouterr().out
+    assert "match the stored rows" in capsys.readouterr().out
 
 
 def test_whoever_is_ranked_is_there_with_the_policy_that_was_played(stored):
