@@ -30,17 +30,9 @@ SUITES = {"DTAssociation-v0": "Association", "DTPlacementMA-v0": "Placement", "D
 
 STATUSES = {"played": "p", "late": "l", "crashed": "c", "invalid": "i"}
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'sha256-{script}'",
-        "style-src 'sha256-{style}'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Content security policy: the page may run only its own script and style, identified by hash."""
 

@@ -112,14 +112,11 @@ class Confined:
             self._process = None
 
 
-def play(
-    entry: Entry, season: Season, limits: Limits | None = None, tell: Callable[[int], Any] = lambda n: None
-) -> Played:
+def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: None) -> Played:
     """Play an entry on all instances of its track.
 
-    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. `limits` are those of a
-    submission's process; `tell` is called with the number of slots after every episode. Raises SubmissionError for an
-    invalid submission.
+    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. `tell` is called with the number of
+    slots after every episode. Raises SubmissionError for an invalid submission.
     """
     track = find(entry.track)
     rows, films, failures = [], [], []
@@ -127,7 +124,7 @@ def play(
     with ExitStack() as stack:
         confined = None
         if entry.kind == "submission":
-            confined = Confined(entry.submission(), limits or Limits())
+            confined = Confined(entry.submission(), Limits())
             stack.callback(confined.close)
         for cell in track.cells:
             player: Any = confined or Trusted(entry, cell)

@@ -60,11 +60,9 @@ class Season:
 
     def with_secret(self, secret: bytes) -> Season:
         """Return the season with its secret; SeasonError if that does not match the commitment."""
-        if hashlib.sha256(secret).hexdigest() != self.commitment:
-            raise SeasonError(
-                f"secret must have the SHA-256 {self.commitment} of the commitment of season {self.name!r}, "
-                f"got {hashlib.sha256(secret).hexdigest()}"
-            )
+        digest = hashlib.sha256(secret).hexdigest()
+        if digest != self.commitment:
+            raise SeasonError(f"secret must have the SHA-256 {self.commitment} of season {self.name!r}, got {digest}")
         return Season(self.name, self.commitment, secret)
 
 

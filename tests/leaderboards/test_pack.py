@@ -1,4 +1,4 @@
-"""Trained policies become submissions that choose what they chose before."""
+"""Exported policies choose the same actions as before."""
 
 import json
 import time
@@ -64,7 +64,7 @@ def test_a_newcomers_sb3_policy_is_packed_and_valid(tmp_path):
 
 
 class Endless(gym.Env):
-    """Noise to observe, any action space."""
+    """Environment with random observations and a given action space."""
 
     observation_space = spaces.Box(-1.0, 1.0, (6,), np.float32)
 
@@ -128,7 +128,7 @@ def test_sb3_policies_that_no_graph_can_hold_are_refused():
 
 
 class Agent(torch.nn.Module):
-    """As CleanRL writes them."""
+    """Agent in the style of CleanRL."""
 
     def __init__(self, size, choices):
         super().__init__()
@@ -173,7 +173,7 @@ def test_choices_that_hang_on_rounding_are_told_and_may_be_allowed(tmp_path, mon
 
 
 class Nearest(torch.nn.Module):
-    """Every user's server with the least entry of its link: any number of servers."""
+    """Server with the smallest link entry for every user; any number of servers."""
 
     def forward(self, servers, links):
         return (links[..., 0] + 0.0 * servers[:, None, :, 0]).argmin(-1)

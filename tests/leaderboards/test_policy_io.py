@@ -1,4 +1,4 @@
-"""Which actions of a policy are valid: nothing is rounded, clipped or reshaped."""
+"""Validity of a policy's actions: nothing is rounded, clipped or reshaped."""
 
 import numpy as np
 import pytest

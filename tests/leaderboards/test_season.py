@@ -1,4 +1,4 @@
-"""A season's instances follow from its secret alone, which is bound beforehand and published afterwards."""
+"""Instances of a season follow from its secret, which is committed to first and published afterwards."""
 
 import hashlib
 import json

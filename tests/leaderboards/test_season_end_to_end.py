@@ -1,4 +1,4 @@
-"""A season from its opening to a board that anybody can derive again; ill-meaning strangers cost themselves alone."""
+"""A season from opening to a reproducible board; malicious submissions harm only themselves."""
 
 import csv
 import dataclasses
@@ -11,25 +11,10 @@ import pytest
 import dtenv
 from benchmarks.suites.suite import Cell
 from dtenv.oracle import BoundExceeded
-from leaderboards import (
-    build,
-    entries,
-    evaluate,
-    play,
-    rank,
-    rederive,
-    results,
-    submission,
-)
-from leaderboards import (
-    open_season as opening,
-)
-from leaderboards import (
-    reveal_season as reveal,
-)
-from leaderboards import (
-    season as seasons,
-)
+from leaderboards import build, entries, evaluate, play, rank, rederive, results, submission
+from leaderboards import open_season as opening
+from leaderboards import reveal_season as reveal
+from leaderboards import season as seasons
 from leaderboards.board import BOUND, board
 from leaderboards.sandbox import Limits
 from leaderboards.track_spec import spec_of
@@ -52,7 +37,7 @@ PLAYED = ("never", "payback", "random")
 
 @pytest.fixture
 def tracks():
-    """One small track in place of all, which come back in their order."""
+    """Replace all tracks by one small one, and restore them in order."""
     every = dict(TRACKS)
     TRACKS.clear()
     TRACKS["tiny"] = TINY
@@ -63,7 +48,7 @@ def tracks():
 
 @pytest.fixture
 def place(tmp_path, tracks, monkeypatch):
-    """Seasons, submissions and pages of nobody else."""
+    """Separate folders of seasons, submissions and pages."""
     monkeypatch.setattr(seasons, "SEASONS", tmp_path / "seasons")
     monkeypatch.setattr(submission, "SUBMISSIONS", tmp_path / "submissions")
     monkeypatch.setattr(entries, "SUBMISSIONS", tmp_path / "submissions")
@@ -77,7 +62,7 @@ def place(tmp_path, tracks, monkeypatch):
 
 
 def submit(place, name, model):
-    """A submission that is valid, whatever its graph does."""
+    """Add a submission with a valid manifest and any graph."""
     folder = place / "submissions" / name
     folder.mkdir()
     (folder / "policy.onnx").write_bytes(model)

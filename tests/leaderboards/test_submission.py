@@ -1,4 +1,4 @@
-"""Strangers' submissions: those in order are taken, all others refused with every reason at once; nothing is run."""
+"""Untrusted submissions: valid ones are read, others refused with every reason at once; nothing is executed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from leaderboards.untrusted_text import quoted
 
 
 def told(folder, *patterns, others=None):
-    """The problems, after seeing that each pattern is found in one of them, and that all are one line each."""
+    """Return the problems after checking that each pattern matches one of them, and that each is one printable line."""
     found = problems(folder, others)
     for pattern in patterns:
         assert any(re.search(pattern, problem) for problem in found), (pattern, found)
