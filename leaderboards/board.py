@@ -196,7 +196,7 @@ def _bound_line(track: Track, reference: Scores, bounds: Scores) -> Standing:
         decisions_per_second=None,
         parameters=None,
         authors=["dtenv"],
-        about="No policy scores more, even one that knows what is to come (dtenv.oracle).",
+        about="No policy scores more, even one that knows the future (dtenv.oracle).",
         manifest=None,
         instances=instances,
     )

@@ -99,7 +99,13 @@ def place(standing: Standing, tied: dict[int, int]) -> str:
 
 
 COLUMNS = (
-    Column("place", "Place", "entries that a paired test cannot tell apart share one", lambda s: "", lambda s: s.place),
+    Column(
+        "place",
+        "Place",
+        "entries without a significant difference in a paired test share one",
+        lambda s: "",
+        lambda s: s.place,
+    ),
     Column("entry", "Entry", "", lambda s: shown(s.entry), lambda s: s.entry, number=False),
     Column("kind", "Kind", "", lambda s: s.kind, lambda s: s.kind, number=False),
     Column(
@@ -110,7 +116,9 @@ COLUMNS = (
         lambda s: s.iqm.mean,
         falling=True,
     ),
-    Column("gap", "Gap to bound", "mean of bound less score, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap),
+    Column(
+        "gap", "Gap to bound", "mean of bound minus score, per slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap
+    ),
     Column(
         "violations",
         "Violations",
@@ -129,7 +137,7 @@ COLUMNS = (
     Column(
         "parameters",
         "Parameters",
-        "numbers that were learnt",
+        "number of learned parameters",
         lambda s: number(s.parameters, ",d"),
         lambda s: s.parameters,
     ),

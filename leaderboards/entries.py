@@ -91,17 +91,17 @@ def about(entry: Entry) -> str:
     return ABOUT[TRACKS[entry.track].env_id][entry.name]
 
 
-_ANY = "Any decision, drawn uniformly every slot."
+_ANY = "Uniformly random decisions in every slot."
 
 ABOUT: Mapping[str, Mapping[str, str]] = {
     "DTAssociation-v0": {
         "random": _ANY,
-        "pack": "All twins on as few servers as hold them.",
+        "pack": "All twins on as few servers as possible.",
         "nearest-random": "The nearest server with room, historical data drawn at random: Baseline 3 of (Zhou 2025).",
         "nearest": "The nearest server with room: Baseline 2 of (Zhou 2025).",
-        "stay": "The nearest server with room at first, then never another.",
-        "hysteresis": "Moves a twin once another server is nearer by a margin, tuned on seeds of its own.",
-        "local-search": "The best single moves of one slot, until none is left; does not look ahead.",
+        "stay": "The nearest server with room at first, without migrations afterwards.",
+        "hysteresis": "Moves a twin once another server is nearer by a margin, tuned on separate seeds.",
+        "local-search": "The best single moves of one slot, until none improves it; does not look ahead.",
     },
     "DTPlacementMA-v0": {
         "random": "Stations for users, drawn uniformly every slot.",
@@ -110,8 +110,8 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "at-access": "Twins where their users are connected.",
         "least-loaded": "One user after another, to the station with the least load.",
         "greedy-add": "Adds hosts one by one while that lowers the cost.",
-        "local-search": "The best moves of users and hosts of one slot, until none is left.",
-        "mappo": "Base stations that learned together (agents/mappo.py), run from this repository: no fixed graph.",
+        "local-search": "The best moves of users and hosts of one slot, until none improves it.",
+        "mappo": "Base stations trained jointly (agents/mappo.py), run from this repository: not a fixed graph.",
     },
     "DTMigration-v0": {
         "random": _ANY,
@@ -119,6 +119,6 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "best-latency": "The station of least latency, every slot: Algorithm 3 of (Lu 2021) read as an argmax.",
         "best-latency-literal": "Algorithm 3 of (Lu 2021) as it is printed.",
         "payback": "Moves where the gain pays for the migration within ten slots.",
-        "lookahead": "Plans fifteen slots ahead, as if the user went straight on.",
+        "lookahead": "Plans fifteen slots ahead, assuming that the user goes straight on.",
     },
 }

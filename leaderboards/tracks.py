@@ -102,9 +102,13 @@ def _migration(preset: str, about: str) -> Track:
 
 _ALL = (
     _association(
-        "balanced", "Table II of (Zhou 2025) with dearer synchronisation: staying, packing and nearest all lose."
+        "balanced",
+        "Table II of (Zhou 2025) with more expensive synchronisation: staying, packing and nearest all lose.",
     ),
-    _association("sequential", "Migration is cheap and distance dear: the best of each slot is not the best of all."),
+    _association(
+        "sequential",
+        "Migration is cheap and distance expensive: the best decision of each slot is not the best overall.",
+    ),
     _association("paper", "Table II of (Zhou 2025) to the letter, S = 15."),
     Track(
         name="association-topology",
