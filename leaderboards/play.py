@@ -115,8 +115,8 @@ class Confined:
 def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: None) -> Played:
     """Play an entry on all instances of its track.
 
-    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. `tell` is called with the number of
-    slots after every episode. Raises SubmissionError for an invalid submission.
+    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. The callback gets the
+    number of slots of every finished episode. Raises SubmissionError for an invalid submission.
     """
     track = find(entry.track)
     rows, films, failures = [], [], []
