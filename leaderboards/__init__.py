@@ -1,5 +1,5 @@
-"""Submitted agents, ranked on instances that nobody knew; every number of the tables can be derived again."""
+"""Leaderboards of submitted policies on hidden instances, with every result reproducible."""
 
 import os
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would note its use, and upload it
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime would record its use and upload it

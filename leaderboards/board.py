@@ -1,4 +1,4 @@
-"""What tables and page are made of: every track's entries in order, from a season's stored rows."""
+"""Data of the tables and the page: every track's entries in order, from a season's stored rows."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import dtenv
 from benchmarks.statistics import Interval, mean_interval
 from benchmarks.suites.results import ResultsError
 from leaderboards import entries
-from leaderboards.results import SeasonResults
-from leaderboards.scores import iqm_interval, matrix, normalised, scores_of, tie_groups, with_headroom
+from leaderboards.results import SeasonResults, instances_of
+from leaderboards.scores import Scores, iqm_interval, matrix, normalised, scores_of, tie_groups, with_headroom
 from leaderboards.season import about_season
 from leaderboards.tracks import TRACKS, Track
 
 BOUND = "proven bound"
-"""Name of the row that no entry can be above."""
+"""Name of the row of proven bounds, above all entries."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An entry on one instance."""
+    """Result of an entry on one instance."""
 
     cell: str
     index: int
     score: float
-    """mean a slot"""
+    """mean over slots"""
     normalised: float | None
-    """0 is the reference, 1 the bound; None where they are the same"""
+    """0 at the reference, 1 at the bound; None if they are equal"""
     violation_rate: float
     status: Literal["played", "late", "crashed", "invalid"]
     bound: float
@@ -40,73 +40,66 @@ class Instance:
 
 @dataclass(frozen=True)
 class Standing:
-    """A line of a track's table."""
+    """Row of a track's table."""
 
     entry: str
     kind: Literal["heuristic", "learner", "submission", "bound"]
     place: int | None
-    """number of its tie group; None for what is not ranked"""
+    """number of the tie group; None if unranked"""
     feasible: bool
     iqm: Interval
-    """of normalised scores"""
+    """interquartile mean of normalised scores"""
     score: Interval
     """mean over instances"""
     gap: float
-    """mean distance to the bound, score a slot"""
+    """mean distance to the bound, score per slot"""
     violation_rate: float
     failed: dict[str, int]
-    """episodes that were not played to their end, by status"""
+    """number of failed episodes by status"""
     decisions_per_second: float | None
-    """by the median decision"""
+    """from the median decision"""
     parameters: int | None
     authors: list[str]
     about: str
     manifest: dict[str, Any] | None
-    """a submission's; a stranger wrote it"""
+    """manifest of a submission, untrusted"""
     instances: list[Instance]
 
 
 @dataclass(frozen=True)
 class TrackBoard:
-    """A track's table."""
+    """Table of a track."""
 
     track: Track
     standings: list[Standing]
-    """best first, feasible before others"""
+    """best first, feasible entries before others"""
     instances: int
     without_headroom: int
-    """of these; they count for nobody's normalised score"""
+    """number of instances that are left out of normalised scores"""
     film: dict[str, Any] | None = None
     """{"about": …, "world": …, "entries": {entry: film}}, of the first validation instance"""
 
 
 @dataclass(frozen=True)
 class Board:
-    """A season's tables."""
+    """Tables of a season."""
 
     season: str
     revealed: bool
     commitment: str
     dtenv: str
     commit: str
-    """that the latest of its entries were ranked with"""
+    """commit that the latest of its entries were ranked with"""
     tracks: list[TrackBoard]
 
 
 def board(
-    results: SeasonResults,
-    ranked: Sequence[entries.Entry] | None = None,
-    films: Sequence[dict[str, Any]] = (),
+    results: SeasonResults, ranked: Sequence[entries.Entry] | None = None, films: Sequence[dict[str, Any]] = ()
 ) -> Board:
-    """The tables of a season's tracks that have rows.
+    """Build the tables of a season's tracks that have rows.
 
-    Args:
-        results: of the season.
-        ranked: entries that may stand in it; by default all that there are.
-        films: of the validation season, whose instances may be shown.
-
-    Raises:
-        ResultsError: rows of an entry that there is not, or a track without its references or bounds.
+    `ranked` are the known entries, by default all; `films` are those of the validation season, whose instances are
+    public. Raises ResultsError for rows of an unknown entry, or a track without its reference or bounds.
     """
     ranked = entries.every() if ranked is None else ranked
     path = results.folder / "season.json"
@@ -119,11 +112,7 @@ def board(
 def track_board(
     track: Track, results: SeasonResults, ranked: Sequence[entries.Entry], films: Sequence[dict[str, Any]] = ()
 ) -> TrackBoard:
-    """A track's table.
-
-    Raises:
-        ResultsError: as `board`.
-    """
+    """Build a track's table; raises like `board`."""
     known = {entry.name: entry for entry in ranked if entry.track == track.name}
     bounds = results.bound(track)
     own: dict[str, list[dict[str, Any]]] = {}
@@ -131,7 +120,7 @@ def track_board(
         own.setdefault(row["entry"], []).append(row)
     for name in own:
         if name not in known:
-            raise ResultsError(f"{results.folder}: {name!r} has rows in {track.name!r} and is no entry there")
+            raise ResultsError(f"{results.folder}: {name!r} has rows in {track.name!r} but is not an entry of it")
     if track.reference not in own:
         raise ResultsError(f"{results.folder}: the reference {track.reference!r} has no rows in {track.name!r}")
     count = track.episodes * len(track.cells)
@@ -143,40 +132,38 @@ def track_board(
         raise ResultsError(f"{results.folder}: {track.reference!r} is at the bound everywhere in {track.name!r}")
     matrices = {name: matrix(track, scores_of(rows), reference, bounds) for name, rows in own.items()}
     lines = [_standing(known[name], rows, matrices[name], reference, bounds, results) for name, rows in own.items()]
-    lines = [dataclasses.replace(s, feasible=s.violation_rate <= track.allowed_violations) for s in lines]
     lines.sort(key=lambda s: (not s.feasible, -s.iqm.mean, s.entry))
-    placed, last = [], 0
+    placed, last = [_bound_line(track, reference, bounds)], 0
     for feasible in (True, False):
         group = [s for s in lines if s.feasible == feasible]
         places = [last + place for place in tie_groups([matrices[s.entry] for s in group])]
         placed += [dataclasses.replace(s, place=place) for s, place in zip(group, places, strict=True)]
         last = max(places, default=last)
-    without = count - len(kept) * len(track.cells)
-    top = _bound_line(track, reference, bounds)
-    return TrackBoard(track, [top, *placed], count, without, _film(track, films, {*own}))
+    return TrackBoard(track, placed, count, count - len(kept) * len(track.cells), _film(track, films, {*own}))
 
 
 def _standing(
     entry: entries.Entry,
     rows: Sequence[dict[str, Any]],
     values: np.ndarray,
-    reference: dict[tuple[str, int], float],
-    bounds: dict[tuple[str, int], float],
+    reference: Scores,
+    bounds: Scores,
     results: SeasonResults,
 ) -> Standing:
     about = next(e for e in results.entries if (e["track"], e["entry"]) == (entry.track, entry.name))
     manifest = entry.submission().manifest if entry.kind == "submission" else None
     instances = [_instance(row, reference, bounds) for row in rows]
     statuses = Counter(instance.status for instance in instances)
+    violation_rate = float(np.mean([instance.violation_rate for instance in instances]))
     return Standing(
         entry=entry.name,
         kind=entry.kind,
         place=None,
-        feasible=True,
+        feasible=violation_rate <= TRACKS[entry.track].allowed_violations,
         iqm=iqm_interval(values),
         score=mean_interval([instance.score for instance in instances]),
         gap=float(np.mean([instance.bound - instance.score for instance in instances])),
-        violation_rate=float(np.mean([instance.violation_rate for instance in instances])),
+        violation_rate=violation_rate,
         failed={status: count for status, count in sorted(statuses.items()) if status != "played"},
         decisions_per_second=1.0 / about["seconds"] if about["seconds"] else None,
         parameters=about["parameters"],
@@ -187,23 +174,15 @@ def _standing(
     )
 
 
-def _instance(
-    row: dict[str, Any], reference: dict[tuple[str, int], float], bounds: dict[tuple[str, int], float]
-) -> Instance:
+def _instance(row: dict[str, Any], reference: Scores, bounds: Scores) -> Instance:
     key = row["cell"], row["index"]
     share = normalised(row["score"], reference[key], bounds[key])
     return Instance(*key, row["score"], share, row["violation_rate"], row["status"], bounds[key])
 
 
-def _bound_line(
-    track: Track, reference: dict[tuple[str, int], float], bounds: dict[tuple[str, int], float]
-) -> Standing:
-    rows = [
-        {"cell": cell.name, "index": index, "score": bounds[cell.name, index]}
-        for cell in track.cells
-        for index in range(track.episodes)
-    ]
-    instances = [_instance({**row, "violation_rate": 0.0, "status": "played"}, reference, bounds) for row in rows]
+def _bound_line(track: Track, reference: Scores, bounds: Scores) -> Standing:
+    ends = [(key, bounds[key], reference[key]) for key in instances_of(track)]
+    instances = [Instance(*key, end, normalised(end, zero, end), 0.0, "played", end) for key, end, zero in ends]
     return Standing(
         entry=BOUND,
         kind="bound",
@@ -217,7 +196,7 @@ def _bound_line(
         decisions_per_second=None,
         parameters=None,
         authors=["dtenv"],
-        about="No policy scores more, even one that knows what is to come (dtenv.oracle).",
+        about="No policy scores more, even one that knows the future (dtenv.oracle).",
         manifest=None,
         instances=instances,
     )

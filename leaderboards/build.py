@@ -1,7 +1,7 @@
-"""Writes the tables of leaderboards/README.md and the page leaderboards/site/index.html from a season's stored rows.
+"""Write the tables of leaderboards/README.md and the page leaderboards/site/index.html from a season's stored rows.
 
 python -m leaderboards build
-python -m leaderboards build --check   # says what is stale, and changes nothing
+python -m leaderboards build --check   # report stale files, write nothing
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Build:
     """Settings."""
 
     check: bool = False
-    """write nothing; end with status 1 if what is written is not what the rows give"""
+    """write nothing; exit with status 1 if a file does not match the stored rows"""
     season: str = ""
-    """by default the newest that has rows"""
+    """name of the season; by default the newest that has rows"""
 
 
 def main(settings: Build) -> None:
@@ -39,9 +39,9 @@ def main(settings: Build) -> None:
         raise SystemExit(str(error)) from None
     if settings.check:
         if texts:
-            told = " and ".join(str(path.relative_to(FOLDER.parent)) for path in texts)
-            raise SystemExit(f"stale: {told}: not what the stored rows give; run `python -m leaderboards build`")
-        print("tables and page are what the stored rows give")
+            files = " and ".join(str(path.relative_to(FOLDER.parent)) for path in texts)
+            raise SystemExit(f"stale: {files} do not match the stored rows; run `python -m leaderboards build`")
+        print("tables and page match the stored rows")
         return
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,36 +50,24 @@ def main(settings: Build) -> None:
 
 
 def stale(name: str) -> dict[Path, str]:
-    """What should stand in the files that a season's rows give otherwise, by path.
-
-    Raises:
-        ResultsError: as `built`.
-    """
+    """Return the new content of files that do not match a season's rows, by path; raises like `built`."""
     return {path: text for path, text in built(name).items() if not path.exists() or path.read_text() != text}
 
 
 def shown() -> str:
-    """The newest season that has rows.
-
-    Raises:
-        ResultsError: none has.
-    """
+    """Name of the newest season that has rows; ResultsError if there is none."""
     for name in seasons.known():
         if (seasons.SEASONS / name / "rows.csv").exists():
             return name
-    raise ResultsError(f"{seasons.SEASONS}: no season has rows; `python -m leaderboards rank` makes them")
+    raise ResultsError(f"{seasons.SEASONS}: no season has rows; run `python -m leaderboards rank`")
 
 
 def built(name: str) -> dict[Path, str]:
-    """What stands in the files, by path.
-
-    Raises:
-        ResultsError: rows that are broken, or a README without the place of the tables.
-    """
+    """Return the content of the files by path; ResultsError for invalid rows or a README without table markers."""
     made = board(load(seasons.read(name)), films=load(seasons.read(seasons.VALIDATION)).films)
     text = README.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ResultsError(f"{README}: must have {BEGIN!r} and {END!r}, each once")
+        raise ResultsError(f"{README}: must contain {BEGIN!r} and {END!r} exactly once")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     return {README: "\n".join([before + BEGIN, *tables(made), END + after]), PAGE: page(made)}

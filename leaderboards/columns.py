@@ -1,4 +1,4 @@
-"""The columns that tables and the page have, how their values are written, and what a stranger's text may do there."""
+"""Columns of the tables and the page, formatting of their values, and cleaning of untrusted text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from leaderboards.board import Standing, TrackBoard
 
 LONGEST = 4000
-"""Characters of one text that are shown."""
+"""Maximum number of characters shown of a text."""
 
 COMBINING = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 STACK = re.compile(f"([{COMBINING}]{{3}})[{COMBINING}]+")
@@ -19,10 +19,10 @@ REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 
 
 def shown(text: object, longest: int = LONGEST) -> str:
-    """A stranger's text with nothing that reorders, breaks or overprints what stands beside it.
+    """Clean untrusted text of everything that reorders, breaks or overprints its surroundings.
 
-    Marks that turn the direction of writing, control characters and lone surrogates are spelt out; of combining marks
-    upon one letter three are kept; what is longer than `longest` is cut.
+    Directional marks, control characters and lone surrogates are escaped, at most three combining marks are kept in a
+    row, and text longer than `longest` is truncated.
     """
     kept = "".join(_spelt(c) if _hostile(c) else c for c in str(text)[: longest + 1])
     kept = STACK.sub(r"\1", kept)
@@ -38,36 +38,36 @@ def _spelt(c: str) -> str:
 
 
 class Column(NamedTuple):
-    """Of a standing."""
+    """Column of a table."""
 
     key: str
-    """in links"""
+    """name in links"""
     head: str
     note: str
-    """what it is, in a line"""
+    """description in one line"""
     text: Callable[[Standing], str]
     value: Callable[[Standing], float | str | None]
-    """what it is sorted by"""
+    """sort key"""
     falling: bool = False
-    """whether more is better, so that sorting begins with the most"""
+    """whether more is better, so that sorting starts with the largest"""
     number: bool = True
 
 
 def number(value: float | None, spec: str, unit: str = "") -> str:
-    """Formatted; a dash for nothing and for nan, and no minus before zeros."""
+    """Format a number; a dash for None and nan, no minus sign before zeros."""
     if value is None or math.isnan(value):
         return "–"
-    told = format(value, spec)
-    return (told.lstrip("-") if not told.strip("-+0.,%") else told).replace("-", "−") + unit
+    text = format(value, spec)
+    return (text if text.strip("-+0.,%") else text.lstrip("-")).replace("-", "−") + unit
 
 
 def share(value: float) -> str:
-    """In percent; one that is not nothing never reads 0.0 %."""
+    """Format a share in percent; a positive one is never shown as 0.0 %."""
     return "< 0.1 %" if 0.0 < value < 0.0005 else number(100 * value, ".1f", " %")
 
 
 def iqm(standing: Standing) -> str:
-    """Such as 0.912 [0.903, 0.921]."""
+    """Format the interquartile mean, such as 0.912 [0.903, 0.921]."""
     if math.isnan(standing.iqm.mean):
         return "–"
     mean, low, high = (number(value, ".3f") for value in standing.iqm)
@@ -75,31 +75,37 @@ def iqm(standing: Standing) -> str:
 
 
 def failed(standing: Standing) -> str:
-    """Such as 3 (2 late, 1 invalid)."""
+    """Format the failures, such as 3 (2 late, 1 invalid)."""
     kinds = [f"{count} {shown(status)}" for status, count in standing.failed.items() if count and status != "played"]
     return f"{failures(standing)} ({', '.join(kinds)})" if kinds else "0"
 
 
 def failures(standing: Standing) -> int:
-    """Episodes that were late, crashed or invalid."""
+    """Number of episodes that were late, crashed or invalid."""
     return sum(count for status, count in standing.failed.items() if status != "played")
 
 
 def ties(board: TrackBoard) -> dict[int, int]:
-    """Entries of every place."""
+    """Number of entries per place."""
     places = [standing.place for standing in board.standings if standing.place is not None]
     return {place: places.count(place) for place in places}
 
 
 def place(standing: Standing, tied: dict[int, int]) -> str:
-    """Such as 1, 2=, or a dash for what is not ranked."""
+    """Format a place, such as 1, 2=, or a dash if unranked."""
     if standing.place is None:
         return "–"
     return f"{standing.place}=" if tied[standing.place] > 1 else str(standing.place)
 
 
 COLUMNS = (
-    Column("place", "Place", "entries that a paired test cannot tell apart share one", lambda s: "", lambda s: s.place),
+    Column(
+        "place",
+        "Place",
+        "entries without a significant difference in a paired test share one",
+        lambda s: "",
+        lambda s: s.place,
+    ),
     Column("entry", "Entry", "", lambda s: shown(s.entry), lambda s: s.entry, number=False),
     Column("kind", "Kind", "", lambda s: s.kind, lambda s: s.kind, number=False),
     Column(
@@ -110,7 +116,9 @@ COLUMNS = (
         lambda s: s.iqm.mean,
         falling=True,
     ),
-    Column("gap", "Gap to bound", "mean of bound less score, a slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap),
+    Column(
+        "gap", "Gap to bound", "mean of bound minus score, per slot", lambda s: number(s.gap, ".4f"), lambda s: s.gap
+    ),
     Column(
         "violations",
         "Violations",
@@ -129,10 +137,10 @@ COLUMNS = (
     Column(
         "parameters",
         "Parameters",
-        "numbers that were learnt",
+        "number of learned parameters",
         lambda s: number(s.parameters, ",d"),
         lambda s: s.parameters,
     ),
     Column("failed", "Failed", "episodes late, crashed or without a valid action", failed, failures),
 )
-"""In their order."""
+"""Columns in display order."""

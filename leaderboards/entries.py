@@ -1,4 +1,4 @@
-"""Who is ranked: heuristics and, where no graph can hold their network, our learners by name; all submissions."""
+"""Entries of the leaderboards: heuristics, learners whose network cannot be exported, and submissions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leaderboards.tracks import TRACKS, Track
 Kind = Literal["heuristic", "learner", "submission"]
 
 BY_NAME: Mapping[str, tuple[str, ...]] = {"placement-paper-100x10": ("mappo",)}
-"""Learners whose shipped policy is played from this repository: a network that solves a market is no fixed graph."""
+"""Learners whose checkpoint is loaded from this repository, as a network that solves a market is not a fixed graph."""
 
 
 @dataclass(frozen=True)
@@ -26,32 +26,29 @@ class Entry:
     kind: Kind
     track: str
     folder: Path | None = None
-    """of a submission"""
+    """folder of a submission"""
 
     def submission(self) -> Submission:
-        """Its folder, read and checked.
-
-        Raises:
-            SubmissionError: with everything that is wrong.
-        """
+        """Read and validate the submission; SubmissionError lists every problem."""
         assert self.folder is not None
         return read(self.folder, others=None)
 
     @property
     def policy_sha256(self) -> str:
-        """Of what is played: a submission's graph, a learner's weights, nothing for a heuristic."""
-        if self.folder is not None:
-            return hashlib.sha256((self.folder / "policy.onnx").read_bytes()).hexdigest()
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest() if self.kind == "learner" else ""
+        """Hash of a submission's graph or of a learner's weights; empty for a heuristic."""
+        if self.kind == "heuristic":
+            return ""
+        path = self.weights if self.folder is None else self.folder / "policy.onnx"
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
     @property
     def weights(self) -> Path:
-        """A learner's shipped policy."""
+        """Checkpoint of a learner."""
         cell = TRACKS[self.track].cells[0]
         return agents.CHECKPOINTS / f"{self.name}-{cell.env_id}-{cell.scenario}.safetensors"
 
     def parameters(self) -> int | None:
-        """Numbers that were learned; None for a heuristic."""
+        """Number of learned parameters; None for a heuristic."""
         if self.folder is not None:
             return self.submission().parameters
         if self.kind == "heuristic":
@@ -68,44 +65,43 @@ def by_name(track: Track) -> list[Entry]:
 
 
 def of(submission: Submission) -> Entry:
-    """A submission as an entry."""
+    """Entry of a submission."""
     return Entry(submission.name, "submission", submission.track.name, submission.folder)
 
 
 def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
-    """All entries, or those of some names or tracks; submissions that are not in order are none.
+    """Return all entries, or those with the given names or tracks, without invalid submissions.
 
-    Raises:
-        ValueError: no entry or track of a name.
+    Raises ValueError for an unknown name or track.
     """
     for name in tracks:
         if name not in TRACKS:
-            raise ValueError(f"tracks: must be of {', '.join(TRACKS)}, got {name!r}")
+            raise ValueError(f"tracks: must be among {', '.join(TRACKS)}, got {name!r}")
     found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(SUBMISSIONS)[0])]
     found = [entry for entry in found if not tracks or entry.track in tracks]
     known = {entry.name for entry in found}
     for name in names:
         if name not in known:
-            raise ValueError(f"entries: must be of {', '.join(sorted(known))}, got {name!r}")
+            raise ValueError(f"entries: must be among {', '.join(sorted(known))}, got {name!r}")
     return [entry for entry in found if not names or entry.name in names]
 
 
 def about(entry: Entry) -> str:
-    """One line on an entry that stands there by name."""
+    """Description of a heuristic or learner in one line."""
     return ABOUT[TRACKS[entry.track].env_id][entry.name]
 
 
-_ANY = "Any decision, drawn uniformly every slot."
+_ANY = "Uniformly random decisions in every slot."
 
 ABOUT: Mapping[str, Mapping[str, str]] = {
     "DTAssociation-v0": {
         "random": _ANY,
-        "pack": "All twins on as few servers as hold them.",
+        "pack": "All twins on as few servers as possible.",
         "nearest-random": "The nearest server with room, historical data drawn at random: Baseline 3 of (Zhou 2025).",
         "nearest": "The nearest server with room: Baseline 2 of (Zhou 2025).",
-        "stay": "The nearest server with room at first, then never another.",
-        "hysteresis": "Moves a twin once another server is nearer by a margin, tuned on seeds of its own.",
-        "local-search": "The best single moves of one slot, until none is left; does not look ahead.",
+        "stay": "The nearest server with room at first, without migrations afterwards.",
+        "hysteresis": "Moves a twin once another server is nearer by a margin, tuned on separate seeds.",
+        "local-search": "The best single moves of one slot, until none improves it; does not look ahead.",
     },
     "DTPlacementMA-v0": {
         "random": "Stations for users, drawn uniformly every slot.",
@@ -114,8 +110,8 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "at-access": "Twins where their users are connected.",
         "least-loaded": "One user after another, to the station with the least load.",
         "greedy-add": "Adds hosts one by one while that lowers the cost.",
-        "local-search": "The best moves of users and hosts of one slot, until none is left.",
-        "mappo": "Base stations that learned together (agents/mappo.py), run from this repository: no fixed graph.",
+        "local-search": "The best moves of users and hosts of one slot, until none improves it.",
+        "mappo": "Base stations trained jointly (agents/mappo.py), run from this repository: not a fixed graph.",
     },
     "DTMigration-v0": {
         "random": _ANY,
@@ -123,6 +119,6 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
         "best-latency": "The station of least latency, every slot: Algorithm 3 of (Lu 2021) read as an argmax.",
         "best-latency-literal": "Algorithm 3 of (Lu 2021) as it is printed.",
         "payback": "Moves where the gain pays for the migration within ten slots.",
-        "lookahead": "Plans fifteen slots ahead, as if the user went straight on.",
+        "lookahead": "Plans fifteen slots ahead, assuming that the user goes straight on.",
     },
 }

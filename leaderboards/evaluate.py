@@ -1,4 +1,4 @@
-"""Runs a submission on the public validation instances, and says where it would stand among the entries.
+"""Run a submission on the public validation instances and print where it would be ranked.
 
 python -m leaderboards evaluate leaderboards/submissions/my-agent
 """
@@ -22,7 +22,7 @@ from leaderboards.tables import tables
 from leaderboards.tracks import WORST
 
 SHOWN = 10
-"""Failed episodes that are told one by one."""
+"""Maximum number of failed episodes that are printed."""
 
 
 @dataclass
@@ -30,11 +30,11 @@ class Evaluate:
     """Settings."""
 
     folder: tyro.conf.Positional[Path]
-    """of the submission"""
+    """folder of the submission"""
 
 
 def main(settings: Evaluate) -> None:
-    """Play, and print the table of the track."""
+    """Play the episodes and print the track's table."""
     try:
         submission = read(settings.folder)
         with tqdm(desc=submission.name, unit="slot", unit_scale=True, leave=False) as bar:
@@ -43,9 +43,8 @@ def main(settings: Evaluate) -> None:
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(str(error)) from None
     print("\n".join(tables(board)))
-    told = played.entry
-    if told["seconds"]:
-        print(f"\n{1.0 / told['seconds']:,.0f} decisions a second, {told['parameters']:,} parameters")
+    if seconds := played.entry["seconds"]:
+        print(f"\n{1.0 / seconds:,.0f} decisions per second, {played.entry['parameters']:,} parameters")
     print("isolation: " + "; ".join(f"{layer}: {state}" for layer, state in played.layers.items()))
     for failure in played.failures[:SHOWN]:
         print(f"failed: {failure}")
@@ -54,11 +53,10 @@ def main(settings: Evaluate) -> None:
 
 
 def standing(submission: Submission, played: Played) -> Board:
-    """The board of the submission's track, with the submission in it.
+    """Return the board of the submission's track, with the submission in it.
 
-    Raises:
-        ResultsError: the track's validation rows are missing or broken.
-        BoundExceeded: it scored more than is possible: an error of dtenv's.
+    Raises ResultsError for missing or invalid validation rows; BoundExceeded, an error of dtenv's, for a score above a
+    bound.
     """
     stored = load(seasons.read(seasons.VALIDATION))
     track = submission.track
@@ -66,10 +64,9 @@ def standing(submission: Submission, played: Played) -> Board:
     names = {entry.name for entry in others}
     rows = [row for row in stored.of(track) if row["entry"] in names]
     settle(played.rows, [row for row in rows if row["entry"] == WORST])
-    told = [row for row in stored.entries if row["track"] == track.name and row["entry"] in names]
-    results = SeasonResults(
-        stored.season, stored.folder, rows + played.rows, stored.bounds, [*told, {**played.entry, "machine": ""}], []
-    )
+    ranked = [row for row in stored.entries if row["track"] == track.name and row["entry"] in names]
+    ranked.append({**played.entry, "machine": ""})
+    results = SeasonResults(stored.season, stored.folder, rows + played.rows, stored.bounds, ranked, [])
     results.check()
     board = track_board(track, results, [*others, entries.of(submission)])
     return Board(seasons.VALIDATION, True, "", dtenv.__version__, "", [board])

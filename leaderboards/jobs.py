@@ -1,4 +1,4 @@
-"""What a season is made of: an entry on all instances of its track; the proven bound of an instance."""
+"""Jobs of a season: play an entry on all instances of its track; prove the bound of an instance."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from leaderboards.tracks import Track, find
 
 @dataclass(frozen=True)
 class PlayEntry:
-    """An entry on all instances of its track."""
+    """Play an entry on all instances of its track."""
 
     entry: Entry
     season: Season
 
     @property
     def name(self) -> str:
-        """Of the job."""
+        """Name of the job."""
         return f"{self.entry.track} {self.entry.name}"
 
     def run(self) -> Played:
-        """Play."""
+        """Play the episodes."""
         return play(self.entry, self.season)
 
 
 @dataclass(frozen=True)
 class Prove:
-    """What no policy's score can exceed on an instance."""
+    """Prove an upper bound of every policy's score on an instance."""
 
     track: str
     cell: str
@@ -40,24 +40,20 @@ class Prove:
 
     @property
     def name(self) -> str:
-        """Of the job."""
+        """Name of the job."""
         return f"{self.track} bound of {self.index} of {self.cell}"
 
-    @property
-    def _cell(self) -> Any:
-        return next(cell for cell in find(self.track).cells if cell.name == self.cell)
-
     def run(self) -> dict[str, Any]:
-        """Prove it: a row of bounds.csv."""
-        track: Track = find(self.track)
-        seed = self.season.seed(self.index)
-        solution = episode_bound(track.env_id, self._cell.resolve(), seed, **track.proof)
-        about = {"env_id": track.env_id, "cell": self.cell, "index": self.index}
-        return {**about, "bound": solution.bound, "proof": solution.proof}
+        """Prove the bound; returns a row of bounds.csv."""
+        track = find(self.track)
+        scenario = next(cell for cell in track.cells if cell.name == self.cell).resolve()
+        solution = episode_bound(track.env_id, scenario, self.season.seed(self.index), **track.proof)
+        instance = {"env_id": track.env_id, "cell": self.cell, "index": self.index}
+        return {**instance, "bound": solution.bound, "proof": solution.proof}
 
 
 def proofs(track: Track, season: Season, known: set[tuple[str, str, int]]) -> list[Prove]:
-    """The bounds of a track's instances that are not known yet, by environment, cell and index."""
+    """Jobs for the missing bounds of a track; `known` ones by environment, cell and index."""
     return [
         Prove(track.name, cell.name, index, season)
         for cell in track.cells

@@ -1,4 +1,4 @@
-"""The command that lists the tracks."""
+"""Command that lists the tracks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class List:
 
 
 def main(_: List) -> None:
-    """Print every track with its instances and what its observations and actions are."""
+    """Print every track with its instances, observations and actions."""
     for track in TRACKS.values():
         spec = spec_of(track)
         sizes = sorted({layout.size for layout in spec.layouts})

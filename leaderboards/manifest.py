@@ -1,11 +1,10 @@
-"""manifest.json: strict JSON, the schema, and the rules for free text. Everything wrong is told at once."""
+"""Validation of manifest.json: strict JSON, the schema, and rules for free text; all problems are reported at once."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ from leaderboards import untrusted_text as text
 from leaderboards.untrusted_text import quoted
 
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
-"""JSON Schema; its descriptions are what messages say that a field must be."""
+"""JSON Schema; its descriptions are quoted in messages."""
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 MAX_DIGITS = 15
-"""Of whole numbers: what JavaScript, too, holds exactly."""
+"""Maximum digits of integers, which JavaScript also represents exactly."""
 
 
 def parse(data: bytes) -> tuple[Any, list[str]]:
-    """The value that JSON bytes hold (None where they hold none), and what is wrong with them as JSON."""
+    """Parse JSON bytes: the value (None if they cannot be parsed), and the problems of their syntax."""
     try:
         written = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -35,7 +34,7 @@ def parse(data: bytes) -> tuple[Any, list[str]]:
         seen: dict[str, Any] = {}
         for key, value in items:
             if key in seen:
-                wrong.append(f"key {quoted(key)} must stand once, got it again with {quoted(value)}")
+                wrong.append(f"key {quoted(key)} must occur once, got it again with {quoted(value)}")
             seen[key] = value
         return seen
 
@@ -45,7 +44,7 @@ def parse(data: bytes) -> tuple[Any, list[str]]:
     def whole(digits: str) -> int | None:
         if len(digits.lstrip("-")) <= MAX_DIGITS:
             return int(digits)
-        wrong.append(f"whole numbers must have at most {MAX_DIGITS} digits, got {quoted(digits)}")
+        wrong.append(f"integers must have at most {MAX_DIGITS} digits, got {quoted(digits)}")
         return None
 
     def real(digits: str) -> float:
@@ -61,7 +60,7 @@ def parse(data: bytes) -> tuple[Any, list[str]]:
 
 
 def depth(written: str) -> int:
-    """How deep brackets nest outside strings, found without recursion."""
+    """Maximum nesting of brackets outside strings, found without recursion."""
     deepest = level = 0
     inside = escaped = False
     for character in written:
@@ -79,19 +78,14 @@ def depth(written: str) -> int:
 
 
 def problems(manifest: Any) -> list[str]:
-    """What the schema and the rules for text find, each naming field and value."""
+    """Return violations of the schema and of the rules for text, each naming field and value."""
     from jsonschema import Draft202012Validator
 
-    errors = sorted(Draft202012Validator(schema()).iter_errors(manifest), key=lambda error: error.json_path)
-    told = [message for error in errors for message in _explain(error)]
-    told += [f"{where}: {wrong}" for where, line in _strings(manifest) for wrong in text.problems(line)]
-    return list(dict.fromkeys(told))
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The schema, read once."""
-    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    errors = sorted(validator.iter_errors(manifest), key=lambda error: error.json_path)
+    found = [message for error in errors for message in _explain(error)]
+    found += [f"{where}: {wrong}" for where, line in _strings(manifest) for wrong in text.problems(line)]
+    return list(dict.fromkeys(found))
 
 
 def _explain(error: Any) -> Iterator[str]:
@@ -103,13 +97,13 @@ def _explain(error: Any) -> Iterator[str]:
         known = error.schema["properties"]
         for name in error.instance:
             if name not in known:
-                yield f"{where + ': ' if where else ''}no field {quoted(name)}; fields: {', '.join(known)}"
+                yield f"{where + ': ' if where else ''}unknown field {quoted(name)}; fields: {', '.join(known)}"
     else:
         yield f"{where or 'it'}: must be {error.schema['description']}, got {quoted(error.instance)}"
 
 
 def _strings(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of the values, with the place where it stands."""
+    """All strings in the values, with their paths."""
     if isinstance(value, str):
         yield where, value
     elif isinstance(value, list):

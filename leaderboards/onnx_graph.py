@@ -1,6 +1,6 @@
-"""What a policy's ONNX graph may hold: standard operators, its own weights, named inputs, one action.
+"""Rules for a policy's ONNX graph: standard operators, its own weights, named inputs, one action.
 
-It is read from bytes, never from a path, so that nothing else on a disk can be drawn in; and it is never run here.
+It is parsed from bytes, never from a path, so that it cannot pull in other files; and it is never executed here.
 """
 
 from __future__ import annotations
@@ -13,40 +13,38 @@ from leaderboards import protobuf_limits as protobuf
 from leaderboards.untrusted_text import quoted
 
 MAX_NODES = 20_000
-"""Those of subgraphs among them."""
+"""Maximum number of nodes, including those of subgraphs."""
 
 MAX_NESTING = 8
-"""Subgraphs (of If, Loop, Scan) inside subgraphs."""
+"""Maximum nesting of subgraphs (of If, Loop, Scan)."""
 
 MAX_RANK = 8
-"""Dims of a tensor."""
+"""Maximum number of dims of a tensor."""
 
 MAX_TENSOR_BYTES = 64 * 2**20
-"""Of all tensors in the file together, once unpacked."""
+"""Maximum size of all tensors together, unpacked."""
 
 MAX_NOTES_BYTES = 2**20
-"""Of names of producers, documentation and metadata."""
+"""Maximum size of producer names, documentation and metadata."""
 
 OPSETS = range(13, 27)
 IR_VERSIONS = range(7, 14)
-"""What the pinned ONNX Runtime reads; from opset 13 on, axes and training modes are inputs."""
+"""Versions that the pinned ONNX Runtime reads; since opset 13, axes and training modes are inputs."""
 
-RANDOM = frozenset(
-    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-)
-"""Operators after which nothing could be derived again."""
+RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+"""Random operators, which make results irreproducible."""
 
 LOOKALIKES = (
     (b"\x80", "a pickle"),
-    (b"PK", "a zip archive (torch.save writes such)"),
+    (b"PK", "a zip archive (as torch.save writes)"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"\x7fELF", "a program"),
+    (b"\x7fELF", "an executable"),
     (b"{", "JSON"),
     (b"version https://git-lfs", "a Git LFS pointer"),
     (b"\0", "a file of zeros"),
 )
-"""First bytes of what is sent in ONNX's place."""
+"""First bytes of other file types."""
 
 # Element types by number: name, bytes, and the field for elements that are not packed as raw bytes.
 _TYPES: dict[int, tuple[str, int, str]] = {
@@ -69,7 +67,7 @@ _DATA = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data",
 
 
 def read(data: bytes) -> tuple[Any, list[str]]:
-    """The model (None where there is none, or its graph cannot be walked) and everything wrong inside it."""
+    """Return the model (None if it is unreadable or too large to check) and all of its problems."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -78,16 +76,16 @@ def read(data: bytes) -> tuple[Any, list[str]]:
     like = next((f": it looks like {what}" for start, what in LOOKALIKES if data.startswith(start)), "")
     form = protobuf.problem(data, onnx.ModelProto.DESCRIPTOR)
     if form is not None:
-        return None, [f"it is no ONNX model that can be taken{like or f': {form}'}"]
+        return None, [f"it is not a valid ONNX model{like or f': {form}'}"]
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        return None, [f"it is no ONNX model: {quoted(str(error))}"]
+        return None, [f"it is not a valid ONNX model: {quoted(str(error))}"]
     if not model.HasField("graph"):
-        return None, ["it is no ONNX model: it has no graph"]
+        return None, ["it is not a valid ONNX model: it has no graph"]
     nested, nodes = _extent(model.graph)
     wrong = [f"graphs must nest at most {MAX_NESTING} deep, got more"] * (nested > MAX_NESTING)
-    wrong += [f"nodes must be at most {MAX_NODES}, subgraphs' among them, got {nodes}"] * (nodes > MAX_NODES)
+    wrong += [f"nodes must be at most {MAX_NODES}, including subgraphs, got {nodes}"] * (nodes > MAX_NODES)
     if wrong:
         return None, wrong
     wrong = [*_head(model), *_operators(model), *_tensors(model), *_notes(model)]
@@ -100,13 +98,13 @@ def read(data: bytes) -> tuple[Any, list[str]]:
 
 
 def parameters(model: Any) -> int:
-    """Elements of all floating-point tensors: initialisers, and constants that stand in for them."""
+    """Number of elements of all floating-point tensors: initialisers, and constants used instead of them."""
     counted = (tensor for _, tensor in _all_tensors(model) if tensor.data_type in _FLOATS)
     return sum(math.prod(tensor.dims) for tensor in counted)
 
 
 def _extent(graph: Any) -> tuple[int, int]:
-    """How deep graphs nest, the outermost being 0, and how many nodes all have; at most one past MAX_NESTING."""
+    """Nesting depth of the graphs, 0 for the outermost, and their number of nodes; stops at the first excess."""
     deepest = nodes = 0
     stack = [(graph, 0)]
     while stack:
@@ -132,26 +130,30 @@ def _graphs(graph: Any) -> Iterator[Any]:
             yield from _graphs(inner)
 
 
+def _standard_opsets(model: Any) -> list[int]:
+    return [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+
+
 def _head(model: Any) -> Iterator[str]:
-    """What is wrong beside the graph."""
+    """Problems of the model outside its graph."""
     if model.ir_version not in IR_VERSIONS:
         yield f"ir_version must be {IR_VERSIONS[0]} to {IR_VERSIONS[-1]}, got {model.ir_version}"
-    standard = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    standard = _standard_opsets(model)
     if len(standard) != 1 or standard[0] not in OPSETS:
-        told = ", ".join(map(str, standard[:8])) or "none"
-        yield f"it must name one opset of the standard operators, {OPSETS[0]} to {OPSETS[-1]}, got {told}"
+        got = ", ".join(map(str, standard[:8])) or "none"
+        yield f"it must import one opset of the standard operators, {OPSETS[0]} to {OPSETS[-1]}, got {got}"
     if model.functions:
         names = ", ".join(quoted(f"{f.domain}.{f.name}") for f in model.functions[:5])
-        yield f"functions of its own must be inlined, got {names}"
+        yield f"local functions must be inlined, got {names}"
     if model.training_info:
-        yield "it must hold no training_info"
+        yield "it must have no training_info"
 
 
 def _operators(model: Any) -> Iterator[str]:
-    """Operators that are none of the standard's, or that draw random numbers."""
+    """Operators that are not standard, or random."""
     import onnx
 
-    version = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    version = max(_standard_opsets(model), default=0)
     known: dict[str, bool] = {}
     for graph in _graphs(model.graph):
         for node in graph.node:
@@ -162,17 +164,17 @@ def _operators(model: Any) -> Iterator[str]:
             if name not in known:
                 known[name] = onnx.defs.has(name, version) if version in OPSETS else onnx.defs.has(name)
             if not known[name]:
-                yield f"operator {quoted(name)} is none of opset {version}"
+                yield f"operator {quoted(name)} is not in opset {version}"
             if name in RANDOM or (name == "Dropout" and len(node.input) > 2 and node.input[2]):
                 how = " in training mode" if name == "Dropout" else ""
-                yield f"operator {name}{how} is random: nothing could be derived again"
+                yield f"operator {name}{how} is random: results could not be reproduced"
             for attribute in node.attribute:
                 if attribute.ref_attr_name:
-                    yield f"attribute {quoted(attribute.name)} of {quoted(name)} refers to a function's"
+                    yield f"attribute {quoted(attribute.name)} of {quoted(name)} refers to a function attribute"
 
 
 def _all_tensors(model: Any) -> Iterator[tuple[str, Any]]:
-    """Every dense tensor that holds data, with what to call it."""
+    """All dense tensors with data, with their descriptions."""
     for graph in _graphs(model.graph):
         yield from ((f"initialiser {quoted(tensor.name)}", tensor) for tensor in graph.initializer)
         for node in graph.node:
@@ -184,14 +186,14 @@ def _all_tensors(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _tensors(model: Any) -> Iterator[str]:
-    """Tensors whose data lie elsewhere, are of another size than their dims say, or are too many."""
+    """Tensors with external data, data that do not match their dims, or too much data."""
     if any(_sparse(graph) for graph in _graphs(model.graph)):
         yield "tensors must be dense, got sparse ones"
     claimed = 0
     for where, tensor in _all_tensors(model):
         if tensor.data_location or tensor.external_data:
             places = [entry.value for entry in tensor.external_data if entry.key == "location"]
-            yield f"{where} must hold its data itself, got external data at {quoted(places[0] if places else '')}"
+            yield f"{where} must contain its data, got external data at {quoted(places[0] if places else '')}"
             continue
         if len(tensor.dims) > MAX_RANK:
             yield f"{where} must have at most {MAX_RANK} dims, got {len(tensor.dims)}"
@@ -222,7 +224,7 @@ def _sparse(graph: Any) -> bool:
 
 
 def _notes(model: Any) -> Iterator[str]:
-    """Text that no runtime reads."""
+    """Size of the text that no runtime reads."""
     size = len(model.doc_string) + len(model.producer_name) + len(model.producer_version) + len(model.domain)
     size += sum(len(entry.key) + len(entry.value) for entry in model.metadata_props)
     for graph in _graphs(model.graph):

@@ -1,4 +1,4 @@
-"""Begins a season: draws its secret, and publishes what binds us to it.
+"""Open a season: draw its secret and publish the commitment.
 
 python -m leaderboards open 2027.1 --secret ~/2027.1.secret
 """
@@ -25,25 +25,25 @@ class OpenSeason:
     """Settings."""
 
     season: tyro.conf.Positional[str]
-    """its name, such as 2027.1"""
+    """name of the season, such as 2027.1"""
     secret: Path
-    """file to write the secret to, outside the repository or ignored by it; whoever loses it cannot rank"""
+    """file to write the secret to, outside the repository or ignored by it; ranking needs it"""
 
 
 def main(settings: OpenSeason) -> None:
-    """Write the secret, and the season's file with the commitment."""
+    """Write the secret, and season.json with the commitment."""
     path = seasons.SEASONS / settings.season / "season.json"
     if re.fullmatch(seasons.NAME, settings.season) is None:
         raise SystemExit(f"season must be a year and a number, such as 2027.1, got {settings.season!r}")
     if path.exists():
-        raise SystemExit(f"season {settings.season!r} was begun: {path}")
+        raise SystemExit(f"season {settings.season!r} is already open: {path}")
     secret = secrets.token_bytes(seasons.SECRET_BYTES)
     settings.secret.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(os.open(settings.secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secret.hex() + "\n")
     except FileExistsError:
-        raise SystemExit(f"secret: {str(settings.secret)!r} exists, and is not overwritten") from None
+        raise SystemExit(f"secret: {str(settings.secret)!r} exists and is not overwritten") from None
     about = {
         "season": settings.season,
         "opened": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -53,19 +53,15 @@ def main(settings: OpenSeason) -> None:
         "secret": None,
     }
     seasons.write(path, about)
-    print(f"{path}: commit it before anybody submits; the secret is in {settings.secret}")
+    print(f"{path}: commit it before the first submission; the secret is in {settings.secret}")
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret that a file holds.
-
-    Raises:
-        SeasonError: it holds none.
-    """
+    """Read the secret from a file; SeasonError if it contains none."""
     try:
         secret = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
-        raise seasons.SeasonError(f"secret: {str(path)!r} holds none: {error}") from None
+        raise seasons.SeasonError(f"secret: {str(path)!r} must be a file of hex digits: {error}") from None
     if len(secret) != seasons.SECRET_BYTES:
         raise seasons.SeasonError(f"secret: {str(path)!r} must hold {seasons.SECRET_BYTES} bytes, got {len(secret)}")
     return secret

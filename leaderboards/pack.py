@@ -1,12 +1,12 @@
-"""A submission made of a trained policy: its greedy actions as policy.onnx, and the manifest beside it.
+"""Export a trained policy as a submission: its greedy actions as policy.onnx, with a manifest.
 
-Our agents' checkpoints, those of agents.sb3 among them:
+Checkpoints of this repository, including those of agents.sb3:
 
     python -m leaderboards pack runs/ppo.safetensors --track migration-balanced --name my-ppo --authors "A. Turing" \\
         --code https://github.com/me/agent --licence MIT --out leaderboards/submissions/my-ppo
 
-A model of Stable-Baselines3, and any torch module that maps observations (batch, size) to actions (batch, …), CleanRL's
-agents among them:
+A Stable-Baselines3 model, or any torch module that maps observations (batch, size) to actions (batch, …), such as
+CleanRL's agents:
 
     from leaderboards.pack import pack, sb3
 
@@ -22,8 +22,8 @@ agents among them:
 
     pack(Greedy(agent), "leaderboards/submissions/my-agent", "migration-balanced", algorithm="PPO (CleanRL)", …)
 
-A module whose forward names blocks of the observation in place of "obs" (such as users, servers, links) is given those;
-the track association-topology, whose observations have several sizes, asks for it.
+A module whose forward names blocks of the observation (such as users, servers, links) instead of "obs" receives those.
+The track association-topology, whose observations have several sizes, requires it.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ from leaderboards.track_spec import Spec, spec_of
 from leaderboards.tracks import Track
 
 SLOTS = 10
-"""Observations of every scenario on which the graph is compared with torch."""
+"""Number of observations per scenario on which ONNX Runtime is compared with torch."""
 
 TOLERANCE = 1e-5
-"""Between continuous actions of ONNX Runtime and of torch, which add up in different order."""
+"""Allowed difference between continuous actions of ONNX Runtime and torch, which sum in different orders."""
 
 
 @dataclass
@@ -66,32 +66,32 @@ class Pack:
     """Settings of a submission."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """policy (.safetensors, with its .json beside it)"""
+    """policy (.safetensors, with its .json in the same folder)"""
     track: str
-    """what it is submitted to"""
+    """track to submit to"""
     name: str
-    """of the entry: a-z, 0-9 and -"""
+    """name of the entry: a-z, 0-9 and -"""
     authors: list[str]
-    """their names"""
+    """names of the authors"""
     code: str
-    """https address of the code that trained it"""
+    """https address of the training code"""
     licence: str
     """SPDX id, such as MIT"""
     out: Path
-    """folder of the submission, called like the entry"""
+    """folder of the submission, named like the entry"""
     algorithm: str | None = None
-    """as tables call it; by default the learner's name"""
+    """name of the algorithm in the tables; by default the learner's name"""
     description: str = ""
-    """one paragraph"""
+    """description of the policy, one paragraph"""
     training_seeds: list[int] | None = None
-    """by default the checkpoint's"""
+    """training seeds; by default the checkpoint's"""
     env_steps: int | None = None
-    """by default the checkpoint's"""
-    hardware: str = "not told"
-    """what it was trained on"""
+    """number of environment steps of the training; by default the checkpoint's"""
+    hardware: str = "not stated"
+    """hardware of the training"""
     differing: float = 0.0
-    """share of choices that may differ between ONNX Runtime and torch: a policy that is all but indifferent between two
-    decides by rounding"""
+    """allowed share of choices that differ between ONNX Runtime and torch: a policy that is nearly indifferent between
+    two choices decides by rounding"""
 
 
 def pack(
@@ -111,23 +111,21 @@ def pack(
     overrides: Mapping[str, str] | None = None,
     differing: float = 0.0,
 ) -> Path:
-    """Write a submission and see that it is in order.
+    """Write a submission and validate it.
 
     Args:
-        policy: gives actions (batch, …) for observations (batch, size), or for their blocks by name; or one of our
-            learners'.
-        folder: of the submission, called like it; its two files are written anew.
-        track: what it is for.
-        overrides: fields of the scenario that the policy needs, such as {"action": "price"}; by default the learner's.
-        name, authors, algorithm, training_seeds, env_steps, hardware, code, licence, description: what the manifest
-            says; leaderboards/manifest.schema.json.
-
-    Returns:
-        The folder.
+        policy: module from observations (batch, size), or from their blocks by name, to actions (batch, …); or a
+            learner's policy.
+        folder: folder of the submission, named like it; its two files are overwritten.
+        track: track to submit to.
+        overrides: scenario fields that the policy needs, such as {"action": "price"}; by default the learner's.
+        differing: allowed share of choices that differ between ONNX Runtime and torch.
+        name, authors, algorithm, training_seeds, env_steps, hardware, code, licence, description: manifest fields; see
+            leaderboards/manifest.schema.json.
 
     Raises:
         ValueError: the policy cannot be exported, or ONNX Runtime gives other actions than torch.
-        SubmissionError: the submission is not in order; the message holds all reasons.
+        SubmissionError: the submission is not valid; the message lists all reasons.
     """
     folder, track = Path(folder), tracks.find(track) if isinstance(track, str) else track
     if overrides is None:
@@ -140,7 +138,7 @@ def pack(
         _write(module, names, spec, folder / POLICY)
         compare(module, names, spec, folder / POLICY, differing)
     except BaseException:
-        (folder / POLICY).unlink(missing_ok=True)  # half a submission helps nobody
+        (folder / POLICY).unlink(missing_ok=True)  # leave no incomplete submission
         raise
     about = {
         "schema": 1,
@@ -171,16 +169,15 @@ def _greedy(policy: NetworkPolicy, track: Track) -> nn.Module:
     if not isinstance(policy.network, Equivariant):
         raise ValueError(
             f"network {type(policy.network).__name__} cannot be exported for the track {track.name!r}: "
-            "it does not serve any number of servers"
+            "it does not support a variable number of servers"
         )
     return export.GreedyBlocks(policy.network).eval()
 
 
 def _inputs(module: nn.Module, spec: Spec) -> list[str]:
-    """The graph's inputs: blocks that the module's forward names, or the flat observation.
+    """Inputs of the graph: the blocks that the module's forward names, or the flat observation.
 
-    Raises:
-        ValueError: it takes flat observations in a track where they have several sizes.
+    Raises ValueError for flat observations in a track where they have several sizes.
     """
     blocks = {block.name for block in spec.layouts[0].blocks}
     named = list(inspect.signature(module.forward).parameters)
@@ -195,7 +192,7 @@ def _inputs(module: nn.Module, spec: Spec) -> list[str]:
 
 
 def _write(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None:
-    """The graph, without the traces of the machine on which it was made."""
+    """Write the graph without traces of the machine that made it."""
     import onnx
 
     layout = spec.layouts[len(spec.layouts) // 2]
@@ -211,7 +208,7 @@ def _write(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None:
 
 
 def _free(names: list[str], spec: Spec) -> dict[str, dict[int, str]]:
-    """Axes whose sizes differ between scenarios; those that differ alike share a name."""
+    """Axes whose sizes differ between scenarios; axes that vary together share a name."""
     called: dict[tuple[int, ...], str] = {}
     free: dict[str, dict[int, str]] = {}
     for place, block in enumerate(spec.layouts[0].blocks):
@@ -224,11 +221,7 @@ def _free(names: list[str], spec: Spec) -> dict[str, dict[int, str]]:
 
 
 def compare(module: nn.Module, names: list[str], spec: Spec, path: Path, differing: float = 0.0) -> None:
-    """See that ONNX Runtime and torch choose the same for what the track's environments really show.
-
-    Raises:
-        ValueError: they do not, or torch's action is no valid one.
-    """
+    """Raise ValueError unless ONNX Runtime and torch choose the same valid actions on the track's environments."""
     import onnxruntime
 
     others = []
@@ -251,8 +244,8 @@ def compare(module: nn.Module, names: list[str], spec: Spec, path: Path, differi
         env.close()
     if np.mean(others) > differing:
         raise ValueError(
-            f"ONNX Runtime must choose as torch does, and does otherwise in {np.mean(others):.1%} of choices; "
-            "differing says how many may"
+            f"ONNX Runtime must choose as torch does, but differs in {np.mean(others):.1%} of choices; "
+            f"the allowed share is differing = {differing:g}"
         )
 
 
@@ -262,7 +255,7 @@ def _actions(module: nn.Module, inputs: Mapping[str, Tensor]) -> np.ndarray:
 
 
 def main(settings: Pack) -> None:
-    """Make a submission of a checkpoint, and say what to do next."""
+    """Export a checkpoint as a submission."""
     path = settings.checkpoint
     try:
         about = json.loads(path.with_suffix(".json").read_text())
@@ -285,7 +278,7 @@ def main(settings: Pack) -> None:
         )
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
-    print(f"{folder}: in order. Next: python -m leaderboards evaluate {folder}")
+    print(f"{folder}: valid. Next: python -m leaderboards evaluate {folder}")
 
 
 def _load(about: Mapping[str, Any], path: Path, track: Track) -> nn.Module | NetworkPolicy:
@@ -298,7 +291,7 @@ def _load(about: Mapping[str, Any], path: Path, track: Track) -> nn.Module | Net
 
 
 def sb3(model: Any, relaxed: Relaxation | None = None) -> nn.Module:
-    """The deterministic policy of a Stable-Baselines3 model as a module; see leaderboards.sb3.Deterministic."""
+    """Deterministic policy of a Stable-Baselines3 model as a module; see leaderboards.sb3.Deterministic."""
     from leaderboards.sb3 import Deterministic
 
     return Deterministic(model, relaxed)

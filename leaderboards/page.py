@@ -1,4 +1,4 @@
-"""A board as one page: tables that stand without scripts, and data that scripts sort, filter, draw and play."""
+"""The board as a single HTML page: tables that work without scripts, and data for sorting, filtering and playback."""
 
 from __future__ import annotations
 
@@ -20,33 +20,25 @@ from leaderboards.columns import COLUMNS, failures, number, place, shown, ties
 TEMPLATES = Path(__file__).parent / "templates"
 
 SCRIPTS = ("view.js", "tables.js", "instances.js", "film.js", "player.js", "detail.js", "main.js")
-"""In the order in which they stand on the page, as one module."""
+"""Scripts of the page, concatenated in this order into one module."""
 
 AXIS = (-0.25, 1.05)
 """Scores at the ends of the interval bars."""
 
 SUITES = {"DTAssociation-v0": "Association", "DTPlacementMA-v0": "Placement", "DTMigration-v0": "Migration"}
-"""What the tracks of an environment are called."""
+"""Headings of the environments' tracks."""
 
 STATUSES = {"played": "p", "late": "l", "crashed": "c", "invalid": "i"}
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'sha256-{script}'",
-        "style-src 'sha256-{style}'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""What the page may load and run: what stands in it, by hash."""
+"""Content security policy: the page may run only its own script and style, identified by hash."""
 
 
 def page(board: Board) -> str:
-    """The whole page, self-contained."""
+    """Render the self-contained page."""
     script = "\n".join((TEMPLATES / name).read_text() for name in SCRIPTS)
     style = (TEMPLATES / "page.css").read_text()
     environment = Environment(
@@ -74,23 +66,23 @@ def page(board: Board) -> str:
 
 
 def digest(text: str) -> str:
-    """SHA-256 as content security policies write it."""
+    """SHA-256 in the notation of content security policies."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def embedded(content: Any) -> str:
-    """JSON that cannot end the element it stands in."""
+    """Encode JSON so that it cannot close its HTML element."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def content(board: Board) -> dict[str, Any]:
-    """What scripts draw and play; numbers of an instance are in the order of `keys`, None where there is none."""
+    """Data of the scripts; values per instance follow the order of `keys`, None where missing."""
     return {"season": board.season, "axis": AXIS, "tracks": [track_content(track) for track in board.tracks]}
 
 
 def track_content(board: TrackBoard) -> dict[str, Any]:
-    """A track's instances, entries and film."""
+    """Instances, entries and film of a track."""
     track = board.track
     keys = sorted({(i.cell, i.index) for standing in board.standings for i in standing.instances})
     bounds = {(i.cell, i.index): i.bound for standing in board.standings for i in standing.instances}
@@ -107,7 +99,7 @@ def track_content(board: TrackBoard) -> dict[str, Any]:
 
 
 def entry_content(standing: Standing, keys: Sequence[tuple[str, int]], tied: dict[int, int]) -> dict[str, Any]:
-    """An entry: facts as tables write them, what it says about itself, and its instances."""
+    """Data of an entry: table cells, its self-description, and its instances."""
     instances = {(i.cell, i.index): i for i in standing.instances}
     own = [instances.get(key) for key in keys]
     facts = [[column.head, column.text(standing)] for column in COLUMNS if column.key not in ("place", "entry")]
@@ -128,19 +120,19 @@ def entry_content(standing: Standing, keys: Sequence[tuple[str, int]], tied: dic
 
 
 def lines(value: Any, name: str = "", depth: int = 0) -> list[list[str]]:
-    """A manifest's fields: names, texts and, third, links where there are; nested ones by dotted names; 200 at most."""
+    """Fields of a manifest as [name, text] or [name, text, link], nested ones with dotted names; at most 200."""
     if isinstance(value, dict) and value and depth < 6:
         inner = [(f"{name}.{key}" if name else str(key), part) for key, part in value.items()]
     elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value) and depth < 6:
         inner = [(f"{name}[{i}]", part) for i, part in enumerate(value)]
     else:
-        told = ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)
-        return [[shown(name, 200), shown(told), *([told] if https(told) else [])]]
+        raw = ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)
+        return [[shown(name, 200), shown(raw), *([raw] if https(raw) else [])]]
     return [line for key, part in inner for line in lines(part, key, depth + 1)][:200]
 
 
 def digits(value: float | None, significant: int = 7) -> float | None:
-    """Rounded, since pictures and lists need no more; None for what is no number."""
+    """Round to significant digits, enough for plots and lists; None if the value is missing or not finite."""
     if value is None or not math.isfinite(value):
         return None
     short = float(f"{value:.{significant}g}")
@@ -148,7 +140,7 @@ def digits(value: float | None, significant: int = 7) -> float | None:
 
 
 def groups(board: TrackBoard) -> list[tuple[str, list[Standing]]]:
-    """A track's rows: those that are not ranked, then feasible and infeasible entries; empty groups are left out."""
+    """Rows of a track in groups: unranked, feasible and infeasible; empty groups are omitted."""
     found: dict[str, list[Standing]] = {"unranked": [], "feasible": [], "infeasible": []}
     for standing in board.standings:
         ranked = standing.kind != "bound" and (standing.place is not None or not standing.feasible)
@@ -157,7 +149,7 @@ def groups(board: TrackBoard) -> list[tuple[str, list[Standing]]]:
 
 
 def row(board: TrackBoard, standing: Standing) -> dict[str, Any]:
-    """What the template writes of a standing: texts and sorting values by column, and how its place is drawn."""
+    """Template values of a standing: texts and sort keys by column, size of its tie, failures, search text."""
     tied = ties(board)
     return {
         "text": {column.key: column.text(standing) for column in COLUMNS} | {"place": place(standing, tied)},
@@ -169,14 +161,14 @@ def row(board: TrackBoard, standing: Standing) -> dict[str, Any]:
 
 
 def sortable(value: float | str | None) -> str:
-    """A value as an attribute; empty for none."""
+    """Encode a sort key as an attribute; empty if missing."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     return shown(value, 200).casefold() if isinstance(value, str) else repr(value)
 
 
 def percent(score: float) -> str:
-    """Where a score lies on the bars' axis, at its ends at most."""
+    """Position of a score on the bars' axis, clipped to its ends."""
     low, high = AXIS
     return f"{100 * (min(max(score, low), high) - low) / (high - low):.2f}%"
 
@@ -190,9 +182,6 @@ def bar(standing: Standing) -> dict[str, Any] | None:
 
 
 def https(url: str) -> bool:
-    """Whether a stranger's text is a link that may be one: over https, to a host, in plain letters."""
-    return (
-        len(url) < 500
-        and re.fullmatch(r"https://[a-z0-9.-]+(:\d+)?(/[\w.~:/?#@!$&'()*+,;=%-]*)?", url, re.ASCII | re.IGNORECASE)
-        is not None
-    )
+    """Whether untrusted text is a safe link: https, a host, ASCII characters only."""
+    pattern = r"https://[a-z0-9.-]+(:\d+)?(/[\w.~:/?#@!$&'()*+,;=%-]*)?"
+    return len(url) < 500 and re.fullmatch(pattern, url, re.ASCII | re.IGNORECASE) is not None

@@ -1,4 +1,4 @@
-"""An entry played on a track's instances, one episode after another."""
+"""Play an entry on a track's instances, one episode after another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -24,66 +24,50 @@ from leaderboards.submission import Submission
 from leaderboards.tracks import find
 
 EPISODE_SECONDS = 20.0
-"""An agent's time for all decisions of an episode; one decision has `Limits.step_seconds`."""
+"""Time limit for all decisions of an episode; one decision has `Limits.step_seconds`."""
 
 
 @dataclass(frozen=True)
 class Played:
-    """What an entry gives."""
+    """Results of an entry."""
 
     rows: list[dict[str, Any]]
-    """one an episode"""
+    """one per episode"""
     entry: dict[str, Any]
-    """of entries.csv, but for the machine"""
+    """row of entries.csv without the machine"""
     films: list[dict[str, Any]]
     layers: Mapping[str, str]
-    """of isolation"""
+    """isolation layers"""
     failures: list[str]
-    """what went wrong, an episode a line"""
+    """failed episodes, one line each"""
 
 
 class Failed(RuntimeError):
-    """An episode that was not played to its end; `status` is late, crashed or invalid."""
+    """An episode was not finished; `status` is late, crashed or invalid."""
 
     def __init__(self, status: str, message: str):
         super().__init__(message)
         self.status = status
 
 
-class Player(Protocol):
-    """An entry at work in one cell."""
-
-    overrides: Mapping[str, Any]
-
-    def reset(self, index: int) -> None:
-        """Before an episode."""
-
-    def act(self, obs: np.ndarray) -> Any:
-        """The action for an observation (size,).
-
-        Raises:
-            Failed: there is none.
-        """
-
-
 class Trusted:
-    """An agent of ours, by name, in this process."""
+    """An agent of this repository, by name, in this process."""
 
     def __init__(self, entry: Entry, cell: Cell):
         self._policy = agents.load(entry.name, cell.env_id, scenario=cell.resolve())
         self.overrides = self._policy.overrides
 
     def reset(self, index: int) -> None:
-        """What it draws depends on the instance's number alone."""
+        """Seed the agent with the instance's index."""
         self._policy.reset(index)
 
     def act(self, obs: np.ndarray) -> Any:
-        """As the agent decides."""
+        """Return the agent's action."""
         return self._policy.act(obs)
 
 
 class Confined:
-    """A submission, in a process of its own that is begun anew after a failure."""
+    """A submission in a sandboxed process, restarted after a failure."""
 
     def __init__(self, submission: Submission, limits: Limits):
         self.overrides = submission.overrides
@@ -92,15 +76,11 @@ class Confined:
         self._process: PolicyProcess | None = None
 
     def enter(self, layout: Layout, space: gym.Space) -> None:
-        """Begin with a cell."""
+        """Set the observation layout and action space of the next cell."""
         self._layout, self._space = layout, space
 
     def reset(self, index: int) -> None:
-        """Begin an episode; the process knows nothing of it.
-
-        Raises:
-            Failed: the policy does not load.
-        """
+        """Begin an episode, starting the process if needed; Failed if the policy does not load."""
         self._left = EPISODE_SECONDS
         if self._process is None:
             try:
@@ -110,11 +90,7 @@ class Confined:
             self.layers = self._process.layers
 
     def act(self, obs: np.ndarray) -> Any:
-        """The graph's action.
-
-        Raises:
-            Failed: late, crashed, or no action of the space.
-        """
+        """Return the graph's action; Failed if it is late, crashed or not in the action space."""
         assert self._process is not None
         start = time.perf_counter()
         try:
@@ -125,8 +101,7 @@ class Confined:
         self._left -= time.perf_counter() - start
         if self._left < 0.0:
             raise Failed("late", f"an episode's decisions took more than {EPISODE_SECONDS:g} s")
-        wrong = wrong_action(action, self._space)
-        if wrong is not None:
+        if wrong := wrong_action(action, self._space):
             raise Failed("invalid", wrong)
         return int(action[0]) if isinstance(self._space, gym.spaces.Discrete) else action[0]
 
@@ -137,21 +112,11 @@ class Confined:
             self._process = None
 
 
-def play(
-    entry: Entry, season: Season, limits: Limits | None = None, tell: Callable[[int], Any] = lambda n: None
-) -> Played:
-    """An entry on all instances of its track.
+def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: None) -> Played:
+    """Play an entry on all instances of its track.
 
-    Rows of episodes that were not played to their end have no means: `leaderboards.results.settle` enters them.
-
-    Args:
-        entry: who.
-        season: whose instances.
-        limits: of a submission's process.
-        tell: called with the number of slots of every episode that has ended.
-
-    Raises:
-        SubmissionError: the submission is not valid.
+    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. The callback gets the
+    number of slots of every finished episode. Raises SubmissionError for an invalid submission.
     """
     track = find(entry.track)
     rows, films, failures = [], [], []
@@ -159,7 +124,7 @@ def play(
     with ExitStack() as stack:
         confined = None
         if entry.kind == "submission":
-            confined = Confined(entry.submission(), limits or Limits())
+            confined = Confined(entry.submission(), Limits())
             stack.callback(confined.close)
         for cell in track.cells:
             player: Any = confined or Trusted(entry, cell)
@@ -184,23 +149,18 @@ def play(
                     films.append({"track": track.name, "entry": entry.name, "film": recorder.film()})
                 tell(slots)
             env.close()
-    median = float(f"{np.median(seconds):.4g}") if seconds else None  # a first decision may compile
-    speed = {"decisions": len(seconds), "seconds": median}
-    told = {"track": track.name, "entry": entry.name, "policy_sha256": entry.policy_sha256}
-    told |= {"parameters": entry.parameters(), **speed}
-    return Played(rows, told, films, confined.layers if confined else {}, failures)
+    about = {"track": track.name, "entry": entry.name, "policy_sha256": entry.policy_sha256}
+    median = float(f"{np.median(seconds):.4g}") if seconds else None  # not the mean: the first decision may compile
+    about |= {"parameters": entry.parameters(), "decisions": len(seconds), "seconds": median}
+    return Played(rows, about, films, confined.layers if confined else {}, failures)
 
 
 def episode(
-    player: Player, env: Any, obs: np.ndarray, index: int, recorder: Recorder | None = None
+    player: Trusted | Confined, env: Any, obs: np.ndarray, index: int, recorder: Recorder | None = None
 ) -> tuple[dict[str, float], list[float]]:
-    """Play the episode that an environment has begun and shown the first observation of.
+    """Play one episode from the first observation of a reset environment.
 
-    Returns:
-        Means over its slots, and the seconds that each decision took.
-
-    Raises:
-        Failed: the agent did not play it to its end.
+    Returns the means over its slots, and the seconds of each decision. Raises Failed if the agent did not finish it.
     """
     player.reset(index)
     seconds: list[float] = []

@@ -1,4 +1,4 @@
-"""A protobuf measured before it is built: two bytes of it can become a hundred in memory, and nesting costs stack."""
+"""Size and nesting checks of protobuf bytes before parsing, which can expand them a hundredfold and exhaust stack."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from functools import cache
 from typing import Any
 
 MAX_FIELDS = 500_000
-"""Values and messages in all."""
+"""Maximum number of values and messages in total."""
 
 MAX_DEPTH = 60
-"""Messages inside messages; protobuf's own readers give up at a hundred."""
+"""Maximum nesting of messages; protobuf's own readers stop at a hundred."""
 
 _TEXT = object()
 
 
 def problem(data: bytes, kind: Any) -> str | None:
-    """What is wrong with bytes as a message of a kind (its Descriptor), or None: told without building any."""
+    """Return the first problem of bytes as a message of type `kind` (a Descriptor), or None, without parsing them."""
     seen = 0
     stack = [(0, len(data), kind, 1)]
     while stack:
@@ -26,7 +26,7 @@ def problem(data: bytes, kind: Any) -> str | None:
         while at < end:
             seen += 1
             if seen > MAX_FIELDS:
-                return f"it must hold at most {MAX_FIELDS} fields"
+                return f"it must have at most {MAX_FIELDS} fields"
             key, at = _varint(data, at, end)
             number, form = key >> 3, key & 7
             if at <= end and number not in known:
@@ -44,7 +44,7 @@ def problem(data: bytes, kind: Any) -> str | None:
             elif form in (1, 5):
                 at += 8 if form == 1 else 4
             else:
-                return f"its {kind.name} has a field of form {form} that ONNX does not use"
+                return f"its {kind.name} has a field of wire type {form} that ONNX does not use"
             if at > end:
                 return f"its {kind.name} ends too early"
     return None
@@ -52,7 +52,7 @@ def problem(data: bytes, kind: Any) -> str | None:
 
 @cache
 def _fields(kind: Any) -> dict[int, Any]:
-    """A message's fields by number: the Descriptor where they are messages themselves, _TEXT where they are text."""
+    """Fields of a message by number: their Descriptor if they are messages, _TEXT if they are text."""
     numbered = kind.fields_by_number.items()
     return {number: _TEXT if field.type == field.TYPE_STRING else field.message_type for number, field in numbered}
 
@@ -66,7 +66,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """A number of seven bits a byte and the place behind it, which lies past `end` if it does not end before."""
+    """Decode a varint; return it and the position after it, which lies past `end` if it is incomplete."""
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]

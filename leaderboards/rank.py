@@ -1,9 +1,9 @@
-"""Runs entries on a season's hidden instances, and proves the bounds of those: the maintainers' command.
+"""Run entries on a season's hidden instances and prove the bounds (maintainers).
 
 python -m leaderboards rank 2027.1 --secret ~/2027.1.secret --workers 2
 python -m leaderboards rank validation
 
-Who was ranked is not ranked again. An interrupted run goes on where it was.
+Ranked entries are skipped. An interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -38,28 +38,24 @@ class Rank:
     """Settings."""
 
     season: tyro.conf.Positional[str]
-    """its name, or "validation" """
+    """name of the season, or "validation" """
     secret: Path | None = None
-    """file of the secret, for a season that has not been revealed"""
+    """file with the secret, for a season that has not been revealed"""
     entries: list[str] = field(default_factory=list)
-    """whom to rank; by default all that have not been. References are ranked beside them"""
+    """entries to rank, in addition to the references; by default all that have not been ranked"""
     tracks: list[str] = field(default_factory=list)
-    """where; by default in all tracks"""
+    """tracks to rank them in; by default all"""
     workers: int = 1
-    """processes side by side"""
+    """number of parallel processes"""
 
 
 def main(settings: Rank) -> None:
-    """Rank, and keep every result as it comes."""
+    """Rank, and store every result as soon as it is available."""
     try:
         season = open_eyed(settings.season, settings.secret)
-        path = season.folder / "season.json"
-        if path.exists():
-            same_rules(path)
-            if seasons.read(season.name).secret is not None:
-                raise seasons.SeasonError(
-                    f"season {season.name!r} is over: its instances are known, and nobody is ranked on them any more"
-                )
+        same_rules(season)
+        if seasons.read(season.name).secret is not None:
+            raise seasons.SeasonError(f"season {season.name!r} is over: its instances are known, so ranking has ended")
         results = load(season)
         chosen = entries.every(settings.entries, settings.tracks)
         for refused in submissions(SUBMISSIONS)[1]:
@@ -72,87 +68,74 @@ def main(settings: Rank) -> None:
         known = {(row["env_id"], row["cell"], row["index"]) for row in results.bounds}
         left = missing_proofs(season, names, known)
         season.folder.mkdir(parents=True, exist_ok=True)
-        results.write()  # without what an interrupted run left
+        results.write()  # drops the remains of an interrupted run
         layers = _rank(results, due, left, settings.workers)
         results.check()
         results.write()
     except (ValueError, OSError, ImportError, JobFailed) as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
-        raise SystemExit("interrupted; the same command goes on with what is missing") from None
-    told = {name: value for name, value in manifest().items() if not name.startswith("scenario")}
-    told |= {"entries": len(due), "bounds": len(left), "workers": settings.workers, "isolation": layers}
-    append(season.folder / "runs.jsonl", json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **told}) + "\n")
+        raise SystemExit("interrupted; run the same command to resume") from None
+    run = {name: value for name, value in manifest().items() if not name.startswith("scenario")}
+    run |= {"entries": len(due), "bounds": len(left), "workers": settings.workers, "isolation": layers}
+    append(season.folder / "runs.jsonl", json.dumps({"date": time.strftime("%Y-%m-%d", time.gmtime()), **run}) + "\n")
     print(f"{season.folder}: {len(due)} entries played, {len(left)} bounds proven")
 
 
 def open_eyed(name: str, secret: Path | None) -> seasons.Season:
-    """A season with its seeds.
-
-    Raises:
-        SeasonError: they cannot be known.
-    """
+    """Return a season with its seeds; SeasonError if they are not available."""
     season = seasons.read(name)
     if name == seasons.VALIDATION or season.secret is not None:
         return season
     if secret is None:
-        raise seasons.SeasonError(f"secret must be a file: season {name!r} has not been revealed")
+        raise seasons.SeasonError(f"secret must be given: season {name!r} has not been revealed")
     return season.with_secret(read_secret(secret))
 
 
-def same_rules(path: Path) -> None:
-    """See that dtenv and the tracks are what they were when the season was begun.
-
-    Raises:
-        SeasonError: they are not.
-    """
+def same_rules(season: seasons.Season) -> None:
+    """Raise SeasonError unless dtenv and the tracks are those that the season was opened with."""
+    path = season.folder / "season.json"
+    if not path.exists():
+        return
     about = seasons.about_season(path)
     if about["dtenv"] != dtenv.__version__:
-        raise seasons.SeasonError(f"{path}: the season is of dtenv {about['dtenv']}, and this is {dtenv.__version__}")
+        raise seasons.SeasonError(f"{path}: the season needs dtenv {about['dtenv']}, this is {dtenv.__version__}")
     for name, sha256 in about["tracks"].items():
         now = TRACKS[name].sha256 if name in TRACKS else None
         if now != sha256:
-            raise seasons.SeasonError(f"{path}: track {name!r} is no longer what it was when the season was begun")
+            raise seasons.SeasonError(f"{path}: track {name!r} has changed since the season was opened")
 
 
 def unchanged(results: SeasonResults, chosen: Sequence[entries.Entry]) -> None:
-    """See that nobody's policy was exchanged after it was ranked.
-
-    Raises:
-        ResultsError: somebody's was.
-    """
+    """Raise ResultsError if the policy of a ranked entry has changed."""
     hashes = {(row["track"], row["entry"]): row["policy_sha256"] for row in results.entries}
     for entry in chosen:
         ranked = hashes.get((entry.track, entry.name), entry.policy_sha256)
         if ranked != entry.policy_sha256:
             raise ResultsError(
                 f"{results.folder}: {entry.name!r} was ranked with policy {ranked[:12]} and now has "
-                f"{entry.policy_sha256[:12]}; another policy needs another name"
+                f"{entry.policy_sha256[:12]}; a new policy needs a new name"
             )
 
 
 def is_reference(entry: entries.Entry) -> bool:
-    """Whether others' scores are made with it."""
+    """Whether scores of other entries depend on this one."""
     return entry.folder is None and entry.name in (WORST, TRACKS[entry.track].reference)
 
 
 def missing_proofs(season: seasons.Season, names: Sequence[str], known: set[tuple[str, str, int]]) -> list[Prove]:
-    """The bounds of tracks that are not known yet, each once."""
+    """Jobs for the missing bounds of tracks, without duplicates."""
     found: dict[tuple[str, str, int], Prove] = {}
-    for name in names:
-        track = TRACKS[name]
+    for track in (TRACKS[name] for name in names):
         for job in proofs(track, season, known):
             found.setdefault((track.env_id, job.cell, job.index), job)
     return list(found.values())
 
 
 def derive(
-    season: seasons.Season,
-    due: Sequence[entries.Entry],
-    left: Sequence[Prove],
-    workers: int,
+    season: seasons.Season, due: Sequence[entries.Entry], left: Sequence[Prove], workers: int
 ) -> Iterator[tuple[PlayEntry | Prove, Any]]:
-    """Play and prove, references first: every job with what it gives."""
+    """Play and prove, references first; yields every job with its result."""
     first = [PlayEntry(entry, season) for entry in due if is_reference(entry)]
     then = [*left, *(PlayEntry(entry, season) for entry in due if not is_reference(entry))]
     with tqdm(total=len(first) + len(then), desc=season.name, unit="job", smoothing=0.0) as bar:
@@ -164,19 +147,17 @@ def derive(
 
 
 def take(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str, list[dict[str, Any]]]:
-    """Enter what a job gave into results, and say it by file.
+    """Add a job's result to `results` and return the new rows by file.
 
-    Raises:
-        ResultsError: an episode failed, and the reference whose score it gets was not played.
+    Raises ResultsError if an episode failed and the entry WORST, whose score it gets, was not played.
     """
     if isinstance(job, Prove):
         new: dict[str, list[dict[str, Any]]] = {"bounds": [given]}
     else:
-        played: Played = given
         track = job.entry.track
-        settle(played.rows, [r for r in results.rows if r["track"] == track and r["entry"] == WORST])
-        machine = manifest()["machine"]
-        new = {"films": played.films, "rows": played.rows, "entries": [{**played.entry, "machine": machine}]}
+        settle(given.rows, [r for r in results.rows if r["track"] == track and r["entry"] == WORST])
+        entry = {**given.entry, "machine": manifest()["machine"]}
+        new = {"films": given.films, "rows": given.rows, "entries": [entry]}
     for name, rows in new.items():
         getattr(results, name).extend(rows)
     return new
@@ -185,7 +166,7 @@ def take(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str
 def _rank(results: SeasonResults, due: list[entries.Entry], left: list[Prove], workers: int) -> dict[str, str]:
     layers: dict[str, str] = {}
     for job, given in derive(results.season, due, left, workers):
-        for name, rows in take(results, job, given).items():  # entries last: they say that the others are whole
+        for name, rows in take(results, job, given).items():  # entries last: they mark the others as complete
             if name == "films":
                 append(results.folder / "films.jsonl", "".join(map(line, rows)))
             else:

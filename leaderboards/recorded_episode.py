@@ -1,4 +1,4 @@
-"""One episode as data for an animation: the world that all entries share, and what one of them did in it."""
+"""One episode as animation data: the world shared by all entries, and the decisions of one entry."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-"""A server or station in one character."""
+"""Codes of servers or stations, one character each."""
 
 
 class Recorder:
-    """Writes down an episode slot by slot. With a focal user it follows that one alone.
+    """Record an episode slot by slot; with a focal user, of that user only.
 
-    Args:
-        env: an environment of `gymnasium.make`, unwrapped, just reset.
-
-    Raises:
-        ValueError: it has more servers than there are digits.
+    `env` is an environment of `gymnasium.make`, unwrapped, just reset. Raises ValueError for more than 36 servers.
     """
 
     def __init__(self, env: Any):
@@ -42,11 +38,7 @@ class Recorder:
         self._film: dict[str, list[Any]] = {"hosts": [], "score": [], "violated": [], "migrations": []}
 
     def step(self, info: Mapping[str, Any]) -> None:
-        """Note the slot that was just played.
-
-        Args:
-            info: what the step told.
-        """
+        """Record the slot that was just played from its `info`."""
         film = self._film
         film["hosts"].append(digits(self._task.state.server[0, self._users]))
         film["score"].append(round(float(info["score"]), 5))
@@ -54,29 +46,29 @@ class Recorder:
         film["migrations"].append(int(info["migrations"]))
 
     def world(self) -> dict[str, Any]:
-        """What no entry changes.
+        """Return the part that is the same for all entries.
 
-        Returns:
-            area_m, the square's side in metres; sites [S][x, y] and users [slots][U][x, y] in metres; first, the twins'
-            servers before slot 1, a digit a user; with a focal user access, its access station's digit in every slot.
+        Keys: area_m, the side of the square in metres; sites [S][x, y] and users [slots][U][x, y] in metres; first, the
+        twins' servers before slot 1, one character per user; with a focal user access, its access station in every
+        slot.
         """
         return self._world
 
     def film(self) -> dict[str, Any]:
-        """What the entry did.
+        """Return the entry's decisions by slot.
 
-        Returns:
-            By slot: hosts, twins' servers, a digit a user; score; violated, 1 or 0; migrations, twins moved.
+        Keys: hosts, the twins' servers, one character per user; score; violated, 1 or 0; migrations, the number of
+        moves.
         """
         return self._film
 
 
 def digits(servers: Iterable[int]) -> str:
-    """Servers' indices, one character each."""
+    """Encode server indices, one character each."""
     return "".join(DIGITS[int(server)] for server in servers)
 
 
 def rounded(metres: np.ndarray, decimals: int) -> list[Any]:
-    """Positions as nested lists, whole numbers where no decimals are asked for."""
+    """Round positions to nested lists, of integers without decimals."""
     near = np.round(metres, decimals)
     return near.tolist() if decimals else near.astype(int).tolist()

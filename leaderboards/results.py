@@ -1,11 +1,11 @@
-"""A season's folder: rows, bounds and films, each of which can be derived again, and what it took to make them.
+"""Files of a season's folder: rows, bounds and films, which can be derived again, and a log of the runs.
 
-season.json    the commitment and the tracks' hashes; once revealed, the secret
-entries.csv    one row a ranked entry: the policy's hash, decisions and their median seconds (not derived again)
-rows.csv       one row an episode; every row of these files ends with its own checksum
-bounds.csv     one row a proven bound
-films.jsonl    of validation: one line a world, and one an entry's decisions in it
-runs.jsonl     one line a time that something was ranked: command, commit, versions, machine, isolation
+season.json    commitment and hashes of the tracks; once revealed, the secret
+entries.csv    one row per ranked entry: the policy's hash, decisions and their median seconds (not derived again)
+rows.csv       one row per episode; every row of the CSV files ends with its own checksum
+bounds.csv     one row per proven bound
+films.jsonl    validation only: one line per world, one per entry with its decisions
+runs.jsonl     one line per ranking run: command, commit, versions, machine, isolation
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from leaderboards.season import Season
 from leaderboards.tracks import TRACKS, WORST, Track
 
 MEANS = ("score", "objective", "violation_rate", "cost")
-"""Of an episode's slots."""
+"""Columns that are means over an episode's slots."""
 
 ROWS = ("track", "cell", "entry", "index", *MEANS, "slots", "status")
 BOUNDS = ("env_id", "cell", "index", "bound", "proof")
@@ -35,7 +35,7 @@ TEXT = ("track", "cell", "entry", "status", "env_id", "proof", "policy_sha256", 
 
 @dataclass
 class SeasonResults:
-    """What a season's folder holds."""
+    """Contents of a season's folder."""
 
     season: Season
     folder: Path
@@ -45,10 +45,10 @@ class SeasonResults:
     films: list[dict[str, Any]]
     """{"track", "world"} or {"track", "entry", "film"}"""
     runs: list[dict[str, Any]] = field(default_factory=list)
-    """what was run when"""
+    """log of ranking runs"""
 
     def of(self, track: Track) -> list[dict[str, Any]]:
-        """A track's rows."""
+        """Rows of a track."""
         return [row for row in self.rows if row["track"] == track.name]
 
     def bound(self, track: Track) -> dict[tuple[str, int], float]:
@@ -58,11 +58,10 @@ class SeasonResults:
         return {(row["cell"], row["index"]): row["bound"] for row in own if row["index"] < track.episodes}
 
     def check(self) -> None:
-        """That every row is of an instance of a track, and none better than is possible.
+        """Check that entries played exactly the instances of their tracks and exceed no bound.
 
-        Raises:
-            ResultsError: a row of something else, or an entry without all its episodes.
-            BoundExceeded: a score above a proven bound: an error of dtenv's.
+        Raises ResultsError for unknown tracks or missing episodes; BoundExceeded, an error of dtenv's, for a score
+        above a bound.
         """
         path = self.folder / "rows.csv"
         played: dict[tuple[str, str], set[tuple[str, int]]] = {}
@@ -72,7 +71,7 @@ class SeasonResults:
             played.setdefault((row["track"], row["entry"]), set()).add((row["cell"], row["index"]))
         for (name, entry), instances in played.items():
             if instances != set(instances_of(TRACKS[name])):
-                raise ResultsError(f"{path}: {entry!r} has not played exactly the instances of track {name!r}")
+                raise ResultsError(f"{path}: {entry!r} must have played exactly the instances of track {name!r}")
         for track in TRACKS.values():
             bounds = self.bound(track)
             for row in self.of(track):
@@ -81,7 +80,7 @@ class SeasonResults:
                     check_bound(row["score"], bound, f"{row['entry']} on instance {row['index']} of {row['cell']}")
 
     def write(self) -> None:
-        """All files anew, in an order that does not depend on who was ranked when."""
+        """Rewrite all files in an order that does not depend on the order of ranking."""
         places = list(TRACKS)
         self.rows.sort(key=lambda r: (places.index(r["track"]), r["entry"], r["cell"], r["index"]))
         self.bounds.sort(key=lambda r: (r["env_id"], r["cell"], r["index"]))
@@ -97,9 +96,9 @@ class SeasonResults:
             (self.folder / "films.jsonl").write_text("".join(line(film) for film in self.films))
 
 
-def line(told: Mapping[str, Any]) -> str:
-    """As a line of JSON."""
-    return json.dumps(told, separators=(",", ":")) + "\n"
+def line(content: Mapping[str, Any]) -> str:
+    """Encode as a line of JSON."""
+    return json.dumps(content, separators=(",", ":")) + "\n"
 
 
 def instances_of(track: Track) -> Iterable[tuple[str, int]]:
@@ -108,36 +107,26 @@ def instances_of(track: Track) -> Iterable[tuple[str, int]]:
 
 
 def read(folder: Path, name: str) -> list[dict[str, Any]]:
-    """One of the folder's files of rows; nothing, where there is none.
-
-    Raises:
-        ResultsError: a row was changed, cut or doubled; the message names the line.
-    """
+    """Read one of the folder's CSV files, [] if it is missing; ResultsError names a changed, cut or duplicate line."""
     path = folder / f"{name}.csv"
     return unique(path, read_rows(path, COLUMNS[name], WHOLE, TEXT), KEYS[name]) if path.exists() else []
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file of JSON; none, where there is no file.
-
-    Raises:
-        ResultsError: a line is no JSON.
-    """
+    """Read a JSONL file, [] if it is missing; ResultsError names an invalid line."""
     found = []
     for number, text in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
         try:
             found.append(json.loads(text))
         except json.JSONDecodeError as error:
-            raise ResultsError(f"{path} line {number}: no JSON: {error.msg}") from None
+            raise ResultsError(f"{path} line {number}: must be JSON: {error.msg}") from None
     return found
 
 
 def load(season: Season, folder: Path | None = None) -> SeasonResults:
-    """Everything in a season's folder, checked. Rows of entries that were not played to their end are left out.
+    """Read and check a season's folder, without rows of entries that were interrupted.
 
-    Raises:
-        ResultsError: as its message says.
-        BoundExceeded: a score is above a proven bound: an error of dtenv's.
+    Raises ResultsError for invalid files; BoundExceeded, an error of dtenv's, for a score above a proven bound.
     """
     folder = folder or season.folder
     entries = read(folder, "entries")
@@ -153,18 +142,13 @@ def load(season: Season, folder: Path | None = None) -> SeasonResults:
 
 
 def settle(rows: Sequence[dict[str, Any]], worst: Sequence[Mapping[str, Any]]) -> None:
-    """Enter the means of the worst reference into rows of episodes that were not played to their end.
+    """Fill failed episodes of a track's `rows` with the means of `worst`, the rows of the entry WORST.
 
-    Args:
-        rows: of one track.
-        worst: rows of the entry WORST on that track.
-
-    Raises:
-        ResultsError: WORST was not played on such an instance.
+    Raises ResultsError if WORST was not played on such an instance.
     """
     means = {(row["cell"], row["index"]): {name: row[name] for name in MEANS} for row in worst}
     for row in rows:
         if row["status"] != "played":
-            if (row["cell"], row["index"]) not in means:
+            if (key := (row["cell"], row["index"])) not in means:
                 raise ResultsError(f"{WORST!r} was not played on instance {row['index']} of {row['cell']}")
-            row.update(means[row["cell"], row["index"]])
+            row.update(means[key])

@@ -1,4 +1,4 @@
-"""Ends a season: publishes its secret, by which anybody can run it again.
+"""End a season: publish its secret, so that anyone can rerun it.
 
 python -m leaderboards reveal 2027.1 --secret ~/2027.1.secret
 """
@@ -20,19 +20,19 @@ class Reveal:
     """Settings."""
 
     season: tyro.conf.Positional[str]
-    """its name"""
+    """name of the season"""
     secret: Path
-    """file of the secret"""
+    """file with the secret"""
 
 
 def main(settings: Reveal) -> None:
-    """Write the secret into the season's file, if it is the one that it was committed to."""
+    """Write the secret into season.json if it matches the commitment."""
     try:
-        season = seasons.read(settings.season).with_secret(read_secret(settings.secret))
+        secret = read_secret(settings.secret)
+        season = seasons.read(settings.season).with_secret(secret)
     except seasons.SeasonError as error:
         raise SystemExit(str(error)) from None
-    assert season.secret is not None
     path = season.folder / "season.json"
     about = seasons.about_season(path)
-    seasons.write(path, {**about, "secret": season.secret.hex(), "revealed": time.strftime("%Y-%m-%d", time.gmtime())})
-    print(f"{path}: the secret is there for all; `python -m leaderboards rederive {season.name}` runs the season again")
+    seasons.write(path, {**about, "secret": secret.hex(), "revealed": time.strftime("%Y-%m-%d", time.gmtime())})
+    print(f"{path}: the secret is published; `python -m leaderboards rederive {season.name}` reruns the season")

@@ -17,15 +17,11 @@ from dtenv.wrappers import Relaxation
 
 
 class Deterministic(nn.Module):
-    """What `model.predict(obs, deterministic=True)` gives, as a graph.
+    """Module that computes `model.predict(obs, deterministic=True)`.
 
-    Args:
-        model: an algorithm (PPO, A2C, DQN, SAC, TD3, MaskablePPO …), or agents.sb3's policy of one.
-        relaxed: the choices behind scores, where the model was trained on dtenv's RelaxedAction; agents.sb3's policies
-            bring their own.
-
-    Raises:
-        ValueError: a policy with memory, or observations that are normalised outside the network.
+    `model` is an algorithm (PPO, A2C, DQN, SAC, TD3, MaskablePPO …) or a policy of agents.sb3. `relaxed` holds the
+    choices behind scores, for a model that was trained on dtenv's RelaxedAction; policies of agents.sb3 bring their
+    own. Raises ValueError for recurrent policies and for observations that are normalised outside the network.
     """
 
     def __init__(self, model: Any, relaxed: Relaxation | None = None):
@@ -33,16 +29,16 @@ class Deterministic(nn.Module):
         policy: BasePolicy = model.policy
         normalised = getattr(model, "get_vec_normalize_env", lambda: None)()
         if normalised is not None and normalised.norm_obs:
-            raise ValueError("model must see plain observations: VecNormalize(norm_obs=True) is no part of its network")
+            raise ValueError("model must take raw observations: VecNormalize(norm_obs=True) is not part of its network")
         if hasattr(policy, "lstm_actor"):
-            raise ValueError(f"policy {type(policy).__name__} cannot be exported: it remembers, and submissions do not")
+            raise ValueError(f"policy {type(policy).__name__} cannot be exported: it is recurrent")
         if type(policy).__name__.startswith("Maskable"):
-            warnings.warn("MaskablePPO is exported without its masks: it may choose what they forbid", stacklevel=3)
+            warnings.warn("MaskablePPO is exported without its masks: it may choose masked actions", stacklevel=3)
         self.policy = policy.to("cpu").eval()
         self.relaxed = relaxed or getattr(model, "_relaxation", None)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Actions (B, …) for observations (B, size)."""
+        """Return actions (B, …) for observations (B, size)."""
         with _unchecked():
             action = self.policy._predict(obs, deterministic=True)
         space = self.policy.action_space
@@ -59,7 +55,7 @@ class Deterministic(nn.Module):
 
 @contextmanager
 def _unchecked() -> Iterator[None]:
-    """Distributions without torch's checks of their parameters: they look at values, and a graph has none yet."""
+    """Turn off torch's validation of distribution parameters: it reads values, which a traced graph does not have."""
     checked = Distribution._validate_args
     Distribution.set_default_validate_args(False)
     try:

@@ -1,4 +1,4 @@
-"""Scores between a reference, 0, and the proven bound, 1, instance by instance; who can be told apart by them."""
+"""Scores per instance between a reference (0) and the proven bound (1), and significance tests between entries."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from leaderboards.tracks import Track
 PERMUTATIONS = 9999
 
 Scores = Mapping[tuple[str, int], float]
-"""Of instances, by cell and index."""
+"""Scores by cell and index."""
 
 
 def normalised(score: float, reference: float, bound: float) -> float | None:
-    """(J − J_ref) / (J* − J_ref), or None where the reference is at the bound, and nobody can be better."""
+    """Return (J − J_ref) / (J* − J_ref), or None if the reference attains the bound."""
     headroom = bound - reference
     return (score - reference) / headroom if headroom > tolerance(bound) else None
 
 
 def with_headroom(track: Track, reference: Scores, bounds: Scores) -> list[int]:
-    """Indices of a track's instances that tell agents apart, in all its cells."""
+    """Indices of the instances on which the reference is below the bound in all cells."""
     names = [cell.name for cell in track.cells]
 
     def room(key: tuple[str, int]) -> bool:
@@ -37,7 +37,7 @@ def with_headroom(track: Track, reference: Scores, bounds: Scores) -> list[int]:
 
 
 def matrix(track: Track, scores: Scores, reference: Scores, bounds: Scores) -> np.ndarray:
-    """Normalised scores (instances, cells) of an entry, of the instances with headroom."""
+    """Normalised scores (instances, cells) of an entry on the instances with headroom."""
     names, rows = [cell.name for cell in track.cells], with_headroom(track, reference, bounds)
     keys = [[(name, index) for name in names] for index in rows]
     return np.array([[normalised(scores[k], reference[k], bounds[k]) for k in row] for row in keys], dtype=np.float64)
@@ -49,11 +49,9 @@ def iqm_interval(values: np.ndarray) -> Interval:
 
 
 def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Of the hypothesis that two entries are alike: a permutation test of their interquartile means, in pairs, seeded.
+    """P-value of equality of two entries: seeded paired permutation test of their interquartile means.
 
-    Args:
-        ours: normalised scores (instances, cells).
-        theirs: of the same instances.
+    Both are normalised scores (instances, cells) on the same instances.
     """
     if np.array_equal(ours, theirs):
         return 1.0
@@ -74,21 +72,19 @@ def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def tie_groups(matrices: Sequence[np.ndarray]) -> list[int]:
-    """The group of each entry, 1, 2, …: entries that cannot be told from the best of their group.
+    """Return the group of each entry, 1, 2, …: entries that do not differ significantly from the best of their group.
 
-    A group goes on down the order until an entry can be told from its first one; there the next group begins.
-
-    Args:
-        matrices: normalised scores (instances, cells), the best interquartile mean first.
+    A new group starts at the first entry that differs from the first one of the group. `matrices` are normalised scores
+    (instances, cells), the best interquartile mean first.
     """
     groups: list[int] = []
     while (first := len(groups)) < len(matrices):
-        told = holm([p_value(matrices[first], other) for other in matrices[first + 1 :]])
-        size = 1 + (told.index(True) if True in told else len(told))
+        differs = holm([p_value(matrices[first], other) for other in matrices[first + 1 :]])
+        size = 1 + (differs.index(True) if True in differs else len(differs))
         groups += [groups[-1] + 1 if groups else 1] * size
     return groups
 
 
 def scores_of(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], float]:
-    """Scores by cell and index of an entry's rows."""
+    """Scores of rows by cell and index."""
     return {(row["cell"], row["index"]): row["score"] for row in rows}

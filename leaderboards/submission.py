@@ -1,6 +1,6 @@
-"""A submission: a folder with a manifest.json and a policy.onnx from someone unknown, read with suspicion.
+"""Submissions: folders with a manifest.json and a policy.onnx from unknown authors, read defensively.
 
-Nothing in it is run here, no link is followed and nothing is read before its size is known.
+Nothing is executed here, no link is followed, and no file is read before its size is known.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ from leaderboards.tracks import Track
 from leaderboards.untrusted_text import quoted
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
-"""One folder a submission."""
+"""Folder of the submissions, one subfolder each."""
 
 MANIFEST, POLICY = "manifest.json", "policy.onnx"
 
 MAX_BYTES = {MANIFEST: manifest.MAX_BYTES, POLICY: 16 * 2**20}
-"""The files that a submission has, and no others."""
+"""Files of a submission, no others allowed, with their maximum sizes."""
 
 MAX_PROBLEMS = 100
-"""That are told."""
+"""Maximum number of problems reported."""
 
 _UNFOLLOWED = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-"""How files are opened: no link is followed, and no pipe is waited for; as far as the system knows how."""
+"""Flags for opening files, as far as the system has them: follow no link, wait for no pipe."""
 
 
 class SubmissionError(ValueError):
-    """A submission cannot be taken; `problems` are all the reasons."""
+    """A submission is not valid; `problems` lists all reasons."""
 
     def __init__(self, folder: Path, problems: list[str]):
         self.problems = problems
-        super().__init__("\n".join([f"submission {quoted(folder.name)} cannot be taken:", *problems]))
+        super().__init__("\n".join([f"submission {quoted(folder.name)} is not valid:", *problems]))
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One that was found to be in order."""
+    """A valid submission."""
 
     folder: Path
     manifest: dict[str, Any]
     model: bytes
-    """the graph, as ONNX Runtime takes it"""
+    """content of policy.onnx"""
 
     @property
     def name(self) -> str:
-        """Of the entry."""
+        """Name of the entry."""
         return self.manifest["name"]
 
     @property
     def track(self) -> Track:
-        """What it is for."""
+        """Track that it was submitted to."""
         return tracks.find(self.manifest["track"])
 
     @property
     def overrides(self) -> dict[str, str]:
-        """Fields of the scenario that it chooses."""
+        """Scenario fields that it chooses."""
         return dict(self.manifest["overrides"])
 
     @property
@@ -77,7 +77,7 @@ class Submission:
 
     @property
     def parameters(self) -> int:
-        """Elements of its floating-point tensors."""
+        """Number of elements of the floating-point tensors."""
         return model.parameters(self._graph)
 
     @cached_property
@@ -88,21 +88,15 @@ class Submission:
 
 
 def problems(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
-    """Everything that is wrong with a submission, as "FILE: what"; [] if nothing.
+    """Return every problem of a submission, as "FILE: problem"; [] if it is valid.
 
-    Args:
-        folder: the submission.
-        others: folder of the entries whose names and policies are taken; None: none are.
+    `others` is the folder of the entries whose names and policies are taken; None: none are.
     """
     return _examine(Path(folder), others)[1]
 
 
 def read(folder: Path, others: Path | None = SUBMISSIONS) -> Submission:
-    """A submission in order.
-
-    Raises:
-        SubmissionError: with everything that is wrong.
-    """
+    """Read a valid submission; SubmissionError lists every problem."""
     submission, wrong = _examine(Path(folder), others)
     if wrong or submission is None:
         raise SubmissionError(Path(folder), wrong)
@@ -110,7 +104,7 @@ def read(folder: Path, others: Path | None = SUBMISSIONS) -> Submission:
 
 
 def submissions(folder: Path = SUBMISSIONS) -> tuple[list[Submission], list[SubmissionError]]:
-    """All of a folder that are in order, by name, and why others are not: nobody suffers from a neighbour."""
+    """Return a folder's valid submissions by name, and the errors of the others."""
     found, refused = [], []
     for path in _folders(folder):
         try:
@@ -122,43 +116,41 @@ def submissions(folder: Path = SUBMISSIONS) -> tuple[list[Submission], list[Subm
 
 def _examine(folder: Path, others: Path | None) -> tuple[Submission | None, list[str]]:
     files, wrong = _files(folder)
-    about: Any = None
-    if MANIFEST in files:
-        about, broken = manifest.parse(files[MANIFEST])
-        # What is no JSON at all has no fields to miss.
-        told = broken if about is None and broken else [*broken, *manifest.problems(about)]
-        wrong += [f"{MANIFEST}: {problem}" for problem in told]
-    about = about if isinstance(about, dict) else {}
+    about: Any = {}
     spec = None
     if MANIFEST in files:
-        spec, told = _promise(about)
-        wrong += [f"{MANIFEST}: {problem}" for problem in told]
-        wrong += [f"{MANIFEST}: {problem}" for problem in _name(folder, about, others)]
+        about, broken = manifest.parse(files[MANIFEST])
+        # Text that is not JSON at all has no fields to check.
+        found = broken if about is None and broken else [*broken, *manifest.problems(about)]
+        about = about if isinstance(about, dict) else {}
+        spec, mismatches = _promise(about)
+        found += [*mismatches, *_name(folder, about, others)]
+        wrong += [f"{MANIFEST}: {problem}" for problem in found]
     if POLICY in files:
-        graph, told = model.read(files[POLICY])
+        graph, found = model.read(files[POLICY])
         if graph is not None and spec is not None:
-            told = [*told, *interface.problems(graph, spec)]
-        told += _policy(folder, files[POLICY], about, others)
-        wrong += [f"{POLICY}: {problem}" for problem in told]
+            found += interface.problems(graph, spec)
+        found += _policy(folder, files[POLICY], about, others)
+        wrong += [f"{POLICY}: {problem}" for problem in found]
     wrong = list(dict.fromkeys(wrong))
     if wrong:
-        more = [f"folder: and {len(wrong) - MAX_PROBLEMS} problems more"] * (len(wrong) > MAX_PROBLEMS)
+        more = [f"folder: and {len(wrong) - MAX_PROBLEMS} more problems"] * (len(wrong) > MAX_PROBLEMS)
         return None, [*wrong[:MAX_PROBLEMS], *more]
     return Submission(folder, about, files[POLICY]), []
 
 
 def _files(folder: Path) -> tuple[dict[str, bytes], list[str]]:
-    """The two files' bytes as far as they can be taken, and what is wrong with the folder."""
+    """Contents of the two files, as far as they can be read, and the folder's problems."""
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
-            return {}, [f"folder: {quoted(str(folder), 300)} must be a folder and no link"]
+            return {}, [f"folder: {quoted(str(folder), 300)} must be a folder, not a link"]
         names = sorted(os.listdir(folder))
     except OSError as error:
         return {}, [f"folder: {quoted(str(folder), 300)} cannot be read: {error.strerror}"]
     extra = [name for name in names if name not in MAX_BYTES]
-    wrong = [f"folder: must hold {MANIFEST} and {POLICY} alone, got {quoted(name)}" for name in extra[:10]]
+    wrong = [f"folder: must contain only {MANIFEST} and {POLICY}, got {quoted(name)}" for name in extra[:10]]
     if len(extra) > 10:
-        wrong.append(f"folder: and {len(extra) - 10} files more")
+        wrong.append(f"folder: and {len(extra) - 10} more files")
     files: dict[str, bytes] = {}
     for name, most in MAX_BYTES.items():
         if name not in names:
@@ -172,12 +164,7 @@ def _files(folder: Path) -> tuple[dict[str, bytes], list[str]]:
 
 
 def _bytes(path: Path, most: int) -> bytes:
-    """A regular file's bytes.
-
-    Raises:
-        ValueError: it is a link or no regular file, or too large.
-        OSError: it cannot be read.
-    """
+    """Content of a regular file. Raises ValueError for links, other kinds and large files; OSError if unreadable."""
     kind = path.lstat().st_mode
     if not stat.S_ISREG(kind):
         known = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
@@ -193,7 +180,7 @@ def _bytes(path: Path, most: int) -> bytes:
 
 
 def _promise(about: dict[str, Any]) -> tuple[Any, list[str]]:
-    """The spec that the manifest's track and overrides have, and what of the manifest disagrees with it."""
+    """Spec of the manifest's track and overrides, and the fields of the manifest that disagree with it."""
     name, overrides = about.get("track"), about.get("overrides")
     if not isinstance(name, str):
         return None, []
@@ -211,17 +198,17 @@ def _promise(about: dict[str, Any]) -> tuple[Any, list[str]]:
         spec = spec_of(track, overrides)
     except ValueError as error:
         return None, [*wrong, str(error)[:300]]  # names and values are escaped by repr
-    told = about.get("spec_sha256")
-    if isinstance(told, str) and told != spec.sha256:
+    claimed = about.get("spec_sha256")
+    if isinstance(claimed, str) and claimed != spec.sha256:
         wrong.append(
-            f"spec_sha256: must be {spec.sha256} in the track {name!r}, got {quoted(told)}: "
+            f"spec_sha256: must be {spec.sha256} in the track {name!r}, got {quoted(claimed)}: "
             "the policy was made for other observations or actions"
         )
     return spec, wrong
 
 
 def _name(folder: Path, about: dict[str, Any], others: Path | None) -> Iterator[str]:
-    """Whether the name is the folder's, and free."""
+    """Check that the name is the folder's and not taken."""
     name = about.get("name")
     if not isinstance(name, str):
         return
@@ -229,17 +216,17 @@ def _name(folder: Path, about: dict[str, Any], others: Path | None) -> Iterator[
         yield f"name: must be the folder's, {quoted(folder.name)}, got {quoted(name)}"
     known = {each for table in (agents.HEURISTICS, agents.LEARNERS) for names in table.values() for each in names}
     if name.casefold() in known | {"optimum", "bound"}:
-        yield f"name: {quoted(name)} is that of an agent of dtenv's own"
+        yield f"name: {quoted(name)} is the name of one of dtenv's own agents"
     for other in _folders(others):
         if other.name.casefold() == name.casefold() and not _same(other, folder):
             yield f"name: {quoted(name)} is taken by the submission {quoted(other.name)}"
 
 
 def _policy(folder: Path, data: bytes, about: dict[str, Any], others: Path | None) -> Iterator[str]:
-    """Whether the policy is the one that the manifest names, and new."""
-    digest, told = hashlib.sha256(data).hexdigest(), about.get("policy_sha256")
-    if isinstance(told, str) and re.fullmatch("[0-9a-f]{64}", told) and told != digest:
-        yield f"its SHA-256 must be the manifest's policy_sha256, {told}, got {digest}"
+    """Check that the policy is the one that the manifest names, and new."""
+    digest, claimed = hashlib.sha256(data).hexdigest(), about.get("policy_sha256")
+    if isinstance(claimed, str) and re.fullmatch("[0-9a-f]{64}", claimed) and claimed != digest:
+        yield f"its SHA-256 must be the manifest's policy_sha256, {claimed}, got {digest}"
     for other in _folders(others):
         if _same(other, folder):
             continue
@@ -248,7 +235,7 @@ def _policy(folder: Path, data: bytes, about: dict[str, Any], others: Path | Non
                 continue
         except (OSError, ValueError):
             continue
-        yield f"it is byte for byte the policy of the submission {quoted(other.name)}"
+        yield f"it is identical to the policy of the submission {quoted(other.name)}"
 
 
 def _folders(others: Path | None) -> list[Path]:

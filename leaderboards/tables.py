@@ -1,4 +1,4 @@
-"""A board as Markdown: a table a track."""
+"""The board as Markdown, one table per track."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leaderboards.board import Board, Standing, TrackBoard
 from leaderboards.columns import COLUMNS, place, shown, ties
 
 LONGEST_NAME = 80
-"""Characters of an entry's name in a table."""
+"""Maximum length of an entry's name in a table."""
 
 SPECIAL = re.compile(r"[\\`*_{}\[\]()#|~@:$^!<>&]|(?<=www)[.]")
 
@@ -17,12 +17,12 @@ HEADS = [column.head for column in COLUMNS if column.key != "kind"]
 
 
 def tables(board: Board) -> list[str]:
-    """The lines: of every track a heading, what its scores mean, and its table."""
+    """Lines of all tracks: a heading, the meaning of the scores, and the table."""
     return [season(board), "", *(line for track in board.tracks for line in table(track))]
 
 
 def season(board: Board) -> str:
-    """What the rows are of."""
+    """Description of the season in one line."""
     if not board.commitment:
         return f"The season `{board.season}`, whose instances are public; dtenv {board.dtenv}."
     secret = "its secret is published" if board.revealed else "its instances are hidden"
@@ -30,18 +30,18 @@ def season(board: Board) -> str:
 
 
 def table(board: TrackBoard) -> list[str]:
-    """The lines of one track."""
+    """Lines of one track."""
     track = board.track
-    told = f"{board.instances} instances; 0 is `{track.reference}`, 1 the proven bound."
+    scale = f"{board.instances} instances; 0 is `{track.reference}`, 1 the proven bound."
     if board.without_headroom:
-        told += f" {board.without_headroom} without headroom, where both are one, are left out of scores."
+        scale += f" {board.without_headroom} without headroom, where both are one, are left out of scores."
     tied = ties(board)
     shown = [column.key for column in COLUMNS if column.key != "kind"]
     numbers = [i for i, key in enumerate(shown) if key not in ("entry", "score")]
     return [
         f"### {track.title}",
         "",
-        f"{track.about} {told}",
+        f"{track.about} {scale}",
         "",
         *markdown_table(HEADS, (cells(standing, tied) for standing in board.standings), right=numbers),
         "",
@@ -49,18 +49,17 @@ def table(board: TrackBoard) -> list[str]:
 
 
 def cells(standing: Standing, tied: dict[int, int]) -> list[str]:
-    """A standing's cells."""
+    """Cells of a standing."""
     entry = literal(standing.entry)
-    entry = {"learner": f"**{entry}**", "submission": f"**{entry}** (submission)", "bound": f"*{entry}*"}.get(
-        standing.kind, entry
-    )
+    styles = {"learner": f"**{entry}**", "submission": f"**{entry}** (submission)", "bound": f"*{entry}*"}
+    entry = styles.get(standing.kind, entry)
     if not standing.feasible:
         entry += " ✗ infeasible"
-    told = [column.text(standing) for column in COLUMNS if column.key not in ("place", "entry", "kind")]
-    return [place(standing, tied), entry, *told]
+    others = [column.text(standing) for column in COLUMNS if column.key not in ("place", "entry", "kind")]
+    return [place(standing, tied), entry, *others]
 
 
 def literal(text: str) -> str:
-    """A stranger's text that Markdown and HTML show as it is, in one line."""
+    """Escape untrusted text for Markdown and HTML, in one line."""
     kept = SPECIAL.sub(lambda found: f"&#{ord(found[0])};", shown(text, LONGEST_NAME))
     return kept.strip() or "(no name)"

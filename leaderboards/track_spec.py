@@ -1,4 +1,4 @@
-"""What a policy is shown and asked for in a track, as data with a hash: a submission names the hash it was made for."""
+"""Observations and actions of a track as hashable data; a submission names the hash that it was made for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from dtenv.observation import Layout
+from dtenv.observation import Block, Layout
 from dtenv.tasks.registry import task_of
 from leaderboards.tracks import FACES, Track
 
@@ -22,27 +22,18 @@ class Spec:
 
     track: Track
     layouts: tuple[Layout, ...]
-    """of observations, one a cell"""
+    """observation layouts, one per cell"""
     actions: tuple[spaces.Space, ...]
-    """one a cell"""
+    """action spaces, one per cell"""
     overrides: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything that it says, for JSON."""
+        """The spec as JSON data."""
         cells = [
             {
                 "cell": cell.name,
                 "scenario": cell.resolve().override(**self.overrides).as_dict(),
-                "observation": [
-                    {
-                        "name": block.name,
-                        "shape": block.full_shape,
-                        "entries": [name for name, _ in block.entries],
-                        "low": block.low,
-                        "high": block.high,
-                    }
-                    for block in layout.blocks
-                ],
+                "observation": [_block_dict(block) for block in layout.blocks],
                 "action": space_dict(action),
             }
             for cell, layout, action in zip(self.track.cells, self.layouts, self.actions, strict=True)
@@ -51,25 +42,25 @@ class Spec:
 
     @property
     def sha256(self) -> str:
-        """Of what it says."""
+        """Hash of the spec."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True, default=str).encode()).hexdigest()
 
 
+def _block_dict(block: Block) -> dict[str, Any]:
+    entries = [name for name, _ in block.entries]
+    return {"name": block.name, "shape": block.full_shape, "entries": entries, "low": block.low, "high": block.high}
+
+
 def spec_of(track: Track, overrides: Mapping[str, Any] | None = None) -> Spec:
-    """What policies of a track are shown and asked for.
+    """Return a track's spec, with overrides of scenario fields that a submission may choose.
 
-    Args:
-        track: which.
-        overrides: of the scenarios' fields that a submission may choose, such as {"action": "price"}.
-
-    Raises:
-        ValueError: a field that may not be chosen, or a value that it does not have.
+    Raises ValueError for a field that cannot be chosen or an unknown value.
     """
     overrides, faces = dict(overrides or {}), FACES[track.env_id]
     for name, value in overrides.items():
         if name not in faces:
             known = ", ".join(faces) or "none"
-            raise ValueError(f"overrides: {name!r} cannot be chosen in {track.name!r}; fields that can: {known}")
+            raise ValueError(f"overrides: {name!r} cannot be chosen in {track.name!r}; choosable fields: {known}")
         if value not in faces[name]:
             raise ValueError(f"overrides: {name} must be one of {', '.join(faces[name])}, got {value!r}")
     scenarios = [cell.resolve().override(**overrides) for cell in track.cells]
@@ -78,11 +69,7 @@ def spec_of(track: Track, overrides: Mapping[str, Any] | None = None) -> Spec:
 
 
 def space_dict(space: spaces.Space) -> dict[str, Any]:
-    """A space of actions, for JSON.
-
-    Raises:
-        TypeError: none that dtenv's environments have.
-    """
+    """An action space as JSON data; TypeError for other spaces than those of dtenv's environments."""
     if isinstance(space, spaces.Discrete):
         return {"type": "Discrete", "n": int(space.n), "shape": []}
     if isinstance(space, spaces.MultiDiscrete):

@@ -1,4 +1,4 @@
-"""What is ranked apart: tracks, each with its scenarios, instances, reference agents and proof of its bounds."""
+"""Tracks: scenarios, instances, reference and bound settings that are ranked together."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from benchmarks.env_settings import REPORTS
 from benchmarks.suites.suite import Cell
 
 WORST = "random"
-"""Entry whose score an episode gets in which an agent was late, crashed or gave no valid action."""
+"""Entry whose score is assigned to an episode in which an agent was late, crashed or gave an invalid action."""
 
 UNHURRIED = {"time_limit": 3600.0}
-"""Of proofs: so long that a slow machine proves the same."""
+"""Time limit of proofs in seconds, long enough that slow machines prove the same bounds."""
 
 FACES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "DTAssociation-v0": {},
     "DTPlacementMA-v0": {"action": ("price", "bid", "binary", "association")},
     "DTMigration-v0": {},
 }
-"""Fields of a scenario that a submission may choose, by environment, with their values."""
+"""Scenario fields that a submission may choose, by environment, with their values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """Scenarios whose instances make one ranking."""
+    """Scenarios whose instances form one ranking."""
 
     name: str
-    """such as "association-balanced": the key in manifests, rows and links"""
+    """key in manifests, rows and links, such as "association-balanced" """
     title: str
-    """as pages call it"""
+    """title on the page"""
     about: str
-    """one line: what it asks of an agent"""
+    """description in one line"""
     cells: tuple[Cell, ...]
     """one scenario, or several that one policy must serve"""
     episodes: int
-    """instances of every cell"""
+    """number of instances per cell"""
     bound: Mapping[str, Any] = field(default_factory=dict)
-    """settings of the bounds' proof that differ from those of benchmarks.env_settings"""
+    """settings of the bounds' proofs that differ from those of benchmarks.env_settings"""
     allowed_violations: float = 0.0
-    """share of slots with a violated constraint up to which an entry counts as feasible"""
+    """maximum share of slots with a violated constraint of a feasible entry"""
 
     @property
     def env_id(self) -> str:
-        """Of all its cells."""
+        """Environment of all cells."""
         return self.cells[0].env_id
 
     @property
     def reference(self) -> str:
-        """The entry that scores 0 on every instance."""
+        """Name of the entry that scores 0 on every instance."""
         return REPORTS[self.env_id].zero
 
     @property
     def fixed_size(self) -> bool:
-        """Whether all its scenarios have the same number of users and sites."""
+        """Whether the track has a single scenario, and so a fixed number of users and sites."""
         return len(self.cells) == 1
 
     @property
@@ -66,7 +66,7 @@ class Track:
 
     @property
     def sha256(self) -> str:
-        """Of all that the ranking depends on, the scenarios' every field among it."""
+        """Hash of everything that the ranking depends on, including every scenario field."""
         fixed = {
             "name": self.name,
             "cells": [[cell.name, cell.env_id, cell.resolve().as_dict()] for cell in self.cells],
@@ -79,48 +79,36 @@ class Track:
         return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def _track(family: str, cell: Cell, about: str, **settings: Any) -> Track:
+    title = f"{family.capitalize()}, {cell.scenario}"
+    return Track(name=f"{family}-{cell.scenario}", title=title, about=about, cells=(cell,), **settings)
+
+
 def _association(preset: str, about: str) -> Track:
     cell = Cell("DTAssociation-v0", preset, fields={"num_servers": 15})
-    return Track(
-        name=f"association-{preset}",
-        title=f"Association, {preset}",
-        about=about,
-        cells=(cell,),
-        episodes=32,
-        bound=UNHURRIED,
-    )
+    return _track("association", cell, about, episodes=32, bound=UNHURRIED)
 
 
 def _placement(preset: str, about: str, slots: int = 3, episodes: int = 12, gap: float = 1e-4) -> Track:
-    cell = Cell("DTPlacementMA-v0", preset, fields={"num_slots": slots})
-    return Track(
-        name=f"placement-{preset}",
-        title=f"Placement, {preset}",
-        about=about,
-        cells=(cell,),
-        episodes=episodes,
-        bound={**UNHURRIED, "gap": gap},
-        allowed_violations=1.0,  # deadlines are priced: the optimum breaks some
-    )
+    cell, bound = Cell("DTPlacementMA-v0", preset, fields={"num_slots": slots}), {**UNHURRIED, "gap": gap}
+    # Violated deadlines are priced in the objective: the optimum has some.
+    return _track("placement", cell, about, episodes=episodes, bound=bound, allowed_violations=1.0)
 
 
 def _migration(preset: str, about: str) -> Track:
-    cell = Cell("DTMigration-v0", preset)
-    return Track(
-        name=f"migration-{preset}",
-        title=f"Migration, {preset}",
-        about=about,
-        cells=(cell,),
-        episodes=200,
-        allowed_violations=0.005,  # of slots past their deadline: the best plans have some
-    )
+    # The best plans miss the deadline in a few slots.
+    return _track("migration", Cell("DTMigration-v0", preset), about, episodes=200, allowed_violations=0.005)
 
 
 _ALL = (
     _association(
-        "balanced", "Table II of (Zhou 2025) with dearer synchronisation: staying, packing and nearest all lose."
+        "balanced",
+        "Table II of (Zhou 2025) with more expensive synchronisation: staying, packing and nearest all lose.",
     ),
-    _association("sequential", "Migration is cheap and distance dear: the best of each slot is not the best of all."),
+    _association(
+        "sequential",
+        "Migration is cheap and distance expensive: the best decision of each slot is not the best overall.",
+    ),
     _association("paper", "Table II of (Zhou 2025) to the letter, S = 15."),
     Track(
         name="association-topology",
@@ -142,16 +130,12 @@ _ALL = (
 )
 
 TRACKS: dict[str, Track] = {track.name: track for track in _ALL}
-"""By name, as pages order them. Presets called literal are no tracks: by the formulas as they are printed, next to
-nothing depends on where twins are. Nor is strict-100x10: a bound to 1 % takes more than a minute."""
+"""Tracks by name, in the order of the page. Literal presets are left out: with the formulas as printed, the hosts of
+twins hardly matter. So is strict-100x10: a bound to 1 % takes more than a minute."""
 
 
 def find(name: str) -> Track:
-    """The track of a name.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return a track by name; ValueError if it is unknown."""
     if name not in TRACKS:
         raise ValueError(f"track must be one of {', '.join(TRACKS)}, got {name!r}")
     return TRACKS[name]

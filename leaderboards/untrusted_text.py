@@ -1,4 +1,4 @@
-"""Strangers' text: what it may hold, and how messages quote it."""
+"""Untrusted text: allowed characters, and quoting in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from typing import Any
 
 MARKS = 2
-"""Combining marks in a row: what scripts need, and too few to smear over other lines."""
+"""Allowed combining marks in a row: enough for all scripts, too few to overprint other lines."""
 
 CATEGORIES = {
     "Cc": "control",
@@ -17,20 +17,20 @@ CATEGORIES = {
     "Zl": "line-separating",
     "Zp": "paragraph-separating",
 }
-"""Unicode's general categories that no text needs: bidirectional overrides and zero-width ones are in Cf."""
+"""Forbidden Unicode general categories; bidirectional overrides and zero-width characters are in Cf."""
 
 BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Letters and marks that show nothing; variation selectors beside them."""
+"""Invisible letters and marks, in addition to the variation selectors."""
 
 
 def quoted(value: Any, length: int = 80) -> str:
-    """A value in ASCII, escaped and cut, so that no message is forged or flooded by it."""
+    """Quote a value in ASCII, escaped and truncated, so that it cannot forge or flood a message."""
     text = ascii(value)
     return text if len(text) <= length else f"{text[:length]}… ({len(text)} characters)"
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with a line of free text, at most once a kind."""
+    """Return the problems of a line of free text, at most one of each kind."""
     wrong: dict[str, None] = {}
     marks = 0
     for character in text:
@@ -41,10 +41,10 @@ def problems(text: str) -> list[str]:
         elif category == "Zs" and character != " ":
             kind = "space-like"
         if kind is not None:
-            wrong.setdefault(f"must hold no {kind} characters, got U+{ord(character):04X}")
+            wrong.setdefault(f"must contain no {kind} characters, got U+{ord(character):04X}")
         marks = marks + 1 if category in ("Mn", "Me") else 0
         if marks > MARKS:
-            wrong.setdefault(f"must hold at most {MARKS} combining marks in a row")
+            wrong.setdefault(f"must contain at most {MARKS} combining marks in a row")
     if not unicodedata.is_normalized("NFC", text):
         wrong.setdefault("must be in Unicode's normal form C (NFC)")
     if text != text.strip():

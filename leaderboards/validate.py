@@ -1,4 +1,4 @@
-"""Everything that is wrong with submissions, told at once: of their files, then of the policy's first answers.
+"""Validate submissions: report every problem of their files, then of the policy's first actions.
 
 python -m leaderboards validate leaderboards/submissions/my-agent
 """
@@ -22,15 +22,15 @@ class Validate:
     """Settings of a validation."""
 
     folders: tyro.conf.Positional[list[Path]]
-    """submissions"""
+    """folders of the submissions"""
     others: Path = SUBMISSIONS
     """folder of the entries whose names and policies are taken"""
 
 
 def rehearse(submission: Submission) -> list[str]:
-    """What is wrong with a policy's first answer in every scenario of its track, in a process of its own.
+    """Return the problems of a policy's first action in every scenario of its track, run in the sandbox.
 
-    It is shown numbers drawn uniformly from the range of observations, no episode of any season.
+    Its inputs are drawn uniformly from the observation range, not from an episode of any season.
     """
     from leaderboards.sandbox import PolicyFailed, PolicyProcess
 
@@ -40,8 +40,7 @@ def rehearse(submission: Submission) -> list[str]:
         with PolicyProcess(submission.model) as policy:
             for cell, layout, space in zip(spec.track.cells, spec.layouts, spec.actions, strict=True):
                 shown = rng.uniform(layout.space.low, layout.space.high, (1, layout.size))
-                problem = wrong_action(policy.act(feed(layout, submission.inputs, shown)), space)
-                if problem is not None:
+                if problem := wrong_action(policy.act(feed(layout, submission.inputs, shown)), space):
                     wrong.append(f"policy.onnx: {problem}, in {cell.name!r}")
     except PolicyFailed as error:
         wrong.append(f"policy.onnx: {error.reason}: {error}")
@@ -49,7 +48,7 @@ def rehearse(submission: Submission) -> list[str]:
 
 
 def validate(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
-    """Everything wrong with a submission; its policy is run only if its files are in order."""
+    """Return every problem of a submission; its policy runs only if its files are valid."""
     try:
         return rehearse(read(folder, others))
     except SubmissionError as error:
@@ -57,11 +56,7 @@ def validate(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
 
 
 def main(settings: Validate) -> None:
-    """Print all problems file by file; exit with status 1 if there are any.
-
-    Raises:
-        SystemExit: a submission is not valid, or none is given.
-    """
+    """Print all problems file by file; exit with status 1 if there are any or no submission is given."""
     if not settings.folders:
         raise SystemExit("folders must name at least one submission, got none")
     valid = True
@@ -75,7 +70,7 @@ def main(settings: Validate) -> None:
         files: dict[str, list[str]] = {}
         for file, _, problem in (each.partition(": ") for each in problems):
             files.setdefault(file, []).append(problem)
-        for file, told in files.items():
-            print("\n".join([f"  {file}", *(f"    {problem}" for problem in told)]))
+        for file, found in files.items():
+            print("\n".join([f"  {file}", *(f"    {problem}" for problem in found)]))
     if not valid:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""Policies from strangers, each in a process of its own that has nothing but a pipe."""
+"""Sandbox for submitted policies: one process each, confined, connected by pipes only."""
 
 from leaderboards.sandbox.process import Limits, PolicyFailed, PolicyProcess
 

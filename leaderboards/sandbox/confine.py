@@ -1,8 +1,8 @@
-"""What a process gives up, for good, before it touches a stranger's model.
+"""Isolation layers that a worker process applies to itself, irrevocably, before it reads a submitted model.
 
-Layers overlap on purpose: each is there or not depending on system, kernel and libraries. bubblewrap would add none: it
-makes the same namespaces and filters, and is seldom installed. The worker imports this by path, so nothing of the
-project is imported here.
+Layers overlap on purpose: system, kernel and installed libraries decide which are available. bubblewrap would add none:
+it uses the same namespaces and filters, and is seldom installed. The worker imports this module by path, so it imports
+nothing of the project.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import struct
 import sys
 from collections.abc import Callable
 
-# Here and not in seccomp(): a layer may have closed the files by then.
+# Imported here and not in seccomp(): an earlier layer may already block opening files.
 try:
     import pyseccomp
 except ImportError:
@@ -25,17 +25,17 @@ except RuntimeError:
     pyseccomp = "the library libseccomp is not installed"
 
 ON = "on"
-"""What is told of a layer that confines."""
+"""Report of an active layer."""
 
 PR_SET_NO_NEW_PRIVS = 38
 
 CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS = 0x10000000, 0x40000000, 0x08000000, 0x04000000
 
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
-"""Numbers of system calls, the same on every architecture."""
+"""System call numbers, the same on every architecture."""
 LANDLOCK_CREATE_RULESET_VERSION = 1
 LANDLOCK_FILES = {1: 13, 2: 14, 3: 15, 5: 16}
-"""Rights on files that Landlock knows, from each of its versions on: so many bits, of include/uapi/linux/landlock.h."""
+"""Number of file access rights (bits) by minimum Landlock version; include/uapi/linux/landlock.h."""
 
 CALLS = (
     *("read", "readv", "write", "writev", "close"),
@@ -44,17 +44,16 @@ CALLS = (
     *("clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "restart_syscall"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "exit", "exit_group"),
 )
-"""System calls that remain, for open pipes, memory, this thread, clocks and its end. So do mmap and mprotect where they
-make nothing executable."""
+"""Allowed system calls: open pipes, memory, this thread, clocks, exit. mmap and mprotect: without PROT_EXEC."""
 
 
 class Absent(Exception):
-    """A layer is not to be had here; the message says why."""
+    """The layer is not available; the message says why."""
 
 
 def _libc() -> ctypes.CDLL:
     if sys.platform != "linux":
-        raise Absent(f"Linux has it, {sys.platform} has not")
+        raise Absent(f"needs Linux, this is {sys.platform}")
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -65,7 +64,7 @@ def _check(result: int, call: str) -> int:
 
 
 def one_thread() -> None:
-    """None was started before: Landlock binds the thread that asks for it, and those it starts."""
+    """Check that no other thread runs: Landlock binds only the calling thread and those it starts later."""
     _libc()
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
@@ -73,12 +72,12 @@ def one_thread() -> None:
 
 
 def privileges() -> None:
-    """No program, were one started, gains rights by its file: what Landlock and seccomp ask for."""
+    """Forbid privilege gains through exec, as Landlock and seccomp require."""
     _check(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
 def namespaces() -> None:
-    """A user without rights outside, a network without interfaces."""
+    """Enter new user, network, IPC and UTS namespaces: no rights outside, no network interfaces."""
     _check(_libc().unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), "unshare")
 
 
@@ -92,7 +91,7 @@ def _landlock_version() -> int:
 
 
 def _landlock(*attributes: int) -> None:
-    """A ruleset that handles these rights and grants none."""
+    """Apply a ruleset that handles these rights and grants none."""
     call, packed = _libc().syscall, struct.pack(f"{len(attributes)}Q", *attributes)
     ruleset = _check(call(LANDLOCK_CREATE_RULESET, packed, ctypes.c_size_t(len(packed)), 0), "landlock_create_ruleset")
     try:
@@ -102,34 +101,31 @@ def _landlock(*attributes: int) -> None:
 
 
 def landlock_files() -> None:
-    """No file can be opened, made, listed, run or removed."""
+    """Forbid opening, creating, listing, executing and removing files."""
     version = _landlock_version()
     _landlock((1 << LANDLOCK_FILES[max(known for known in LANDLOCK_FILES if known <= version)]) - 1)
 
 
 def landlock_tcp() -> None:
-    """No TCP port can be bound or connected to."""
+    """Forbid binding and connecting TCP ports."""
     if _landlock_version() < 4:
         raise Absent("this kernel's Landlock is older than its version 4 (Linux 6.7)")
     _landlock(0, 0b11)
 
 
 def landlock_scopes() -> None:
-    """No signal reaches another process, nor a connection an abstract Unix socket."""
+    """Forbid signals to other processes and connections to abstract Unix sockets."""
     if _landlock_version() < 6:
         raise Absent("this kernel's Landlock is older than its version 6 (Linux 6.12)")
     _landlock(0, 0, 0b11)
 
 
 def limits(memory_bytes: int, cpu_seconds: int) -> None:
-    """Memory and CPU time; no dump, no bytes into files, no new files, no new processes."""
+    """Limit memory and CPU time; forbid core dumps, file writes, new descriptors and new processes."""
     wanted = {
         "RLIMIT_AS": (memory_bytes, memory_bytes),
-        "RLIMIT_CPU": (cpu_seconds, cpu_seconds + 1),  # a signal that tells why, before the one that cannot be caught
-        "RLIMIT_CORE": (0, 0),
-        "RLIMIT_FSIZE": (0, 0),
-        "RLIMIT_NPROC": (0, 0),
-        "RLIMIT_NOFILE": (0, 0),
+        "RLIMIT_CPU": (cpu_seconds, cpu_seconds + 1),  # SIGXCPU, which states the reason, one second before SIGKILL
+        **dict.fromkeys(("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NPROC", "RLIMIT_NOFILE"), (0, 0)),
     }
     refused = []
     for name, pair in wanted.items():
@@ -142,7 +138,7 @@ def limits(memory_bytes: int, cpu_seconds: int) -> None:
 
 
 def seccomp() -> None:
-    """System calls other than CALLS fail, in every thread."""
+    """Make every system call outside CALLS fail, in all threads."""
     _libc()
     if isinstance(pyseccomp, str):
         raise Absent(pyseccomp)
@@ -156,14 +152,9 @@ def seccomp() -> None:
 
 
 def confine(memory_bytes: int, cpu_seconds: int) -> dict[str, str]:
-    """Every layer that is to be had, in an order in which none needs what an earlier one has taken.
+    """Apply every available layer, ordered so that none needs what an earlier one removed.
 
-    Args:
-        memory_bytes: of address space.
-        cpu_seconds: of this process from its start.
-
-    Returns:
-        of each layer, "on" or in plain words why it is not.
+    Returns "on", or the reason why not, by layer. Limits: address space in bytes, CPU time of this process in seconds.
     """
     layers: dict[str, Callable[[], None]] = {
         "one thread": one_thread,
@@ -175,11 +166,11 @@ def confine(memory_bytes: int, cpu_seconds: int) -> dict[str, str]:
         "limits": lambda: limits(memory_bytes, cpu_seconds),
         "seccomp": seccomp,
     }
-    told = {}
+    report = {}
     for name, layer in layers.items():
         try:
             layer()
-            told[name] = ON
+            report[name] = ON
         except (Absent, OSError) as error:
-            told[name] = str(error)
-    return told
+            report[name] = str(error)
+    return report

@@ -1,4 +1,4 @@
-"""The parent's side: starts a policy's process, asks it for actions, and believes nothing it sends."""
+"""Parent process: starts a policy's worker, requests actions, and validates everything it sends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -22,36 +21,36 @@ from leaderboards.sandbox.wire import ACTION, ERROR, HEADER, INPUTS, LAYERS, LOA
 WORKER = Path(__file__).with_name("worker.py")
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
-"""All that a worker sees of ours: it has one thread, so that what it gives up, all of it gives up. (ONNX Runtime's
-telemetry would be a second thread, with a data base open for writing.)"""
+"""Environment variables of a worker: one thread, since some layers bind one only. (ONNX Runtime's telemetry would start
+a second, with a database open for writing.)"""
 
-TOLD = 300
-"""Characters that are kept of what a policy says."""
+MAX_QUOTE = 300
+"""Characters quoted from a policy's output."""
 
 MAX_BYTES = {LAYERS: 4096, LOADED: 0, ERROR: 4096}
-"""Of frames other than actions."""
+"""Maximum size of frames other than actions."""
 
 Reason = Literal["late", "crashed"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a policy may use up."""
+    """Resource limits of a policy."""
 
     step_seconds: float = 1.0
-    """of wall-clock time, for a decision"""
+    """wall-clock time per decision"""
     load_seconds: float = 20.0
-    """of wall-clock time, from the start of its process until the model is ready"""
+    """wall-clock time from process start until the model is loaded"""
     cpu_seconds: int = 600
-    """of CPU time, for its process as a whole"""
+    """CPU time of the whole process"""
     memory_bytes: int = 2 * 2**30
-    """of address space; ONNX Runtime takes about 0.2 GiB of it"""
+    """address space; ONNX Runtime takes about 0.2 GiB of it"""
     action_bytes: int = 2**20
-    """of an action"""
+    """size of an action"""
 
 
 class PolicyFailed(RuntimeError):
-    """A policy did not answer: it was late, or it crashed. The message is for people and quotes the policy."""
+    """A policy did not answer: it was late or crashed. The message quotes the policy's output."""
 
     def __init__(self, reason: Reason, message: str):
         super().__init__(f"policy {reason}: {message}")
@@ -59,26 +58,18 @@ class PolicyFailed(RuntimeError):
 
 
 class PolicyProcess:
-    """One model in a process that has no environment, no files and no network; a context manager.
+    """One model in a process without environment, files and network; a context manager.
 
-    `layers` tells what confines it: of each layer "on" or, in plain words, why it is absent. It was written before the
-    process was given the model.
+    `layers` maps each isolation layer to "on" or the reason why it is absent, as reported before the model was sent.
     """
 
     def __init__(self, model: bytes, limits: Limits = Limits(), *, worker: Path = WORKER):
-        """Start a process and load a model.
+        """Start a process running `worker` and load the model, the content of an ONNX file.
 
-        Args:
-            model: an ONNX file's content.
-            limits: on time, memory and sizes.
-            worker: program of the process.
-
-        Raises:
-            PolicyFailed: it does not load.
-            OSError, RuntimeError: the process did not get as far as being given the model.
+        Raises PolicyFailed if the model does not load, OSError or RuntimeError if the process does not start.
         """
         if os.name != "posix":
-            raise OSError(f"a policy's process is confined by means of POSIX, which {sys.platform} has not")
+            raise OSError(f"the sandbox needs a POSIX system, this is {sys.platform}")
         deadline = _Deadline(limits.load_seconds)
         self.layers: Mapping[str, str] = {}
         self._limits = limits
@@ -94,8 +85,8 @@ class PolicyProcess:
         for pipe in self._pipes:
             os.set_blocking(pipe.fileno(), False)
         try:
-            told = str(self._receive(LAYERS, deadline), "utf-8", "replace")
-            self.layers = dict(line.partition(": ")[::2] for line in told.splitlines())
+            report = str(self._receive(LAYERS, deadline), "utf-8", "replace")
+            self.layers = dict(line.partition(": ")[::2] for line in report.splitlines())
             self._send(MODEL, model, deadline)
             self._receive(LOADED, deadline)
         except BaseException:
@@ -107,17 +98,9 @@ class PolicyProcess:
         return self._child.stdin, self._child.stdout, self._child.stderr
 
     def act(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """One decision.
+        """Return the model's output "action" for its inputs by name, with shape and values unchecked.
 
-        Args:
-            inputs: of the model, by name.
-
-        Returns:
-            the model's output "action", of whatever shape and numbers it has.
-
-        Raises:
-            PolicyFailed: there was none in time; the process has ended.
-            ValueError: the process had ended before.
+        Raises PolicyFailed without a valid answer in time, which ends the process; ValueError if it has ended already.
         """
         if self._child.returncode is not None:
             raise ValueError("the policy's process has ended")
@@ -135,7 +118,7 @@ class PolicyProcess:
         return action
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process and close its pipes."""
         self._kill()
         for pipe in self._pipes:
             pipe.close()
@@ -143,9 +126,7 @@ class PolicyProcess:
     def __enter__(self) -> PolicyProcess:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _send(self, kind: bytes, content: bytes, deadline: _Deadline) -> None:
@@ -161,7 +142,7 @@ class PolicyProcess:
                     self._died()
 
     def _receive(self, kind: bytes, deadline: _Deadline) -> memoryview:
-        """Content of a frame, which must be of a kind."""
+        """Return the content of the next frame, which must be of the given kind."""
         got, length = HEADER.unpack(self._read(HEADER.size, deadline))
         if got not in (kind, ERROR):
             self._fail("crashed", f"it sent a frame {got!r} for a frame {kind!r}")
@@ -170,7 +151,7 @@ class PolicyProcess:
             self._fail("crashed", f"it sent {length} bytes where {allowed} are allowed")
         content = self._read(length, deadline)
         if got == ERROR:
-            self._fail("crashed", _readable(content)[:TOLD])
+            self._fail("crashed", _readable(content)[:MAX_QUOTE])
         return content
 
     def _read(self, count: int, deadline: _Deadline) -> memoryview:
@@ -185,15 +166,15 @@ class PolicyProcess:
         return content
 
     def _wait(self, pipe: int, event: int, deadline: _Deadline) -> None:
-        """Until a pipe can be read or written."""
+        """Wait until a pipe is ready to be read or written."""
         poll = select.poll()
         poll.register(pipe, event)
         left = deadline.left
-        if not left or not poll.poll(1000 * left):  # a trickle of bytes does not put it off
+        if not left or not poll.poll(1000 * left):  # slow partial answers do not extend it
             self._fail("late", f"no answer within {deadline.seconds:g} s")
 
     def _unasked(self) -> bool:
-        """Whether something is there to be read."""
+        """Whether unrequested output is waiting."""
         try:
             if not os.read(self._child.stdout.fileno(), 1):
                 self._died()
@@ -202,13 +183,13 @@ class PolicyProcess:
         return True
 
     def _died(self) -> NoReturn:
-        """Tell how it did, with the last that it wrote on stderr."""
+        """Fail with the exit status and the last output on stderr."""
         self._kill()
-        status, said = self._child.returncode, b""
+        status, output = self._child.returncode, b""
         with suppress(BlockingIOError):
-            said = os.read(self._child.stderr.fileno(), 2**20)  # more than a pipe holds
+            output = os.read(self._child.stderr.fileno(), 2**20)  # more than a pipe holds
         how = f"status {status}" if status >= 0 else signal.strsignal(-status)
-        message = f"its process ended ({how}) {_readable(said)[-TOLD:]}".rstrip()
+        message = f"its process ended ({how}) {_readable(output)[-MAX_QUOTE:]}".rstrip()
         if status == -signal.SIGXCPU:
             self._fail("late", f"it used up its {self._limits.cpu_seconds} s of CPU time")
         self._fail("crashed", message)
@@ -221,13 +202,13 @@ class PolicyProcess:
 
     def _kill(self) -> None:
         if self._child.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):  # macOS refuses where all of the group are dead
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses if the whole group is dead
                 os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait()
 
 
 class _Deadline:
-    """A time from now."""
+    """Point in time a number of seconds from now."""
 
     def __init__(self, seconds: float):
         self.seconds = seconds
@@ -235,11 +216,11 @@ class _Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds, at least 0."""
+        """Seconds left, at least 0."""
         return max(0.0, self._end - monotonic())
 
 
-def _readable(said: bytes | memoryview) -> str:
-    """What a stranger wrote, on one line and without control characters."""
-    text = bytes(said).decode("utf-8", "replace")
+def _readable(output: bytes | memoryview) -> str:
+    """Untrusted output on one line, without control characters."""
+    text = bytes(output).decode("utf-8", "replace")
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,8 +1,8 @@
-"""What passes through a policy's pipes: frames of a kind (1 byte), a length (8) and as many bytes. No pickle.
+"""Wire format of a policy's pipes: frames of a kind (1 byte), a length (8 bytes) and the content. No pickle.
 
-An array is its dtype's place in DTYPES (1 byte), its number of dimensions (1), their lengths (4 each) and its numbers
-in C order, little-endian throughout. The worker imports this by path, so nothing of the project is
-imported here.
+An array is the index of its dtype in DTYPES (1 byte), its number of dimensions (1 byte), their lengths (4 bytes each)
+and its values in C order, all little-endian. The worker imports this module by path, so it imports nothing of the
+project.
 """
 
 from __future__ import annotations
@@ -16,21 +16,17 @@ import numpy as np
 HEADER = struct.Struct("<cQ")
 
 LAYERS, MODEL, LOADED, INPUTS, ACTION, ERROR = b"C", b"M", b"L", b"I", b"A", b"E"
-"""Kinds: the worker tells what confines it, is given the model, tells that it has loaded it; then observations go one
-way and actions the other. An error is the worker's last frame."""
+"""Kinds of frames: the worker reports its layers, receives the model and confirms it, then answers inputs with actions.
+An error is its last frame."""
 
 DTYPES = tuple(map(np.dtype, ("<f4", "<f8", "<i8", "<i4", "<f2", "<i2", "i1", "u1", "<u2", "<u4", "<u8", "?")))
-"""Numbers that ONNX and NumPy share."""
+"""Number types that ONNX and NumPy share."""
 
 MAX_DIMENSIONS = 8
 
 
 def array_bytes(array: np.ndarray) -> bytes:
-    """An array as bytes.
-
-    Raises:
-        ValueError: it does not hold numbers, or has too many dimensions.
-    """
+    """Encode an array. Raises ValueError unless it holds numbers in at most MAX_DIMENSIONS dimensions."""
     dtype = array.dtype.newbyteorder("<")
     if dtype not in DTYPES or array.ndim > MAX_DIMENSIONS:
         raise ValueError(f"an array of {array.dtype} with {array.ndim} dimensions cannot be sent")
@@ -39,10 +35,9 @@ def array_bytes(array: np.ndarray) -> bytes:
 
 
 def read_array(data: memoryview) -> tuple[np.ndarray, memoryview]:
-    """The array at the beginning of bytes that anybody may have written, as a view of them, and what follows it.
+    """Decode the array at the start of untrusted bytes: a view of them, and the remaining bytes.
 
-    Raises:
-        ValueError: there is none; nothing has been allocated.
+    Raises ValueError for malformed bytes, before anything is allocated.
     """
     if len(data) < 2:
         raise ValueError(f"an array of {len(data)} bytes")
@@ -58,16 +53,13 @@ def read_array(data: memoryview) -> tuple[np.ndarray, memoryview]:
 
 
 def inputs_bytes(inputs: Mapping[str, np.ndarray]) -> bytes:
-    """Named arrays as bytes."""
-    names = [name.encode() for name in inputs]
-    return b"".join(
-        struct.pack("<H", len(name)) + name + array_bytes(array)
-        for name, array in zip(names, inputs.values(), strict=True)
-    )
+    """Encode named arrays."""
+    named = [(name.encode(), array) for name, array in inputs.items()]
+    return b"".join(struct.pack("<H", len(name)) + name + array_bytes(array) for name, array in named)
 
 
 def read_inputs(data: memoryview) -> dict[str, np.ndarray]:
-    """Of inputs_bytes, the inverse."""
+    """Decode named arrays, the inverse of `inputs_bytes`."""
     inputs = {}
     while data:
         (length,) = struct.unpack_from("<H", data)

@@ -1,4 +1,4 @@
-"""The child's side: confines itself, loads a model and answers. Run by its path, and imports its neighbours alone."""
+"""Child process: confines itself, loads a model and answers. Run by path; imports only modules of this folder."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ Policy = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
 def load_session(model: bytes) -> Policy:
-    """What ONNX Runtime makes of a model: on the CPU, in this thread, the same numbers every time.
+    """Load a model with ONNX Runtime: one CPU thread, deterministic.
 
-    Raises:
-        Exception: it is no model, or has no output "action".
+    Raises ValueError without an output "action", and ONNX Runtime's errors for an invalid model.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
-    options.log_severity_level = 4  # fatal: what is wrong is raised
+    options.log_severity_level = 4  # fatal only: other errors are raised
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]
     if "action" not in outputs:
@@ -39,7 +38,7 @@ def load_session(model: bytes) -> Policy:
 
 
 def _receive(pipe: int, kind: bytes) -> memoryview:
-    """The next frame's content; the process ends where the parent has hung up."""
+    """Return the next frame's content; exit the process if the parent closed the pipe."""
 
     def read(count: int) -> memoryview:
         content = bytearray(count)
@@ -64,19 +63,15 @@ def _send(pipe: int, kind: bytes, content: bytes = b"") -> None:
 
 
 def main(load: Callable[[bytes], Policy] = load_session) -> None:
-    """Serve one model, until the parent hangs up or the model fails.
-
-    Args:
-        load: makes a policy of a model's bytes.
-    """
+    """Serve one model until the parent closes the pipe or the model fails; `load` builds a policy from bytes."""
     requests, replies = 0, os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no answer
-    os.set_blocking(2, False)  # nor does it wait for somebody to read it
+    os.dup2(2, 1)  # keep the output of libraries out of the replies
+    os.set_blocking(2, False)  # and never block on it
     folder = tempfile.mkdtemp()
-    os.chdir(folder)  # ONNX Runtime looks for a model's external data in the folder it is in
+    os.chdir(folder)  # ONNX Runtime looks for external data in the working directory
     os.rmdir(folder)
     layers = confine(memory_bytes=int(sys.argv[1]), cpu_seconds=int(sys.argv[2]))
-    _send(replies, LAYERS, "\n".join(f"{name}: {told}" for name, told in layers.items()).encode())
+    _send(replies, LAYERS, "\n".join(f"{name}: {state}" for name, state in layers.items()).encode())
     try:
         policy = load(bytes(_receive(requests, MODEL)))
         _send(replies, LOADED)

@@ -1,7 +1,7 @@
-// One entry in a dialog: its figures, an episode to watch, its instances, and what it says of itself.
+// Dialog of one entry: its figures, an episode to play, its instances and its manifest.
 
 const dialog = document.getElementById("detail");
-let opened = ""; // what the dialog shows
+let opened = ""; // key of the entry in the dialog
 
 function showDetail() {
   const track = tracks.get(view.track), entry = track?.entries.find((each) => each.entry === view.entry || each.title === view.entry);
@@ -60,19 +60,19 @@ function versus(track, entry, other) {
 
 function film(track, entry, other) {
   const { element } = player(track, entry, other), users = track.film.world.users[0].length;
-  const told =
+  const legend =
     (users > 1 ? "Users (dots) in the colour of the server (square) that hosts their twin. " : "The user (dot), dashed to its access station, and the station that hosts its twin. ") +
-    "A twin that moves in the slot draws an orange bow and rings its user; × beneath the curve is a slot with a violated constraint.";
-  return [make("h3", {}, "An episode"), make("p", { class: "note" }, [track.film.about, told].filter(Boolean).join(" ")), element];
+    "An orange arc is a twin that moves in the slot, and its user has a ring; × below the curve marks a slot with a violated constraint.";
+  return [make("h3", {}, "An episode"), make("p", { class: "note" }, [track.film.about, legend].filter(Boolean).join(" ")), element];
 }
 
 function manifest(entry) {
   const pairs = entry.manifest.flatMap(([name, text, link]) => {
     const safe = /^https:\/\//i.test(link ?? "");
-    const told = make("bdi", {}, text);
+    const shown = make("bdi", {}, text);
     return [
       make("dt", {}, make("bdi", {}, name)),
-      make("dd", {}, safe ? make("a", { href: link, rel: "nofollow noopener noreferrer" }, told) : told),
+      make("dd", {}, safe ? make("a", { href: link, rel: "nofollow noopener noreferrer" }, shown) : shown),
     ];
   });
   return make("dl", { class: "manifest" }, ...pairs);
@@ -83,5 +83,5 @@ function leave() {
   else go({ entry: "", vs: "", all: "", track: view.all === "1" ? "all" : view.track });
 }
 
-dialog.addEventListener("close", () => opened && leave()); // by its button, by Escape, or by a click beside it
+dialog.addEventListener("close", () => opened && leave()); // by its button, Escape, or a click outside it
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

@@ -1,4 +1,4 @@
-// Pictures of an episode: the map with users, twins' servers and moves, and the score over its slots.
+// Drawings of an episode: the map with users, hosts and moves, and the score over its slots.
 
 const HUES = {
   light: ["#0068a3", "#c24e00", "#00775a", "#a0407f", "#7d6400", "#2a86bd", "#6a4aa5", "#8a3f2a", "#4f5b66", "#a80038"],
@@ -50,7 +50,7 @@ function dot(pen, [x, y], radius, colour, rim) {
 
 const hostsAt = (world, film, slot) => [...(slot < 0 ? world.first : film.hosts[slot])].map((digit) => parseInt(digit, 36));
 
-// `at` counts slots from 0; between two of them users are on their way.
+// `at` counts slots from 0; a fraction interpolates the users' positions.
 function drawMap(canvas, world, film, at, colours) {
   const { pen, width } = fitted(canvas), pad = 20, scale = (width - 2 * pad) / world.area_m;
   const map = ([x, y]) => [pad + x * scale, width - pad - y * scale];
@@ -103,7 +103,7 @@ function grid(pen, width, pad, area, colours) {
   pen.fillText(`grid ${step} m`, pad, width - pad / 2);
 }
 
-// A bow with an arrow, and the number of twins where there are several; once the slot runs, a packet upon it.
+// Arc with an arrow and the number of twins if there are several; during the slot, a packet moves along it.
 function drawMove(pen, a, b, twins, share, colours) {
   const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
   const bend = [(a[0] + b[0]) / 2 - 0.18 * dy, (a[1] + b[1]) / 2 + 0.18 * dx];
@@ -141,7 +141,7 @@ function label(pen, [x, y], text, colour) {
   pen.fillText(String(text), x, y + 0.5);
 }
 
-// Scores of films over slots, the part that was played in full colour.
+// Scores of films over slots, the played part in full colour.
 function drawCurve(canvas, films, at, colours) {
   const { pen, width, height } = fitted(canvas), slots = films[0].score.length;
   const scores = films.flatMap((film) => film.score), low = Math.min(...scores), high = Math.max(...scores);

@@ -1,4 +1,4 @@
-// An entry's scores instance by instance, beside another's: as a picture and as a table.
+// Scores of an entry per instance, compared with another entry: as a plot and as a table.
 
 const STATUS = { p: "played", l: "late", c: "crashed", i: "invalid action", "-": "not played" };
 
@@ -20,16 +20,16 @@ function instancesPicture(track, entry, other) {
       marks.push(shape("line", { class: "pair", x1: x(rank), x2: x(rank), y1: y(own), y2: y(theirs) }));
       marks.push(shape("circle", { class: "vs", cx: x(rank), cy: y(theirs), r: 3 }));
     }
-    const told = `${named(track, i)}: ${written(own, 3)}${theirs == null ? "" : `; ${other.title}: ${written(theirs, 3)}`}`;
+    const label = `${named(track, i)}: ${written(own, 3)}${theirs == null ? "" : `; ${other.title}: ${written(theirs, 3)}`}`;
     const broken = entry.status[i] !== "p" ? " broken" : "";
-    marks.push(shape("circle", { class: `own${broken}`, cx: x(rank), cy: y(own), r: 3.6 }, shape("title", {}, told)));
+    marks.push(shape("circle", { class: `own${broken}`, cx: x(rank), cy: y(own), r: 3.6 }, shape("title", {}, label)));
   });
   marks.push(shape("text", { x: "98%", y: 238, "text-anchor": "end" }, "instances, by this entry’s normalised score →"));
   const below = held.filter((i) => entry.normalised[i] < low).length;
   const about =
     `Normalised scores of ${held.length} instances between reference (0) and bound (1)` +
     (other ? `, filled dots; hollow dots are “${other.title}” on the same instances` : "") +
-    (below ? `; ${below} below the picture’s end stand at its edge` : "");
+    (below ? `; ${below} below the axis are drawn at its edge` : "");
   return [
     make("p", { class: "note" }, about + ". Rings are episodes that were late, crashed or invalid."),
     shape("svg", { class: "strip", role: "img", "aria-label": about }, ...marks),
@@ -68,6 +68,6 @@ function instancesTable(track, entry, other) {
     make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, make("bdi", {}, head))))),
     make("tbody", {}, ...rows),
   );
-  const frame = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Instances as numbers" }, table);
-  return make("details", { id: "numbers" }, make("summary", {}, "The same as numbers"), frame);
+  const frame = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of the instances" }, table);
+  return make("details", { id: "numbers" }, make("summary", {}, "Table of the instances"), frame);
 }

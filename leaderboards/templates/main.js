@@ -1,4 +1,4 @@
-// What is clicked, typed and turned.
+// Event handlers: clicks, filters, theme and navigation.
 
 function show() {
   showFilters();
@@ -48,7 +48,7 @@ function stored(value) {
     if (value) localStorage.setItem("theme", value);
     return localStorage.getItem("theme");
   } catch {
-    return null; // a browser that keeps nothing for files
+    return null; // some browsers store nothing for local files
   }
 }
 

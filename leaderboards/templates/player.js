@@ -1,4 +1,4 @@
-// The episode played: maps side by side over one curve, with a button, a slider and keys.
+// Playback of an episode: maps side by side over one curve, with a button, a slider and keys.
 
 let running = null; // the player on the page, if any
 
@@ -7,7 +7,7 @@ function player(track, entry, other) {
   running = null;
   const { world, entries } = track.film, pair = [entry, other].filter((each) => each && Object.hasOwn(entries, each.entry));
   const films = pair.map((each) => entries[each.entry]), slots = films[0].hosts.length;
-  const pace = Math.min(24, Math.max(8, 0.4 * slots)) / slots; // seconds a slot
+  const pace = Math.min(24, Math.max(8, 0.4 * slots)) / slots; // seconds per slot
   const maps = pair.map((each) => make("canvas", { class: "map", role: "img", "aria-label": `Map of the episode of ${each.title}` }));
   const says = pair.map(() => make("span"));
   const figures = pair.map((each, i) =>

@@ -1,4 +1,4 @@
-// Tables: sorted within their groups, filtered, and brackets around ties.
+// Tables: sorting within groups, filters, and brackets around ties.
 
 const filters = document.getElementById("filters");
 const sections = [...document.querySelectorAll("section.track")];
@@ -47,13 +47,13 @@ function sort(body, rows) {
   const value = new Map(rows.map((row) => [row, row.querySelector(`.${view.sort}[data-value]`).dataset.value]));
   const compare = (a, b) => {
     const [x, y] = [value.get(a), value.get(b)];
-    if (x === "" || y === "") return (x === "") - (y === ""); // what has no value is last, whichever way
+    if (x === "" || y === "") return (x === "") - (y === ""); // missing values last, in both directions
     const order = isNaN(x) || isNaN(y) ? x.localeCompare(y) : Number(x) - Number(y);
     return way * order || place(a) - place(b);
   };
   rows.forEach((row, i) => (row.dataset.order ??= i));
   const sorted = [...rows].sort((a, b) => compare(a, b) || a.dataset.order - b.dataset.order);
-  if (sorted.some((row, i) => row !== rows[i])) body.append(...sorted); // moved rows would lose the focus
+  if (sorted.some((row, i) => row !== rows[i])) body.append(...sorted); // moving rows would lose the focus
 }
 
 function showOrder(section) {

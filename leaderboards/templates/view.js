@@ -1,4 +1,4 @@
-// What is shown, kept in the address so that every view has a link and the back button works; and elements made of text.
+// View state, kept in the address so that every view has a link and the back button works; creation of elements.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const tracks = new Map(data.tracks.map((track) => [track.name, track]));
@@ -16,8 +16,8 @@ function readView(hash) {
 }
 
 function linkTo(change) {
-  const told = Object.entries({ ...view, ...change }).filter(([key, value]) => value !== NOTHING[key]);
-  return "#" + new URLSearchParams(told.length ? told : [["track", "all"]]);
+  const parts = Object.entries({ ...view, ...change }).filter(([key, value]) => value !== NOTHING[key]);
+  return "#" + new URLSearchParams(parts.length ? parts : [["track", "all"]]);
 }
 
 function go(change, replace = false) {

@@ -1,4 +1,4 @@
-"""Trained policies become submissions that choose what they chose before."""
+"""Exported policies choose the same actions as before."""
 
 import json
 import time
@@ -64,7 +64,7 @@ def test_a_newcomers_sb3_policy_is_packed_and_valid(tmp_path):
 
 
 class Endless(gym.Env):
-    """Noise to observe, any action space."""
+    """Environment with random observations and a given action space."""
 
     observation_space = spaces.Box(-1.0, 1.0, (6,), np.float32)
 
@@ -119,7 +119,7 @@ def test_sb3_policies_that_no_graph_can_hold_are_refused():
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     env = Endless(ACTIONS["discrete"])
-    with pytest.raises(ValueError, match="RecurrentActorCriticPolicy cannot be exported: it remembers"):
+    with pytest.raises(ValueError, match="RecurrentActorCriticPolicy cannot be exported: it is recurrent"):
         pack.sb3(contrib.RecurrentPPO("MlpLstmPolicy", env, device="cpu"))
     with pytest.raises(ValueError, match="VecNormalize"):
         pack.sb3(sb3.PPO("MlpPolicy", VecNormalize(DummyVecEnv([lambda: env])), device="cpu"))
@@ -128,7 +128,7 @@ def test_sb3_policies_that_no_graph_can_hold_are_refused():
 
 
 class Agent(torch.nn.Module):
-    """As CleanRL writes them."""
+    """Agent in the style of CleanRL."""
 
     def __init__(self, size, choices):
         super().__init__()
@@ -165,7 +165,7 @@ def test_choices_that_hang_on_rounding_are_told_and_may_be_allowed(tmp_path, mon
         return (right(module, inputs) + (len(asked) == 4)) % 10  # one of ten slots otherwise
 
     monkeypatch.setattr(pack, "_actions", rounded)
-    with pytest.raises(ValueError, match=r"does otherwise in 10\.0% of choices"):
+    with pytest.raises(ValueError, match=r"differs in 10\.0% of choices"):
         pack.pack(policy, tmp_path / "close", MIGRATION, name="close", **ABOUT)
     assert not list((tmp_path / "close").iterdir())
     asked.clear()
@@ -173,7 +173,7 @@ def test_choices_that_hang_on_rounding_are_told_and_may_be_allowed(tmp_path, mon
 
 
 class Nearest(torch.nn.Module):
-    """Every user's server with the least entry of its link: any number of servers."""
+    """Server with the smallest link entry for every user; any number of servers."""
 
     def forward(self, servers, links):
         return (links[..., 0] + 0.0 * servers[:, None, :, 0]).argmin(-1)
@@ -198,7 +198,7 @@ def test_a_policy_for_any_number_of_servers_is_packed(tmp_path):
     [
         ("association-topology", Shape(lambda obs: obs), "policy must take blocks of observations by name"),
         ("migration-balanced", Shape(lambda obs: obs.argmax(-1) + 10), r"action must be in \[0, 9\], got "),
-        ("migration-balanced", Shape(lambda obs: obs[:, 0]), "action must be whole numbers, got float32"),
+        ("migration-balanced", Shape(lambda obs: obs[:, 0]), "action must be of an integer type, got float32"),
     ],
     ids=["flat", "outside", "scores"],
 )
@@ -231,7 +231,7 @@ def test_the_command_packs_a_checkpoint(tmp_path, capsys):
     pack.main(pack.Pack(tmp_path / "p.safetensors", name="my-net", out=tmp_path / "my-net", **settings))
     assert "evaluate" in capsys.readouterr().out
     about = read(tmp_path / "my-net").manifest
-    assert about["training"] == {"seeds": [7], "env_steps": 12_345, "hardware": "not told"}
+    assert about["training"] == {"seeds": [7], "env_steps": 12_345, "hardware": "not stated"}
     assert about["spec_sha256"] == spec_of(MIGRATION).sha256
     with pytest.raises(SystemExit, match="is for DTMigration-v0, not for DTAssociation-v0"):
         other = settings | {"track": "association-balanced"}

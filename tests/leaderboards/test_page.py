@@ -1,4 +1,4 @@
-"""The page and the Markdown tables say what the board says, whatever strangers wrote."""
+"""The page and the Markdown tables show the data of the board, whatever untrusted text it contains."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ def text(board):
 
 
 class Elements(HTMLParser):
-    """Elements with attributes, and what stands in them; every one must be closed in its turn."""
+    """Parser of elements, attributes and text; asserts that every element is closed in order."""
 
     def __init__(self, text):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The page in a browser: it loads, sorts, filters, opens entries, plays episodes, and shows strangers' text as text."""
+"""The page in a browser: loading, sorting, filtering, details, playback, and untrusted text shown as text."""
 
 import itertools
 import json

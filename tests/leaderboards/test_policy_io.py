@@ -1,4 +1,4 @@
-"""Which actions of a policy are valid: nothing is rounded, clipped or reshaped."""
+"""Validity of a policy's actions: nothing is rounded, clipped or reshaped."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ NUMBERS = spaces.Box(0.0, 1.0, (2,), np.float32)
         (CHOICE, np.array([10]), "action must be in [0, 9], got 10"),
         (CHOICE, np.array([-1]), "action must be in [0, 9], got -1"),
         (CHOICE, np.array(3), "action must have the shape (1,), got ()"),
-        (CHOICE, np.array([3.0]), "action must be whole numbers, got float64"),
-        (CHOICE, np.array([True]), "action must be whole numbers, got bool"),
+        (CHOICE, np.array([3.0]), "action must be of an integer type, got float64"),
+        (CHOICE, np.array([True]), "action must be of an integer type, got bool"),
         (CHOICE, 3, "action must have the shape (1,), got int"),
         (CHOICES, np.array([[2, 4]], np.uint8), None),
         (CHOICES, np.array([[2, 5]]), "action[1] must be in [0, 4], got 5"),
@@ -30,7 +30,7 @@ NUMBERS = spaces.Box(0.0, 1.0, (2,), np.float32)
         (NUMBERS, np.array([[0.0, np.nan]]), "action[1] must be in [0.0, 1.0], got nan"),
         (NUMBERS, np.array([[-np.inf, 0.5]]), "action[0] must be in [0.0, 1.0], got -inf"),
         (NUMBERS, np.array([[0.5, np.nextafter(1.0, 2.0)]]), "action[1] must be in [0.0, 1.0], got 1.0000000000000002"),
-        (NUMBERS, np.array([[0, 1]]), "action must be floating-point numbers, got int64"),
+        (NUMBERS, np.array([[0, 1]]), "action must be of a floating-point type, got int64"),
     ],
     ids=str,
 )

@@ -1,4 +1,4 @@
-"""The leaderboard that stands in the repository: whole, up to date, and derived again where that is quick."""
+"""The published leaderboard: complete, up to date, and reproduced where that is quick."""
 
 import dataclasses
 import re
@@ -31,11 +31,11 @@ def test_all_submissions_are_in_order():
 
 def test_tables_and_page_are_those_of_the_rows(capsys):
     build.main(build.Build(check=True))
-    assert "are what the stored rows give" in capsys.readouterr().out
+    assert "match the stored rows" in capsys.readouterr().out
 
 
 def test_whoever_is_ranked_is_there_with_the_policy_that_was_played(stored):
-    """Others may be there, too: they wait for the next season."""
+    """Further entries may exist: they wait for the next season."""
     ranked = {(row["track"], row["entry"]): row["policy_sha256"] for row in stored.entries}
     every = {(entry.track, entry.name): entry.policy_sha256 for entry in entries.every()}
     assert ranked.items() <= every.items()
@@ -54,7 +54,7 @@ def test_the_shown_season_is_revealed_and_of_these_tracks():
 
 @pytest.mark.parametrize("name", QUICK)
 def test_rows_are_derived_again_to_the_last_bit(stored, name):
-    """References, the submissions and our learner; the heuristics are left to `python -m leaderboards rederive`."""
+    """References, submissions and our learner; `python -m leaderboards rederive` covers the heuristics."""
     kept = rederive.selected(stored, [name], bounds=False)
     ranked = {row["entry"] for row in kept.entries}
     there = [entry for entry in entries.every(tracks=[name]) if entry.name in ranked]

@@ -1,4 +1,4 @@
-"""A film tells an episode as the environment played it."""
+"""A recorded film matches the episode that the environment played."""
 
 import itertools
 import json

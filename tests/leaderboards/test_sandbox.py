@@ -1,4 +1,4 @@
-"""A policy's process does its work and nothing else, and whatever it does, its parent goes on."""
+"""Sandboxed policies can only answer, and no failure of theirs stops the parent process."""
 
 import json
 import os
@@ -29,7 +29,7 @@ LINUX = sys.platform == "linux"
 
 
 def failure(model, limits=Limits(), **settings):  # noqa: B008 (it is frozen)
-    """How a model fails at its first decision at the latest; no process is left to be waited for."""
+    """Return the failure of a model at its first decision at the latest; no child process remains."""
     before = children()
     with pytest.raises(PolicyFailed) as told, PolicyProcess(model, limits, **settings) as policy:
         policy.act(OBS)
@@ -38,13 +38,13 @@ def failure(model, limits=Limits(), **settings):  # noqa: B008 (it is frozen)
 
 
 def children():
-    """Processes that this one has to wait for, where the system lists them."""
+    """Child processes of this one, if the system lists them."""
     listed = Path(f"/proc/self/task/{os.getpid()}/children")
     return listed.read_text() if listed.exists() else ""
 
 
 def script(folder, text):
-    """A worker's program that differs from ours by a few lines."""
+    """Write a worker program that differs from the original in a few lines."""
     path, folders = folder / "script.py", [str(WORKER.parent), str(HELPERS)]
     path.write_text(f"import os, sys, time\nsys.path[:0] = {folders}\nimport confine, worker\n{text}")
     return path
@@ -169,7 +169,7 @@ def test_no_other_file_is_read(tmp_path, location, layers):
     assert error.reason == "crashed" and "root" not in str(error)
 
 
-# What a process sends that is no answer
+# Invalid answers
 
 FLOATS = array_bytes(np.ones(3, np.float32))
 LYING = {
@@ -252,10 +252,10 @@ def test_arrays_pass_through_bytes():
         array_bytes(np.array(["a"]))
 
 
-# What it can do
+# Escape attempts
 
 NOT_OURS = {"trace the parent"}
-"""Attempts that systems stop without us."""
+"""Attempts that systems stop on their own."""
 
 FILES = {name for name in ATTEMPTS if name.startswith(("read", "list", "overwrite"))} | {"make a file"}
 STOPS = {
@@ -272,7 +272,7 @@ STOPS = {
 
 @pytest.fixture
 def burglary(tmp_path, monkeypatch):
-    """Lets the burglar in: (layers' reports, what stopped it, what it saw) for a worker's few lines more."""
+    """Run the escape attempts in a worker with extra lines: (layer reports, what stopped each, what was visible)."""
     secret, inside = tmp_path / "secret", tmp_path / "inside"
     inside.mkdir()
     secret.write_text("seed 12345")
@@ -302,7 +302,7 @@ def burglary(tmp_path, monkeypatch):
 
 
 def one_layer(name):
-    """Lines that leave a worker one layer, and what Landlock and seccomp need."""
+    """Lines that leave a worker one layer, and the prerequisites of Landlock and seccomp."""
     call = "limits(memory_bytes, cpu_seconds)" if name == "limits" else f"{name.replace(' ', '_')}()"
     return (
         "def only(memory_bytes, cpu_seconds):\n"
@@ -372,7 +372,7 @@ def test_layers_are_told_of():
         ),
         (
             "sys.platform = 'darwin'",
-            dict.fromkeys(("landlock files", "namespaces", "seccomp"), "Linux has it, darwin has not")
+            dict.fromkeys(("landlock files", "namespaces", "seccomp"), "needs Linux, this is darwin")
             | {"limits": "on"},
         ),
         (

@@ -1,4 +1,4 @@
-"""Normalised scores, and who can be told apart by them."""
+"""Normalised scores and significance tests between entries."""
 
 import itertools
 
@@ -70,7 +70,7 @@ def test_a_group_does_not_go_on_behind_somebody_who_is_told_apart():
     rng = np.random.default_rng(0)
     first = 1.0 + 0.01 * rng.normal(size=(12, 1))
     steady, wild = first - 0.1, first - 0.2 + np.where(np.arange(12)[:, None] % 2, 3.0, -3.0)
-    assert scores.tie_groups([first, steady, wild])[1:] == [2, 2]  # wild cannot be told from first, either
+    assert scores.tie_groups([first, steady, wild])[1:] == [2, 2]  # wild does not differ from first either
 
 
 def test_iqm_leaves_out_the_ends():

@@ -1,4 +1,4 @@
-"""A season's instances follow from its secret alone, which is bound beforehand and published afterwards."""
+"""Instances of a season follow from its secret, which is committed to first and published afterwards."""
 
 import hashlib
 import json
@@ -67,9 +67,9 @@ def test_two_seasons_have_two_secrets(folder):
 def test_a_season_is_begun_once_and_a_secret_is_not_overwritten(folder):
     path = opened(folder)
     before = path.read_text()
-    with pytest.raises(SystemExit, match=r"season '2027.1' was begun"):
+    with pytest.raises(SystemExit, match=r"season '2027.1' is already open"):
         opening.main(opening.OpenSeason("2027.1", folder / "other"))
-    with pytest.raises(SystemExit, match="exists, and is not overwritten"):
+    with pytest.raises(SystemExit, match="exists and is not overwritten"):
         opening.main(opening.OpenSeason("2027.2", path))
     assert path.read_text() == before and seasons.known() == ["2027.1"]
 
@@ -88,7 +88,7 @@ def test_another_secret_is_refused(folder):
     assert seasons.read("2027.1").secret is None
 
 
-@pytest.mark.parametrize(("text", "said"), [("zz", "holds none"), ("00" * 31, "must hold 32 bytes, got 31")])
+@pytest.mark.parametrize(("text", "said"), [("zz", "must be a file of hex"), ("00" * 31, "must hold 32 bytes, got 31")])
 def test_what_is_no_secret(folder, text, said):
     (folder / "secret").write_text(text)
     with pytest.raises(SeasonError, match=said):
@@ -97,7 +97,11 @@ def test_what_is_no_secret(folder, text, said):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "no season"), ("[]", "no season"), ('{"commitment": "00"}', "commitment must be 64 hexadecimal digits")],
+    [
+        ("{", "not a valid season"),
+        ("[]", "not a valid season"),
+        ('{"commitment": "00"}', "commitment must be 64 hexadecimal digits"),
+    ],
 )
 def test_broken_seasons(folder, text, said):
     path = folder / "seasons/2027.1/season.json"

@@ -1,4 +1,4 @@
-"""Strangers' submissions: those in order are taken, all others refused with every reason at once; nothing is run."""
+"""Untrusted submissions: valid ones are read, others refused with every reason at once; nothing is executed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from leaderboards.untrusted_text import quoted
 
 
 def told(folder, *patterns, others=None):
-    """The problems, after seeing that each pattern is found in one of them, and that all are one line each."""
+    """Return the problems after checking that each pattern matches one of them, and that each is one printable line."""
     found = problems(folder, others)
     for pattern in patterns:
         assert any(re.search(pattern, problem) for problem in found), (pattern, found)
@@ -41,16 +41,16 @@ POLICIES = {
     "zip-bomb": (hostile.zip_bomb, "policy.onnx: .*looks like a zip archive"),
     "external-passwd": (lambda: hostile.external("../../etc/passwd"), r"external data at '\.\./\.\./etc/passwd'"),
     "external-environ": (lambda: hostile.external("/proc/self/environ"), "external data at '/proc/self/environ'"),
-    "external-in-a-constant": (lambda: hostile.external("x", True), "'value' of 'Constant' must hold its data itself"),
+    "external-in-a-constant": (lambda: hostile.external("x", True), "'value' of 'Constant' must contain its data"),
     "two-gigabytes-of-dims": (hostile.hollow, r"547200000 elements, but holds data of 0"),
     "dims-that-overflow": (hostile.overflowing, r"18446744073709551616 elements, but holds data of 0"),
     "thousands-of-dims": (hostile.many_dims, "initialiser 'weights' must have at most 8 dims, got 400000"),
     "negative-dims": (hostile.negative, r"no negative dims, got \[-228, 10\]"),
     "sparse-tensor": (hostile.sparse, "must be dense"),
     "custom-operator": (hostile.own_operator, "'Backdoor' of domain 'com.evil'"),
-    "function-that-hides-one": (hostile.own_function, "functions of its own must be inlined, got 'local.Harmless'"),
+    "function-that-hides-one": (hostile.own_function, "local functions must be inlined, got 'local.Harmless'"),
     "subgraph-that-hides-one": (hostile.hidden_operator, "'Backdoor' of domain 'com.evil'"),
-    "unknown-operator": (hostile.unknown_operator, "operator 'ReadSeed' is none of opset 20"),
+    "unknown-operator": (hostile.unknown_operator, "operator 'ReadSeed' is not in opset 20"),
     "random-operator": (hostile.random_noise, "operator RandomNormalLike is random"),
     "dropout-in-training": (hostile.random_dropout, "operator Dropout in training mode is random"),
     "deep-if": (lambda: hostile.nested(9), "graphs must nest at most 8 deep"),
@@ -62,7 +62,7 @@ POLICIES = {
     "notes": (hostile.large_notes, "documentation and metadata must have at most 1048576 characters"),
     "empty": (lambda: b"", "policy.onnx: it is empty"),
     "zeros": (lambda: b"\0" * 1000, "looks like a file of zeros"),
-    "text": (lambda: b"hello world, I am a policy", "no ONNX model"),
+    "text": (lambda: b"hello world, I am a policy", "not a valid ONNX model"),
     "truncated": (lambda: hostile.linear()[:-500], "ends too early"),
     "no-graph": (lambda: b"\x08\x0a", "it has no graph"),
     "opset-too-old": (lambda: hostile.model(opset=11).SerializeToString(), "13 to 26, got 11"),
@@ -93,17 +93,17 @@ def test_no_damaged_model_crashes(tmp_path):
 
 
 VALUES = {
-    "other-input": ({"inputs": [("x", FLOAT, ["b", 228])]}, "inputs must be 'obs' alone, or .* got 'x'"),
+    "other-input": ({"inputs": [("x", FLOAT, ["b", 228])]}, "inputs must be only 'obs', or .* got 'x'"),
     "input-width": ({"inputs": [("obs", FLOAT, ["b", 7])]}, "input 'obs' axis 1 must be 228 or free, got 7"),
     "input-type": ({"inputs": [("obs", TensorProto.DOUBLE, ["b", 228])]}, "input 'obs' must hold float32, got .* 11"),
     "input-rank": ({"inputs": [("obs", FLOAT, ["b"])]}, r"must have 2 axes \(batch, 228\), got 1"),
-    "input-without-shape": ({"inputs": [("obs", FLOAT, None)]}, "input 'obs' must tell its shape"),
+    "input-without-shape": ({"inputs": [("obs", FLOAT, None)]}, "input 'obs' must declare its shape"),
     "batch": ({"inputs": [("obs", FLOAT, [32, 228])]}, "input 'obs' axis 0 must be 1 or free, got 32"),
-    "both": ({"inputs": [("obs", FLOAT, ["b", 228]), ("users", FLOAT, ["b", 1, 8])]}, "inputs must be 'obs' alone"),
+    "both": ({"inputs": [("obs", FLOAT, ["b", 228]), ("users", FLOAT, ["b", 1, 8])]}, "inputs must be only 'obs'"),
     "block-width": ({"inputs": [("users", FLOAT, ["b", 1, 9])]}, "input 'users' axis 2 must be 8 or free, got 9"),
-    "other-output": ({"outputs": [("logits", INT64, ["b"])]}, "outputs must be 'action' alone, got 'logits'"),
-    "output-type": ({"outputs": [("action", FLOAT, ["b"])]}, "output 'action' must hold whole numbers, got .* 1$"),
-    "output-without-shape": ({"outputs": [("action", INT64, None)]}, "output 'action' must tell its shape"),
+    "other-output": ({"outputs": [("logits", INT64, ["b"])]}, "outputs must be only 'action', got 'logits'"),
+    "output-type": ({"outputs": [("action", FLOAT, ["b"])]}, "output 'action' must hold integers, got .* 1$"),
+    "output-without-shape": ({"outputs": [("action", INT64, None)]}, "output 'action' must declare its shape"),
     "output-rank": ({"outputs": [("action", INT64, ["b", 10])]}, "output 'action' must have 1 axes"),
     "two-outputs": ({"outputs": [("action", INT64, ["b"]), ("seed", INT64, ["b"])]}, "got 'action', 'seed'"),
 }
@@ -137,16 +137,16 @@ FIELDS = {
     "name-of-another-folder": ({"name": "other"}, "name: must be the folder's, 'entry', got 'other'"),
     "path-in-name": ({"name": "../../etc/cron.d/x"}, r"name: must be 2 to 40 of .* got '\.\./\.\./etc"),
     "cyrillic-in-name": ({"name": "еntry"}, r"name: must be 2 to 40 of .*\\u0435ntry"),
-    "newline-in-name": ({"name": "entry\n"}, "name: must hold no control characters, got U.000A"),
-    "heuristic": ({"name": "best-latency"}, "name: 'best-latency' is that of an agent of dtenv's own"),
-    "learner": ({"name": "hindsight"}, "name: 'hindsight' is that of an agent"),
-    "zalgo": ({"description": "a" + "\u0301\u0302\u0303" * 40}, "description: must hold at most 2 combining marks"),
-    "direction-override": ({"authors": ["\u202egnp.exe"]}, r"authors\[0\]: must hold no invisible .* got U.202E"),
-    "zero-width": ({"algorithm": "P\u200bPO"}, "algorithm: must hold no invisible .* got U.200B"),
-    "no-break-space": ({"algorithm": "P\u00a0PO"}, "algorithm: must hold no space-like characters, got U.00A0"),
-    "filler": ({"algorithm": "\u3164"}, "algorithm: must hold no invisible characters, got U.3164"),
-    "private-use": ({"algorithm": "\ue000"}, "algorithm: must hold no private-use characters"),
-    "surrogate": ({"description": "\ud800"}, "description: must hold no surrogate characters, got U.D800"),
+    "newline-in-name": ({"name": "entry\n"}, "name: must contain no control characters, got U.000A"),
+    "heuristic": ({"name": "best-latency"}, "name: 'best-latency' is the name of one of dtenv's own agents"),
+    "learner": ({"name": "hindsight"}, "name: 'hindsight' is the name of one of dtenv's"),
+    "zalgo": ({"description": "a" + "\u0301\u0302\u0303" * 40}, "description: must contain at most 2 combining marks"),
+    "direction-override": ({"authors": ["\u202egnp.exe"]}, r"authors\[0\]: must contain no invisible .* got U.202E"),
+    "zero-width": ({"algorithm": "P\u200bPO"}, "algorithm: must contain no invisible .* got U.200B"),
+    "no-break-space": ({"algorithm": "P\u00a0PO"}, "algorithm: must contain no space-like characters, got U.00A0"),
+    "filler": ({"algorithm": "\u3164"}, "algorithm: must contain no invisible characters, got U.3164"),
+    "private-use": ({"algorithm": "\ue000"}, "algorithm: must contain no private-use characters"),
+    "surrogate": ({"description": "\ud800"}, "description: must contain no surrogate characters, got U.D800"),
     "decomposed": ({"authors": ["Zoe\u0308"]}, r"authors\[0\]: must be in Unicode's normal form C"),
     "spaces": ({"authors": [" Zoe"]}, r"authors\[0\]: must not begin or end with a space"),
     "no-authors": ({"authors": []}, r"authors: must be a list of 1 to 20 names, got \[\]"),
@@ -160,16 +160,16 @@ FIELDS = {
     "policy-hash": ({"policy_sha256": "0" * 64}, "policy.onnx: its SHA-256 must be the manifest's policy_sha256, 0000"),
     "training": (
         {"training": {"seeds": [-1], "env_steps": 1.5}},
-        r"training.seeds\[0\]: must be a whole number",
+        r"training.seeds\[0\]: must be a non-negative integer",
     ),
     "training-hardware": ({"training": {"seeds": [], "env_steps": 1}}, "training.hardware: missing"),
-    "extra-in-training": ({"training": {"\u202e": 1}}, r"training: no field '\\u202e'; fields: seeds"),
+    "extra-in-training": ({"training": {"\u202e": 1}}, r"training: unknown field '\\u202e'; fields: seeds"),
     "script-address": ({"code": "javascript:alert(1)"}, "code: must be an https address"),
     "address-with-quotes": ({"code": 'https://a.org/"onload="x'}, "code: must be an https address"),
     "address-with-user": ({"code": "https://github.com@evil.org/"}, "code: must be an https address"),
     "licence": ({"licence": "proprietary"}, "licence: must be an SPDX id of a free licence, .* got 'proprietary'"),
     "missing": ({"code": ...}, "code: missing"),
-    "unknown-field": ({"seed": 3}, "no field 'seed'; fields: schema, name"),
+    "unknown-field": ({"seed": 3}, "unknown field 'seed'; fields: schema, name"),
 }
 
 
@@ -197,7 +197,7 @@ def test_a_manifest_of_any_kind_is_told_apart(tmp_path, value):
 
 TEXTS = {
     "deep": (b"[" * 30_000, "must nest at most 8 deep, got 30000"),
-    "duplicate-key": (b'{"name": "a", "name": "b"}', "key 'name' must stand once, got it again with 'b'"),
+    "duplicate-key": (b'{"name": "a", "name": "b"}', "key 'name' must occur once, got it again with 'b'"),
     "nan": (b'{"schema": NaN}', "numbers must be finite, got NaN"),
     "infinity": (b'{"schema": -Infinity}', "numbers must be finite, got -Infinity"),
     "overflow": (b'{"schema": 1e999}', "numbers must be finite, got '1e999'"),
@@ -226,7 +226,7 @@ def test_names_and_policies_are_given_once(tmp_path):
     others = tmp_path / "submissions"
     write(others / "Linear")  # as an older, laxer season may have taken it
     fresh = write(tmp_path / "new" / "linear")
-    taken = "name: 'linear' is taken by the submission 'Linear'", "byte for byte the policy of the submission 'Linear'"
+    taken = "name: 'linear' is taken by the submission 'Linear'", "identical to the policy of the submission 'Linear'"
     told(fresh, *taken, others=others)
     assert problems(write(tmp_path / "new" / "linear-2", hostile.linear(1)), others) == []
     assert problems(write(others / "second", hostile.linear(2)), others) == []  # not compared with itself
@@ -236,7 +236,7 @@ def test_links_are_not_followed(tmp_path):
     real = write(tmp_path / "real")
     alias = tmp_path / "alias"
     alias.symlink_to(real)
-    assert told(alias) == [f"folder: {quoted(str(alias), 300)} must be a folder and no link"]
+    assert told(alias) == [f"folder: {quoted(str(alias), 300)} must be a folder, not a link"]
     for name in ("manifest.json", "policy.onnx"):
         folder = write(tmp_path / name.split(".")[0])
         (folder / name).unlink()
@@ -267,7 +267,13 @@ def test_no_other_files_are_taken(tmp_path):
     for name in (".hidden", "run.py", "evil\u202egnp.sh", *(f"x{i}" for i in range(20))):
         (folder / name).touch()
     (folder / "sub").mkdir()
-    found = told(folder, "alone, got '.hidden'", "got 'run.py'", r"got 'evil\\u202egnp.sh'", "and 14 files more")
+    found = told(
+        folder,
+        "only manifest.json and policy.onnx, got '.hidden'",
+        "got 'run.py'",
+        r"got 'evil\\u202egnp.sh'",
+        "and 14 more files",
+    )
     assert len(found) == 11
 
 
@@ -278,10 +284,10 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
         folder,
         "folder: .*setup.py",
         "manifest.json: name: must be the folder's",
-        "manifest.json: name: 'nearest' is that of an agent",
+        "manifest.json: name: 'nearest' is the name of one of dtenv's",
         "manifest.json: licence: ",
         "manifest.json: spec_sha256: ",
-        "policy.onnx: functions of its own",
+        "policy.onnx: local functions",
         "policy.onnx: operators must be ONNX's standard ones, got 'Harmless'",
     )
     with pytest.raises(SubmissionError) as caught:
@@ -290,7 +296,7 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
 
 
 def test_no_submission_floods_its_reader(tmp_path):
-    found = told(write(tmp_path / "entry", **{f"field{i}": "\u202e" for i in range(1000)}), "and 1900 problems more")
+    found = told(write(tmp_path / "entry", **{f"field{i}": "\u202e" for i in range(1000)}), "and 1900 more problems")
     assert len(found) == 101 and max(map(len, found)) < 400
 
 
@@ -300,7 +306,7 @@ def test_validate_tells_all_files_apart(tmp_path, capsys):
         validate.main(validate.Validate([folder, tmp_path / "nowhere"], tmp_path))
     assert ended.value.code == 1
     out = capsys.readouterr().out
-    assert "  manifest.json\n    " in out and "  policy.onnx\n    it is no ONNX model" in out
+    assert "  manifest.json\n    " in out and "  policy.onnx\n    it is not a valid ONNX model" in out
     assert out.count("is not valid:") == 2
 
 

@@ -1,4 +1,4 @@
-"""The check of strangers' pull requests: what it may do, and what it takes from them."""
+"""The CI check of submissions: its permissions, and the files that it accepts."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def git(folder, *arguments):
 
 @pytest.fixture
 def repositories(tmp_path):
-    """A public repository with one submission, and a stranger's clone of it."""
+    """A public repository with one submission, and a contributor's clone of it."""
     public, stranger = tmp_path / "public", tmp_path / "stranger"
     (public / FOLDER / "old").mkdir(parents=True)
     (public / FOLDER / "old" / "manifest.json").write_text("{}")
