@@ -89,7 +89,7 @@ def main(settings: Deployment) -> None:
 def measure(
     seeds: Sequence[int], slots: int, changes: dict[str, Any], rows: list[dict[str, Any]] | None = None, group: int = 1
 ) -> dict[str, Measured]:
-    """Values (episodes,) of all scalars in all modes, under changes; `rows`, if given, gets one row per episode played."""
+    """Values (episodes,) of all scalars in all modes, under changes; append one row per episode played to `rows`."""
     changes, found = dict(changes), {claim.measure: {} for claim in CLAIMS if claim.measure}
     seats = changes.pop("seats", {})
     for mode in MODES:
