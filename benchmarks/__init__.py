@@ -16,7 +16,7 @@ OLD_SPELLINGS = {
     "speed_memory": "speed/memory.py",
     "operations": "speed/operations.py",
 }
-"""Files by the names that `python -m benchmarks.NAME` had, and stored manifests have, before studies became folders."""
+"""Files by their former module names, which stored manifests still have in `python -m benchmarks.NAME`."""
 
 
 class _OldSpellings:
@@ -27,4 +27,4 @@ class _OldSpellings:
         return spec_from_file_location(name, Path(__file__).parent / file) if file else None
 
 
-sys.meta_path.append(_OldSpellings)  # last, and so only asked for what is nowhere else
+sys.meta_path.append(_OldSpellings)  # last, so that it is asked only for modules found nowhere else

@@ -1,10 +1,10 @@
-"""Agents over all of a suite's scenarios: what (Agarwal et al. 2021) reports in place of a mean of means.
+"""Agents over all of a suite's scenarios: the metrics of (Agarwal et al. 2021) instead of a mean of means.
 
     python -m benchmarks aggregate runs/balanced
 
-A task is a scenario of one environment, a run a held-out episode, averaged over trainings. Where every scenario has
-bounds, an episode counts 1 where its bound is reached, and 0 where it is missed by what an environment's simplest
-heuristic misses bounds by on average. How often an agent is better than another needs no such scale.
+A task is a scenario of one environment, a run is a held-out episode, averaged over trainings. Where every scenario has
+bounds, an episode scores 1 at its bound, and 0 where it misses the bound by as much as the environment's simplest
+heuristic does on average. The probability that one agent is better than another needs no such scale.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from benchmarks.aggregate_metrics import (
 )
 from benchmarks.env_settings import REPORTS
 from benchmarks.figures.drawing import tidy
-from benchmarks.plotting import INK, plt
+from benchmarks.plotting import new_axes, save
 from benchmarks.suites.curves import COLOURS
 from benchmarks.suites.results import Results, load
 from dtenv.reporting.markdown import markdown_table
 
 THRESHOLDS = np.linspace(-0.5, 1.0, 61)
-"""Normalised scores at which the profile is taken."""
+"""Normalised scores at which the profile is evaluated."""
 
 
 @dataclass
@@ -48,19 +48,20 @@ class Aggregate:
     """Settings of the aggregate metrics."""
 
     folder: tyro.conf.Positional[Path]
-    """of the results"""
+    """folder of the results"""
 
 
 def main(settings: Aggregate) -> None:
-    """Print the tables, and write them and the profiles beside the results."""
+    """Print the tables, and write them and the profiles into the folder of the results."""
     try:
         results = load(settings.folder)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    lines = [line for env_id in environments(results) for line in table(results, env_id)]
-    (settings.folder / "aggregate.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    for env_id in environments(results):
+    env_ids = list(dict.fromkeys(cell.env_id for cell in results.suite.cells if results.of(cell)))
+    text = "\n".join(line for env_id in env_ids for line in table(results, env_id))
+    (settings.folder / "aggregate.md").write_text(text + "\n")
+    print(text)
+    for env_id in env_ids:
         if bounded(results, env_id):
             scale = f"normalised score (0 {REPORTS[env_id].zero} on average, 1 bound)"
             path = settings.folder / f"profiles-{env_id}.png"
@@ -71,13 +72,8 @@ def main(settings: Aggregate) -> None:
             draw(path, curves, f"{env_id}, exploring", "environment steps", "interquartile mean of scores")
 
 
-def environments(results: Results) -> list[str]:
-    """Those that have results, as the suite names them."""
-    return list(dict.fromkeys(cell.env_id for cell in results.suite.cells if results.of(cell)))
-
-
 def bounded(results: Results, env_id: str) -> bool:
-    """Whether every scenario of an environment has bounded episodes, and the agent whose score counts 0."""
+    """Whether every scenario of an environment has bounded episodes of the agent whose score counts 0."""
     cells = [results.of(cell) for cell in results.suite.cells if cell.env_id == env_id]
     zero = REPORTS[env_id].zero
     return all(any(row["agent"] == zero and row["bound"] is not None for row in rows) for rows in cells if rows)
@@ -89,37 +85,36 @@ def scores(results: Results, env_id: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError: scenarios of unequal numbers of episodes.
     """
-    rows = [row for row in results.rows if row["env_id"] == env_id]
-    column = "score"
+    rows, column = [row for row in results.rows if row["env_id"] == env_id], "score"
     if bounded(results, env_id):
         rows, column = normalise(rows, REPORTS[env_id].zero), "normalised"
     cells = {row["cell"] for row in rows}
     agents = dict.fromkeys(row["agent"] for row in rows)
     everywhere = [name for name in agents if {row["cell"] for row in rows if row["agent"] == name} == cells]
-    return score_matrices(rows, everywhere, column, run="seed")
+    return score_matrices(rows, everywhere, column)
 
 
 def table(results: Results, env_id: str) -> list[str]:
-    """The lines of an environment's table, the agent that is most often better first."""
+    """Lines of an environment's table, sorted by the probability of a better episode."""
     found, report = scores(results, env_id), REPORTS[env_id]
     reference = report.reference if report.reference in found else next(iter(found))
     episodes, scenarios = found[reference].shape
     metrics = METRICS if bounded(results, env_id) else {}
-    lines = [f"{env_id}, {scenarios} scenario{'s' if scenarios > 1 else ''}, {episodes} episodes each:", ""]
     heads = ["agent", *metrics]
     heads += [f"IQM, paired, minus {reference}'s"] if metrics else []
     heads.append(f"probability of a better episode than {reference}'s")
     rows = []
     better = {name: interval(probability_of_improvement, own, found[reference]) for name, own in found.items()}
     for name in sorted(found, key=lambda name: (-better[name].mean, -found[name].mean())):
-        told = [f"{interval(metric, found[name]):.3f}" for metric in metrics.values()]
         compared = [f"{difference_interval(iqm, found[name], found[reference]):+.3f}"] if metrics else []
         compared.append(f"{better[name]:.3f}")
-        told += [""] * len(compared) if name == reference else compared
-        rows.append([name, *told])
+        if name == reference:
+            compared = [""] * len(compared)
+        rows.append([name, *(f"{interval(metric, found[name]):.3f}" for metric in metrics.values()), *compared])
     scale = f"1 is an episode's proven bound, 0 as far below as {report.zero} is on average. " if metrics else ""
     return [
-        *lines,
+        f"{env_id}, {scenarios} scenario{'s' if scenarios > 1 else ''}, {episodes} episodes each:",
+        "",
         *markdown_table(heads, rows),
         "",
         f"{scale}Brackets: 95 % stratified bootstrap intervals over episodes.",
@@ -128,23 +123,23 @@ def table(results: Results, env_id: str) -> list[str]:
 
 
 def profiles(results: Results, env_id: str) -> dict[str, Band]:
-    """Share of episodes above each normalised score, agent by agent."""
+    """Performance profile of each agent: share of episodes above each normalised score."""
     found = scores(results, env_id)
     return {name: performance_profile(own, THRESHOLDS, resamples=1000) for name, own in found.items()}
 
 
 def learning(results: Results, env_id: str) -> dict[str, Band]:
-    """Interquartile mean along training of every learner trained at least twice in each of an environment's scenarios.
+    """Interquartile mean along training of each learner trained at least twice in each of an environment's scenarios.
 
-    In scores normalised as in the table, where every scenario is bounded.
+    Scores are normalised as in the table where every scenario is bounded.
     """
     rows = [row for row in results.rows if row["env_id"] == env_id]
     of = scales(rows, REPORTS[env_id].zero) if bounded(results, env_id) else None
     cells = {row["cell"] for row in rows}
     found = {}
     for agent in dict.fromkeys(training["agent"] for training in results.trainings):
-        own = [told for told in results.trainings if told["agent"] == agent and told["cell"] in cells]
-        counts = Counter(told["cell"] for told in own)
+        own = [training for training in results.trainings if training["agent"] == agent and training["cell"] in cells]
+        counts = Counter(training["cell"] for training in own)
         if counts.keys() == cells and len({*counts.values()}) == 1 and min(counts.values()) > 1:
             steps, curves = curve_matrices(own, agent, of=of)
             found[agent] = sample_efficiency(curves, steps, resamples=1000)
@@ -152,17 +147,15 @@ def learning(results: Results, env_id: str) -> dict[str, Band]:
 
 
 def draw(path: Path, curves: Mapping[str, Band], title: str, xlabel: str, ylabel: str) -> None:
-    """Curves with their bands, one an agent."""
-    figure, axes = plt.subplots(figsize=(8.0, 4.2), dpi=150, layout="constrained")
+    """Plot one curve with its band for each agent."""
+    figure, axes = new_axes(8.0, 4.2, title)
     for (name, band), (style, colour) in zip(curves.items(), product(("-", "--", ":"), COLOURS), strict=False):
         axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(band.x, band.y, color=colour, linestyle=style, label=name)
     tidy(axes)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    save(figure, path)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Proven bounds of episodes, several at a time: what no policy's score can exceed on a seed."""
+"""Proven bounds on the score of any policy in an episode, computed in parallel."""
 
 from __future__ import annotations
 
@@ -22,32 +22,28 @@ from dtenv.oracle import Solution, check_bound, episode_bound
 from dtenv.scenario import Scenario
 
 FEW = 3
-"""Episodes that are bounded one by one: starting processes takes seconds."""
+"""Number of episodes up to which bounds are computed one by one: starting processes takes seconds."""
 
 
 def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **settings: Any) -> list[Solution]:
-    """The clairvoyant bound of every seed's episode, in the seeds' order.
+    """Return the clairvoyant bound of each seed's episode.
 
-    Args:
-        env_id: the environment.
-        scenario: what is fixed.
-        seeds: one an episode.
-        **settings: of the environment's solve_episode, beside those of benchmarks.env_settings.
+    `settings` are those of the environment's solve_episode, in addition to `bound` of benchmarks.env_settings.
     """
     solve = partial(episode_bound, env_id, scenario, **{**REPORTS[env_id].bound, **settings})
     bar = partial(tqdm, total=len(seeds), desc="bounds", unit="episode", leave=False)
     if len(seeds) <= FEW or cores() == 1:
         return [solve(seed) for seed in bar(seeds)]
-    # Not forked: a child of a process with threads may wait for ever for a lock that one of them held.
+    # Spawned, not forked: the child of a process with threads may wait forever for a lock that one of them held.
     with ProcessPoolExecutor(min(cores(), len(seeds)), multiprocessing.get_context("spawn")) as pool:
         return list(bar(pool.map(solve, seeds)))
 
 
 def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: Sequence[Solution]) -> None:
-    """Enter the bound of every row into its column "bound", None where its seed's episode has none.
+    """Add a column "bound" to rows, None where the seed's episode has no bound.
 
     Raises:
-        BoundExceeded: an agent scored more than a proven bound: an error of dtenv's.
+        BoundExceeded: an agent scored more than a proven bound, which is a bug in dtenv.
     """
     bounds = {seed: solution.bound for seed, solution in zip(seeds, solutions, strict=False)}
     for row in rows:
@@ -57,16 +53,12 @@ def add_bounds(rows: Sequence[dict[str, Any]], seeds: Sequence[int], solutions: 
 
 
 def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[Solution]:
-    """Bounds of the first seeds' episodes that were proven before, as the rows of a table have them.
+    """Read the bounds of the first seeds' episodes from the rows.csv of an earlier table.
 
-    Args:
-        path: rows.csv of a table of the same scenario, whose table.md lies beside it and names the proof; what is
-            checked of the scenario is its name and its sizes.
-        scenario: what is fixed.
-        seeds: one an episode.
+    The table.md next to it names the proof. Of the scenario, its name and sizes are compared.
 
     Raises:
-        ValueError: the file has no bound for the first of the seeds.
+        ValueError: the file has no bound for the first seed.
     """
     sizes = [str(scenario.value("num_users")), str(scenario.num_sites), str(scenario.value("num_slots"))]
     with path.open(newline="") as file:
@@ -83,26 +75,17 @@ def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[S
 def bound_rows(
     env_id: str, scenario: Scenario, seeds: Sequence[int], rows: Sequence[dict[str, Any]], known: Path | None = None
 ) -> str:
-    """Bound as many of the seeds' episodes as benchmarks.env_settings asks for, and enter the bounds into the rows.
+    """Bound the first `bound_episodes` of the seeds, add the bounds to the rows and return the table's line on them.
 
-    Args:
-        env_id: the environment.
-        scenario: what is fixed.
-        seeds: one an episode.
-        rows: of all agents.
-        known: rows with bounds that were proven before, in place of new proofs.
-
-    Returns:
-        One line on the mean bound, its episodes and its proof.
+    With `known`, the rows.csv of an earlier table, its bounds are used instead of new proofs.
     """
     seeds = seeds[: REPORTS[env_id].bound_episodes]
     solutions = episode_bounds(env_id, scenario, seeds) if known is None else known_bounds(known, scenario, seeds)
-    seeds = seeds[: len(solutions)]
     add_bounds(rows, seeds, solutions)
     return bound_line([solution.bound for solution in solutions], sorted({solution.proof for solution in solutions}))
 
 
 def bound_line(bounds: Sequence[float], proofs: Sequence[str]) -> str:
-    """What tables say of bounds."""
+    """Line below a table: mean bound, number of episodes and proofs."""
     mean = mean_interval(bounds)
     return f"Proven bound of any policy, over {len(bounds)} episodes: {mean}. Proof: {'; '.join(proofs)}."

@@ -2,7 +2,7 @@
 
     python -m benchmarks dataset DTAssociation-v0 --kind expert --episodes 100 --out runs/datasets
 
-Every step's infos hold what constrained learners need beside the reward. Episodes replay: their seeds are kept.
+The infos of every step include what constrained learners need. Episodes can be replayed: their seeds are stored.
 """
 
 from __future__ import annotations
@@ -36,26 +36,25 @@ if TYPE_CHECKING:
     import minari
 
 OFFLINE_SEEDS = range(10**12, 2 * 10**12)
-"""Seeds of episodes in datasets, a million for each dataset seed: beyond those of evaluation and of all trainings from
-seeds below 999,999."""
+"""Seeds of episodes, a million per dataset seed: above those of evaluation and of training with seeds below 999,999."""
 
 INFOS = {"score": np.float64, "objective": np.float64, "cost": np.float64, "energy": np.float64, "feasible": np.bool_}
-"""Entries of `info` that are kept, of every step."""
+"""Entries of `info` that are stored for every step."""
 
 BEST = {"DTAssociation-v0": "local-search", "DTPlacementMA-v0": "local-search", "DTMigration-v0": "lookahead"}
-"""The expert where no learned policy is shipped: the best heuristic."""
+"""The best heuristic, which is the expert where no learned policy is shipped."""
 
 CONTROLLER = {"DTPlacementMA-v0": {"action": "association"}}
-"""Fields that give all policies of an environment one kind of action."""
+"""Scenario fields that give all policies of an environment the same action space."""
 
 MIXTURE = ("random", "heuristic", "expert")
-"""Who plays an episode of a mixed dataset: each a third of them, drawn anew for every episode."""
+"""Policies of a mixed dataset; one is drawn for each episode, with equal probabilities."""
 
 TOGETHER = 32
-"""Episodes played side by side."""
+"""Episodes in a batch."""
 
 REFERENCE_EPISODES = 50
-"""Episodes, the dataset's first, over which the reference scores are averaged, if it has as many."""
+"""Number of episodes, from the first on, over which reference scores are averaged, if the dataset has as many."""
 
 
 @dataclass
@@ -63,27 +62,27 @@ class Dataset:
     """Settings of a dataset."""
 
     env_id: tyro.conf.Positional[Literal["DTAssociation-v0", "DTPlacementMA-v0", "DTMigration-v0"]]
-    """the environment; DTPlacementMA-v0 as its central controller sees it, with action="association\""""
+    """the environment; DTPlacementMA-v0 as seen by its central controller, with action="association\""""
     kind: Literal["heuristic", "expert", "mixed"] = "expert"
-    """who plays: the heuristic that tables compare with, the shipped policy (where there is none, the best heuristic),
-    or random choices, heuristic and expert by turns of an episode"""
+    """the policy: the heuristic that tables compare with, the shipped policy (or else the best heuristic), or one of
+    random, heuristic and expert, drawn for each episode"""
     scenario: str | None = None
     """name of a preset; by default the environment's first"""
     fields: dict[str, bool | int | float | str] = field(default_factory=dict)
-    """scenario fields other than the preset's, such as num_servers 9 emd 0.2"""
+    """scenario fields that override the preset's, such as num_servers 9 emd 0.2"""
     episodes: int = 100
-    """how many"""
+    """number of episodes"""
     seed: int = 0
-    """which episodes, and who plays which in a mixed dataset"""
+    """seed of the episodes, and of the draw of policies in a mixed dataset"""
     out: Path = Path("runs/datasets")
     """folder of datasets: MINARI_DATASETS_PATH"""
 
     def resolve(self) -> Scenario:
-        """The scenario that is played.
+        """Return the scenario.
 
         Raises:
-            ValueError: no such environment, preset or kind, or a field of a value that it cannot have.
-            TypeError: no such field.
+            ValueError: unknown environment, preset or kind, or an invalid value.
+            TypeError: unknown field.
         """
         fixed = CONTROLLER.get(self.env_id, {})
         for name in fixed.keys() & self.fields.keys():
@@ -98,92 +97,90 @@ class Dataset:
 
     @property
     def dataset_id(self) -> str:
-        """Such as "dtenv/association/balanced-num_servers-9-expert-v0"; versions are the environment's."""
+        """Name such as "dtenv/association/balanced-num_servers-9-expert-v0", with the environment's version."""
         task, version = re.fullmatch(r"DT([A-Z][a-z]+)\w*-(v\d+)", self.env_id).groups()  # type: ignore[union-attr]
         words = [self.resolve().name, *(f"{name}-{value}" for name, value in self.fields.items()), self.kind]
         return f"dtenv/{task.lower()}/" + re.sub(r"[^-\w]", "_", "-".join(words)) + f"-{version}"
 
     @property
     def seeds(self) -> range:
-        """Of the episodes."""
+        """Seeds of the episodes."""
         first = OFFLINE_SEEDS.start + 10**6 * self.seed
         return range(first, first + self.episodes)
 
     def players(self) -> list[str]:
-        """Who plays every episode: a name of `KINDS`, or "random"."""
+        """Policy of each episode: "random", "heuristic" or "expert"."""
         if self.kind != "mixed":
             return [self.kind] * self.episodes
         return np.random.default_rng(self.seed).choice(MIXTURE, self.episodes).tolist()
 
 
 def heuristic(env_id: str, scenario: Scenario) -> Policy:
-    """The heuristic that tables compare with."""
+    """Return the heuristic that tables compare with."""
     return agents.load(REPORTS[env_id].reference, env_id, scenario=scenario)
 
 
 def expert(env_id: str, scenario: Scenario) -> Policy:
-    """The first shipped policy, or else the best heuristic."""
+    """Return the first shipped policy, or else the best heuristic."""
     name = next(iter(agents.shipped(env_id, scenario.name)), BEST[env_id])
     return agents.load(name, env_id, scenario=scenario)
 
 
 KINDS: dict[str, Callable[[str, Scenario], Policy] | None] = {"heuristic": heuristic, "expert": expert, "mixed": None}
-"""Kinds of datasets, and who plays where it is one policy alone."""
+"""Kinds of datasets, with their policy where there is only one."""
 
 
 @dataclass
 class Episode:
-    """One episode of T slots: what was seen (T + 1, size), what was done and what came of it (T, …)."""
+    """An episode of T slots: observations (T + 1, size), actions and rewards (T, …)."""
 
     seed: int
     observations: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
     infos: dict[str, np.ndarray]
-    """(T + 1,): of the reset, where nothing is spent or broken yet, and of every slot"""
+    """(T + 1,): zeros and feasible for the reset, then one entry per slot"""
 
 
 def play(policy: Policy, env_id: str, scenario: Scenario, seeds: Sequence[int]) -> list[Episode]:
-    """Episodes of a policy, bit for bit those of the single environment with the same seeds and actions.
+    """Play episodes that equal those of the single environment with the same seeds and actions, bit for bit.
 
-    A policy with another kind of action plays beside, and the association that comes of it is what is done here.
+    A policy with another kind of action plays in a second environment; the resulting association is the action here.
     """
-    envs, beside = side_by_side(env_id, scenario, len(seeds)), None
+    envs, own_envs = side_by_side(env_id, scenario, len(seeds)), None
     if any(scenario.value(name) != value for name, value in policy.overrides.items()):
-        beside = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
-        its_obs, _ = beside.reset(seed=list(seeds))
+        own_envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
+        own_obs, _ = own_envs.reset(seed=list(seeds))
     obs, _ = envs.reset(seed=list(seeds))
     policy.reset(seeds[0])
-    seen, done, rewards = [obs], [], []
-    told: dict[str, list[np.ndarray]] = {name: [np.full(len(seeds), kind is np.bool_)] for name, kind in INFOS.items()}
+    observations, actions, rewards = [obs], [], []
+    infos = {name: [np.full(len(seeds), kind is np.bool_)] for name, kind in INFOS.items()}
     for _ in range(scenario.value("num_slots")):
-        if beside is None:
+        if own_envs is None:
             action = np.asarray(policy.act(obs))
         else:
-            its_obs, _, _, _, its_info = beside.step(policy.act(its_obs))
-            action = its_info["server"]
+            own_obs, _, _, _, own_info = own_envs.step(policy.act(own_obs))
+            action = own_info["server"]
         obs, reward, _, _, info = envs.step(action)
-        seen.append(obs)
-        done.append(action.astype(envs.single_action_space.dtype))
+        observations.append(obs)
+        actions.append(action.astype(envs.single_action_space.dtype))
         rewards.append(reward)
-        for name in INFOS:
-            told[name].append(info[name])
+        for name, values in infos.items():
+            values.append(info[name])
     envs.close()
-    infos = {name: np.stack(told[name], axis=1).astype(kind) for name, kind in INFOS.items()}
-    rows = zip(seeds, *(np.stack(values, axis=1) for values in (seen, done, rewards)), strict=True)
-    return [Episode(*row, {name: told[i] for name, told in infos.items()}) for i, row in enumerate(rows)]
+    stacked = {name: np.stack(infos[name], axis=1).astype(kind) for name, kind in INFOS.items()}
+    rows = zip(seeds, *(np.stack(values, axis=1) for values in (observations, actions, rewards)), strict=True)
+    return [Episode(*row, {name: values[i] for name, values in stacked.items()}) for i, row in enumerate(rows)]
 
 
 def create(settings: Dataset, progress: Callable[[int], Any] = lambda episodes: None) -> minari.MinariDataset:
-    """Play a dataset's episodes, and write them below MINARI_DATASETS_PATH.
+    """Play a dataset's episodes and write them below MINARI_DATASETS_PATH.
 
-    Args:
-        settings: of the dataset.
-        progress: called with the number of episodes just played.
+    `progress` is called with the number of episodes just played.
 
     Raises:
-        ValueError: settings that cannot be.
-        FileExistsError: there is a dataset of this name.
+        ValueError: invalid settings.
+        FileExistsError: a dataset of this name exists.
     """
     from minari.dataset.minari_dataset import MinariDataset
     from minari.storage.datasets_root_dir import get_dataset_path
@@ -212,46 +209,37 @@ def create(settings: Dataset, progress: Callable[[int], Any] = lambda episodes: 
                 dataset = _begin(settings, scenario, policies, buffers)
             else:
                 dataset.update_dataset_from_buffer(buffers)
-            who = [{"policy": policies[players[i]].name} for i in chunk]
-            dataset.storage.update_episode_metadata(who, chunk)
+            dataset.storage.update_episode_metadata([{"policy": policies[players[i]].name} for i in chunk], chunk)
             progress(len(chunk))
     except BaseException:
-        shutil.rmtree(path, ignore_errors=True)  # of a dataset, all or nothing
+        shutil.rmtree(path, ignore_errors=True)  # leave no part of a dataset
         raise
     assert dataset is not None
     return dataset
 
 
 def _buffer(episode: Episode) -> Any:
-    """An episode as Minari takes it; fixed horizons end by truncation."""
+    """Convert an episode to Minari's format; fixed horizons end by truncation."""
     from minari.data_collector import EpisodeBuffer
 
     slots = len(episode.rewards)
-    return EpisodeBuffer(
-        seed=episode.seed,
-        observations=episode.observations,  # type: ignore[arg-type]
-        actions=episode.actions,  # type: ignore[arg-type]
-        rewards=episode.rewards,  # type: ignore[arg-type]
-        terminations=np.zeros(slots, np.bool_),  # type: ignore[arg-type]
-        truncations=np.arange(1, slots + 1) == slots,  # type: ignore[arg-type]
-        infos=episode.infos,
-    )
+    ends: Any = {"terminations": np.zeros(slots, np.bool_), "truncations": np.arange(1, slots + 1) == slots}
+    return EpisodeBuffer(**vars(episode), **ends)
 
 
 def _begin(settings: Dataset, scenario: Scenario, policies: dict[str, Policy], buffers: list[Any]) -> Any:
-    """The dataset with its first episodes, and all that is told of it."""
+    """Create the dataset with its first episodes and its metadata."""
     import minari
 
-    fields = {**CONTROLLER.get(settings.env_id, {}), **settings.fields}
-    env = gym.make(settings.env_id, scenario=scenario.name, **fields)
+    env = gym.make(settings.env_id, scenario=scenario.name, **CONTROLLER.get(settings.env_id, {}), **settings.fields)
     seeds = list(settings.seeds[:REFERENCE_EPISODES])
     least, most = (
         float(np.mean([episode.rewards.sum() for episode in play(policies[name], settings.env_id, scenario, seeds)]))
         for name in ("random", "expert")
     )
-    names = [policies[name].name for name in (MIXTURE if settings.kind == "mixed" else [settings.kind])]
-    who = " / ".join(names)
-    shown = settings.kind if settings.kind != "mixed" else "each a third of the episodes, drawn at random"
+    mixed = settings.kind == "mixed"
+    names = [policies[name].name for name in (MIXTURE if mixed else [settings.kind])]
+    shown = "each a third of the episodes, drawn at random" if mixed else settings.kind
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`(code_permalink|author_email)` is set to None")
         dataset = minari.create_dataset_from_buffers(
@@ -259,27 +247,27 @@ def _begin(settings: Dataset, scenario: Scenario, policies: dict[str, Policy], b
             buffers,
             env=env,
             eval_env=env.spec,
-            algorithm_name=who,
+            algorithm_name=" / ".join(names),
             author="The dtenv authors",
-            description=f"{settings.env_id}, scenario {scenario.name}, played by {who} ({shown}). infos: "
-            f"{', '.join(INFOS)}, whose first entries are of the reset. Reference scores: returns of random choices "
-            f"and of {policies['expert'].name}.",
+            description=f"{settings.env_id}, scenario {scenario.name}, played by {' / '.join(names)} ({shown}). infos: "
+            f"{', '.join(INFOS)}, with the reset first. Reference scores: returns of random choices and of "
+            f"{policies['expert'].name}.",
             ref_min_score=least,
             ref_max_score=most,
             num_episodes_average_score=len(seeds),
             requirements=[f"dtenv=={dtenv.__version__}"],
         )
     env.close()
-    told = {name: value for name, value in dataclasses.asdict(settings).items() if name != "out"}
-    record = manifest(scenario, policies=names, first_seed=settings.seeds[0], settings=told)
+    given = {name: value for name, value in dataclasses.asdict(settings).items() if name != "out"}
+    record = manifest(scenario, policies=names, first_seed=settings.seeds[0], settings=given)
     dataset.storage.update_metadata({"provenance": json.loads(json.dumps(record, default=str))})
     return dataset
 
 
 def main(settings: Dataset) -> None:
-    """Write the dataset, and say how it is loaded."""
+    """Write the dataset and print how to load it."""
     os.environ["MINARI_DATASETS_PATH"] = str(settings.out.resolve())
-    torch.set_num_threads(1)  # as when policies are trained: more get into each other's way
+    torch.set_num_threads(1)  # as in training: more threads slow each other down
     with tqdm(total=settings.episodes, desc="episodes", unit="episode", delay=1.0) as bar:
         try:
             dataset = create(settings, bar.update)

@@ -1,7 +1,4 @@
-"""What is told of each environment: columns of its rows, the agent others are compared with, figures beside the score.
-
-The one place that differs by environment; evaluation, tables, plots and the demo read it.
-"""
+"""Per-environment settings of evaluation, tables, plots and the demo: row columns, reference agents, table columns."""
 
 from __future__ import annotations
 
@@ -13,50 +10,50 @@ import numpy as np
 
 
 class Figure(NamedTuple):
-    """A column of rows as tables show it, averaged over episodes."""
+    """A table column: the mean of a row column over episodes."""
 
     column: str
     head: str
-    """of a table's column"""
+    """title of the table column"""
     short: str
-    """head where there is little room"""
+    """shorter title, for plots"""
     spec: str
     """format"""
     note: str
-    """what it is, in a line's length"""
+    """explanation in one line"""
     an_episode: bool = False
     """whether it is summed over the slots of an episode"""
 
     def mean(self, rows: Sequence[Mapping[str, Any]]) -> float:
-        """Its mean over rows."""
+        """Mean over rows."""
         return float(np.mean([row[self.column] * (row["slots"] if self.an_episode else 1) for row in rows]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is told of one environment."""
+    """Settings of one environment."""
 
     columns: tuple[str, ...]
-    """columns of a row beside those that say what was run: means over slots of entries of `info`; "reward" is the
+    """row columns after those that identify the run: means over slots of entries of `info`; "reward" is the
     environment's, "violation_rate" the share of slots with any violation"""
     reference: str
-    """agent whose scores are taken from all others', episode by episode"""
+    """agent whose scores are subtracted from all others', episode by episode"""
     zero: str
     """agent whose score counts 0 where the bound counts 1"""
     bound: Mapping[str, Any] = field(default_factory=dict)
     """settings of the environment's bounds"""
     bound_episodes: int | None = None
-    """how many episodes, the first ones, are bounded; by default all"""
+    """number of episodes, from the first on, that are bounded; by default all"""
     levels: tuple[str, ...] = ()
-    """agents that a learning curve is drawn against"""
+    """agents whose scores are drawn as levels next to a learning curve"""
     figures: tuple[Figure, ...]
-    """what tables show beside the score"""
+    """table columns after the score"""
     drawn: tuple[str, ...]
-    """columns of those figures that the plot shows too"""
+    """columns of the figures that the plot shows too"""
     sites: tuple[str, str]
-    """what has the sites: a letter, and a word"""
+    """symbol and name of the sites"""
     ratio: tuple[str, str] | None = None
-    """a column that tables give as a multiple too, and the agent whose value it is divided by"""
+    """column that tables also give as a multiple, and the agent whose value it is divided by"""
 
     table_scenarios: tuple[str, ...]
     """presets of the published table"""
@@ -64,20 +61,20 @@ class Report:
     """numbers of servers or stations of the published table; None is the preset's own"""
     table_episodes: int = 40
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """fields of the scenarios in the published table, and in the demo"""
+    """scenario fields of the published table and the demo"""
     demo_episodes: int = 24
     demo_learner: str
     """module in agents that the demo trains"""
     demo_steps: int
-    """its environment steps"""
+    """environment steps of the demo's training"""
     demo_out: str
     """folder that the demo writes to"""
 
     headroom_episodes: int
     headroom_overrides: Mapping[str, Any] = field(default_factory=dict)
-    """fields of the scenarios in the table of headroom"""
+    """scenario fields of the headroom table"""
     headroom_bound: Mapping[str, Any] = field(default_factory=dict)
-    """settings of the bounds in it, whose plans count among the best known"""
+    """settings of the bounds in the headroom table, whose plans count among the best known"""
 
 
 REPORTS: dict[str, Report] = {
@@ -155,7 +152,7 @@ REPORTS: dict[str, Report] = {
         drawn=("migrations", "downtime", "cost"),
         sites=("M", "stations"),
         table_scenarios=("balanced", "ping-pong", "gauss-markov"),
-        table_episodes=200,  # one user an episode: fewer do not tell never from best-latency in ping-pong
+        table_episodes=200,  # one user an episode: fewer do not separate never from best-latency in ping-pong
         demo_episodes=96,
         demo_learner="hindsight",
         demo_steps=400_000,
@@ -163,4 +160,4 @@ REPORTS: dict[str, Report] = {
         headroom_episodes=100,
     ),
 }
-"""By environment."""
+"""Settings by environment id."""

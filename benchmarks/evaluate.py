@@ -1,4 +1,4 @@
-"""Run policies on the same episodes: one row an episode, all policies on common random numbers."""
+"""Evaluation of policies on common episodes: one row per episode and agent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dtenv.reporting.source import commit
 from dtenv.scenario import Scenario
 
 EVALUATION_SEEDS = range(100_000, 1_000_000)
-"""Seeds of evaluation episodes; those of training and of offline datasets lie above, tuning seeds below."""
+"""Seeds of evaluation episodes. Training and offline datasets use larger ones, tuning smaller ones."""
 
 TUNING_SEEDS = range(EVALUATION_SEEDS.start)
 """Seeds of episodes by which settings are chosen."""
@@ -36,14 +36,10 @@ def run_episodes(
     seeds: Sequence[int],
     progress: Callable[[int], Any] = lambda slots: None,
 ) -> list[dict[str, Any]]:
-    """One row an episode of `policy`, episodes side by side.
+    """Run a policy on one episode per seed, as one batch, and return one row per episode.
 
-    Args:
-        policy: reset once, at the first seed.
-        env_id: the environment; benchmarks.env_settings says which columns its rows have.
-        scenario: what is fixed.
-        seeds: one an episode.
-        progress: called with the number of slots just played.
+    The columns are those of benchmarks.env_settings. The policy is reset once, with the first seed; `progress` is
+    called with the number of slots just played.
     """
     means = REPORTS[env_id].columns
     envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
@@ -68,13 +64,13 @@ def run_episodes(
 
 
 def side_by_side(env_id: str, scenario: Scenario, num_envs: int) -> Any:
-    """A vector environment whose episodes end together, and are not followed by others."""
+    """Make a vector environment without autoreset, whose episodes end together."""
     settings = {"vectorization_mode": "vector_entry_point", "autoreset_mode": "disabled"}
     return gym.make_vec(env_id, num_envs=num_envs, scenario=scenario, **settings)
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Rows as CSV, floats to the last bit."""
+    """Write rows as CSV, floats to the last bit."""
     rows = list(rows)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -83,7 +79,7 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def write_study(out: Path, rows: Iterable[dict[str, Any]], record: dict[str, Any], table: str) -> None:
-    """Write a study's rows.csv, manifest.json and table.md into a folder, and print the table."""
+    """Write rows.csv, manifest.json and table.md of a study into a folder, and print the table."""
     out.mkdir(parents=True, exist_ok=True)
     write_rows(out / "rows.csv", rows)
     (out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
@@ -93,7 +89,7 @@ def write_study(out: Path, rows: Iterable[dict[str, Any]], record: dict[str, Any
 
 
 def manifest(*scenarios: Scenario, **about: Any) -> dict[str, Any]:
-    """What is needed to run it again: command, commit, versions, hardware, scenario (a list, if there are several)."""
+    """Record how to repeat a run: command, commit, versions, hardware and scenario (a list, if there are several)."""
     packages = ("numpy", "numba", "gymnasium", "torch")
     every = [scenario.as_dict() for scenario in scenarios]
     settings = every[0] if len(every) == 1 else every
@@ -116,5 +112,5 @@ def _module() -> list[str]:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

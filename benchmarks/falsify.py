@@ -1,8 +1,8 @@
-"""Try to beat the proven bounds: random plans, hill climbing and every agent, on fresh seeds and random scenarios.
+"""Try to beat the proven bounds with random plans, hill climbing and every agent, on fresh seeds and random scenarios.
 
 python -m benchmarks.falsify --minutes 20
 
-Any success is an error of dtenv's: the instance and the plan that beat its bound are saved, and the run fails.
+Any success is a bug in dtenv: the instance and the plan that beat its bound are saved, and the command fails.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ VARIED: dict[str, dict[str, tuple[Any, ...]]] = {
         "shadowing_site_correlation": (0.0, 0.5),
     },
 }
-"""Values that fields of a scenario are drawn from; half of them keep the preset's own."""
+"""Values from which fields of a scenario are drawn; a field keeps the preset's own with probability 1/2."""
 
 
 @dataclass
@@ -71,26 +71,24 @@ class Falsify:
     """Settings of the attempt."""
 
     minutes: float = 20.0
-    """how long to try"""
+    """minutes to try"""
     env_id: str | None = None
     """one environment; by default all, in turn"""
     seed: int | None = None
-    """first seed, from 2,000,000 on; by default a fresh one"""
+    """first seed, at least 2,000,000; by default a fresh one"""
     bound_seconds: float = 20.0
-    """time limit of a bound"""
+    """time limit of each bound, seconds"""
     tries_seconds: float = 4.0
-    """time spent on beating it"""
+    """seconds spent trying to beat each bound"""
     out: Path = Path("runs/falsify")
-    """where to write"""
+    """folder to write to"""
 
 
 def main(settings: Falsify) -> int:
-    """Try until the time is over; the exit status is 1 if a bound was beaten."""
+    """Try until the time is over; return 1 if a bound was beaten, else 0."""
     seed = settings.seed if settings.seed is not None else int(np.random.default_rng().integers(SEEDS[0], SEEDS[-1]))
     first, env_ids = seed, [settings.env_id] if settings.env_id else list(VARIED)
-    counts: dict[str, dict[str, float]] = {
-        name: {"instances": 0, "exact": 0, "plans": 0, "skipped": 0} for name in env_ids
-    }
+    counts = {name: dict.fromkeys(("instances", "exact", "plans", "skipped"), 0) for name in env_ids}
     beaten: list[str] = []
     settings.out.mkdir(parents=True, exist_ok=True)
     end = time.perf_counter() + 60.0 * settings.minutes
@@ -103,21 +101,19 @@ def main(settings: Falsify) -> int:
                 beaten.append(f"{env_id}, seed {seed}: {error}")
                 tqdm.write(beaten[-1])
             seed += 1
-            bar.n = round(settings.minutes - max(left, 0.0) / 60.0, 2)
-            bar.set_postfix_str(f"{sum(int(c['plans']) for c in counts.values()):,} plans, {len(beaten)} bounds beaten")
+            bar.n = round(settings.minutes - left / 60.0, 2)
+            bar.set_postfix_str(f"{sum(c['plans'] for c in counts.values()):,} plans, {len(beaten)} bounds beaten")
     record = manifest(tried=counts, beaten=beaten, first_seed=first, last_seed=seed - 1)
     (settings.out / "falsify.json").write_text(json.dumps(record, indent=1) + "\n")
     for env_id, count in counts.items():
-        print(
-            f"{env_id}: {count['plans']:,.0f} plans against {count['instances']:,.0f} bounds, of which "
-            f"{count['exact']:,.0f} exact ({count['skipped']:,.0f} scenarios without room for all twins left out)"
-        )
+        tried = f"{count['plans']:,} plans against {count['instances']:,} bounds, of which {count['exact']:,} exact"
+        print(f"{env_id}: {tried} ({count['skipped']:,} scenarios without room for all twins skipped)")
     print(f"{len(beaten)} bounds beaten; written to {settings.out}/falsify.json")
     return 1 if beaten else 0
 
 
-def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) -> None:
-    """One instance: bound it, and try to beat the bound.
+def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, int]) -> None:
+    """Bound one instance and try to beat the bound.
 
     Raises:
         BoundExceeded: it was beaten; the instance and the plan are saved.
@@ -125,17 +121,17 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) 
     rng = np.random.default_rng(seed)
     try:
         scenario = vary(env_id, rng)
-    except ValueError:  # values that do not go together
+    except ValueError:  # inconsistent values
         count["skipped"] += 1
         return
     env: Any = gym.make(env_id, scenario=scenario).unwrapped
     env.reset(seed=seed)
     task = env.task
-    for _ in range(int(rng.integers(0, scenario.value("num_slots")))):  # some state on the way
+    for _ in range(int(rng.integers(0, scenario.value("num_slots")))):  # to some state within the episode
         task.advance(random_plan(task, 1, rng))
     solution = solve_episode(task, time_limit=settings.bound_seconds)
     count["instances"] += 1
-    count["exact"] += solution.gap < 1e-7
+    count["exact"] += int(solution.gap < 1e-7)
     slots = int(scenario.value("num_slots") - task.state.slot[0] + 1)
     best: tuple[float, np.ndarray] = (-np.inf, random_plan(task, slots, rng))
 
@@ -146,17 +142,21 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) 
         try:
             check_bound(value, solution.bound, by)
         except BoundExceeded as error:
-            save(settings.out, env_id, seed, scenario, task, plan, value, solution, str(error))
+            about = {"env_id": env_id, "seed": seed, "slot": int(task.state.slot[0])}
+            about |= {"server": task.state.server[0].tolist(), "plan": plan.tolist(), "value": value}
+            record = manifest(scenario, **about, bound=solution.bound, proof=solution.proof, message=str(error))
+            path = settings.out / f"beaten-{env_id}-{seed}.json"
+            path.write_text(json.dumps(record, indent=1, default=str) + "\n")
             raise
         if value > best[0]:
             best = value, plan
         return value
 
-    own = np.reshape(solution.action, (slots, -1))
-    achieved = attempt_plan(own, "the solver's own plan")
+    achieved = attempt_plan(np.reshape(solution.action, (slots, -1)), "the solver's own plan")
     if abs(achieved - solution.value) > 1e-9 * max(1.0, abs(achieved)):
-        raise BoundExceeded(f"the solver's plan is worth {achieved!r} when replayed, not {solution.value!r}")
-    for policy in policies(env_id, scenario):
+        raise BoundExceeded(f"the solver's plan scores {achieved!r} when replayed, not {solution.value!r}")
+    for name in (*agents.HEURISTICS[env_id], *agents.shipped(env_id, scenario.name)):
+        policy = agents.load(name, env_id, scenario=scenario)
         policy.reset(seed)
         attempt_plan(played(policy, task), policy.name)
     until = time.perf_counter() + settings.tries_seconds
@@ -165,7 +165,7 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) 
         if rng.random() < 0.2:
             attempt_plan(random_plan(task, slots, rng), "a random plan")
             continue
-        if rng.random() < 0.02:  # from somewhere else
+        if rng.random() < 0.02:  # restart from a random plan
             plan = random_plan(task, slots, rng)
             climber = attempt_plan(plan, "a random plan"), plan
         trial = neighbour(task, climber[1], rng)
@@ -175,7 +175,7 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, float]) 
 
 
 def vary(env_id: str, rng: np.random.Generator) -> Scenario:
-    """A random scenario of a random preset: short episodes, fields drawn from VARIED."""
+    """Draw a scenario from a random preset: short episodes, fields from VARIED."""
     names = [name for name in presets.PRESETS[env_id] if "literal" not in name]
     fields: dict[str, Any] = {"num_slots": int(rng.choice([1, 1, 2, 5, 20]))}
     for name, values in VARIED[env_id].items():
@@ -184,19 +184,18 @@ def vary(env_id: str, rng: np.random.Generator) -> Scenario:
     if env_id == "DTPlacementMA-v0":
         fields["action"] = "association"
     scenario = presets.resolve(str(rng.choice(names)), env_id, **fields)
-    gym.make(env_id, scenario=scenario)  # refuses what has no room for all twins
+    gym.make(env_id, scenario=scenario)  # raises ValueError without room for all twins
     return scenario
 
 
 def random_plan(task: Any, slots: int, rng: np.random.Generator) -> np.ndarray:
-    """Actions (slots, …) drawn uniformly."""
-    users = task.mask.shape[1]
-    return rng.integers(task.mask.shape[2], size=(slots, users))
+    """Uniformly drawn actions (slots, users)."""
+    return rng.integers(task.mask.shape[2], size=(slots, task.mask.shape[1]))
 
 
 def neighbour(task: Any, plan: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A plan (slots, users) with one twin elsewhere for some slots, or with one server's twins on another."""
-    trial = np.array(plan).reshape(len(plan), -1).copy()
+    """A plan (slots, users) with one twin on another server for some slots, or one server's twins moved to another."""
+    trial = plan.copy()
     start = rng.integers(len(trial))
     stop = rng.integers(start, len(trial)) + 1
     server = rng.integers(task.mask.shape[2])
@@ -208,46 +207,13 @@ def neighbour(task: Any, plan: np.ndarray, rng: np.random.Generator) -> np.ndarr
     return trial
 
 
-def policies(env_id: str, scenario: Scenario) -> list[Policy]:
-    """All heuristics, and the learners that have a shipped checkpoint for the scenario's preset."""
-    names = (*agents.HEURISTICS[env_id], *agents.shipped(env_id, scenario.name))
-    return [agents.load(name, env_id, scenario=scenario) for name in names]
-
-
 def played(policy: Policy, task: Any) -> np.ndarray:
-    """What an agent plays from the task's state on, (slots, users)."""
+    """Plan (slots, users) of an agent from the task's state on."""
     row, plan = row_of(task, 0), []
     while row.state.slot[0] <= row.scenario.value("num_slots"):
         plan.append(np.reshape(policy.act(row.obs[0]), -1))
         row.advance(plan[-1][None])
     return np.array(plan)
-
-
-def save(
-    out: Path,
-    env_id: str,
-    seed: int,
-    scenario: Scenario,
-    task: Any,
-    plan: np.ndarray,
-    value: float,
-    solution: Any,
-    message: str,
-) -> None:
-    """Write what is needed to beat the bound again: seed and settings draw the scenario and the state once more."""
-    record = manifest(
-        scenario,
-        env_id=env_id,
-        seed=seed,
-        slot=int(task.state.slot[0]),
-        server=task.state.server[0].tolist(),
-        plan=np.array(plan).tolist(),
-        value=value,
-        bound=solution.bound,
-        proof=solution.proof,
-        message=message,
-    )
-    (out / f"beaten-{env_id}-{seed}.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
 
 
 if __name__ == "__main__":

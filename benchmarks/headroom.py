@@ -1,4 +1,4 @@
-"""What there is to gain in every preset: naive agents, the best heuristic, the best known and the proven bound.
+"""Headroom of every preset: random and naive agents, the best heuristic, the best known plan and the proven bound.
 
 python -m benchmarks.headroom --out docs/results/headroom
 """
@@ -21,10 +21,9 @@ from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_
 from benchmarks.statistics import mean_interval, ratio_interval
 from dtenv import presets
 from dtenv.reporting.markdown import markdown_table
-from dtenv.scenario import Scenario
 
 KNOWN = "the bound's own plan"
-"""Agent of the rows that a solver's plan stands in, which sees the slots to come where a plan may."""
+"""Agent name of rows with a solver's plan, which is clairvoyant where plans may be."""
 
 
 @dataclass
@@ -38,22 +37,22 @@ class Headroom:
     episodes: int | None = None
     """held-out episodes; by default the environment's own number"""
     out: Path = Path("runs/headroom")
-    """where to write"""
+    """folder to write to"""
 
 
 def main(settings: Headroom) -> None:
-    """Run everything and write rows, manifest and a Markdown table."""
+    """Run all heuristics and bounds, and write rows, manifest and a Markdown table."""
     rows: list[dict[str, Any]] = []
     lines: list[str] = []
     played = []
     for env_id in settings.env_ids:
-        report, proofs = REPORTS[env_id], set[str]()
+        report, proofs, table = REPORTS[env_id], set[str](), []
         names = [name for name in presets.PRESETS[env_id] if not settings.scenarios or name in settings.scenarios]
         scenarios = [presets.resolve(name, env_id, **report.headroom_overrides) for name in names]
-        lines += head(env_id, scenarios[0].value("num_slots")) if scenarios else []
         for scenario in tqdm(scenarios, desc=env_id, unit="preset"):
             seeds = list(EVALUATION_SEEDS[: settings.episodes or report.headroom_episodes])
-            own = run_all(env_id, scenario, seeds)
+            policies = [agents.load(name, env_id, scenario=scenario) for name in agents.HEURISTICS[env_id]]
+            own = [row for policy in policies for row in run_episodes(policy, env_id, scenario, seeds)]
             solutions = episode_bounds(env_id, scenario, seeds, **report.headroom_bound)
             same = {key: own[0][key] for key in ("env_id", "scenario", "num_users", "num_servers", "slots")}
             own += [
@@ -63,51 +62,35 @@ def main(settings: Headroom) -> None:
             add_bounds(own, seeds, solutions)
             proofs |= {solution.proof for solution in solutions}
             rows += [{column: row[column] for column in ("agent", "seed", *same, "score", "bound")} for row in own]
-            lines.append(line(env_id, own))
-        lines += ["", f"Bounds: {'; '.join(sorted(proofs))}.", ""]
+            table.append(line(env_id, own))
+        if scenarios:
+            slots = scenarios[0].value("num_slots")
+            heads = ["preset", "random", report.zero, "best heuristic", "best known", "bound"]
+            heads += [f"headroom over {report.zero}", "known of it"]
+            lines += [f"`{env_id}`, score a slot over episodes of {slots} slots, mean [95 %]:", ""]
+            lines += [*markdown_table(heads, table), "", f"Bounds: {'; '.join(sorted(proofs))}.", ""]
         played += scenarios
     write_study(settings.out, rows, manifest(*played), "\n".join(lines))
 
 
-def run_all(env_id: str, scenario: Scenario, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Rows of all heuristics."""
-    policies = [agents.load(name, env_id, scenario=scenario) for name in agents.HEURISTICS[env_id]]
-    return [row for policy in policies for row in run_episodes(policy, env_id, scenario, seeds)]
-
-
-def head(env_id: str, slots: int) -> list[str]:
-    """The lines above an environment's presets."""
-    zero = REPORTS[env_id].zero
-    heads = ["preset", "random", zero, "best heuristic", "best known", "bound", f"headroom over {zero}", "known of it"]
-    title = f"`{env_id}`, score a slot over episodes of {slots} slots, mean [95 %]:"
-    return [title, "", *markdown_table(heads, ())]
-
-
-def line(env_id: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """One preset's line."""
-    scores = scores_by_agent(rows)
+def line(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Table cells of one preset."""
+    names = dict.fromkeys(row["agent"] for row in rows)
+    scores = {name: np.array([row["score"] for row in rows if row["agent"] == name]) for name in names}
     zero = scores[REPORTS[env_id].zero]
     bound = np.array([row["bound"] for row in rows[: len(zero)]])
-    heuristics = {name: values for name, values in scores.items() if name != KNOWN}
-    best = max(heuristics, key=lambda name: heuristics[name].mean())
+    best = max((name for name in scores if name != KNOWN), key=lambda name: scores[name].mean())
     known = np.max(list(scores.values()), axis=0)
-    cells = [
+    return [
         f"`{rows[0]['scenario']}`",
         str(mean_interval(scores["random"])),
         str(mean_interval(zero)),
         f"{best} {mean_interval(scores[best])}",
         str(mean_interval(known)),
         str(mean_interval(bound)),
-        f"{ratio_interval(bound - zero, np.abs(bound)):.1%}",  # over the size of the bound
+        f"{ratio_interval(bound - zero, np.abs(bound)):.1%}",  # relative to the size of the bound
         f"{ratio_interval(known - zero, bound - zero):.1%}",
     ]
-    return f"| {' | '.join(cells)} |"
-
-
-def scores_by_agent(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    """Every agent's scores, in the seeds' order."""
-    names = dict.fromkeys(row["agent"] for row in rows)
-    return {name: np.array([row["score"] for row in rows if row["agent"] == name]) for name in names}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pages of HTML, filled from the folder templates."""
+"""HTML pages, rendered from the folder templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jinja2
 
 
 def render(template: str, **context: Any) -> str:
-    """A template of the folder templates, filled; what is filled in is escaped."""
+    """Render a template of the folder templates, with its context escaped."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     env = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

@@ -1,4 +1,4 @@
-"""How closely, and how fast, the optimum of one slot is proven.
+"""Optima of single slots: remaining gap and seconds of their proofs.
 
 python -m benchmarks.optima --out docs/results/optima
 """
@@ -26,13 +26,13 @@ from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 PLAYERS = {"DTAssociation-v0": ("nearest", "hysteresis", "local-search"), "DTPlacementMA-v0": ("nearest",)}
-"""Agents whose play leads to the slots that are solved."""
+"""Agents that are played up to the slots that are solved."""
 
 CLOSED = 1e-8
-"""Gap that is closed but for what the allocation's certificate leaves open, where "nearest" is best itself."""
+"""Gap that counts as closed where "nearest" is optimal: the allocation's certificate leaves as much open."""
 
 EVERY = 4
-"""Slots from one solved to the next."""
+"""Every fourth slot is solved."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Optima:
     """Settings of the table."""
 
     episodes: int = 4
-    """held-out episodes for every agent that leads to slots"""
+    """held-out episodes of every agent that is played"""
     num_slots: int = 12
     """slots of an episode, of which every fourth is solved"""
     time_limit: float = 10.0
@@ -50,7 +50,7 @@ class Optima:
     placements: tuple[str, ...] = ("paper-80x5", "paper-100x10")
     """presets of placement"""
     out: Path = Path("runs/optima")
-    """where to write"""
+    """folder to write to"""
 
 
 def main(settings: Optima) -> None:
@@ -62,20 +62,20 @@ def main(settings: Optima) -> None:
     ]
     rows = []
     for scenario in associations:
-        for seed, t, task, nearest in slots("DTAssociation-v0", scenario, settings):
+        for about, task, nearest in slots("DTAssociation-v0", scenario, settings):
             solution = solve_association(task.constants[0], task.slot(), time_limit=settings.time_limit)
-            rows.append(row_of(scenario, "", seed, t, solution, nearest))
+            rows.append(row_of(about, "", solution, nearest))
     for scenario in placements:
-        for seed, t, task, nearest in slots("DTPlacementMA-v0", scenario, settings):
+        for about, task, nearest in slots("DTPlacementMA-v0", scenario, settings):
             for deadlines in ("ignore", "penalised", "hard"):
                 limit = 3.0 * settings.time_limit
                 solution = solve_placement(task.constants[0], task.slot(), deadlines=deadlines, time_limit=limit)
-                rows.append(row_of(scenario, deadlines, seed, t, solution, nearest))
+                rows.append(row_of(about, deadlines, solution, nearest))
     write_study(settings.out, rows, manifest(*associations, *placements), "\n".join(markdown(rows)) + "\n")
 
 
-def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[int, int, Any, float]]:
-    """Slots that agents come to: seed, slot, the task that is to decide it, and what "nearest" scores in it."""
+def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[dict[str, Any], Any, float]]:
+    """Yield every fourth slot of agents' episodes: scenario, seed and slot, the task, and the score of "nearest"."""
     env: Any = gym.make(env_id, scenario=scenario).unwrapped
     nearest = agents.load("nearest", env_id, scenario=scenario)
     played = [(name, seed) for name in PLAYERS[env_id] for seed in EVALUATION_SEEDS[: settings.episodes]]
@@ -84,27 +84,18 @@ def slots(env_id: str, scenario: Scenario, settings: Optima) -> Iterator[tuple[i
         obs, _ = env.reset(seed=seed)
         for t in range(settings.num_slots):
             if t % EVERY == 0:
-                yield seed, t + 1, env.task, score_of(env, nearest.act(obs))
+                about = {"scenario": scenario.name, "sites": scenario.num_sites, "deadlines": "", "seed": seed}
+                yield about | {"slot": t + 1}, env.task, replay(env.task, 0, [nearest.act(obs)])[0]
             obs, *_ = env.step(policy.act(obs))
 
 
-def score_of(env: Any, action: np.ndarray) -> float:
-    """What an action would score in the slot to be decided."""
-    return replay(env.task, 0, [action])[0]
-
-
-def row_of(
-    scenario: Scenario, deadlines: str, seed: int, slot: int, solution: Solution, nearest: float
-) -> dict[str, Any]:
-    """One solved slot."""
+def row_of(about: dict[str, Any], deadlines: str, solution: Solution, nearest: float) -> dict[str, Any]:
+    """Row of a solved slot."""
     if deadlines in ("", "penalised"):  # whose value is the score
         check_bound(nearest, solution.bound, "nearest")
     return {
-        "scenario": scenario.name,
-        "sites": scenario.num_sites,
+        **about,
         "deadlines": deadlines,
-        "seed": seed,
-        "slot": slot,
         "value": solution.value,
         "bound": solution.bound,
         "nearest": nearest,
@@ -117,37 +108,26 @@ def row_of(
 
 
 def markdown(rows: list[dict[str, Any]]) -> list[str]:
-    """A line a kind of slot."""
-    heads = [
-        "slots",
-        "",
-        "solved",
-        "gap of value: median",
-        "90 %",
-        "largest",
-        "gap ≤ 1 % of spread",
-        "s: median",
-        "90 %",
-    ]
+    """Table with one line per scenario, size and treatment of deadlines."""
+    heads = ["slots", "", "solved", "gap of value: median", "90 %", "largest", "gap ≤ 1 % of spread"]
+    heads += ["s: median", "90 %", "most"]
     table = []
     for kind in dict.fromkeys((row["scenario"], row["sites"], row["deadlines"]) for row in rows):
+        scenario, sites, deadlines = kind
         own = [row for row in rows if (row["scenario"], row["sites"], row["deadlines"]) == kind]
-        answered = [row for row in own if np.isfinite(row["value"])]
-        gap = np.array([row["gap_of_value"] for row in answered])
-        seconds = np.array([row["seconds"] for row in own])
+        gaps = [row["gap_of_value"] for row in own if np.isfinite(row["value"])]
+        seconds = [row["seconds"] for row in own]
         close = np.mean([row["gap"] <= max(0.01 * (row["value"] - row["nearest"]), CLOSED) for row in own])
-        name = f"`{kind[0]}`" + (f", S = {kind[1]}" if not kind[2] else "")
-        what = f"deadlines: {kind[2]}" if kind[2] else "score"
-        none = sum("infeasible" in row["proof"] for row in own)
-        notes = [f"{none} infeasible"] if none else []
-        if len(answered) + none < len(own):
-            notes.append(f"{len(own) - len(answered) - none} open")
-        solved = f"{len(own)}" + (f" ({', '.join(notes)})" if notes else "")
-        cells = [name, what, solved, *(f"{np.quantile(gap, q):.1e}" for q in (0.5, 0.9, 1.0))]
-        cells.append(f"{close:.0%}" if kind[2] in ("", "penalised") else "")
+        infeasible = sum("infeasible" in row["proof"] for row in own)
+        counts = {"infeasible": infeasible, "open": len(own) - len(gaps) - infeasible}
+        notes = ", ".join(f"{count} {name}" for name, count in counts.items() if count > 0)
+        cells = [f"`{scenario}`", f"deadlines: {deadlines}"] if deadlines else [f"`{scenario}`, S = {sites}", "score"]
+        cells.append(f"{len(own)} ({notes})" if notes else f"{len(own)}")
+        cells += [f"{np.quantile(gaps, q):.1e}" for q in (0.5, 0.9, 1.0)]
+        cells.append(f"{close:.0%}" if deadlines in ("", "penalised") else "")
         cells += [f"{np.quantile(seconds, q):.2f}" for q in (0.5, 0.9, 1.0)]
         table.append(cells)
-    lines = markdown_table([*heads, "most"], table, right=len(heads) - 1)
+    lines = markdown_table(heads, table, right=len(heads) - 2)
     return [*lines, "", "Spread: from what `nearest` scores in the slot to the best found."]
 
 

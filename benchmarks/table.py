@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -19,7 +20,7 @@ import agents
 from benchmarks.bounds import bound_rows
 from benchmarks.env_settings import REPORTS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
-from benchmarks.statistics import paired_ratio, ranking
+from benchmarks.statistics import mean_interval, paired, ranking
 from dtenv import presets
 from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
@@ -27,7 +28,7 @@ from dtenv.scenario import Scenario
 
 @dataclass
 class Table:
-    """Settings of the table. What is left out is as in the published one of the environment."""
+    """Settings of the table; defaults are those of the environment's published one."""
 
     env_id: Literal["DTAssociation-v0", "DTPlacementMA-v0", "DTMigration-v0"] = "DTAssociation-v0"
     """the environment"""
@@ -36,7 +37,7 @@ class Table:
     servers: tuple[int, ...] = ()
     """numbers of servers or stations, each with every preset"""
     agents: tuple[str, ...] = ()
-    """heuristics, and learners with a shipped policy, by name; by default all"""
+    """names of heuristics, and of learners with a shipped policy; by default all"""
     episodes: int | None = None
     """held-out episodes of every agent on every scenario"""
     num_slots: int | None = None
@@ -44,12 +45,12 @@ class Table:
     bounds: bool = True
     """whether to bound every episode"""
     known_bounds: Path | None = None
-    """rows.csv of an earlier table, whose bounds stand: proofs take most of the time"""
+    """rows.csv of an earlier table, whose bounds are reused: proofs take most of the time"""
     out: Path = Path("runs/table")
-    """where to write"""
+    """folder to write to"""
 
     def cells(self) -> list[Scenario]:
-        """The scenarios, in the table's order."""
+        """Scenarios in the table's order."""
         report, found = REPORTS[self.env_id], []
         slots = {} if self.num_slots is None else {"num_slots": self.num_slots}
         for name in self.scenarios or report.table_scenarios:
@@ -60,55 +61,48 @@ class Table:
 
 
 def main(table: Table) -> None:
-    """Run everything and write rows, manifest and a Markdown table."""
-    report, cells = REPORTS[table.env_id], table.cells()
-    names = {cell: table.agents or known(table.env_id, cell) for cell in cells}
+    """Run all agents on all scenarios and write rows, manifest and a Markdown table."""
+    report, env_id, cells = REPORTS[table.env_id], table.env_id, table.cells()
+    names = {cell: table.agents or (*agents.HEURISTICS[env_id], *agents.shipped(env_id, cell.name)) for cell in cells}
     seeds = list(EVALUATION_SEEDS[: table.episodes or report.table_episodes])
     rows, lines = [], []
     with tqdm(total=sum(map(len, names.values())), desc="held-out episodes", unit="agent") as bar:
         for scenario in cells:
             own = []
             for name in names[scenario]:
-                policy = agents.load(name, table.env_id, scenario=scenario)
-                own += run_episodes(policy, table.env_id, scenario, seeds)
+                own += run_episodes(agents.load(name, env_id, scenario=scenario), env_id, scenario, seeds)
                 bar.update()
-            bound = bound_rows(table.env_id, scenario, seeds, own, table.known_bounds) if table.bounds else ""
+            bound = bound_rows(env_id, scenario, seeds, own, table.known_bounds) if table.bounds else ""
             title = f"`{scenario.name}`"
             if table.servers or report.table_sites != (None,):
                 title += f", {report.sites[0]} = {scenario.num_sites}"
             lines += [f"{title}, {len(seeds)} held-out episodes of {scenario.value('num_slots')} slots:", ""]
-            lines += [*markdown(table.env_id, own), ""]
+            lines += [*markdown(env_id, own), ""]
             lines += [bound, ""] if bound else []
             rows += own
     write_study(table.out, rows, manifest(*cells, episodes=len(seeds)), "\n".join(lines))
 
 
-def known(env_id: str, scenario: Scenario) -> tuple[str, ...]:
-    """Heuristics, and the learners that have a shipped policy for the preset."""
-    return (*agents.HEURISTICS[env_id], *agents.shipped(env_id, scenario.name))
-
-
 def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of one scenario's table, best score first."""
+    """Lines of one scenario's table, best score first."""
     report = REPORTS[env_id]
     reference = report.reference
-    known = {row["agent"] for row in rows}
+    ratio = report.ratio if report.ratio and any(row["agent"] == report.ratio[1] for row in rows) else None
+    ranked = ranking(rows, reference, report.figures, report.zero)
     heads = ["agent", "score a slot [95 %]", f"paired, minus {reference}"]
-    ratio = report.ratio if report.ratio and report.ratio[1] in known else None
     if ratio:
         head = next(figure.head for figure in report.figures if figure.column == ratio[0])
         heads.append(f"{head} / {ratio[1]}'s")
-    ranked = ranking(rows, reference, report.figures, report.zero)
     if "gap_to_bound" in ranked[0]:
         heads.append(f"gap to bound (0 {report.zero}, 1 bound)")
     heads += [figure.head for figure in report.figures]
     table = []
     for line in ranked:
-        cells = [line["agent"], str(line["score"])]
-        cells.append("" if line["agent"] == reference else f"{line['difference']:+.4f}")
+        agent = line["agent"]
+        cells = [agent, str(line["score"]), "" if agent == reference else f"{line['difference']:+.4f}"]
         if ratio:
             column, best = ratio
-            cells.append("" if line["agent"] == best else f"{paired_ratio(rows, line['agent'], best, column):.3f}")
+            cells.append("" if agent == best else f"{mean_interval(np.divide(*paired(rows, agent, best, column))):.3f}")
         if "gap_to_bound" in line:
             cells.append(f"{line['gap_to_bound']:.3f}")
         cells += [format(line[figure.column], figure.spec) for figure in report.figures]

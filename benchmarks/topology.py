@@ -1,10 +1,10 @@
-"""Policies trained on one topology, run unchanged on others: what an equivariant network carries over.
+"""Policies trained on one topology, run unchanged on others: generalisation of an equivariant network.
 
     python -m benchmarks run balanced
     python -m benchmarks.topology --out docs/results/learning/topology
 
-Takes the trained policies of the suite `balanced` from where its run left them. 0 is nearest on the topology that is
-run, 1 is local search there; the numbers that a policy was trained with are in bold.
+Uses the trained policies of the suite `balanced` from the folder of its run. 0 is nearest on the topology that is run,
+1 is local search there; the topology that a policy was trained on is in bold.
 """
 
 from __future__ import annotations
@@ -25,47 +25,46 @@ from benchmarks.suites.jobs import Train
 from benchmarks.suites.suite import HELD_OUT
 from benchmarks.suites.tables import way
 from dtenv.reporting.markdown import markdown_table
-from dtenv.scenario import Scenario
 
-ENV_ID, LABEL = "DTAssociation-v0", "ppo"
+ENV_ID, LABEL, ENDS = "DTAssociation-v0", "ppo", ("nearest", "local-search")
 TOPOLOGIES = ((20, 9), (20, 15), (20, 21), (20, 30), (10, 15), (30, 15))
 """Users and servers."""
 
 
 @dataclass
 class Topology:
-    """Settings."""
+    """Settings of the study."""
 
     seeds: int = 5
     """trainings, from seeds 1, 2, …"""
     episodes: int = 50
     """held-out episodes"""
     policies: Path = Path("runs/balanced/policies")
-    """where the suite's run left them"""
+    """folder of the suite's trained policies"""
     out: Path = Path("runs/topology")
-    """where to write"""
+    """folder to write to"""
 
 
 def main(settings: Topology) -> None:
     """Run every policy on every topology, and write rows, table and manifest."""
     cells = SUITES["balanced"].cells
     seeds = list(HELD_OUT[: settings.episodes])
-    targets: list[Scenario] = [cells[0].resolve().override(num_users=u, num_servers=s) for u, s in TOPOLOGIES]
-    heads = [f"U = {u}, S = {s}" for u, s in TOPOLOGIES]
-    table = []
+    targets = [cells[0].resolve().override(num_users=u, num_servers=s) for u, s in TOPOLOGIES]
+    table: list[list[str]] = []
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(cells) * len(targets), desc="held-out episodes", unit="cell") as bar:
-        ends = {target: [] for target in targets}
-        for target, own in ends.items():
-            for name in ("nearest", "local-search"):
-                played = run_episodes(agents.load(name, ENV_ID, scenario=target), ENV_ID, target, seeds)
-                own += [{**row, "training_seed": 0} for row in played]
-        rows += [row for own in ends.values() for row in own]
+        ends = {}
+        for target in targets:
+            played = [run_episodes(agents.load(name, ENV_ID, scenario=target), ENV_ID, target, seeds) for name in ENDS]
+            ends[target] = [{**row, "training_seed": 0} for own in played for row in own]
+            rows += ends[target]
         for cell in cells:
             training = next(training for training in cell.trainings if training.label == LABEL)
-            told = []
+            trained_at = f"S = {cell.resolve().num_sites}"
+            label = f"{LABEL}, {trained_at}"
+            table.append([trained_at])
             for target in targets:
-                label, own = f"{LABEL}, S = {cell.resolve().num_sites}", []
+                own = []
                 for seed in range(1, settings.seeds + 1):
                     job = Train(cell, training, seed, (), settings.policies)
                     policy = load_policy(training.learner, ENV_ID, target, job.policy)
@@ -73,13 +72,12 @@ def main(settings: Topology) -> None:
                     own += [{**row, **about} for row in run_episodes(policy, ENV_ID, target, seeds)]
                 bar.update()
                 rows += own
-                names = (label, "nearest", "local-search")
-                scores = {name: score_matrix([*own, *ends[target]], name) for name in names}
-                text = f"{way(scores, label, 'nearest', 'local-search'):.2f}"
-                told.append(f"**{text}**" if target == cell.resolve() else text)
-            table.append([f"S = {cell.resolve().num_sites}", *told])
+                scores = {name: score_matrix([*own, *ends[target]], name) for name in (label, *ENDS)}
+                text = f"{way(scores, label, *ENDS):.2f}"
+                table[-1].append(f"**{text}**" if target == cell.resolve() else text)
     record = manifest(*targets, seeds=settings.seeds, episodes=settings.episodes)
-    write_study(settings.out, rows, record, "\n".join(markdown_table(["trained at", *heads], table)) + "\n")
+    heads = ["trained at", *(f"U = {u}, S = {s}" for u, s in TOPOLOGIES)]
+    write_study(settings.out, rows, record, "\n".join(markdown_table(heads, table)) + "\n")
 
 
 if __name__ == "__main__":

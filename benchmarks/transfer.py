@@ -1,4 +1,4 @@
-"""Transfer for DTMigration-v0 (Lu 2021, eqs 32-34): samples needed with and without it, and across numbers of stations.
+"""Transfer for DTMigration-v0 (Lu 2021, eqs 32-34): samples needed with and without it, and other numbers of stations.
 
 python -m benchmarks.transfer --out docs/results/transfer
 """
@@ -22,16 +22,17 @@ from agents.training.rollout import training_envs
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
 from benchmarks.evaluate import manifest, write_study
-from benchmarks.plotting import ACCENT, GRID, INK, MUTED, plt
+from benchmarks.plotting import ACCENT, GRID, INK, MUTED, new_axes, save
 from benchmarks.statistics import mean_interval
 from benchmarks.suites.suite import HELD_OUT
 from dtenv import presets
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 SCRATCH, AVERAGED, FULL = "from scratch", "sources' mean (32)", "transfer (32)-(34)"
 
 SHARE = 0.95
-"""Of the final score from scratch, counted from never moving: what the samples are counted to."""
+"""Samples are counted up to this share of the final score from scratch, on a scale where never moving is 0."""
 
 
 @dataclass
@@ -39,28 +40,23 @@ class Transfer:
     """Settings of the benchmark."""
 
     scenario: str = "balanced"
-    """the target: name of a preset"""
+    """name of the target's preset"""
     seeds: int = 5
     """training seeds"""
     episodes: int = 64
     """held-out episodes"""
     rounds: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-    """after which the greedy policy is evaluated; the last is the end"""
+    """rounds after which the greedy policy is evaluated; training ends with the last"""
     stations: tuple[int, ...] = (5, 15, 20)
-    """numbers of stations that the policy from scratch is moved to"""
+    """numbers of stations to which the policy from scratch is moved"""
     learner: Args = field(default_factory=lambda: Args(rounds=32, source_rounds=24))
-    """the learner's settings"""
+    """settings of the learner"""
     out: Path = Path("runs/transfer")
-    """where to write"""
+    """folder to write to"""
 
 
 class Examination:
-    """Held-out episodes of a scenario, and what their bounds leave to gain.
-
-    Args:
-        scenario: of the episodes.
-        episodes: how many, of those by which no setting was chosen.
-    """
+    """Held-out episodes of a scenario, and their headroom: mean bound minus the score of never moving."""
 
     def __init__(self, scenario: Scenario, episodes: int):
         seeds = HELD_OUT[:episodes]
@@ -72,7 +68,7 @@ class Examination:
 
     @torch.no_grad()
     def grade(self, network: Any) -> float:
-        """How far the greedy policy is on the way from never moving, 0, to the clairvoyant bound, 1; exactly."""
+        """Score of the greedy policy on a scale from never moving, 0, to the clairvoyant bound, 1."""
         return gained(network, self.recording, greedy=True).mean().item() / self.headroom
 
 
@@ -102,8 +98,9 @@ def main(settings: Transfer) -> None:
             bar.update()
         for m, scenario in moved.items():
             there, _ = run(SCRATCH, own, scenario, [], exams[m], settings.rounds[-1:])
-            for name, network in (("moved", finals[SCRATCH].network), ("trained there", there.network)):
-                grade = exams[m].grade(carried(network, own, scenario))
+            for name, trained in (("moved", finals[SCRATCH]), ("trained there", there)):
+                single = dataclasses.replace(own, num_envs=1)
+                grade = exams[m].grade(Place(single, scenario, 0, trained.network.state_dict()).network)
                 rows.append({"learner": name, "seed": seed, "stations": m, "samples": 0, "grade": grade})
             bar.update()
     bar.close()
@@ -115,7 +112,7 @@ def main(settings: Transfer) -> None:
 def run(
     variant: str, args: Args, scenario: Scenario, sources: Sequence[Place], exam: Examination, rounds: Sequence[int]
 ) -> tuple[Place, list[tuple[int, float]]]:
-    """One learner in the target, and its grades after some rounds."""
+    """Train one variant in the target; return it and its grades after the given rounds."""
     torch.manual_seed(args.seed)
     full = variant == FULL
     target = Place(dataclasses.replace(args, merge=full), scenario, args.first_seed)
@@ -130,81 +127,67 @@ def run(
     return target, curve
 
 
-def carried(network: Any, args: Args, scenario: Scenario) -> Any:
-    """The network in another scenario."""
-    return Place(dataclasses.replace(args, num_envs=1), scenario, 0, network.state_dict()).network
-
-
 def curves(rows: Sequence[Mapping[str, Any]], learner: str) -> tuple[np.ndarray, np.ndarray]:
-    """Samples (R,) and grades (seeds, R) of a learner in the target."""
+    """Samples (R,) and grades (seeds, R) of a variant in the target."""
     own = [row for row in rows if row["learner"] == learner]
     samples = np.unique([row["samples"] for row in own])
     return samples, np.array([row["grade"] for row in own]).reshape(-1, len(samples))
 
 
 def samples_needed(samples: np.ndarray, grades: np.ndarray, level: float) -> np.ndarray:
-    """Samples after which each seed's grade first is at the level, (seeds,); infinite where it never is."""
+    """Samples after which each seed's grade first reaches the level, (seeds,); infinite where it never does."""
     reached = grades >= level
     return np.where(reached.any(1), samples[reached.argmax(1)], np.inf)
 
 
 def lines(rows: Sequence[Mapping[str, Any]], stations: int) -> list[str]:
-    """The two tables, in Markdown."""
+    """Lines of the page: a table of the variants, and one of the numbers of stations."""
     level = SHARE * curves(rows, SCRATCH)[1][:, -1].mean()
-    found = [
-        "Grade: the greedy policy's score on held-out episodes, 0 for never moving, 1 for the clairvoyant bound; "
-        "mean over training seeds [95 %].",
-        "",
-        f"| learner | no samples | final | samples to {level:.3f}, seed by seed | median |",
-        "|---|---|---|---|---|",
-    ]
+    variants = []
     for learner in (SCRATCH, AVERAGED, FULL):
         samples, grades = curves(rows, learner)
         needed = samples_needed(samples, grades, level)
-        told = ", ".join("never" if np.isinf(n) else f"{n:,.0f}" for n in needed)
-        first, last = mean_interval(grades[:, 0]), mean_interval(grades[:, -1])
-        found.append(f"| {learner} | {first:.3f} | {last:.3f} | {told} | {np.median(needed):,.0f} |")
-    found += [
+        by_seed = ", ".join("never" if np.isinf(n) else f"{n:,.0f}" for n in needed)
+        ends = [f"{mean_interval(grades[:, end]):.3f}" for end in (0, -1)]
+        variants.append([learner, *ends, by_seed, f"{np.median(needed):,.0f}"])
+    moved = []
+    for m in sorted({row["stations"] for row in rows if row["learner"] == "moved"}):
+        moved.append([m])
+        for name in ("moved", "trained there"):
+            grades = [row["grade"] for row in rows if (row["learner"], row["stations"]) == (name, m)]
+            moved[-1].append(f"{mean_interval(grades):.3f}")
+    return [
+        "Grade: the greedy policy's score on held-out episodes, 0 for never moving, 1 for the clairvoyant bound; "
+        "mean over training seeds [95 %].",
+        "",
+        *markdown_table(
+            ["learner", "no samples", "final", f"samples to {level:.3f}, seed by seed", "median"], variants
+        ),
         "",
         f"{level:.3f} is {SHARE:.0%} of what is reached from scratch in the end. Samples are slots of the target.",
         "",
-        f"| stations | moved from {stations}, unchanged | trained there from scratch |",
-        "|---|---|---|",
+        *markdown_table(["stations", f"moved from {stations}, unchanged", "trained there from scratch"], moved),
+        "",
     ]
-    for m in sorted({row["stations"] for row in rows if row["learner"] == "moved"}):
-        grades = {
-            name: mean_interval([row["grade"] for row in rows if (row["learner"], row["stations"]) == (name, m)])
-            for name in ("moved", "trained there")
-        }
-        found.append(f"| {m} | {grades['moved']:.3f} | {grades['trained there']:.3f} |")
-    return [*found, ""]
 
 
 def draw_curves(path: Path, rows: Sequence[Mapping[str, Any]], target: Scenario) -> None:
-    """Grade against samples of every learner, with intervals over seeds."""
-    figure, axes = plt.subplots(figsize=(8.0, 4.2), dpi=150, layout="constrained")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK, length=0)
-    ends = {}
+    """Plot each variant's grade over samples, with intervals over seeds."""
+    title = f"DTMigration-v0 {target.name}: {len(curves(rows, FULL)[1])} training seeds, mean and 95 % interval"
+    figure, axes = new_axes(8.0, 4.2, title)
     for learner, colour in ((SCRATCH, MUTED), (AVERAGED, INK), (FULL, ACCENT)):
         samples, grades = curves(rows, learner)
         spread = [mean_interval(column) for column in grades.T]
         axes.plot(samples, grades.mean(0), color=colour, linewidth=2.0, marker="o", markersize=3.5, label=learner)
         axes.fill_between(samples, [s.low for s in spread], [s.high for s in spread], color=colour, alpha=0.15, lw=0)
-        ends[learner] = grades[:, -1].mean()
-    level = SHARE * ends[SCRATCH]
+    level = SHARE * curves(rows, SCRATCH)[1][:, -1].mean()
     axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-    axes.annotate(
-        f"{SHARE:.0%} of scratch's last", (1.0, level), (0, -10), xycoords=("axes fraction", "data"),
-        textcoords="offset points", ha="right", fontsize=8, color=MUTED,
-    )  # fmt: skip
+    small = {"textcoords": "offset points", "ha": "right", "fontsize": 8, "color": MUTED}
+    axes.annotate(f"{SHARE:.0%} of scratch's last", (1.0, level), (0, -10), ("axes fraction", "data"), **small)
     axes.set(ylim=(-0.1, 1.0), xlabel="samples: slots of the target", ylabel="share of never → clairvoyant bound")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.1))
-    title = f"DTMigration-v0 {target.name}: {len(grades)} training seeds, mean and 95 % interval"
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.grid(axis="y", color=GRID)
-    figure.savefig(path)
-    plt.close(figure)
+    save(figure, path)
 
 
 if __name__ == "__main__":

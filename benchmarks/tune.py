@@ -5,7 +5,7 @@
     python -m benchmarks.tune lookahead
     python -m benchmarks.tune constant
 
-Prints the mean score of every setting on every scenario; the best mean over all of them is what agents/__init__.py has.
+Prints the mean score of every setting on every scenario; agents/__init__.py has the best mean over scenarios.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from agents.heuristics.placement import Constant
 from agents.policy import Policy, Rule, SlotPolicy
 from benchmarks.evaluate import TUNING_SEEDS, run_episodes
 from dtenv import presets
+from dtenv.reporting.markdown import markdown_table
 from dtenv.scenario import Scenario
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is tried for one heuristic."""
+    """Grid of settings of one heuristic."""
 
     env_id: str
     names: tuple[str, ...]
-    """of the settings"""
+    """names of the settings"""
     grid: Sequence[tuple[float, ...]]
     rule: Callable[[Any, tuple[float, ...]], Rule | Policy]
-    """the heuristic of a scenario and a setting, a rule of one slot or a policy"""
+    """makes the heuristic, a rule of one slot or a policy, from a scenario and a setting"""
     scenarios: dict[str, Scenario]
-    """by what the table calls them"""
+    """scenarios by their column in the table"""
     episodes: int
 
 
@@ -81,37 +82,36 @@ SEARCHES = {
         episodes=32,
     ),
 }
-"""By heuristic. The settings of migration's are tuned for all its presets at once, but for the one without a price;
-hosts of the constant action are a share of the stations."""
+"""Searches by heuristic. Those of DTMigration-v0 cover all its presets except the one without a price; `hosts` of the
+constant action is a share of the stations."""
 
 
 @dataclass
 class Tune:
-    """What to tune."""
+    """Settings of the search."""
 
     heuristic: Annotated[Literal["hysteresis", "payback", "lookahead", "constant"], tyro.conf.Positional]
-    """which one"""
+    """heuristic to tune"""
     episodes: int | None = None
-    """tuning episodes of every scenario; by default as many as the search of the heuristic says"""
+    """tuning episodes of every scenario; by default those of the heuristic's search"""
 
 
 def main(tune: Tune) -> None:
     """Print the mean score of every setting on every scenario, and the best setting."""
     search = SEARCHES[tune.heuristic]
     seeds = TUNING_SEEDS[-(tune.episodes or search.episodes) :]
-    scores: dict[tuple[float, ...], list[float]] = {}
+    table, scores = [], {}
     for setting in tqdm(search.grid, desc=tune.heuristic, unit="setting"):
         means = []
         for scenario in search.scenarios.values():
             rule: Any = search.rule(scenario, setting)
             policy = rule if hasattr(rule, "act") else SlotPolicy(tune.heuristic, rule, scenario)
             rows = run_episodes(policy, search.env_id, scenario, seeds)
-            means.append(float(np.mean([row["score"] for row in rows])))
-        scores[setting] = [*means, float(np.mean(means))]
-    print("".join(f"{head:>14}" for head in (*search.names, *search.scenarios, "mean")))
-    for setting, means in scores.items():
-        print("".join(f"{value:>14g}" for value in setting) + "".join(f"{score:>14.4f}" for score in means))
-    best = max(scores, key=lambda setting: scores[setting][-1])
+            means.append(np.mean([row["score"] for row in rows]))
+        table.append([*setting, *(f"{score:.4f}" for score in (*means, np.mean(means)))])
+        scores[setting] = np.mean(means)
+    print(*markdown_table([*search.names, *search.scenarios, "mean"], table), sep="\n")
+    best = max(scores, key=scores.__getitem__)
     chosen = ", ".join(f"{name} {value:g}" for name, value in zip(search.names, best, strict=True))
     print(f"best mean over {len(seeds)} tuning episodes of each scenario: {chosen}")
 

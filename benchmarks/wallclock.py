@@ -2,9 +2,9 @@
 
     python -m benchmarks.wallclock --out docs/results/wallclock
 
-Same network (two perceptrons), same hyper-parameters, same number of environment steps, a torch thread each; trainings
-take turns, so that what else the machine does falls on both. What is compared is wall-clock time and the score of the
-final policies on the same held-out episodes; beside it, where our time goes.
+Same network (two perceptrons), hyper-parameters and number of environment steps, one torch thread each; trainings
+alternate, so that other load of the machine affects both. The table compares wall-clock time and the final policies'
+scores on the same held-out episodes, and splits our time into parts.
 """
 
 from __future__ import annotations
@@ -22,30 +22,33 @@ from tqdm import tqdm
 from agents import ppo, sb3
 from agents.networks import build
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows, write_study
-from benchmarks.statistics import Interval, score_matrix, two_way_interval
+from benchmarks.statistics import score_matrix, two_way_interval
 from dtenv import presets
+from dtenv.reporting.markdown import markdown_table
 
 ENV_ID = "DTMigration-v0"
 WIDTH, ENVS, STEPS, EPOCHS, MINIBATCHES = 64, 256, 32, 2, 4
 RATE, GAMMA, LAMBDA, CLIP = 1e-3, 0.98, 0.95, 0.2
+PARTS = ("env", "inference", "learning")
+"""Timed parts of our training."""
 
 
 @dataclass
 class WallClock:
-    """Settings."""
+    """Settings of the comparison."""
 
     seeds: int = 5
-    """trainings of either, from seeds 1, 2, …"""
+    """trainings of each learner, from seeds 1, 2, …"""
     total_steps: int = 1_000_000
     """environment steps of a training"""
     episodes: int = 100
     """held-out episodes"""
     out: Path = Path("runs/wallclock")
-    """where to write"""
+    """folder to write to"""
 
 
 def ours(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
-    """Train our PPO; the policy, and the last row reported."""
+    """Train our PPO; return the policy and the last row reported."""
     args = ppo.Args(
         env_id=ENV_ID,
         network="perceptron",
@@ -66,7 +69,7 @@ def ours(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
 
 
 def theirs(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
-    """Train SB3's PPO likewise; its loss weighs the critic twice as much at the same coefficient."""
+    """Train SB3's PPO with the same settings; its loss weighs the critic twice as much at the same coefficient."""
     settings = {
         "learning_rate": RATE,
         "n_steps": STEPS,
@@ -97,13 +100,13 @@ def theirs(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
 
 
 def main(settings: WallClock) -> None:
-    """Train in turns, evaluate, and write rows, table and manifest."""
+    """Train both alternately, evaluate, and write rows, table and manifest."""
     scenario, seeds = presets.resolve(None, ENV_ID), list(EVALUATION_SEEDS[: settings.episodes])
     learners = {"dtenv ppo, batch": ours, "SB3 PPO, DummyVecEnv": theirs}
     trainings: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(learners) * settings.seeds, desc="trainings", unit="run") as bar:
-        for learner in learners.values():  # kernels are compiled and loaded outside the clock
+        for learner in learners.values():  # compile and load kernels before anything is timed
             learner(0, 2 * ENVS * STEPS)
         for seed in range(1, settings.seeds + 1):
             for name, learner in learners.items():
@@ -112,7 +115,7 @@ def main(settings: WallClock) -> None:
                 parts = {k.removeprefix("seconds/"): v for k, v in last.items() if k.startswith("seconds/")}
                 trainings.append(
                     {**about, "steps": last["global_step"], "seconds": last["charts/seconds"]}
-                    | {part: parts.get(part, "") for part in ("env", "inference", "learning")}
+                    | {part: parts.get(part, "") for part in PARTS}
                 )
                 rows += [{**row, **about} for row in run_episodes(policy, ENV_ID, scenario, seeds)]
                 bar.update()
@@ -122,32 +125,33 @@ def main(settings: WallClock) -> None:
 
 
 def table(settings: WallClock, trainings: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The lines of the table: speed with the range over seeds, scores with intervals, shares of our time."""
-    names = list(dict.fromkeys(t["agent"] for t in trainings))
-    times = {name: np.array([t["seconds"] for t in trainings if t["agent"] == name]) for name in names}
-    lines = [
+    """Lines of the page: speed with the range over seeds, scores with intervals, shares of our time."""
+    by_learner: dict[str, list[dict[str, Any]]] = {}
+    for training in trainings:
+        by_learner.setdefault(training["agent"], []).append(training)
+    times = {name: np.array([training["seconds"] for training in own]) for name, own in by_learner.items()}
+    learners = []
+    for name, own in by_learner.items():
+        spent = f"{np.median(times[name]):.1f} ({times[name].min():.1f} to {times[name].max():.1f})"
+        speed = np.mean([training["steps"] for training in own]) / np.median(times[name])
+        learners.append([name, spent, f"{speed:,.0f}", two_way_interval(score_matrix(rows, name))])
+    first, second = by_learner
+    ratio = times[second] / times[first]
+    difference = two_way_interval(score_matrix(rows, first) - score_matrix(rows, second))
+    shares = ", ".join(
+        f"{part} {sum(training[part] for training in by_learner[first]) / sum(times[first]):.0%}" for part in PARTS
+    )
+    heads = ["learner", "seconds, median (range)", "env-steps/s", "score a slot [95 %]"]
+    return [
         f"{ENV_ID}, {settings.total_steps:,} steps, {settings.seeds} trainings of each in turns, "
         f"{settings.episodes} held-out episodes:",
         "",
-        "| learner | seconds, median (range) | env-steps/s | score a slot [95 %] |",
-        "|---|---|---:|---|",
+        *markdown_table(heads, learners, right=[2]),
+        "",
+        f"Ratio of seconds, turn by turn: {np.median(ratio):.2f} ({ratio.min():.2f} to {ratio.max():.2f}).",
+        f"Difference of scores, paired over episodes and seeds: {difference:+.4f}.",
+        f"Where ours goes: {shares}; the rest is gathering, reports and the beginning.",
     ]
-    for name in names:
-        spent, steps = times[name], np.mean([t["steps"] for t in trainings if t["agent"] == name])
-        score = two_way_interval(score_matrix(rows, name))
-        range_ = f"{np.median(spent):.1f} ({spent.min():.1f} to {spent.max():.1f})"
-        lines.append(f"| {name} | {range_} | {steps / np.median(spent):,.0f} | {score} |")
-    first, second = names
-    ratio = times[second] / times[first]
-    difference: Interval = two_way_interval(score_matrix(rows, first) - score_matrix(rows, second))
-    lines += ["", f"Ratio of seconds, turn by turn: {np.median(ratio):.2f} ({ratio.min():.2f} to {ratio.max():.2f})."]
-    lines += [f"Difference of scores, paired over episodes and seeds: {difference:+.4f}."]
-    own = [t for t in trainings if t["agent"] == first]
-    shares = {
-        part: sum(t[part] for t in own) / sum(t["seconds"] for t in own) for part in ("env", "inference", "learning")
-    }
-    told = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
-    return [*lines, f"Where ours goes: {told}; the rest is gathering, reports and the beginning."]
 
 
 if __name__ == "__main__":

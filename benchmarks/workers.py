@@ -1,6 +1,6 @@
-"""Who does the work: jobs played one after another, by processes of this machine, or as tasks of a Ray cluster.
+"""Job executors: serial, local processes, or Ray.
 
-A job must give the same result wherever it is run, and as often as it is: what a lost worker was at is run again.
+A job must give the same result wherever and however often it is run: jobs of a lost worker are run again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,13 +20,13 @@ from typing import Annotated, Any, Protocol
 from tyro.constructors import PrimitiveConstructorSpec
 
 RETRIES = 3
-"""Times that work is begun again whose workers were lost: a job's on Ray, in a row without any result in processes."""
+"""Retries after lost workers: of each job on Ray, in a row without any result with local processes."""
 
 BACKLOG = 2
-"""Tasks handed to Ray for each of its cores: one at work, one waiting, so that the object store stays small."""
+"""Tasks submitted to Ray per core: one running, one waiting, so that the object store stays small."""
 
 PACKAGES = ("dtenv", "agents", "benchmarks")
-"""What machines that have no working tree of ours are sent."""
+"""Packages sent to machines without our working tree."""
 
 RayAddress = Annotated[
     str | None,
@@ -37,45 +38,41 @@ RayAddress = Annotated[
         str_from_instance=lambda value: [] if value is None else [value],
     ),
 ]
-"""Of a command's setting `ray`: None without the flag, "local" with `--ray`, ADDRESS with `--ray ADDRESS`."""
+"""Type of the setting `ray`: None without the flag, "local" with `--ray`, ADDRESS with `--ray ADDRESS`."""
 
 
 class Job(Protocol):
-    """A piece of work, to be pickled, that gives the same result every time."""
+    """Picklable, deterministic unit of work."""
 
     @property
     def name(self) -> str:
-        """Unlike any other job's."""
-        ...
+        """Unique name of the job."""
 
     def run(self) -> Any:
-        """The result, to be pickled."""
-        ...
+        """Return the picklable result."""
 
 
 class JobFailed(RuntimeError):
-    """A job raised, or its worker was lost too often; the message names it."""
+    """Error of a job that raised or lost its worker too often; the message names it."""
 
 
 def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> Iterator[tuple[Job, Any]]:
-    """Every job with its result, exactly once, as they end. PyTorch has one thread in each.
+    """Yield every job once with its result, in order of completion. PyTorch has one thread per job.
 
     Args:
-        jobs: of unlike names.
-        workers: how many work side by side: in this process if 1, else in processes of their own, or cores of "local".
-        ray: "local" starts Ray on this machine; "auto", "host:port" or, with ray[client], "ray://host:port" is a
-            cluster to connect to, all of whose cores are used, whatever `workers` says. Ray is shut down again if it
-            was not up before.
+        jobs: jobs of different names.
+        workers: number of local processes (1: this process), or of cores of a "local" Ray.
+        ray: "local" starts Ray on this machine; "auto", "host:port" or, with ray[client], "ray://host:port" connects to
+            a cluster and uses all its cores. Ray is shut down afterwards unless it was running before.
 
     Raises:
         JobFailed: from the job's own exception, or after its worker was lost more than RETRIES times.
         ConnectionError: no cluster answers at the address.
         ValueError: two jobs of one name, or fewer than one worker.
     """
-    names = [job.name for job in jobs]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len({*names}) < len(names) else []
-    if twice:
-        raise ValueError(f"jobs must have names of their own, got {twice[0]!r} twice")
+    name, count = max(Counter(job.name for job in jobs).items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise ValueError(f"jobs must have different names, got {name!r} twice")
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if not jobs:
@@ -86,7 +83,7 @@ def play(jobs: Sequence[Job], *, workers: int = 1, ray: str | None = None) -> It
 
 
 def one_thread() -> None:
-    """PyTorch on one thread, so that sums are taken in one order everywhere; without importing it."""
+    """Limit PyTorch to one thread, without importing it, so that sums have the same order everywhere."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -111,7 +108,7 @@ def _failure(job: Job, error: BaseException) -> JobFailed:
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Any]]:
-    """A killed process takes its whole pool with it: what had not ended begins again in a new one."""
+    """Run jobs in a pool of processes; a killed process breaks its pool, and unfinished jobs restart in a new one."""
     missing, losses = list(jobs), 0
     while missing:
         pool = ProcessPoolExecutor(min(workers, len(missing)), multiprocessing.get_context("spawn"))
@@ -128,7 +125,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Any]
                 except Exception as error:
                     raise _failure(job, error) from error
                 yield job, result
-        except BrokenProcessPool:  # while still handing out
+        except BrokenProcessPool:  # while still submitting
             lost = missing
         finally:
             _stop(pool)
@@ -140,7 +137,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Any]
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End a pool, with what it is at: its results would not be taken any more."""
+    """Shut a pool down and terminate its running jobs, whose results are no longer needed."""
     processes = list((pool._processes or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
@@ -150,7 +147,7 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 def _on_ray(jobs: Sequence[Job], address: str, workers: int) -> Iterator[tuple[Job, Any]]:
-    """A task a job; Ray itself begins again what a lost worker or node was at."""
+    """Run each job as a Ray task; Ray itself retries tasks of lost workers and nodes."""
     ours = connect(address, workers)
     import ray
     from ray.exceptions import RayError, RayTaskError
@@ -179,14 +176,14 @@ def _on_ray(jobs: Sequence[Job], address: str, workers: int) -> Iterator[tuple[J
 
 
 def connect(address: str, workers: int) -> bool:
-    """Start Ray on this machine or connect to a cluster, quietly; False if it was up already.
+    """Start Ray on this machine or connect to a cluster, quietly; return False if it was running already.
 
-    Nodes of this machine import the packages from where this process runs, the clone's root; if any node is another
-    machine, all are sent PACKAGES. What those need beside must be installed there, and Numba compiles there anew.
+    Nodes on this machine import the packages from the working directory, the clone's root; if any node is another
+    machine, PACKAGES are sent to all. Their dependencies must be installed there, and Numba compiles again there.
 
     Raises:
         ConnectionError: no cluster answers at the address.
-        ImportError: Ray is not installed; the message says how it is.
+        ImportError: Ray is not installed; the message gives the command that installs it.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -201,7 +198,7 @@ def connect(address: str, workers: int) -> bool:
         ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=2**28, **quiet)
         return True
     try:
-        if address != "auto":  # Ray would wait for minutes
+        if address != "auto":  # Ray itself would wait for minutes
             host, port = address.removeprefix("ray://").rsplit(":", 1)
             socket.create_connection((host, int(port)), timeout=5.0).close()
         ray.init(address, **quiet)

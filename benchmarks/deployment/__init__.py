@@ -1,1 +1,1 @@
-"""Twins at the edge, in the cloud or on both: `python -m benchmarks deployment`."""
+"""Edge, edge-cloud and cloud deployment of twins: `python -m benchmarks deployment`."""

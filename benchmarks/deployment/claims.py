@@ -1,4 +1,4 @@
-"""Table I of (Khan 2022) as claims about orders, and what measurements say of them."""
+"""Table I of (Khan 2022) as claims about orders, and their verdicts from measurements."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 from benchmarks.statistics import mean_interval
 
 MODES = ("edge", "edge-cloud", "cloud")
-"""Edge-based, edge-cloud-based and cloud-based twins; the paper has them best to worst in this order, or equal."""
+"""Edge-based, edge-cloud-based and cloud-based twins, ranked best to worst in this order, or equal, by the paper."""
 
 AGREES, CONTRADICTS, OPEN = "agrees", "contradicts", "cannot tell"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A row of Table I, and a scalar that can stand for it."""
+    """A row of Table I, and a scalar that represents it."""
 
     row: str
     paper: tuple[str, str, str]
-    """What the table says of MODES."""
+    """Entries of MODES in the table."""
     measure: str
-    """Name of the scalar; empty where none is honest."""
+    """Name of the scalar; empty where there is no honest one."""
     about: str
-    """The scalar in words, or why there is none."""
+    """Description of the scalar, or the reason why there is none."""
     fewer: bool = True
-    """Whether less of it is better, or, for a neutral row, what edge is said to have less of."""
+    """Whether less is better or, for a neutral row, whether edge has less according to the paper."""
     digits: int = 2
 
 
@@ -93,27 +93,21 @@ CLAIMS = (
 )
 
 Measured = Mapping[str, np.ndarray]
-"""A scalar's values (episodes,) in each mode, the same episodes in all."""
-
-
-def verdict_of_pair(claim: Claim, better: np.ndarray, worse: np.ndarray) -> str:
-    """What the difference in pairs, with its 95 % interval, says of "the first is better than the second"."""
-    difference = mean_interval(worse - better if claim.fewer else better - worse)
-    if difference.low > 0.0:
-        return AGREES
-    return CONTRADICTS if difference.high < 0.0 else OPEN
+"""Values (episodes,) of a scalar in each mode, on the same episodes."""
 
 
 def verdicts(claim: Claim, values: Measured) -> dict[tuple[str, str], str]:
-    """Of every pair of modes that the paper has in an order."""
-    return {
-        (first, second): verdict_of_pair(claim, values[first], values[second])
-        for first, second in itertools.combinations(MODES, 2)
-    }
+    """Verdict on each pair of modes, by the 95 % interval of the paired difference."""
+    found = {}
+    for better, worse in itertools.combinations(MODES, 2):
+        lead = values[worse] - values[better] if claim.fewer else values[better] - values[worse]
+        _, low, high = mean_interval(lead)
+        found[better, worse] = AGREES if low > 0.0 else CONTRADICTS if high < 0.0 else OPEN
+    return found
 
 
 def verdict(claim: Claim, values: Measured | None) -> str:
-    """Of the row: "agrees" if all pairs do, "contradicts" if any does, else "cannot tell"."""
+    """Verdict on a row: "agrees" if all pairs do, "contradicts" if any does, else "cannot tell"."""
     if values is None:
         return OPEN
     found = set(verdicts(claim, values).values())

@@ -1,10 +1,10 @@
-"""Twins at the edge, in the cloud or on both, measured, beside what Table I of (Khan 2022) says of them in words.
+"""Table I of (Khan 2022) measured: edge, edge-cloud and cloud deployment of twins.
 
     python -m benchmarks deployment --out docs/results/deployment
 
-Every row of the table is a claim about an order. Where a scalar can honestly stand for it, it is measured in the three
-deployments on the same episodes, and the order is confirmed, contradicted or left open by differences in pairs. The
-same is asked again under variations of what could decide it.
+Every row of the table is a claim about an order. Where a scalar can honestly represent it, it is measured in the three
+deployments on the same episodes, and paired differences confirm, contradict or leave open the order. The measurements
+are repeated under variations of the scenario that might decide an order.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "policy: best latency": {"background": "best-latency"},
     "policy: never move": {"background": "never"},
 }
-"""What else could decide an order: fields of the scenario, and `seats` of single modes."""
+"""Variations that might decide an order: scenario fields, and `seats` of single modes."""
 
 LATENCIES_S = (0.0, 0.005, 0.01, 0.02, 0.04, 0.08)
 COMPUTING_HZ = (40e9, 80e9, 160e9, 320e9, 640e9, 1280e9)
@@ -51,64 +51,57 @@ SEATS = (1.0, 1.1, 1.2, 1.5, 2.0, 3.0)
 
 @dataclass
 class Deployment:
-    """Settings."""
+    """Settings of the study."""
 
     seeds: int = 5
-    """groups of episodes, told apart in rows.csv"""
+    """groups of episodes, numbered in rows.csv"""
     episodes: int = 10
-    """episodes a group; intervals are over all of them"""
+    """episodes of a group; intervals are over all groups"""
     varied: int = 20
     """episodes under each variation"""
     slots: int = 200
-    """slots an episode"""
+    """slots of an episode"""
     out: Path = Path("runs/deployment")
-    """where to write"""
+    """folder to write to"""
 
 
 def main(settings: Deployment) -> None:
-    """Measure, compare and write rows, page, picture and manifest."""
+    """Measure, compare and write rows, page, plot and manifest."""
     episodes = list(EVALUATION_SEEDS[: settings.seeds * settings.episodes])
+    few = episodes[: settings.varied]
     sweeps = len(LATENCIES_S) + len(COMPUTING_HZ) + len(SEATS)
     with tqdm(total=len(VARIATIONS) + 1 + sweeps, unit="cell") as bar:
         rows: list[dict[str, Any]] = []
         found = measure(episodes, settings.slots, {}, rows, settings.episodes)
         bar.update()
-        few = episodes[: settings.varied]
         varied = {}
         for name, changes in VARIATIONS.items():
             varied[name] = measure(few, settings.slots, changes)
             bar.update()
         lines = sensitivity(few, settings.slots, bar)
-    record = manifest(
-        *(scenario_of(mode, 50, num_slots=settings.slots) for mode in MODES),
-        seeds=settings.seeds,
-        episodes=settings.episodes,
-        varied=settings.varied,
-    )
+    scenarios = [scenario_of(mode, 50, num_slots=settings.slots) for mode in MODES]
+    record = manifest(*scenarios, seeds=settings.seeds, episodes=settings.episodes, varied=settings.varied)
     write_study(settings.out, rows, record, page(found, varied, lines, len(episodes), len(few)))
     write_rows(settings.out / "sensitivity.csv", lines)
     draw(settings.out / "deployment.png", rows, lines)
 
 
 def measure(
-    seeds: Sequence[int],
-    slots: int,
-    changes: dict[str, Any],
-    rows: list[dict[str, Any]] | None = None,
-    group: int = 1,
+    seeds: Sequence[int], slots: int, changes: dict[str, Any], rows: list[dict[str, Any]] | None = None, group: int = 1
 ) -> dict[str, Measured]:
-    """Values (episodes,) of all scalars in all modes, under changes; rows, if given, get one an episode and setting."""
+    """Values (episodes,) of all scalars in all modes, under changes; append one row per episode played to `rows`."""
     changes, found = dict(changes), {claim.measure: {} for claim in CLAIMS if claim.measure}
     seats = changes.pop("seats", {})
     for mode in MODES:
 
         def of(mode: str = mode, **more: Any) -> dict[str, np.ndarray]:
-            told = {name: value for name, value in more.items() if name in ("users", "outage")}
             values = play(mode, seeds, seats=seats.get(mode), **(changes | {"num_slots": slots} | more))
-            for b, seed in enumerate(seeds if rows is not None else ()):
-                about = {"mode": mode, "group": b // group, "seed": seed, "users": told.get("users", 50)}
-                about |= {"outage": told.get("outage", ""), "speed": more.get("speed_mps", ("", ""))[1]}
-                rows.append(about | {name: float(value[b]) for name, value in values.items()})  # type: ignore[union-attr]
+            if rows is not None:
+                about = {"users": more.get("users", 50), "outage": more.get("outage", "")}
+                about["speed"] = more.get("speed_mps", ("", ""))[1]
+                for b, seed in enumerate(seeds):
+                    scalars = {name: float(value[b]) for name, value in values.items()}
+                    rows.append({"mode": mode, "group": b // group, "seed": seed} | about | scalars)
             return values
 
         usual = of()
@@ -128,13 +121,12 @@ def measure(
 
 
 def sensitivity(seeds: Sequence[int], slots: int, bar: Any) -> list[dict[str, Any]]:
-    """What decides single orders, over its range: a line a parameter, value and mode."""
+    """Scalars over the parameters that decide their orders: one line per parameter, value and mode."""
     lines: list[dict[str, Any]] = []
 
     def add(parameter: str, value: float, mode: str, measure: str, values: np.ndarray) -> None:
-        told = mean_interval(values)
         about = {"parameter": parameter, "value": value, "mode": mode, "measure": measure}
-        lines.append(about | {"mean": told.mean, "low": told.low, "high": told.high})
+        lines.append(about | mean_interval(values)._asdict())
 
     def latency(mode: str, **more: Any) -> np.ndarray:
         return 1e3 * play(mode, seeds, num_slots=slots, **more)["latency"]
@@ -144,34 +136,22 @@ def sensitivity(seeds: Sequence[int], slots: int, bar: Any) -> list[dict[str, An
 
     edge, edge_slope = latency("edge"), slope("edge")
     for seconds in LATENCIES_S:
+        cloud = {"cloud_latency_s": seconds, "cloud_distance_m": 0.0}
         for mode in ("edge-cloud", "cloud"):
-            add(
-                "cloud_latency_s",
-                seconds,
-                mode,
-                "latency",
-                latency(mode, cloud_latency_s=seconds, cloud_distance_m=0.0),
-            )
+            add("cloud_latency_s", seconds, mode, "latency", latency(mode, **cloud))
         add("cloud_latency_s", seconds, "edge", "latency", edge)
         bar.update()
-    for metres in (0.0, 1500.0):  # latency to the cloud is a summand: what is left at 0 says where orders flip
-        add(
-            "flip of latency",
-            metres,
-            "cloud",
-            "milliseconds",
-            edge - latency("cloud", cloud_latency_s=0.0, cloud_distance_m=metres),
-        )
+    for metres in (0.0, 1500.0):  # the order flips where the cloud's latency, a summand, equals the lead at 0
+        lead = edge - latency("cloud", cloud_latency_s=0.0, cloud_distance_m=metres)
+        add("flip of latency", metres, "cloud", "milliseconds", lead)
     for hertz in COMPUTING_HZ:
         for mode in ("edge-cloud", "cloud"):
             add("cloud_compute_hz", hertz, mode, "slope", slope(mode, cloud_compute_hz=(hertz, hertz)))
         add("cloud_compute_hz", hertz, "edge", "slope", edge_slope)
         bar.update()
     for seats in SEATS:
-        down, whole = (
-            play("edge", seeds, outage=outage, seats=seats, num_slots=slots)["service"]
-            for outage in ("host", "nothing")
-        )
+        settings = {"seats": seats, "num_slots": slots}
+        down, whole = (play("edge", seeds, outage=outage, **settings)["service"] for outage in ("host", "nothing"))
         add("seats", seats, "edge", "kept", down / whole)
         bar.update()
     return lines

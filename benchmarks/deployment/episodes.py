@@ -1,4 +1,4 @@
-"""Episodes of DTMigration-v0 in the three deployments of (Khan 2022), under one policy, and what they measure."""
+"""Episodes of DTMigration-v0 in the three deployments of (Khan 2022), under one policy, and their scalars."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from dtenv.world.pcg64 import load
 ENV_ID = "DTMigration-v0"
 STATIONS = 10
 NEVER = 1e-12
-"""Failures a second that make room on the tape for one that is written there, and draw none."""
+"""Failure rate per second that allocates the tape of failures, but draws none: the one failure is written there."""
 OUTAGE_S = 60.0
-"""How long the failure that is written there lasts."""
+"""Duration of that failure."""
 SEATS = {"edge": 2.0, "cloud": 0.0, "edge-cloud": 0.5}
-"""Seats of all stations together, over users. With a cloud beside them they hold but half: with as many as without, no
-twin goes to the cloud as long as it is slower, and edge-cloud is edge."""
+"""Seats of all stations together, over users. With a cloud they hold only half of the twins: with as many seats as
+without it, no twin would go to a slower cloud, and edge-cloud would equal edge."""
 
 
 def scenario_of(mode: str, users: int, seats: float | None = None, **settings: Any) -> MigrationScenario:
-    """Ten stations, and a cloud unless mode is "edge"; one twin more than users, which stays out of the count."""
+    """Ten stations, and a cloud unless mode is "edge"; one twin more than users, which no scalar includes."""
     seats = SEATS[mode] if seats is None else seats
-    room = math.ceil(seats * users / STATIONS) + 1  # the one more that the environment keeps free
+    room = math.ceil(seats * users / STATIONS) + 1  # the environment keeps one seat free
     named = {"num_stations": STATIONS + (mode != "edge"), "twin_capacity": room}
     named |= {"deployment": mode, "num_users": users + 1, "forecaster": "none", "horizon": 1}
     return resolve(None, ENV_ID, **(named | settings))
@@ -38,15 +38,13 @@ def scenario_of(mode: str, users: int, seats: float | None = None, **settings: A
 def begun(
     scenario: MigrationScenario, seeds: Sequence[int], down: tuple[np.ndarray, slice] | None = None
 ) -> MigrationTask:
-    """An episode a seed, each with a server that is down for some slots if `down` says so."""
+    """Reset one episode per seed; `down` is the server of each that fails, and the slots of the failure."""
     task = MigrationTask(scenario, len(seeds))
     for b, seed in enumerate(seeds):
         load(np.random.default_rng(seed), task.streams[b])
     draw(task.arrays(), task.rows)
-    if down is not None:
-        server, slots = down
-        for b, k in enumerate(server):
-            task.tape.up[b, slots, k] = False
+    for b, k in enumerate(down[0] if down else ()):
+        task.tape.up[b, down[1], k] = False
     start(task.arrays(), task.rows)
     return task
 
@@ -59,19 +57,19 @@ def play(
     seats: float | None = None,
     **settings: Any,
 ) -> dict[str, np.ndarray]:
-    """Means (episodes,) over users and slots.
+    """Return scalars (episodes,), each a mean over users and slots.
 
-    All twins follow the policy that the environment's `background` names, by default "payback": whoever gains more in
-    ten slots than a move costs goes to the site of least latency, one after another; whose host is down goes at once.
+    All twins follow the scenario's `background` policy, by default "payback": a twin that gains more in ten slots than
+    a move costs goes to the site of least latency, one twin after another; a twin whose host is down moves at once.
 
     Args:
         mode: "edge", "cloud" or "edge-cloud".
-        seeds: of the episodes; the same in every mode have the same users, stations and channels.
-        users: how many.
-        outage: what fails for a minute in the middle: "station", that with most twins, "cloud", or the site of both
-            kinds with most twins, "host"; means are then of that minute, and with "nothing" of it without a failure.
-        seats: of all stations together, over users; by default SEATS.
-        **settings: fields of the scenario.
+        seeds: seeds of the episodes; users, stations and channels are the same in every mode.
+        users: number of users.
+        outage: what fails for a minute in mid-episode: "station" (the one with most twins), "cloud" or "host" (the
+            station or cloud with most twins); means are over that minute, with "nothing" without a failure.
+        seats: seats of all stations together, over users; by default SEATS.
+        **settings: scenario fields.
     """
     if outage is not None:
         settings = {"failure_rate_per_s": NEVER, "creation_s": 1.0} | settings
@@ -88,21 +86,19 @@ def play(
     task = begun(focal.override(control="joint"), seeds, down)
     sums: dict[str, np.ndarray] = {}
     for t in range(1, slots + 1):
-        before = task.state.server.copy()
-        action = before.copy()
+        before, action = task.state.server.copy(), task.state.server.copy()
         action[:, 1:] = led.course.background[:, t, 1:]
         task.advance(action)
-        if t not in window:
-            continue
-        for name, values in measured(task, t, before, slot_s).items():
-            sums[name] = sums.get(name, 0.0) + values
+        if t in window:
+            for name, values in measured(task, t, before, slot_s).items():
+                sums[name] = sums.get(name, 0.0) + values
     found = {name: total / len(window) for name, total in sums.items()}
     found["latency"] = found.pop("latency_served") / np.maximum(found["served"], 1e-12)
     return found
 
 
 def busiest(task: MigrationTask, t: int, kind: str) -> np.ndarray:
-    """The site (episodes,) with most twins in slot t, of a kind."""
+    """Index (episodes,) of the site of a kind with most twins in slot t."""
     sites, stations = task.mask.shape[2], task.scenario.num_sites
     held = np.array([np.bincount(row[1:], minlength=sites) for row in task.course.background[:, t]])
     if kind == "station":
@@ -111,7 +107,7 @@ def busiest(task: MigrationTask, t: int, kind: str) -> np.ndarray:
 
 
 def measured(task: MigrationTask, t: int, before: np.ndarray, slot_s: float) -> dict[str, np.ndarray]:
-    """What the slot just played comes to, means (episodes,) over all users but the first."""
+    """Scalars of the slot just played, means (episodes,) over all users but the first."""
     rows, host = task.terms.users[:, 1:], task.state.server[:, 1:]
     sites, up = np.arange(task.mask.shape[2]), task.tape.up
     works = up[:, t] if up.shape[1] > 0 else np.ones((len(host), len(sites)), np.bool_)

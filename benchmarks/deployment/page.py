@@ -1,4 +1,4 @@
-"""The page that sets measurements beside Table I of (Khan 2022)."""
+"""Page that compares measurements with Table I of (Khan 2022)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.deployment.claims import (
-    AGREES,
-    CLAIMS,
-    CONTRADICTS,
-    MODES,
-    OPEN,
-    Claim,
-    Measured,
-    verdict,
-    verdicts,
-)
+from benchmarks.deployment.claims import AGREES, CLAIMS, CONTRADICTS, MODES, OPEN, Measured, verdict, verdicts
 from benchmarks.statistics import mean_interval
 from dtenv.reporting.markdown import markdown_table
 
@@ -31,7 +21,7 @@ def page(
     episodes: int,
     few: int,
 ) -> str:
-    """Markdown: the table, pair by pair; the same verdicts under variations; where orders flip."""
+    """Markdown page: the table, verdicts on pairs under variations, and the parameters at which orders flip."""
     return "\n".join(
         [
             f"Means over {episodes} episodes with 95 % bootstrap intervals. In brackets what the paper says.",
@@ -55,26 +45,20 @@ def page(
 def _table(found: Mapping[str, Measured]) -> list[str]:
     rows = []
     for claim in CLAIMS:
-        values = found.get(claim.measure)
-        cells = [
-            f"{mean_interval(values[mode]):.{claim.digits}f} ({told})" if values is not None else f"({told})"
-            for mode, told in zip(MODES, claim.paper, strict=True)
-        ]
-        name = f"`{claim.measure}`" if claim.measure else "none"
-        rows.append([claim.row, name, *cells, _told(claim, values)])
+        cells, order = [f"({entry})" for entry in claim.paper], OPEN
+        if claim.measure:
+            values = found[claim.measure]
+            means = [f"{mean_interval(values[mode]):.{claim.digits}f}" for mode in MODES]
+            cells = [f"{mean} {entry}" for mean, entry in zip(means, cells, strict=True)]
+            pairs = verdicts(claim, values)
+            wrong, open_ = (
+                ", ".join(f"{a} / {b}" for (a, b), answer in pairs.items() if answer == kind)
+                for kind in (CONTRADICTS, OPEN)
+            )
+            order = f"**{verdict(claim, values)}**"
+            order += (f" ({wrong})" if wrong else "") + (f"; open: {open_}" if open_ else "")
+        rows.append([claim.row, f"`{claim.measure}`" if claim.measure else "none", *cells, order])
     return markdown_table(["Table I", "scalar", *MODES, "order"], rows)
-
-
-def _told(claim: Claim, values: Measured | None) -> str:
-    if values is None:
-        return OPEN
-    pairs = verdicts(claim, values)
-    wrong = [f"{a} / {b}" for (a, b), told in pairs.items() if told == CONTRADICTS]
-    open_ = [f"{a} / {b}" for (a, b), told in pairs.items() if told == OPEN]
-    text = f"**{verdict(claim, values)}**"
-    if wrong:
-        text += f" ({', '.join(wrong)})"
-    return text + (f"; open: {', '.join(open_)}" if open_ else "")
 
 
 def _variations(varied: Mapping[str, Mapping[str, Measured]]) -> list[str]:
@@ -87,42 +71,33 @@ def _variations(varied: Mapping[str, Mapping[str, Measured]]) -> list[str]:
 
 
 def _flips(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    told = []
+    found = []
     for line in lines:
-        if line["parameter"] != "flip of latency":
-            continue
-        ends = [line[end] for end in ("mean", "low", "high")]
-        slower = ends[0] <= 0.0
-        mean, low, high = (-ends[0], -ends[2], -ends[1]) if slower else ends
-        numbers = f"{mean:.1f} ms [{low:.1f}, {high:.1f}]"
-        wire = f"with {line['value']:g} m of wire to the cloud"
-        if not slower:
-            told.append(f"- Latency, {wire}: the cloud is as fast as the edge at `cloud_latency_s` = {numbers}.")
-        else:
-            told.append(f"- Latency, {wire}: the cloud is slower at any `cloud_latency_s`, by {numbers} at 0.")
+        if line["parameter"] == "flip of latency":
+            wire = f"with {line['value']:g} m of wire to the cloud"
+            numbers = "{:.1f} ms [{:.1f}, {:.1f}]"
+            if line["mean"] > 0.0:
+                numbers = numbers.format(line["mean"], line["low"], line["high"])
+                found.append(f"- Latency, {wire}: the cloud is as fast as the edge at `cloud_latency_s` = {numbers}.")
+            else:
+                numbers = numbers.format(-line["mean"], -line["high"], -line["low"])
+                found.append(f"- Latency, {wire}: the cloud is slower at any `cloud_latency_s`, by {numbers} at 0.")
     flip = crossing(lines, "cloud_compute_hz", "slope")
     if flip is None:
-        told.append("- Scalability: edge and cloud keep their order over the whole range of `cloud_compute_hz`.")
-    else:
-        told.append(
-            f"- Scalability: the cloud's latency grows as fast with users as the edge's at `cloud_compute_hz` = "
-            f"{flip / 1e9:.0f} GHz, by interpolation; with less it grows faster. Stations have 160 GHz together."
-        )
-    return told
+        return [*found, "- Scalability: edge and cloud keep their order over the whole range of `cloud_compute_hz`."]
+    return [
+        *found,
+        f"- Scalability: the cloud's latency grows as fast with users as the edge's at `cloud_compute_hz` = "
+        f"{flip / 1e9:.0f} GHz, by interpolation; with less it grows faster. Stations have 160 GHz together.",
+    ]
 
 
 def crossing(lines: Sequence[Mapping[str, Any]], parameter: str, measure: str) -> float | None:
-    """Where cloud's mean of a measure comes to edge's, interpolated on the parameter's logarithm; None if nowhere."""
-    curves = {
-        mode: {
-            line["value"]: line["mean"]
-            for line in lines
-            if (line["parameter"], line["measure"], line["mode"]) == (parameter, measure, mode)
-        }
-        for mode in ("edge", "cloud")
-    }
-    x = np.array(sorted(curves["cloud"]))
-    lead = np.array([curves["cloud"][value] - curves["edge"][value] for value in x])
+    """Parameter value where cloud's mean equals edge's, interpolated on a logarithmic scale; None if nowhere."""
+    own = [line for line in lines if (line["parameter"], line["measure"]) == (parameter, measure)]
+    edge, cloud = ({line["value"]: line["mean"] for line in own if line["mode"] == mode} for mode in ("edge", "cloud"))
+    x = np.array(sorted(cloud))
+    lead = np.array([cloud[value] - edge[value] for value in x])
     for i in range(len(x) - 1):
         if lead[i] * lead[i + 1] < 0.0:
             part = lead[i] / (lead[i] - lead[i + 1])

@@ -1,4 +1,4 @@
-"""The picture of `benchmarks.deployment`: what decides the orders of Table I of (Khan 2022)."""
+"""Plots of `benchmarks.deployment`: scalars over the parameters that decide the orders of Table I of (Khan 2022)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.deployment.claims import MODES
-from benchmarks.plotting import ACCENT, GRID, INK, plt
+from benchmarks.plotting import ACCENT, GRID, INK, plt, save
 from benchmarks.statistics import mean_interval
 
 Rows = Sequence[Mapping[str, Any]]
@@ -17,7 +17,7 @@ COLOURS = dict(zip(MODES, (ACCENT, "#009e73", "#d55e00"), strict=True))
 
 
 def draw(path: Path, rows: Rows, lines: Rows) -> None:
-    """Latency over users, over the cloud's latency; its growth over the cloud's computing; service over spare seats."""
+    """Plot latency over users and over the cloud's latency, its growth over cloud computing, service over seats."""
     figure, every = plt.subplots(1, 4, figsize=(15.0, 3.6), dpi=150, layout="constrained")
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
@@ -32,12 +32,11 @@ def draw(path: Path, rows: Rows, lines: Rows) -> None:
     _over(every[3], lines, "seats", "kept", 1.0)
     every[3].set(xlabel="stations' seats over users", ylabel="service kept with the busiest down")
     every[0].legend(frameon=False, fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    save(figure, path)
 
 
-def _line(axes: Any, mode: str, x: Sequence[float], told: Sequence[tuple[float, float, float]]) -> None:
-    mean, low, high = np.array(told).T
+def _line(axes: Any, mode: str, x: Sequence[float], intervals: Sequence[tuple[float, float, float]]) -> None:
+    mean, low, high = np.array(intervals).T
     axes.plot(x, mean, color=COLOURS[mode], linewidth=2.0, marker="o", markersize=4, label=mode)
     axes.fill_between(x, low, high, color=COLOURS[mode], alpha=0.15, linewidth=0.0)
 
@@ -45,17 +44,16 @@ def _line(axes: Any, mode: str, x: Sequence[float], told: Sequence[tuple[float, 
 def _over_users(axes: Any, rows: Rows) -> None:
     for mode in MODES:
         own = [row for row in rows if row["mode"] == mode and not row["outage"] and row["speed"] == ""]
-        counts = sorted({row["users"] for row in own})
-        told = [mean_interval([1e3 * row["latency"] for row in own if row["users"] == n]) for n in counts]
-        _line(axes, mode, counts, told)
+        users = sorted({row["users"] for row in own})
+        latencies = [[1e3 * row["latency"] for row in own if row["users"] == n] for n in users]
+        _line(axes, mode, users, [mean_interval(values) for values in latencies])
     axes.set(xlabel="users", ylabel="latency of an update, ms")
 
 
 def _over(axes: Any, lines: Rows, parameter: str, measure: str, unit: float) -> None:
     for mode in MODES:
-        own = [
-            line for line in lines if (line["parameter"], line["measure"], line["mode"]) == (parameter, measure, mode)
-        ]
+        wanted = (parameter, measure, mode)
+        own = [line for line in lines if (line["parameter"], line["measure"], line["mode"]) == wanted]
         if own:
-            told = [(line["mean"], line["low"], line["high"]) for line in own]
-            _line(axes, mode, [unit * line["value"] for line in own], told)
+            intervals = [(line["mean"], line["low"], line["high"]) for line in own]
+            _line(axes, mode, [unit * line["value"] for line in own], intervals)

@@ -1,1 +1,1 @@
-"""Policies of all utility profiles under all profiles: `python -m benchmarks profiles`."""
+"""Cross-evaluation of utility profiles: `python -m benchmarks profiles`."""

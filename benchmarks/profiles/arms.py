@@ -1,7 +1,8 @@
-"""Arms of benchmarks.profiles, whether and at what price models are charged; and what planners decide in a slot."""
+"""Arms of benchmarks.profiles (prices at which models are charged), and planners' decisions in single slots."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,17 +22,17 @@ from dtenv.utility_profile import UtilityProfile
 ENV_ID = "DTAssociation-v0"
 
 FREE = "not charged"
-"""The arm in which models' energy is left out."""
+"""Arm without the energy of models."""
 
 OPTIMUM_SECONDS = 10.0
-"""Limit of the search of one optimum; what is left open then is in the rows."""
+"""Time limit of one optimum; the remaining gap is in the rows."""
 
 OPTIMUM_AFTER = 10
-"""Slots that the first profile's local search plays before the slot of which optima are compared."""
+"""Slots that the first profile's local search plays before the slot whose optima are compared."""
 
 
 class Arm(NamedTuple):
-    """One matrix: what is played, with models charged or not, and the profiles that say enough for it."""
+    """A matrix: scenario, with models charged or not, and the profiles that state enough for it."""
 
     name: str
     base: AssociationScenario
@@ -39,7 +40,7 @@ class Arm(NamedTuple):
     profiles: list[UtilityProfile]
 
     def scenario(self, profile: UtilityProfile) -> AssociationScenario:
-        """What is played under a profile, without a word on its range."""
+        """Scenario under a profile, without warnings about its range."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self.base.override(utility=profile, **self.overrides)
@@ -48,7 +49,7 @@ class Arm(NamedTuple):
 def arms_of(
     base: AssociationScenario, profiles: Sequence[UtilityProfile], model_transfer: str, n_agg: Sequence[float]
 ) -> list[Arm]:
-    """Without transfer, and with it at every price; there without the profiles that do not state their bytes."""
+    """Arms without transfer and with it at every price; the latter without profiles that do not state their bytes."""
     arms = [Arm(FREE, base, {}, list(profiles))]
     stated = []
     for profile in profiles:
@@ -65,11 +66,11 @@ def arms_of(
 
 
 def decisions(arm: Arm, played: UtilityProfile, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """What every profile's local search would do in the slots that the played profile's own visits.
+    """Decisions of every profile's local search in the slots that the played profile's own visits.
 
     Returns:
-        One row an episode and profile: the share of twins that it would place otherwise, what that costs in the score
-        of the slot alone, and how many servers it would use.
+        One row per episode and profile: share of twins placed differently, loss of score in the slot alone, and number
+        of servers used.
     """
     scenario = arm.scenario(played)
     envs = side_by_side(ENV_ID, scenario, len(seeds))
@@ -88,14 +89,14 @@ def decisions(arm: Arm, played: UtilityProfile, seeds: Sequence[int]) -> list[di
         obs, *_ = envs.step(chosen[played.name])
     envs.close()
     return [
-        decided(NATIVE, arm, profile, played, seed, *(row / slots).tolist())
+        decided(NATIVE, arm, profile, played, seed, *(row / slots).tolist(), 0.0)
         for profile in arm.profiles
         for seed, row in zip(seeds, sums[profile.name], strict=True)
     ]
 
 
 def optima(arm: Arm, seed: int) -> list[dict[str, Any]]:
-    """The same of proven optima, in one slot that all profiles are shown: a row for every two of them."""
+    """Decisions of proven optima in one slot that all profiles see: one row per pair of profiles."""
     first = arm.scenario(arm.profiles[0])
     env: Any = gym.make(ENV_ID, scenario=first.override(num_slots=OPTIMUM_AFTER + 1)).unwrapped
     policy = agents.load(NATIVE, ENV_ID, scenario=first)
@@ -108,28 +109,18 @@ def optima(arm: Arm, seed: int) -> list[dict[str, Any]]:
         problems[profile.name] = Problem(constants, slot, penalised=True)
         best[profile.name] = solve_slot(constants, slot, time_limit=OPTIMUM_SECONDS)
     rows = []
-    for played in arm.profiles:
-        problem, own = problems[played.name], best[played.name]
-        for profile in arm.profiles:
-            servers = best[profile.name].action
-            moved, lost = float(np.mean(servers != own.action)), own.value - problem.value(servers)
-            used = float(len(np.unique(servers)))
-            rows.append(decided(OPTIMUM, arm, profile, played, seed, moved, lost, used, own.gap))
+    for played, profile in itertools.product(arm.profiles, repeat=2):
+        own, servers = best[played.name], best[profile.name].action
+        moved, lost = float(np.mean(servers != own.action)), own.value - problems[played.name].value(servers)
+        used = float(len(np.unique(servers)))
+        rows.append(decided(OPTIMUM, arm, profile, played, seed, moved, lost, used, own.gap))
     return rows
 
 
 def decided(
-    planner: str,
-    arm: Arm,
-    native: UtilityProfile,
-    played: UtilityProfile,
-    seed: int,
-    otherwise: float,
-    slot_loss: float,
-    servers: float,
-    gap: float = 0.0,
+    planner: str, arm: Arm, native: UtilityProfile, played: UtilityProfile, seed: int, *figures: float
 ) -> dict[str, Any]:
-    """A row of decisions."""
-    told = {"planner": planner, "arm": arm.name, "native": native.name, "native_digest": native.digest}
-    told |= {"profile": played.name, "profile_digest": played.digest, "seed": int(seed)}
-    return told | {"otherwise": otherwise, "slot_loss": slot_loss, "servers": servers, "gap": gap}
+    """Row of decisions; the figures are otherwise, slot_loss, servers and gap."""
+    about = {"planner": planner, "arm": arm.name, "native": native.name, "native_digest": native.digest}
+    about |= {"profile": played.name, "profile_digest": played.digest, "seed": int(seed)}
+    return about | dict(zip(("otherwise", "slot_loss", "servers", "gap"), figures, strict=True))

@@ -1,9 +1,9 @@
-"""Does the best association depend on what data are worth? Policies of all utility profiles under all profiles.
+"""Cross-evaluation of utility profiles: does the best association depend on the value of data?
 
-Every profile's own policy is local search (and, with --learn, PPO fine-tuned from the shipped checkpoint) that plans
-with that profile's coefficients, bytes and cycles. All of them are played under all profiles on the same held-out
-episodes, with models' energy left out as in (Zhou 2025) and charged. The history γ is solved under the profile played:
-what is carried over is the association.
+The policy of a profile is local search (and, with --learn, PPO fine-tuned from the shipped checkpoint) that plans with
+the profile's coefficients, bytes and cycles. Every policy is played under every profile on the same held-out episodes,
+without the energy of models, as in (Zhou 2025), and with it. The history γ is solved under the profile played, so that
+only the association is carried over.
 
     python -m benchmarks profiles --out docs/results/profiles
     python -m benchmarks profiles --profiles zhou-2025 own.json --learn
@@ -23,9 +23,9 @@ from tqdm import tqdm
 
 import agents
 from agents.policy import Policy
-from benchmarks.evaluate import manifest, run_episodes, write_rows
+from benchmarks.evaluate import manifest, run_episodes, write_rows, write_study
 from benchmarks.profiles.arms import ENV_ID, Arm, arms_of, decisions, optima
-from benchmarks.profiles.report import NATIVE, OPTIMUM, RULES, write_report
+from benchmarks.profiles.report import NATIVE, OPTIMUM, RULES, draw, page
 from benchmarks.suites.suite import HELD_OUT
 from dtenv import presets, utility_profile
 from dtenv.reporting import jsonl
@@ -38,40 +38,40 @@ class Profiles:
     """Settings of the cross-evaluation."""
 
     profiles: tuple[str, ...] = ()
-    """names of shipped profiles, or files; by default all that are shipped"""
+    """names of shipped profiles, or files; by default all shipped ones"""
     scenario: str = "balanced"
     """name of a preset"""
     emd: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6)
-    """φ of users, in turn"""
+    """φ of users, repeated cyclically"""
     samples: tuple[int, int] | None = None
-    """range of new samples, where not the preset's"""
+    """range of new samples; by default the preset's"""
     num_slots: int = 30
     """slots of an episode"""
     episodes: int = 16
     """held-out episodes"""
     n_agg: tuple[float, ...] = (1e-5, 0.012)
-    """energies of a bit between a server and the cloud, a matrix each beside that without; .012 is n_mig over a side"""
+    """energies per bit between server and cloud, one matrix each; .012 is n_mig over a side of the area"""
     model_transfer: Literal["uplink", "both"] = "uplink"
-    """which models are charged"""
+    """transfers of models that are charged"""
     optima: int = 0
-    """slots whose optimum under every profile is compared, too; a second to ten for each slot and profile"""
+    """slots whose optima under every profile are compared too; 1 to 10 s for each slot and profile"""
     learn: bool = False
-    """fine-tune PPO's shipped policy under every profile, too"""
+    """whether to fine-tune PPO's shipped policy under every profile too"""
     learn_steps: int = 65_536
-    """environment steps of a fine-tuning"""
+    """environment steps of each fine-tuning"""
     learn_rate: float = 2e-4
-    """its learning rate, annealed to zero"""
+    """learning rate of the fine-tuning, annealed to zero"""
     learn_seeds: int = 3
     """fine-tunings of every profile"""
     out: Path = Path("runs/profiles")
-    """where to write; what is there is gone on with"""
+    """folder to write to; a run there is continued"""
 
 
 def load_profiles(settings: Profiles) -> list[UtilityProfile]:
-    """The profiles asked for.
+    """Load the profiles.
 
     Raises:
-        ValueError: fewer than two, two of one name, or one cannot be read.
+        ValueError: fewer than two, two of one name, or an unreadable one.
     """
     profiles = [utility_profile.load(name) for name in settings.profiles or utility_profile.available()]
     names = [profile.name for profile in profiles]
@@ -81,21 +81,17 @@ def load_profiles(settings: Profiles) -> list[UtilityProfile]:
 
 
 def scenario_of(settings: Profiles) -> AssociationScenario:
-    """What is played, before any profile."""
+    """Scenario without a profile."""
     preset = presets.resolve(settings.scenario, ENV_ID, num_slots=settings.num_slots)
     emd = tuple(np.resize(settings.emd, preset.network.num_users).tolist())
     return preset.override(emd=emd, **({} if settings.samples is None else {"samples": settings.samples}))
 
 
 class Store:
-    """Finished parts of a run, a line each, so that a run that was cut off goes on.
-
-    Args:
-        folder: where.
-        settings: those that the parts depend on.
+    """Finished parts of a run, one line each, from which an interrupted run continues.
 
     Raises:
-        ValueError: what is there was made with other settings; the message names one.
+        ValueError: the folder holds parts made with other settings; the message names one.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
@@ -104,7 +100,7 @@ class Store:
         self._parts = {part["key"]: part["rows"] for part in jsonl.read(self._path)}
 
     def part(self, key: Sequence[Any], make: Any) -> list[dict[str, Any]]:
-        """Rows of a part, made where they are not there yet."""
+        """Rows of a part, which `make` computes unless they are stored."""
         name = json.dumps(list(key))
         if name not in self._parts:
             self._parts[name] = make()
@@ -113,7 +109,7 @@ class Store:
 
 
 class Native(NamedTuple):
-    """A policy and the profile that it is of; None for rules that know of none."""
+    """A policy and its profile; None for rules that use none."""
 
     policy: Policy
     profile: UtilityProfile | None
@@ -121,7 +117,7 @@ class Native(NamedTuple):
 
 
 def natives(settings: Profiles, arm: Arm, bar: Any) -> Iterator[Native]:
-    """All policies of an arm, the learned ones trained where they are not there yet."""
+    """Yield all policies of an arm; learned ones are trained unless they are stored."""
     for profile in arm.profiles:
         yield Native(agents.load(NATIVE, ENV_ID, scenario=arm.scenario(profile)), profile)
     if settings.learn:
@@ -132,15 +128,15 @@ def natives(settings: Profiles, arm: Arm, bar: Any) -> Iterator[Native]:
 
 
 def fine_tuned(settings: Profiles, arm: Arm, profile: UtilityProfile, seed: int) -> Policy:
-    """PPO's shipped policy, trained on under a profile."""
+    """PPO's shipped policy, trained further under a profile."""
     import torch
 
     from agents import ppo
 
     torch.set_num_threads(1)
     scenario = arm.scenario(profile)
-    name = f"{arm.name.replace(' ', '-')}-{profile.name}-{profile.digest}-{seed}.safetensors"
-    path = settings.out / "policies" / name
+    policies = settings.out / "policies"
+    path = policies / f"{arm.name.replace(' ', '-')}-{profile.name}-{profile.digest}-{seed}.safetensors"
     if path.exists():
         return agents.load("ppo", ENV_ID, scenario=scenario, checkpoint=path)
     args = ppo.Args(
@@ -156,7 +152,7 @@ def fine_tuned(settings: Profiles, arm: Arm, profile: UtilityProfile, seed: int)
 
 
 def main(settings: Profiles) -> None:
-    """Play everything, and write rows, decisions, manifest, a page of matrices and their picture.
+    """Play all policies under all profiles, and write rows, decisions, manifest, a page of matrices and their plot.
 
     Raises:
         ValueError: too few profiles, or the folder holds a run with other settings.
@@ -165,18 +161,10 @@ def main(settings: Profiles) -> None:
     seeds = list(HELD_OUT[: settings.episodes])
     preset = scenario_of(settings)
     arms = arms_of(preset, profiles, settings.model_transfer, settings.n_agg)
-    for profile in profiles:  # those beyond whose range it plays say so
+    for profile in profiles:  # warns where the scenario leaves the profile's range
         preset.override(utility=profile)
-    free = {
-        "out",
-        "profiles",
-        "n_agg",
-        "model_transfer",
-        "optima",
-        "learn",
-        "learn_seeds",
-    }  # told apart by the parts' keys
-    fixed = {name: value for name, value in dataclasses.asdict(settings).items() if name not in free}
+    in_keys = {"out", "profiles", "n_agg", "model_transfer", "optima", "learn", "learn_seeds"}  # of the stored parts
+    fixed = {name: value for name, value in dataclasses.asdict(settings).items() if name not in in_keys}
     store = Store(settings.out, fixed)
     rows: list[dict[str, Any]] = []
     choices: list[dict[str, Any]] = []
@@ -187,13 +175,13 @@ def main(settings: Profiles) -> None:
         for arm in arms:
             for native in natives(settings, arm, bar):
                 for played in arm.profiles:
-                    rows += played_rows(settings, store, arm, native, played, seeds)
+                    rows += played_rows(store, arm, native, played, seeds)
                     bar.update()
             for played in arm.profiles:
                 scenario = arm.scenario(played)
                 for name in (*RULES, *(["ppo"] if settings.learn else [])):
                     rule = Native(agents.load(name, ENV_ID, scenario=scenario), None)
-                    rows += played_rows(settings, store, arm, rule, played, seeds)
+                    rows += played_rows(store, arm, rule, played, seeds)
                     bar.update()
                 bar.set_postfix_str(f"decisions under {played.name}")
                 key = ("decisions", arm.name, played.digest, *sorted(p.digest for p in arm.profiles))
@@ -204,28 +192,20 @@ def main(settings: Profiles) -> None:
                 key = (OPTIMUM, arm.name, *(p.digest for p in arm.profiles), seed)
                 choices += store.part(key, lambda arm=arm, seed=seed: optima(arm, seed))
                 bar.update()
-    write_rows(settings.out / "rows.csv", rows)
     write_rows(settings.out / "decisions.csv", choices)
     scenarios = [arm.scenario(profile) for arm in arms for profile in arm.profiles]
     record = manifest(*scenarios, profiles=[profile.as_dict() for profile in profiles], settings=fixed)
-    (settings.out / "manifest.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
-    print(write_report(settings.out, rows, choices, record["command"]))
-    print(f"written to {settings.out}/")
+    write_study(settings.out, rows, record, page(rows, choices, record["command"]))
+    draw(settings.out / "losses.png", rows)
 
 
 def played_rows(
-    settings: Profiles, store: Store, arm: Arm, native: Native, played: UtilityProfile, seeds: Sequence[int]
+    store: Store, arm: Arm, native: Native, played: UtilityProfile, seeds: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """One row an episode of a policy under a profile."""
-    of = native.profile
-    told = {
-        "arm": arm.name,
-        "native": "" if of is None else of.name,
-        "native_digest": "" if of is None else of.digest,
-        "training_seed": native.training_seed,
-        "profile": played.name,
-        "profile_digest": played.digest,
-    }
-    key = ("rows", arm.name, native.policy.name, told["native_digest"], native.training_seed, played.digest)
+    """One row per episode of a policy under a profile."""
+    name, digest = (native.profile.name, native.profile.digest) if native.profile else ("", "")
+    about = {"arm": arm.name, "native": name, "native_digest": digest, "training_seed": native.training_seed}
+    about |= {"profile": played.name, "profile_digest": played.digest}
+    key = ("rows", arm.name, native.policy.name, digest, native.training_seed, played.digest)
     scenario = arm.scenario(played)
-    return store.part(key, lambda: [told | row for row in run_episodes(native.policy, ENV_ID, scenario, seeds)])
+    return store.part(key, lambda: [about | row for row in run_episodes(native.policy, ENV_ID, scenario, seeds)])

@@ -1,1 +1,1 @@
-"""A run as one HTML page: `python -m benchmarks report`."""
+"""HTML report of a run: `python -m benchmarks report`."""

@@ -1,4 +1,4 @@
-"""Writes a run as one HTML file that needs nothing else: tables, plots, an episode that is played, provenance.
+"""HTML report of a run in one self-contained file: tables, plots, an animated episode and provenance.
 
 python -m benchmarks report runs/balanced
 python -m benchmarks report runs/zhou2025-quick --out report.html
@@ -31,7 +31,7 @@ from benchmarks.suites.tables import said, tables
 from dtenv.reporting import jsonl
 
 PICTURES, FILM_PIXELS, FILM_COLOURS, FILM_BYTES = 24, 720, 64, 700_000
-"""Frames of the episode that is played, their width and colours, and the size that leaves frames out."""
+"""Frames of the animated episode, their width and colours, and the size above which frames are left out."""
 
 
 @dataclass
@@ -39,28 +39,28 @@ class WriteReport:
     """Settings of a report."""
 
     folder: tyro.conf.Positional[Path]
-    """of the results"""
+    """folder of the results"""
     out: Path | None = None
     """file to write; by default report.html in that folder"""
 
 
 class Picture(NamedTuple):
-    """What an HTML page shows, held in itself."""
+    """Image embedded in the page."""
 
     source: str
     """data URI"""
     alt: str
     caption: str
     still: str = ""
-    """data URI of one frame, where the picture moves"""
+    """data URI of one frame of an animation"""
 
 
 class Shown(NamedTuple):
-    """A cell of a table."""
+    """Cell of a table."""
 
     text: str
     interval: str
-    """with its brackets, or nothing"""
+    """interval with its brackets, or nothing"""
 
 
 def main(settings: WriteReport) -> None:
@@ -75,7 +75,7 @@ def main(settings: WriteReport) -> None:
 
 
 def page(results: Results) -> str:
-    """The report of a run."""
+    """HTML report of a run."""
     cells = [cell for cell in results.suite.cells if results.of(cell)]
     firsts = {cell.env_id: cell for cell in reversed(cells)}
     sections = [section(results, cell, first_of=firsts[cell.env_id] is cell) for cell in cells]
@@ -83,34 +83,34 @@ def page(results: Results) -> str:
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
-    """What was run on what, name by name."""
+    """Names and values of the run's provenance."""
     manifest, suite = results.manifest, results.suite
     seeds = sorted({row["seed"] for row in results.rows})
     trainings = sorted({row["training_seed"] for row in results.rows} - {0})
-    told = [
+    known = [
         ("suite", f"{suite.name} ({manifest.get('suite_sha256', '')[:12]})"),
         ("environments", ", ".join(dict.fromkeys(cell.env_id for cell in suite.cells))),
         ("begun", str(manifest.get("date", ""))),
         ("command", manifest["command"]),
         ("commit", manifest["commit"]),
-        ("versions", ", ".join(f"{k} {v}" for k, v in [("dtenv", manifest["dtenv"]), ("Python", manifest["python"])])),
+        ("versions", f"dtenv {manifest['dtenv']}, Python {manifest['python']}"),
         ("packages", ", ".join(f"{name} {version}" for name, version in manifest["packages"].items())),
         ("hardware", manifest["machine"]),
         ("training seeds", ", ".join(map(str, trainings)) or "nothing was trained"),
         ("held-out episodes", f"{len(seeds)}, seeds {seeds[0]} to {seeds[-1]}"),
         ("rows", f"{len(results.rows):,}"),
     ]
-    return [(name, value) for name, value in told if value]
+    return [(name, value) for name, value in known if value]
 
 
 def runs(results: Results) -> list[str]:
-    """Every time that the suite was run into the folder, in a line."""
-    told = jsonl.read(results.folder / "runs.jsonl")
-    return [f"{run['date']}: {run['command']} (commit {run['commit'][:12]}, {run['machine']})" for run in told]
+    """One line for each command that ran the suite into the folder."""
+    runs = jsonl.read(results.folder / "runs.jsonl")
+    return [f"{run['date']}: {run['command']} (commit {run['commit'][:12]}, {run['machine']})" for run in runs]
 
 
 def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
-    """What the page says of a cell; the first of an environment shows an episode too, and says what columns are."""
+    """Template context of a cell; the first of an environment also has an episode and notes on the columns."""
     rows, learned = results.of(cell), [training.label for training in cell.trainings]
     matrices = {agent: score_matrix(rows, agent) for agent in dict.fromkeys(row["agent"] for row in rows)}
     ranked = dict(sorted(matrices.items(), key=lambda item: -item[1].mean()))
@@ -132,34 +132,33 @@ def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
             "Episodes, each a mean over trainings: median, middle half, nine tenths",
         ),
     ]
-    told = dict(learning(results, cell))
-    if told:
+    curves = dict(learning(results, cell))
+    if curves:
         levels = {name: float(matrices[name].mean()) for name in cell.references if name in matrices}
-        about = f"Score along training of {', '.join(told)}."
+        about = f"Score along training of {', '.join(curves)}."
         caption = "Learners exploring: mean and range over trainings; dashed: heuristics on held-out episodes"
-        drawn.append((report_plots.curves(told, levels), about, caption))
+        drawn.append((report_plots.curves(curves, levels), about, caption))
     name = re.sub(r"\W+", "-", f"{cell.env_id}-{cell.name}")
     pictures = [
         Picture(data_uri(report_plots.svg(figure, f"{name}-{i}"), "image/svg+xml"), alt, caption)
         for i, (figure, alt, caption) in enumerate(drawn)
     ]
-    first = [agent for agent in ranked if agent in learned]
-    shown = played(results, cell, [*first, *(agent for agent in ranked if agent not in first)]) if first_of else None
+    shown = played(results, cell, sorted(ranked, key=lambda agent: agent not in learned)) if first_of else None
     notes = [f"{figure.head}: {figure.note}" for figure in REPORTS[cell.env_id].figures if first_of]
     return {"name": name, "cell": cell, **parts, "pictures": pictures, "film": shown, "notes": notes}
 
 
 def learning(results: Results, cell: Cell) -> Iterator[tuple[str, list[list[Mapping[str, float]]]]]:
-    """Learning curves of a cell's learners, where they have scores."""
+    """Yield the learning curves of each of a cell's learners that has curves with scores."""
     for training in cell.trainings:
         own = [t["curve"] for t in results.trainings if t["agent"] == training.label and cell.holds(t)]
-        scored = [curve for curve in ([point for point in told if "score" in point] for told in own) if curve]
+        scored = [scored for curve in own if (scored := [point for point in curve if "score" in point])]
         if scored:
             yield training.label, scored
 
 
 def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | None:
-    """The first of some agents that can be played, on the first held-out episode."""
+    """Animation of the first held-out episode, played by the first agent that has policies."""
     seed = min(row["seed"] for row in results.of(cell))
     for agent in agents:
         try:
@@ -177,19 +176,17 @@ def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | Non
 
 
 def small(gif: bytes) -> tuple[bytes, bytes]:
-    """A GIF with narrower pictures of fewer colours, and of fewer pictures where it is still large; its last as PNG."""
+    """Shrink a GIF in width and colours, and in frames if still large; return it and its last frame as PNG."""
     from PIL import Image, ImageSequence
 
     with Image.open(io.BytesIO(gif)) as moving:
         size = FILM_PIXELS, round(moving.height * FILM_PIXELS / moving.width)
         shown = [frame.convert("RGB").resize(size).quantize(FILM_COLOURS) for frame in ImageSequence.Iterator(moving)]
         seconds = moving.info["duration"] / 1000 * len(shown)
-    still, file = io.BytesIO(), io.BytesIO()
+    still = io.BytesIO()
     shown[-1].save(still, "png", optimize=True)
     while True:
-        file.seek(0)
-        file.truncate()
-        pace = round(1000 * seconds / len(shown))
+        file, pace = io.BytesIO(), round(1000 * seconds / len(shown))
         shown[0].save(file, "gif", save_all=True, append_images=shown[1:], duration=pace, loop=0, optimize=True)
         if file.tell() <= FILM_BYTES or len(shown) == 1:
             return file.getvalue(), still.getvalue()
@@ -197,25 +194,21 @@ def small(gif: bytes) -> tuple[bytes, bytes]:
 
 
 def data_uri(data: bytes, kind: str) -> str:
-    """Bytes of a media type, to be held in a page."""
+    """Data URI of bytes of a media type."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def read_table(lines: Sequence[str]) -> dict[str, Any]:
-    """A cell's lines of Markdown taken apart: title, heads, rows of `Shown`, and what stands below."""
+    """Parse a cell's Markdown lines into title, heads, rows of `Shown`, and the lines below the table."""
     body = [[part.strip() for part in line.split("|")[1:-1]] for line in lines if line[:1] == "|"]
     heads, rows = body[0], body[2:]
+    parted = [[text.partition(" [") for text in row] for row in rows]
     return {
         "title": lines[0].rstrip(":"),
         "heads": heads,
-        "rows": [[_shown(text) for text in row] for row in rows],
+        "rows": [[Shown(value, f"[{end}" if end else "") for value, _, end in row] for row in parted],
         "rest": [line for line in lines[1:] if line and line[0] != "|"],
     }
-
-
-def _shown(text: str) -> Shown:
-    value, bracket, interval = text.partition(" [")
-    return Shown(value, bracket.strip() + interval)
 
 
 if __name__ == "__main__":

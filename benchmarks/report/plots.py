@@ -1,4 +1,4 @@
-"""A report's pictures, narrow enough for a phone: scores, their spread over episodes, and learning curves, as SVG."""
+"""SVG plots of a report, narrow enough for a phone: scores, their spread over episodes, and learning curves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmarks.statistics import Interval
 from benchmarks.suites.curves import scores_at, smoothed
 
 WIDTH = 4.2
-"""Inches: about what a phone shows without shrinking letters."""
+"""Width in inches that a phone shows without shrinking letters."""
 
 
 def svg(figure: Any, name: str) -> bytes:
-    """A figure as SVG with text as text, the same bytes for the same figure."""
+    """Render a figure as SVG with selectable text; equal figures have equal bytes."""
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
@@ -29,7 +29,7 @@ def svg(figure: Any, name: str) -> bytes:
 
 
 def _lines(agents: Sequence[str]) -> tuple[Any, Any]:
-    """An axes with a line an agent, the first on top."""
+    """Axes with one row per agent, the first on top."""
     figure, axes = plt.subplots(figsize=(WIDTH, 0.8 + 0.28 * len(agents)), layout="constrained")
     tidy(axes)
     axes.grid(False, axis="y")
@@ -41,30 +41,32 @@ def _lines(agents: Sequence[str]) -> tuple[Any, Any]:
 
 
 def _least(values: Sequence[float]) -> float:
-    """The lowest value that is drawn: the few far below the rest are told in words, so as not to squeeze it."""
+    """Lowest value that is drawn to scale; those far below are printed as numbers, so that the rest keeps its scale."""
     best, low = max(values), float(np.quantile(values, 0.25))
     return min(value for value in values if value >= best - 3.0 * (best - low))
 
 
-def _told(axes: Any, y: int, value: float) -> None:
-    """A value left of the axes, in words."""
-    at = ("axes fraction", "data")
-    axes.annotate(f"◂ {value:.4f}", (0, y), (2, 0), at, "offset points", va="center", fontsize=8)
+def _limit(axes: Any, low: float, high: float) -> None:
+    room = 0.06 * (high - low or 1.0)
+    axes.set_xlim(low - room, high + room)
+
+
+def _below(axes: Any, y: int, value: float) -> None:
+    """Print a value at the left edge of the axes."""
+    axes.annotate(f"◂ {value:.4f}", (0, y), (2, 0), ("axes fraction", "data"), "offset points", va="center", fontsize=8)
 
 
 def scores(found: Mapping[str, Interval], learned: Sequence[str], bound: float | None) -> Any:
-    """Mean scores with intervals, best on top; learners in colour, a bound as a dashed line."""
+    """Plot mean scores with intervals, best on top; learners in colour, a bound as a dashed line."""
     figure, axes = _lines(list(found))
     worst = _least([value.mean for value in found.values()])
     shown = [value for value in found.values() if value.mean >= worst]
-    low, high = min(value.low for value in shown), max(value.high for value in shown)
-    high = high if bound is None else max(high, bound)
-    room = 0.06 * (high - low or 1.0)
-    axes.set_xlim(low - room, high + room)
+    high = max(value.high for value in shown)
+    _limit(axes, min(value.low for value in shown), high if bound is None else max(high, bound))
     for y, (agent, value) in enumerate(found.items()):
         colour = ACCENT if agent in learned else INK
         if value.mean < worst:
-            _told(axes, y, value.mean)
+            _below(axes, y, value.mean)
             continue
         axes.plot([value.low, value.high], [y, y], color=colour, linewidth=2.0, solid_capstyle="round")
         axes.plot(value.mean, y, "o", color=colour, markersize=5)
@@ -75,18 +77,16 @@ def scores(found: Mapping[str, Interval], learned: Sequence[str], bound: float |
 
 
 def spread(found: Mapping[str, np.ndarray], learned: Sequence[str]) -> Any:
-    """Scores of single episodes: middle half as a box, nine tenths as whiskers, the median as a line."""
+    """Plot the spread of episode scores: middle half as a box, nine tenths as whiskers, the median as a line."""
     figure, axes = _lines(list(found))
     medians = [float(np.median(values)) for values in found.values()]
     worst = _least(medians)
     shown = [values for values, median in zip(found.values(), medians, strict=True) if median >= worst]
-    low, high = min(np.quantile(v, 0.05) for v in shown), max(np.quantile(v, 0.95) for v in shown)
-    room = 0.06 * (high - low or 1.0)
-    axes.set_xlim(low - room, high + room)
+    _limit(axes, min(np.quantile(v, 0.05) for v in shown), max(np.quantile(v, 0.95) for v in shown))
     for y, (agent, values) in enumerate(found.items()):
         colour = ACCENT if agent in learned else INK
         if medians[y] < worst:
-            _told(axes, y, medians[y])
+            _below(axes, y, medians[y])
             continue
         ends = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         axes.plot(ends[[0, 4]], [y, y], color=colour, linewidth=1.0)
@@ -96,12 +96,12 @@ def spread(found: Mapping[str, np.ndarray], learned: Sequence[str]) -> Any:
     return figure
 
 
-def curves(told: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], levels: Mapping[str, float]) -> Any:
-    """Scores of exploring learners over their steps, mean and range over trainings, beside the heuristics' levels."""
+def curves(found: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], levels: Mapping[str, float]) -> Any:
+    """Plot scores of exploring learners over their steps, mean and range over trainings, with heuristics' levels."""
     figure, axes = plt.subplots(figsize=(WIDTH, 2.9), layout="constrained")
     tidy(axes)
     shown = list(levels.values())
-    for index, (agent, trainings) in enumerate(told.items()):
+    for index, (agent, trainings) in enumerate(found.items()):
         steps = np.linspace(max(c[0]["steps"] for c in trainings), min(c[-1]["steps"] for c in trainings), 40)
         values = np.array([scores_at(steps, smoothed(curve)) for curve in trainings])
         look = style(index)
@@ -114,8 +114,7 @@ def curves(told: Mapping[str, Sequence[Sequence[Mapping[str, float]]]], levels: 
     for name, level in sorted(levels.items(), key=lambda item: item[1]):
         axes.axhline(level, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
         placed = max(level, placed + 0.055 * (high - low + 2.0 * room))  # names one above the other
-        at = ("axes fraction", "data")
-        axes.annotate(name, (0.0, placed), (3, 2), at, "offset points", fontsize=7)
+        axes.annotate(name, (0.0, placed), (3, 2), ("axes fraction", "data"), "offset points", fontsize=7)
     axes.set(ylim=(low - room, high + room))
     axes.set_xlabel("environment steps", fontsize=9)
     axes.set_ylabel("score a slot, exploring", fontsize=9)

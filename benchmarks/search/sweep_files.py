@@ -1,4 +1,4 @@
-"""Reads the sweep files of W&B, and draws trials from them as W&B's own search does."""
+"""Reader of W&B sweep files, and draws of trials as by W&B's own search."""
 
 from __future__ import annotations
 
@@ -28,36 +28,35 @@ DRAWS: dict[str, Callable[[Generator, Mapping[str, Any]], Any]] = {
     "normal": lambda generator, of: generator.normal(of.get("mu", 0.0), of.get("sigma", 1.0)),
     "log_normal": lambda generator, of: generator.lognormal(of.get("mu", 0.0), of.get("sigma", 1.0)),
 }
-"""W&B's distributions; all but the first three also with "q_", rounded to multiples of q."""
+"""W&B's distributions; all but the first three also exist with "q_", rounded to multiples of q."""
 
 BOUNDED = ("int_uniform", "uniform", "log_uniform", "log_uniform_values")
 GRID = ("constant", "categorical", "int_uniform")
 BAYES = (*GRID, "uniform", "q_uniform", "log_uniform", "log_uniform_values")
 METHODS = {"grid": GRID, "bayes": BAYES, "random": (*DRAWS, *(f"q_{name}" for name in [*DRAWS][3:]))}
-"""Distributions by the method that can search them here."""
+"""Distributions that each method can search here."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep file of a learner of ours."""
+    """Sweep file of a learner of ours."""
 
     path: Path
     module: str
-    """such as "agents.ppo\""""
+    """module of the learner, such as "agents.ppo\""""
     words: tuple[str, ...]
-    """of its command line, the same in all trials"""
+    """command-line words common to all trials"""
     method: str
-    goal: str
     parameters: Mapping[str, Mapping[str, Any]]
-    """each with its "distribution\""""
+    """parameters by name, each with its "distribution\""""
     run_cap: int | None
     stops_early: bool
 
     def args(self, parameters: Mapping[str, Any]) -> RunArgs:
-        """A trial's settings, read from the words that `wandb agent` would put on its command line.
+        """Settings of a trial, parsed from the command line that `wandb agent` would run.
 
         Raises:
-            ValueError: the learner does not take them.
+            ValueError: the learner does not accept them.
         """
         words = [*self.words, *(f"--{name}={value}" for name, value in parameters.items())]
         try:
@@ -66,44 +65,43 @@ class Sweep:
             raise ValueError(f"{self.path}: {self.module} does not take {' '.join(words)}") from None
 
     def grid(self) -> Iterator[dict[str, Any]]:
-        """Every combination, the last parameter's values changing fastest."""
-        names = [*self.parameters]
+        """Yield every combination, the last parameter changing fastest."""
         for values in itertools.product(*(_levels(of) for of in self.parameters.values())):
-            yield dict(zip(names, values, strict=True))
+            yield dict(zip(self.parameters, values, strict=True))
 
     def draws(self, seed: int) -> Iterator[dict[str, Any]]:
-        """Trials drawn one after another, without end."""
+        """Yield randomly drawn trials without end."""
         generator = np.random.default_rng(seed)
         while True:
             yield {name: draw(generator, of) for name, of in self.parameters.items()}
 
     def suggest(self, trial: Any) -> dict[str, Any]:
-        """What a trial of Optuna's is to try."""
+        """Parameters of a trial of Optuna's."""
         return {name: _suggested(trial, name, of) for name, of in self.parameters.items()}
 
 
 def parse(module: str, words: Sequence[str]) -> RunArgs:
-    """A learner's settings of its command line."""
+    """Parse a learner's command line."""
     return tyro.cli(importlib.import_module(module).Args, args=words, console_outputs=False)
 
 
 def read(path: Path) -> Sweep:
-    """A sweep file.
+    """Read a sweep file.
 
     Raises:
-        ValueError: it is none, or none that can be searched here; the message names what is wrong.
+        ValueError: it is not a sweep file or cannot be searched here; the message names the problem.
     """
     try:
         config = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: is no sweep file: {error}") from None
+        raise ValueError(f"{path}: must be a sweep file: {error}") from None
     if not isinstance(config, dict) or not config.get("parameters"):
-        raise ValueError(f"{path}: is no sweep file: it has no parameters")
+        raise ValueError(f"{path}: must be a sweep file with parameters")
     method, goal = config.get("method"), config.get("metric", {}).get("goal", "minimize")
     if method not in METHODS:
         raise ValueError(f"{path}: method must be one of {', '.join(METHODS)}, got {method!r}")
     if goal != "maximize":
-        raise ValueError(f"{path}: metric must have the goal maximize, as scores have, got {goal!r}")
+        raise ValueError(f"{path}: metric must have the goal maximize, got {goal!r}")
     module, words = _command(path, config.get("command", []))
     fields = {field.name for field in dataclasses.fields(importlib.import_module(module).Args)}
     parameters = {}
@@ -111,12 +109,11 @@ def read(path: Path) -> Sweep:
         if name not in fields:
             raise ValueError(f"{path}: parameter {name!r} is no setting of {module}")
         parameters[name] = _checked(f"{path}: parameter {name!r}", method, of)
-    cap, early = config.get("run_cap"), "early_terminate" in config
-    return Sweep(path, module, words, method, goal, parameters, cap, early)
+    return Sweep(path, module, words, method, parameters, config.get("run_cap"), "early_terminate" in config)
 
 
 def _command(path: Path, command: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Module and words of a command `… -m agents.LEARNER WORDS ${args}`."""
+    """Split a command `… -m agents.LEARNER WORDS ${args}` into module and words."""
     words = [str(word) for word in command]
     if "-m" not in words[:-1] or not words[words.index("-m") + 1].startswith("agents.") or "${args}" not in words:
         raise ValueError(f"{path}: command must run -m agents.LEARNER with ${{args}}, got {' '.join(words)!r}")
@@ -125,7 +122,7 @@ def _command(path: Path, command: list[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def _checked(what: str, method: str, of: Any) -> dict[str, Any]:
-    """A parameter with its distribution, as W&B understands it where it is not said."""
+    """A parameter with its distribution, which defaults to the one that W&B infers."""
     if not isinstance(of, dict) or "parameters" in of:
         raise ValueError(f"{what} must have a value, values, or a distribution, got {of!r}")
     if "value" in of or "values" in of:
@@ -140,7 +137,7 @@ def _checked(what: str, method: str, of: Any) -> dict[str, Any]:
     numbers = {name: of[name] for name in ("min", "max", "mu", "sigma", "q") if name in of}
     for name, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{what}: {name} must be a number, got {value!r} (YAML's 1e-3 is a word; write 1.0e-3)")
+            raise ValueError(f"{what}: {name} must be a number, got {value!r} (YAML's 1e-3 is a string; write 1.0e-3)")
     needed = {"constant": ["value"], "categorical": ["values"]}.get(kind, [])
     needed += ["min", "max"] if kind.removeprefix("q_") in BOUNDED else []
     for name in needed:
@@ -154,7 +151,7 @@ def _checked(what: str, method: str, of: Any) -> dict[str, Any]:
 
 
 def draw(generator: Generator, of: Mapping[str, Any]) -> Any:
-    """A value of a parameter."""
+    """Draw a value of a parameter."""
     kind = of["distribution"]
     value = DRAWS[kind.removeprefix("q_")](generator, of)
     if not kind.startswith("q_"):

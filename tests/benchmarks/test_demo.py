@@ -79,7 +79,7 @@ def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatc
     assert {row["agent"] for row in rows} == {*HEURISTICS[env_id]} and len(rows) == 3 * len(HEURISTICS[env_id])
     assert {(row["num_users"], row["num_servers"], row["slots"]) for row in rows} == {("8", "4", "5")}
     assert set(report.columns) < set(rows[0]) and f"minus {report.reference}" in said
-    assert all(figure.short in said for figure in report.figures)
+    assert all(figure.head in said for figure in report.figures)
     score = {name: sum(float(row["score"]) for row in rows if row["agent"] == name) for name in HEURISTICS[env_id]}
     assert f"{max(score, key=score.get)} playing held-out seed 100000" in said
     assert Image.open(out / "policy.gif").n_frames == 5

@@ -50,7 +50,7 @@ def test_tuning_names_the_best_setting(name, monkeypatch, capsys):
     monkeypatch.setitem(tune.SEARCHES, name, dataclasses.replace(search, grid=search.grid[:2], scenarios=small))
     tune.main(tune.Tune(name, episodes=2))
     *lines, last = capsys.readouterr().out.splitlines()
-    means = [float(line.split()[-1]) for line in lines[1:]]
+    means = [float(line.split("|")[-2]) for line in lines[2:]]
     best = search.grid[:2][means.index(max(means))]
     assert last.endswith(", ".join(f"{key} {value:g}" for key, value in zip(search.names, best, strict=True)))
 
