@@ -1,6 +1,6 @@
 """Headroom of every preset: random and naive agents, the best heuristic, the best known plan and the proven bound.
 
-python -m benchmarks.headroom --out docs/results/headroom
+python -m benchmarks.headroom --out benchmarks/results/headroom
 """
 
 from __future__ import annotations

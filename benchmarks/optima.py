@@ -1,6 +1,6 @@
 """Optima of single slots: remaining gap and seconds of their proofs.
 
-python -m benchmarks.optima --out docs/results/optima
+python -m benchmarks.optima --out benchmarks/results/optima
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Shipped agents and heuristics on held-out episodes of several presets or sizes: the published tables.
 
-python -m benchmarks.table --out docs/results/balanced
-python -m benchmarks.table --env-id DTPlacementMA-v0 --out docs/results/placement
-python -m benchmarks.table --env-id DTMigration-v0 --out docs/results/migration
+python -m benchmarks.table --out benchmarks/results/balanced
+python -m benchmarks.table --env-id DTPlacementMA-v0 --out benchmarks/results/placement
+python -m benchmarks.table --env-id DTMigration-v0 --out benchmarks/results/migration
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Policies trained on one topology, run unchanged on others: generalisation of an equivariant network.
 
     python -m benchmarks run balanced
-    python -m benchmarks.topology --out docs/results/learning/topology
+    python -m benchmarks.topology --out benchmarks/results/learning/topology
 
 Uses the trained policies of the suite `balanced` from the folder of its run. 0 is nearest on the topology that is run,
 1 is local search there; the topology that a policy was trained on is in bold.

@@ -1,6 +1,6 @@
 """Transfer for DTMigration-v0 (Lu 2021, eqs 32-34): samples needed with and without it, and other numbers of stations.
 
-python -m benchmarks.transfer --out docs/results/transfer
+python -m benchmarks.transfer --out benchmarks/results/transfer
 """
 
 from __future__ import annotations

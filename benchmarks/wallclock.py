@@ -1,6 +1,6 @@
 """PPO on the batch against Stable-Baselines3's PPO on its own vector env of the single environment, in one run.
 
-    python -m benchmarks.wallclock --out docs/results/wallclock
+    python -m benchmarks.wallclock --out benchmarks/results/wallclock
 
 Same network (two perceptrons), hyper-parameters and number of environment steps, one torch thread each; trainings
 alternate, so that other load of the machine affects both. The table compares wall-clock time and the final policies'

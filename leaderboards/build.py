@@ -1,4 +1,4 @@
-"""Write the tables of leaderboards/README.md and the page leaderboards/site/index.html from a season's stored rows.
+"""Write leaderboards/TABLES.md and the page leaderboards/site/index.html from a season's stored rows.
 
 python -m leaderboards build
 python -m leaderboards build --check   # report stale files, write nothing
@@ -17,8 +17,8 @@ from leaderboards.results import load
 from leaderboards.tables import tables
 
 FOLDER = Path(__file__).parent
-README, PAGE = FOLDER / "README.md", FOLDER / "site" / "index.html"
-BEGIN, END = "<!-- tables: python -m leaderboards build -->", "<!-- end of tables -->"
+TABLES, PAGE = FOLDER / "TABLES.md", FOLDER / "site" / "index.html"
+HEAD = "# Leaderboard tables\n\nWritten by `python -m leaderboards build` from the rows in [`seasons/`](seasons).\n\n"
 
 
 @dataclass
@@ -63,11 +63,6 @@ def shown() -> str:
 
 
 def built(name: str) -> dict[Path, str]:
-    """Return the content of the files by path; ResultsError for invalid rows or a README without table markers."""
+    """Return the content of the files by path; ResultsError for invalid rows."""
     made = board(load(seasons.read(name)), films=load(seasons.read(seasons.VALIDATION)).films)
-    text = README.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ResultsError(f"{README}: must contain {BEGIN!r} and {END!r} exactly once")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    return {README: "\n".join([before + BEGIN, *tables(made), END + after]), PAGE: page(made)}
+    return {TABLES: HEAD + "\n".join(tables(made)).rstrip() + "\n", PAGE: page(made)}

@@ -1,6 +1,6 @@
 """Table I of (Khan 2022) measured: edge, edge-cloud and cloud deployment of twins.
 
-    python -m benchmarks deployment --out docs/results/deployment
+    python -m benchmarks deployment --out benchmarks/results/deployment
 
 Every row of the table is a claim about an order. Where a scalar can honestly represent it, it is measured in the three
 deployments on the same episodes, and paired differences confirm, contradict or leave open the order. The measurements

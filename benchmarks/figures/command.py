@@ -3,7 +3,7 @@
 python -m benchmarks figure zhou2025-fig3
 python -m benchmarks figure zhou2025-fig5 runs/zhou2025-quick
 python -m benchmarks figure claims runs/zhou2025-quick
-python -m benchmarks figure all runs/lu2021-quick --out docs/results/lu2021
+python -m benchmarks figure all runs/lu2021-quick --out benchmarks/results/lu2021
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Value of forecasts to DTMigration-v0 in return: to a planner, by horizon, and to a learner that observes them.
 
-python -m benchmarks forecast-value --cases waypoint --out docs/results/forecast-value
+python -m benchmarks forecast-value --cases waypoint --out benchmarks/results/forecast-value
 """
 
 from __future__ import annotations

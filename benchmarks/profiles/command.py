@@ -5,7 +5,7 @@ the profile's coefficients, bytes and cycles. Every policy is played under every
 without the energy of models, as in (Zhou 2025), and with it. The history γ is solved under the profile played, so that
 only the association is carried over.
 
-    python -m benchmarks profiles --out docs/results/profiles
+    python -m benchmarks profiles --out benchmarks/results/profiles
     python -m benchmarks profiles --profiles zhou-2025 own.json --learn
 """
 

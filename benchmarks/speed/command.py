@@ -1,6 +1,6 @@
 """Speed, scaling, memory and start-up time of our environments and of others.
 
-    python -m benchmarks.speed --out docs/results/speed
+    python -m benchmarks.speed --out benchmarks/results/speed
 
 After a warm-up all contenders play in turns, `repeats` times; medians count. Ours play whole episodes, so their time
 includes resets; "drawing" is the share of resets in a bare kernel's time. Ratios are within a turn: "API" is

@@ -1,6 +1,6 @@
 """Environment steps a second on a GPU over batch sizes, and their shares of the device's limits.
 
-    python -m benchmarks.speed.cuda --out docs/results/speed-cuda
+    python -m benchmarks.speed.cuda --out benchmarks/results/speed-cuda
 
 The time covers whole episodes, their autoresets, and random actions, which are sampled on the device; observations and
 rewards stay there. Bytes per step are a lower limit: every array of a row once, of a tape two slots and its share of

@@ -94,7 +94,7 @@ class MigrationEnv(TaskEnv):
     ## Optimum and bounds
     `env.unwrapped.optimum(horizon=None)` and `dtenv.oracle.episode_bound` give the exact optimum of a focal user with
     full knowledge of the episode; with control="joint" a plan and a proven bound (docs/bounds.md).
-    The preset "literal" tests nothing: its optimum is 1.3 % above never moving (docs/results/headroom/table.md).
+    The preset "literal" tests nothing: its optimum is 1.3 % above never moving (benchmarks/results/headroom/table.md).
 
     ## Known properties of the model
     - The energy (19) depends on the access station only, so no decision changes it.

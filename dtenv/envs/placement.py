@@ -80,7 +80,7 @@ class PlacementEnv(TaskEnv):
     ## Optimum and bounds
     `env.unwrapped.optimum()` solves the current slot; `optimum(horizon=None)` and `dtenv.oracle.episode_bound` an
     episode, by integer programs with a proven gap (docs/bounds.md). The preset "literal-100x10" tests nothing: its
-    bound is .3 % above "nearest" (docs/results/headroom/table.md). In the others "local-search" is within a few percent
+    bound is .3 % above "nearest" (benchmarks/results/headroom/table.md). In the others "local-search" is within a few percent
     of the bound, so compare learners with it.
 
     ## Known properties of the model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-PUBLISHED = ("docs/results", "leaderboards/seasons")
+PUBLISHED = ("benchmarks/results", "leaderboards/seasons")
 """Folders of results; changes there do not change the code."""
 
 

@@ -119,7 +119,7 @@ def test_the_page_runs_and_tells_what_the_committed_table_tells():
     page = (ROOT / "docs/deployment.md").read_text()
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(block, "docs/deployment.md", "exec"), {})
-    with (ROOT / "docs/results/deployment/rows.csv").open() as file:
+    with (ROOT / "benchmarks/results/deployment/rows.csv").open() as file:
         rows = list(csv.DictReader(file))
 
     def mean(mode, name, **where):

@@ -54,10 +54,9 @@ def place(tmp_path, tracks, monkeypatch):
     monkeypatch.setattr(entries, "SUBMISSIONS", tmp_path / "submissions")
     (tmp_path / "submissions").mkdir()
     monkeypatch.setattr(build, "FOLDER", tmp_path)
-    monkeypatch.setattr(build, "README", tmp_path / "README.md")
+    monkeypatch.setattr(build, "TABLES", tmp_path / "TABLES.md")
     monkeypatch.setattr(build, "PAGE", tmp_path / "site" / "index.html")
     monkeypatch.setattr(opening.secrets, "token_bytes", lambda count: bytes(range(count)))  # fixed instances
-    (tmp_path / "README.md").write_text(f"# Ours\n\n{build.BEGIN}\n{build.END}\n\nMore.\n")
     opening.main(opening.OpenSeason("2027.1", tmp_path / "secret"))
     return tmp_path
 

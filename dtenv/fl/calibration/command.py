@@ -1,7 +1,7 @@
 """Calibration of a utility profile: train the grid, fit, plot, and refuse profiles that fit badly.
 
 python -m dtenv.fl calibrate --data digits --out runs/digits.json
-python -m dtenv.fl calibrate --summary docs/results/calibration --out table.md
+python -m dtenv.fl calibrate --summary benchmarks/results/calibration --out table.md
 """
 
 from __future__ import annotations
