@@ -21,7 +21,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from agents.networks.placement import Exchange
+from agents.networks.placement import SequentialMarket
 from agents.training.checkpoint import NetworkPolicy, load_policy
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -77,7 +77,7 @@ def export(policy: NetworkPolicy, observations: Tensor, path: Path) -> None:
 
 def check(network: nn.Module) -> None:
     """Raise ValueError if a network's decisions are not a fixed graph."""
-    if isinstance(network, Exchange):
+    if isinstance(network, SequentialMarket):
         raise ValueError("network Exchange cannot be exported: it solves a market again for rows whose hosts change")
 
 

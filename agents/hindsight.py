@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.networks.migration import Equivariant
-from agents.networks.outlook import Outlook
+from agents.networks.station_features import StationFeatures
 from agents.training.checkpoint import NetworkPolicy, finish
 from agents.training.learner import descend, set_up
 from agents.training.run import Report, Run, RunArgs, main, silent
@@ -62,12 +62,12 @@ SCALE = 10.0
 """Factor on gains, so that gradients are of the size at which they are clipped."""
 
 
-class Recorder(Stateful):
+class EpisodeRecorder(Stateful):
     """Plays whole episodes of a batch without moving a twin, and reads their observations.
 
     Args:
         envs: a vector env with a focal user.
-        read: gives the Outlook of observations.
+        read: gives the StationFeatures of observations.
         seed: seed of the first episode; the n-th is seeded seed + n.
     """
 
@@ -78,7 +78,7 @@ class Recorder(Stateful):
         self.score = np.nan
         """mean score per slot of the latest episodes"""
 
-    def record(self) -> Outlook:
+    def record(self) -> StationFeatures:
         """Record the next episode of every row; fields (T, B, …)."""
         obs, info = self.envs.reset(seed=self.seed)  # "server" is the twin's station
         self.seed += self.envs.num_envs
@@ -90,7 +90,7 @@ class Recorder(Stateful):
             over = truncated.all()
         self.score = float(np.mean(scores))
         outlook = self.read(torch.as_tensor(np.concatenate(seen)))
-        return Outlook(*(field.unflatten(0, (len(seen), -1)) for field in outlook))
+        return StationFeatures(*(field.unflatten(0, (len(seen), -1)) for field in outlook))
 
 
 def expected_score(log_prob: Tensor, worth: Tensor, price: Tensor) -> Tensor:
@@ -109,13 +109,13 @@ def expected_score(log_prob: Tensor, worth: Tensor, price: Tensor) -> Tensor:
     return value
 
 
-def gained(network: Equivariant, episodes: Outlook, greedy: bool = False) -> Tensor:
+def gained(network: Equivariant, episodes: StationFeatures, greedy: bool = False) -> Tensor:
     """Expected score per slot of the policy over that of never moving, in episodes (T, B, …) of a focal user; (B,).
 
     With `greedy` the most likely station is chosen.
     """
     slots, rows = episodes.host.shape[:2]
-    log_prob = network.moves(Outlook(*(field.flatten(0, 1) for field in episodes)))[:, 0]
+    log_prob = network.moves(StationFeatures(*(field.flatten(0, 1) for field in episodes)))[:, 0]
     if greedy:
         log_prob = nn.functional.one_hot(log_prob.argmax(-1), log_prob.shape[-1]).to(log_prob).log()
     worth, price, host = episodes.worth[:, :, 0, :, 0], episodes.price[0, :, 0], episodes.host[:, :, 0]
@@ -123,7 +123,9 @@ def gained(network: Equivariant, episodes: Outlook, greedy: bool = False) -> Ten
     return ((value * host[0]).sum(-1) - (worth * host).sum((0, -1))) / slots
 
 
-def draw(recordings: Sequence[Outlook], number: int, generator: torch.Generator | None = None) -> Outlook:
+def draw(
+    recordings: Sequence[StationFeatures], number: int, generator: torch.Generator | None = None
+) -> StationFeatures:
     """Draw episodes without replacement from recordings (T, B, …) of equal length and numbers of stations.
 
     At most all episodes are drawn; by default torch's global generator draws them.
@@ -134,8 +136,8 @@ def draw(recordings: Sequence[Outlook], number: int, generator: torch.Generator 
     for recording, end in zip(recordings, ends, strict=True):
         first = end - recording.host.shape[1]
         own = chosen[(chosen >= first) & (chosen < end)] - first
-        parts.append(Outlook(*(field[:, own] for field in recording)))
-    return Outlook(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
+        parts.append(StationFeatures(*(field[:, own] for field in recording)))
+    return StationFeatures(*(torch.cat(fields, 1) for fields in zip(*parts, strict=True)))
 
 
 def train(
@@ -155,7 +157,7 @@ def train(
         scenario, envs, network, _ = set_up(args, {}, scenario, envs, network)
         if scenario.value("control") != "focal":
             raise ValueError(f"control must be 'focal' for hindsight, got {scenario.value('control')!r}")
-        recorder = Recorder(envs, network.read, args.first_seed)
+        recorder = EpisodeRecorder(envs, network.read, args.first_seed)
         optimizer = torch.optim.Adam(network.parameters(), eps=1e-5)
         slots = args.num_envs * scenario.value("num_slots")
         iterations = max(1, args.total_steps // slots)

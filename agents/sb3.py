@@ -103,7 +103,7 @@ class SB3Policy:
         actions = task_of(scenario).action_space
         relaxed = algorithm in CONTINUOUS and not isinstance(actions, spaces.Box)
         self._relaxation = Relaxation(actions) if relaxed else None
-        self._masks = Masks(scenario) if algorithm == "MaskablePPO" else None
+        self._masks = MaskWrapper(scenario) if algorithm == "MaskablePPO" else None
         self._memory: Any = None
 
     def reset(self, seed: int | None = None) -> None:
@@ -118,7 +118,7 @@ class SB3Policy:
         return action if self._relaxation is None else self._relaxation.chosen(action)
 
 
-class Masks:
+class MaskWrapper:
     """Action masks of an environment, read from its observations; raises ValueError where these do not show them."""
 
     def __init__(self, scenario: Scenario):
@@ -139,7 +139,7 @@ class Masks:
         return possible.flatten(1).numpy()
 
 
-class Follow(BaseCallback):
+class ProgressCallback(BaseCallback):
     """Callback that reports the score about once per second, and stops training when the run is interrupted."""
 
     def __init__(self, run: Run, total_steps: int):
@@ -151,10 +151,10 @@ class Follow(BaseCallback):
     def _on_step(self) -> bool:
         self._scores += [info["score"] for info in self.locals["infos"]]
         if time.perf_counter() - self._reported > 1.0:
-            self.tell()
+            self.report_progress()
         return not self._run.interrupted
 
-    def tell(self) -> None:
+    def report_progress(self) -> None:
         """Report the mean score since the last report."""
         if self._scores:
             row = {"global_step": self.num_timesteps, "charts/score": float(np.mean(self._scores))}
@@ -188,7 +188,7 @@ def train(
         overrides = {} if args.action is None else {"action": args.action}
         trained_on = scenario.override(reward=args.reward, **overrides)
         if args.algorithm == "MaskablePPO":
-            Masks(trained_on)  # raises ValueError where there are none
+            MaskWrapper(trained_on)  # raises ValueError where there are none
         own = envs is None
         if envs is None:
             envs = training_envs(args, trained_on)
@@ -205,9 +205,9 @@ def train(
             raise ValueError(f"{args.algorithm} cannot play {args.env_id}'s actions, {envs.action_space}") from None
         model.action_space.seed(args.seed)
         envs.seed(args.first_seed)
-        follow = Follow(run, args.total_steps)
+        follow = ProgressCallback(run, args.total_steps)
         model.learn(args.total_steps, callback=follow)
-        follow.tell()
+        follow.report_progress()
         if own:
             envs.close()
         policy = SB3Policy(args.algorithm, model.policy, trained_on, overrides)

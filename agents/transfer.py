@@ -24,9 +24,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from agents.hindsight import SCALE, Recorder, draw, gained
+from agents.hindsight import SCALE, EpisodeRecorder, draw, gained
 from agents.networks import build
-from agents.networks.outlook import Outlook
+from agents.networks.station_features import StationFeatures
 from agents.training.checkpoint import NetworkPolicy, finish
 from agents.training.learner import descend
 from agents.training.rollout import training_envs
@@ -115,9 +115,9 @@ class Place:
         self.network: Any = build(args.env_id, args.network, scenario)
         if model is not None:
             self.network.load_state_dict(model)
-        self.recorder = Recorder(training_envs(args, scenario, args.num_envs), self.network.read, seed)
+        self.recorder = EpisodeRecorder(training_envs(args, scenario, args.num_envs), self.network.read, seed)
         self.optimizer = torch.optim.Adam(self.network.parameters(), eps=1e-5)
-        self.episodes: list[Outlook] = []
+        self.episodes: list[StationFeatures] = []
 
     @property
     def experience(self) -> int:

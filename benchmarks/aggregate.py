@@ -32,7 +32,7 @@ from benchmarks.aggregate_metrics import (
     scales,
     score_matrices,
 )
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.figures.drawing import tidy
 from benchmarks.plotting import new_axes, save
 from benchmarks.suites.curves import COLOURS
@@ -63,7 +63,7 @@ def main(settings: Aggregate) -> None:
     print(text)
     for env_id in env_ids:
         if bounded(results, env_id):
-            scale = f"normalised score (0 {REPORTS[env_id].zero} on average, 1 bound)"
+            scale = f"normalised score (0 {ENV_SETTINGS[env_id].zero} on average, 1 bound)"
             path = settings.folder / f"profiles-{env_id}.png"
             draw(path, profiles(results, env_id), env_id, scale, "share of episodes above")
         curves = learning(results, env_id)
@@ -75,7 +75,7 @@ def main(settings: Aggregate) -> None:
 def bounded(results: Results, env_id: str) -> bool:
     """Whether every scenario of an environment has bounded episodes of the agent whose score counts 0."""
     cells = [results.of(cell) for cell in results.suite.cells if cell.env_id == env_id]
-    zero = REPORTS[env_id].zero
+    zero = ENV_SETTINGS[env_id].zero
     return all(any(row["agent"] == zero and row["bound"] is not None for row in rows) for rows in cells if rows)
 
 
@@ -87,7 +87,7 @@ def scores(results: Results, env_id: str) -> dict[str, np.ndarray]:
     """
     rows, column = [row for row in results.rows if row["env_id"] == env_id], "score"
     if bounded(results, env_id):
-        rows, column = normalise(rows, REPORTS[env_id].zero), "normalised"
+        rows, column = normalise(rows, ENV_SETTINGS[env_id].zero), "normalised"
     cells = {row["cell"] for row in rows}
     agents = dict.fromkeys(row["agent"] for row in rows)
     everywhere = [name for name in agents if {row["cell"] for row in rows if row["agent"] == name} == cells]
@@ -96,7 +96,7 @@ def scores(results: Results, env_id: str) -> dict[str, np.ndarray]:
 
 def table(results: Results, env_id: str) -> list[str]:
     """Lines of an environment's table, sorted by the probability of a better episode."""
-    found, report = scores(results, env_id), REPORTS[env_id]
+    found, report = scores(results, env_id), ENV_SETTINGS[env_id]
     reference = report.reference if report.reference in found else next(iter(found))
     episodes, scenarios = found[reference].shape
     metrics = METRICS if bounded(results, env_id) else {}
@@ -134,7 +134,7 @@ def learning(results: Results, env_id: str) -> dict[str, Band]:
     Scores are normalised as in the table where every scenario is bounded.
     """
     rows = [row for row in results.rows if row["env_id"] == env_id]
-    of = scales(rows, REPORTS[env_id].zero) if bounded(results, env_id) else None
+    of = scales(rows, ENV_SETTINGS[env_id].zero) if bounded(results, env_id) else None
     cells = {row["cell"] for row in rows}
     found = {}
     for agent in dict.fromkeys(training["agent"] for training in results.trainings):

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import cores
 from benchmarks.statistics import mean_interval
 from dtenv.oracle import Solution, check_bound, episode_bound
@@ -30,7 +30,7 @@ def episode_bounds(env_id: str, scenario: Scenario, seeds: Sequence[int], **sett
 
     `settings` are those of the environment's solve_episode, in addition to `bound` of benchmarks.env_settings.
     """
-    solve = partial(episode_bound, env_id, scenario, **{**REPORTS[env_id].bound, **settings})
+    solve = partial(episode_bound, env_id, scenario, **{**ENV_SETTINGS[env_id].bound, **settings})
     bar = partial(tqdm, total=len(seeds), desc="bounds", unit="episode", leave=False)
     if len(seeds) <= FEW or cores() == 1:
         return [solve(seed) for seed in bar(seeds)]
@@ -79,7 +79,7 @@ def bound_rows(
 
     With `known`, the rows.csv of an earlier table, its bounds are used instead of new proofs.
     """
-    seeds = seeds[: REPORTS[env_id].bound_episodes]
+    seeds = seeds[: ENV_SETTINGS[env_id].bound_episodes]
     solutions = episode_bounds(env_id, scenario, seeds) if known is None else known_bounds(known, scenario, seeds)
     add_bounds(rows, seeds, solutions)
     return bound_line([solution.bound for solution in solutions], sorted({solution.proof for solution in solutions}))

@@ -27,7 +27,7 @@ from tqdm import tqdm
 import agents
 import dtenv
 from agents.policy import Policy
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import manifest, side_by_side
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -117,7 +117,7 @@ class Dataset:
 
 def heuristic(env_id: str, scenario: Scenario) -> Policy:
     """Return the heuristic that tables compare with."""
-    return agents.load(REPORTS[env_id].reference, env_id, scenario=scenario)
+    return agents.load(ENV_SETTINGS[env_id].reference, env_id, scenario=scenario)
 
 
 def expert(env_id: str, scenario: Scenario) -> Policy:
@@ -137,7 +137,7 @@ class Episode:
     seed: int
     observations: np.ndarray
     actions: np.ndarray
-    rewards: np.ndarray
+    row_station_rewards: np.ndarray
     infos: dict[str, np.ndarray]
     """(T + 1,): zeros and feasible for the reset, then one entry per slot"""
 

@@ -23,12 +23,12 @@ from tqdm import tqdm
 
 import agents
 from agents.policy import Policy
-from agents.training.gif import film
+from agents.training.gif import record_gif
 from agents.training.run import ProgressBar
 from agents.training.tracking import Tracker
 from benchmarks import plotting
 from benchmarks.bounds import bound_rows
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_rows
 from benchmarks.statistics import ranking
 from benchmarks.table import markdown
@@ -71,14 +71,14 @@ class Demo:
         sites = presets.resolve(None, self.env_id).SITES
         given = {"num_users": self.num_users, sites: self.num_servers, "num_slots": self.num_slots}
         fields = {name: value for name, value in given.items() if value is not None}
-        fields = {**REPORTS[self.env_id].overrides, **fields}
+        fields = {**ENV_SETTINGS[self.env_id].overrides, **fields}
         return scenario_from_options(self.scenario, self.sites, self.trace, self.env_id, **fields)
 
 
 def main(demo: Demo) -> None:
     """Train, evaluate, rank, plot, and print what was written."""
     start = time.perf_counter()
-    env_id, report, scenario = demo.env_id, REPORTS[demo.env_id], demo.resolve()
+    env_id, report, scenario = demo.env_id, ENV_SETTINGS[demo.env_id], demo.resolve()
     out = demo.out or Path("runs") / report.demo_out
     out.mkdir(parents=True, exist_ok=True)
     about = describe(env_id, scenario)
@@ -120,7 +120,7 @@ def main(demo: Demo) -> None:
             files["learning_curve.png"] = f"{learner}'s score during training"
         best = next(policy for policy in policies if policy.name == table[0]["agent"])
         shown = policies[-1] if learns else best
-        film(out / "policy.gif", env_id, shown, scenario, seeds[0])
+        record_gif(out / "policy.gif", env_id, shown, scenario, seeds[0])
         files["policy.gif"] = f"{shown.name} playing held-out seed {seeds[0]}"
         for name in files:
             if name.endswith((".png", ".gif")):
@@ -139,7 +139,7 @@ def main(demo: Demo) -> None:
 def describe(env_id: str, scenario: Scenario) -> str:
     """Environment, scenario and sizes in a line, and the source of recorded walks in another."""
     text = f"{env_id} '{scenario.name}': {scenario.value('num_users')} users, "
-    text += f"{scenario.num_sites} {REPORTS[env_id].sites[1]}, "
+    text += f"{scenario.num_sites} {ENV_SETTINGS[env_id].sites[1]}, "
     text += f"{scenario.value('num_slots')} slots of {scenario.value('slot_seconds'):g} s"
     recording = scenario.value("recording")
     return text if recording is None else f"{text}\n{recording.provenance['note']}"
@@ -147,9 +147,9 @@ def describe(env_id: str, scenario: Scenario) -> str:
 
 def train(demo: Demo, scenario: Scenario, save: Path, curve: list[dict[str, Any]], tracker: Tracker) -> Policy:
     """Train the environment's learner with a progress bar; append its rows to `curve`."""
-    name = REPORTS[demo.env_id].demo_learner
+    name = ENV_SETTINGS[demo.env_id].demo_learner
     learner = importlib.import_module(f"agents.{name}")
-    steps = demo.total_steps or REPORTS[demo.env_id].demo_steps
+    steps = demo.total_steps or ENV_SETTINGS[demo.env_id].demo_steps
     sizes = {"total_steps": steps, "num_slots": scenario.value("num_slots")}
     args = learner.Args(env_id=demo.env_id, seed=demo.seed, save=save, **sizes)
     with ProgressBar(f"training {name}") as show:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Figure(NamedTuple):
+class Column(NamedTuple):
     """A table column: the mean of a row column over episodes."""
 
     column: str
@@ -30,7 +30,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class EnvSettings:
     """Settings of one environment."""
 
     columns: tuple[str, ...]
@@ -46,7 +46,7 @@ class Report:
     """number of episodes, from the first on, that are bounded; by default all"""
     levels: tuple[str, ...] = ()
     """agents whose scores are drawn as levels next to a learning curve"""
-    figures: tuple[Figure, ...]
+    figures: tuple[Column, ...]
     """table columns after the score"""
     drawn: tuple[str, ...]
     """columns of the figures that the plot shows too"""
@@ -77,8 +77,8 @@ class Report:
     """settings of the bounds in the headroom table, whose plans count among the best known"""
 
 
-REPORTS: dict[str, Report] = {
-    "DTAssociation-v0": Report(
+ENV_SETTINGS: dict[str, EnvSettings] = {
+    "DTAssociation-v0": EnvSettings(
         columns=(
             *("score", "objective", "utility", "energy"),
             *("energy_migration", "energy_synchronisation", "energy_computation"),
@@ -89,9 +89,9 @@ REPORTS: dict[str, Report] = {
         bound={"plan": False, "time_limit": 120.0},
         levels=("nearest", "stay", "hysteresis", "local-search"),
         figures=(
-            Figure("energy", "raw energy", "energy", ",.0f", "summed over servers, unshaped"),
-            Figure("migrations", "twins moved", "moves", ".2f", "twins migrated"),
-            Figure("violation_rate", "slots broken", "broken", ".1%", "slots with a violated constraint"),
+            Column("energy", "raw energy", "energy", ",.0f", "summed over servers, unshaped"),
+            Column("migrations", "twins moved", "moves", ".2f", "twins migrated"),
+            Column("violation_rate", "slots broken", "broken", ".1%", "slots with a violated constraint"),
         ),
         drawn=("energy", "violation_rate"),
         sites=("S", "servers"),
@@ -105,7 +105,7 @@ REPORTS: dict[str, Report] = {
         headroom_overrides={"num_slots": 20},
         headroom_bound={"plan": True},
     ),
-    "DTPlacementMA-v0": Report(
+    "DTPlacementMA-v0": EnvSettings(
         columns=(
             *("score", "objective", "system_cost", "utility", "energy", "latency"),
             *("latency_wireless", "latency_wired", "latency_compute", "latency_initial", "latency_update"),
@@ -117,11 +117,11 @@ REPORTS: dict[str, Report] = {
         bound_episodes=6,  # a slot's program takes seconds
         levels=("nearest", "greedy-add", "local-search"),
         figures=(
-            Figure("system_cost", "system cost", "cost", ".3f", "latency and placement cost of (26)"),
-            Figure("hosts", "hosts", "hosts", ".1f", "stations that host"),
-            Figure("latency", "latency, s", "latency", ".3f", "mean T_ini + η T_upd / Δt of a user, seconds"),
-            Figure("cost", "users late", "late", ".1%", "users past their deadline"),
-            Figure("migrations", "twins moved", "moves", ".1f", "twins that changed station, for free"),
+            Column("system_cost", "system cost", "cost", ".3f", "latency and placement cost of (26)"),
+            Column("hosts", "hosts", "hosts", ".1f", "stations that host"),
+            Column("latency", "latency, s", "latency", ".3f", "mean T_ini + η T_upd / Δt of a user, seconds"),
+            Column("cost", "users late", "late", ".1%", "users past their deadline"),
+            Column("migrations", "twins moved", "moves", ".1f", "twins that changed station, for free"),
         ),
         drawn=("hosts", "latency", "cost"),
         sites=("M", "stations"),
@@ -134,7 +134,7 @@ REPORTS: dict[str, Report] = {
         headroom_episodes=6,
         headroom_overrides={"num_slots": 5},
     ),
-    "DTMigration-v0": Report(
+    "DTMigration-v0": EnvSettings(
         columns=(
             *("score", "objective", "utility", "migration_price", "energy", "latency"),
             *("latency_wireless", "latency_wired", "latency_compute", "downtime", "handovers", "refused"),
@@ -144,10 +144,10 @@ REPORTS: dict[str, Report] = {
         zero="never",
         levels=("never", "best-latency", "payback", "lookahead"),
         figures=(
-            Figure("migrations", "migrations", "moves", ".1f", "migrations an episode", True),
-            Figure("handovers", "hand-overs", "handovers", ".1f", "changes of access station an episode", True),
-            Figure("downtime", "downtime, s", "down", ".1f", "seconds an episode that the twin was down", True),
-            Figure("cost", "late", "late", ".1%", "slots whose update was past its deadline"),
+            Column("migrations", "migrations", "moves", ".1f", "migrations an episode", True),
+            Column("handovers", "hand-overs", "handovers", ".1f", "changes of access station an episode", True),
+            Column("downtime", "downtime, s", "down", ".1f", "seconds an episode that the twin was down", True),
+            Column("cost", "late", "late", ".1%", "slots whose update was past its deadline"),
         ),
         drawn=("migrations", "downtime", "cost"),
         sites=("M", "stations"),

@@ -18,7 +18,7 @@ import numpy as np
 
 import dtenv
 from agents.policy import Policy
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from dtenv.reporting.source import commit
 from dtenv.scenario import Scenario
 
@@ -41,7 +41,7 @@ def run_episodes(
     The columns are those of benchmarks.env_settings. The policy is reset once, with the first seed; `progress` is
     called with the number of slots just played.
     """
-    means = REPORTS[env_id].columns
+    means = ENV_SETTINGS[env_id].columns
     envs = side_by_side(env_id, scenario.override(**policy.overrides), len(seeds))
     obs, _ = envs.reset(seed=[int(seed) for seed in seeds])
     policy.reset(int(seeds[0]))

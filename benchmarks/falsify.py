@@ -128,7 +128,7 @@ def attempt(env_id: str, seed: int, settings: Falsify, count: dict[str, int]) ->
     env.reset(seed=seed)
     task = env.task
     for _ in range(int(rng.integers(0, scenario.value("num_slots")))):  # to some state within the episode
-        task.advance(random_plan(task, 1, rng))
+        task.step(random_plan(task, 1, rng))
     solution = solve_episode(task, time_limit=settings.bound_seconds)
     count["instances"] += 1
     count["exact"] += int(solution.gap < 1e-7)
@@ -212,7 +212,7 @@ def played(policy: Policy, task: Any) -> np.ndarray:
     row, plan = row_of(task, 0), []
     while row.state.slot[0] <= row.scenario.value("num_slots"):
         plan.append(np.reshape(policy.act(row.obs[0]), -1))
-        row.advance(plan[-1][None])
+        row.step(plan[-1][None])
     return np.array(plan)
 
 

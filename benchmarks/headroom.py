@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import agents
 from benchmarks.bounds import add_bounds, episode_bounds
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import mean_interval, ratio_interval
 from dtenv import presets
@@ -30,7 +30,7 @@ KNOWN = "the bound's own plan"
 class Headroom:
     """Settings of the table."""
 
-    env_ids: tuple[str, ...] = tuple(REPORTS)
+    env_ids: tuple[str, ...] = tuple(ENV_SETTINGS)
     """environments"""
     scenarios: tuple[str, ...] = ()
     """presets, by default all of them"""
@@ -46,7 +46,7 @@ def main(settings: Headroom) -> None:
     lines: list[str] = []
     played = []
     for env_id in settings.env_ids:
-        report, proofs, table = REPORTS[env_id], set[str](), []
+        report, proofs, table = ENV_SETTINGS[env_id], set[str](), []
         names = [name for name in presets.PRESETS[env_id] if not settings.scenarios or name in settings.scenarios]
         scenarios = [presets.resolve(name, env_id, **report.headroom_overrides) for name in names]
         for scenario in tqdm(scenarios, desc=env_id, unit="preset"):
@@ -77,7 +77,7 @@ def line(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Table cells of one preset."""
     names = dict.fromkeys(row["agent"] for row in rows)
     scores = {name: np.array([row["score"] for row in rows if row["agent"] == name]) for name in names}
-    zero = scores[REPORTS[env_id].zero]
+    zero = scores[ENV_SETTINGS[env_id].zero]
     bound = np.array([row["bound"] for row in rows[: len(zero)]])
     best = max((name for name in scores if name != KNOWN), key=lambda name: scores[name].mean())
     known = np.max(list(scores.values()), axis=0)

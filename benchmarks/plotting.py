@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from benchmarks.env_settings import Figure
+from benchmarks.env_settings import Column
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -36,7 +36,7 @@ def comparison(
     path: Path,
     ranking: Sequence[Mapping[str, Any]],
     title: str,
-    figures: Sequence[Figure],
+    figures: Sequence[Column],
     bound: tuple[float, str] | None = None,
     learned: Sequence[str] = ("ppo",),
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from benchmarks.env_settings import Figure
+from benchmarks.env_settings import Column
 from dtenv.reporting.statistics import CONFIDENCE
 
 NOTHING = 1e-9
@@ -130,7 +130,7 @@ def gap_to_bound(rows: Sequence[Mapping[str, Any]], agent: str, zero: str) -> In
 
 
 def ranking(
-    rows: Sequence[Mapping[str, Any]], reference: str, figures: Sequence[Figure] = (), zero: str | None = None
+    rows: Sequence[Mapping[str, Any]], reference: str, figures: Sequence[Column] = (), zero: str | None = None
 ) -> list[dict[str, Any]]:
     """One line per agent, best score first: score with interval, paired difference to the reference, mean figures.
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import agents
 from benchmarks.bounds import bound_rows
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import EVALUATION_SEEDS, manifest, run_episodes, write_study
 from benchmarks.statistics import mean_interval, paired, ranking
 from dtenv import presets
@@ -51,7 +51,7 @@ class Table:
 
     def cells(self) -> list[Scenario]:
         """Scenarios in the table's order."""
-        report, found = REPORTS[self.env_id], []
+        report, found = ENV_SETTINGS[self.env_id], []
         slots = {} if self.num_slots is None else {"num_slots": self.num_slots}
         for name in self.scenarios or report.table_scenarios:
             preset = presets.resolve(name, self.env_id, **{**report.overrides, **slots})
@@ -62,7 +62,7 @@ class Table:
 
 def main(table: Table) -> None:
     """Run all agents on all scenarios and write rows, manifest and a Markdown table."""
-    report, env_id, cells = REPORTS[table.env_id], table.env_id, table.cells()
+    report, env_id, cells = ENV_SETTINGS[table.env_id], table.env_id, table.cells()
     names = {cell: table.agents or (*agents.HEURISTICS[env_id], *agents.shipped(env_id, cell.name)) for cell in cells}
     seeds = list(EVALUATION_SEEDS[: table.episodes or report.table_episodes])
     rows, lines = [], []
@@ -85,7 +85,7 @@ def main(table: Table) -> None:
 
 def markdown(env_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of one scenario's table, best score first."""
-    report = REPORTS[env_id]
+    report = ENV_SETTINGS[env_id]
     reference = report.reference
     ratio = report.ratio if report.ratio and any(row["agent"] == report.ratio[1] for row in rows) else None
     ranked = ranking(rows, reference, report.figures, report.zero)

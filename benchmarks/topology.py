@@ -23,7 +23,7 @@ from benchmarks.statistics import score_matrix
 from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.jobs import Train
 from benchmarks.suites.suite import HELD_OUT
-from benchmarks.suites.tables import way
+from benchmarks.suites.tables import progress_between
 from dtenv.reporting.markdown import markdown_table
 
 ENV_ID, LABEL, ENDS = "DTAssociation-v0", "ppo", ("nearest", "local-search")
@@ -73,7 +73,7 @@ def main(settings: Topology) -> None:
                 bar.update()
                 rows += own
                 scores = {name: score_matrix([*own, *ends[target]], name) for name in (label, *ENDS)}
-                text = f"{way(scores, label, *ENDS):.2f}"
+                text = f"{progress_between(scores, label, *ENDS):.2f}"
                 table[-1].append(f"**{text}**" if target == cell.resolve() else text)
     record = manifest(*targets, seeds=settings.seeds, episodes=settings.episodes)
     heads = ["trained at", *(f"U = {u}, S = {s}" for u, s in TOPOLOGIES)]

@@ -16,8 +16,8 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from agents.hindsight import Recorder, gained
-from agents.networks.outlook import Outlook
+from agents.hindsight import EpisodeRecorder, gained
+from agents.networks.station_features import StationFeatures
 from agents.training.rollout import training_envs
 from agents.transfer import Args, Place, arrive, source_places, source_round, target_round
 from benchmarks.bounds import episode_bounds
@@ -62,8 +62,8 @@ class Examination:
         seeds = HELD_OUT[:episodes]
         bounds = episode_bounds("DTMigration-v0", scenario, seeds)
         read = Place(Args(num_envs=1), scenario, 0).network.read
-        recorder = Recorder(training_envs(Args(), scenario, episodes), read, seeds[0])
-        self.recording: Outlook = recorder.record()
+        recorder = EpisodeRecorder(training_envs(Args(), scenario, episodes), read, seeds[0])
+        self.recording: StationFeatures = recorder.record()
         self.headroom = float(np.mean([bound.bound for bound in bounds])) - recorder.score
 
     @torch.no_grad()

@@ -30,7 +30,7 @@ from dtenv.scenario import Scenario
 
 
 @dataclass(frozen=True)
-class Search:
+class TuningGrid:
     """Grid of settings of one heuristic."""
 
     env_id: str
@@ -49,7 +49,7 @@ def _presets(env_id: str, *names: str) -> dict[str, Scenario]:
 
 
 SEARCHES = {
-    "hysteresis": Search(
+    "hysteresis": TuningGrid(
         "DTAssociation-v0",
         ("margin",),
         [(margin,) for margin in (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)],
@@ -57,7 +57,7 @@ SEARCHES = {
         {f"S = {s}": presets.resolve("balanced", num_servers=s) for s in (9, 15, 21)},
         episodes=16,
     ),
-    "payback": Search(
+    "payback": TuningGrid(
         "DTMigration-v0",
         ("slots", "hysteresis"),
         list(itertools.product((6.0, 8.0, 10.0, 12.0, 14.0), (0.0, 0.1, 0.2, 0.3, 0.4))),
@@ -65,7 +65,7 @@ SEARCHES = {
         _presets("DTMigration-v0", "balanced", "gauss-markov", "ping-pong"),
         episodes=64,
     ),
-    "lookahead": Search(
+    "lookahead": TuningGrid(
         "DTMigration-v0",
         ("horizon",),
         [(horizon,) for horizon in (5, 10, 15, 20, 30)],
@@ -73,7 +73,7 @@ SEARCHES = {
         _presets("DTMigration-v0", "balanced", "gauss-markov", "ping-pong"),
         episodes=64,
     ),
-    "constant": Search(
+    "constant": TuningGrid(
         "DTPlacementMA-v0",
         ("hosts", "price"),
         list(itertools.product((0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 0.5, 1.0))),

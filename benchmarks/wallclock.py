@@ -68,7 +68,7 @@ def ours(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
     return ppo.train(args, network=network, report=rows.append), rows[-1]
 
 
-def theirs(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
+def train_sb3(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
     """Train SB3's PPO with the same settings; its loss weighs the critic twice as much at the same coefficient."""
     settings = {
         "learning_rate": RATE,
@@ -102,7 +102,7 @@ def theirs(seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
 def main(settings: WallClock) -> None:
     """Train both alternately, evaluate, and write rows, table and manifest."""
     scenario, seeds = presets.resolve(None, ENV_ID), list(EVALUATION_SEEDS[: settings.episodes])
-    learners = {"dtenv ppo, batch": ours, "SB3 PPO, DummyVecEnv": theirs}
+    learners = {"dtenv ppo, batch": ours, "SB3 PPO, DummyVecEnv": train_sb3}
     trainings: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(learners) * settings.seeds, desc="trainings", unit="run") as bar:

@@ -101,7 +101,7 @@ def board(
     `ranked` are the known entries, by default all; `films` are those of the validation season, whose instances are
     public. Raises ResultsError for rows of an unknown entry, or a track without its reference or bounds.
     """
-    ranked = entries.every() if ranked is None else ranked
+    ranked = entries.all_entries() if ranked is None else ranked
     path = results.folder / "season.json"
     about = about_season(path) if path.exists() else {"commitment": "", "dtenv": dtenv.__version__}
     tracks = [track_board(track, results, ranked, films) for track in TRACKS.values() if results.of(track)]

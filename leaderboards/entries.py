@@ -64,12 +64,12 @@ def by_name(track: Track) -> list[Entry]:
     return heuristics + [Entry(name, "learner", track.name) for name in BY_NAME.get(track.name, ())]
 
 
-def of(submission: Submission) -> Entry:
+def from_submission(submission: Submission) -> Entry:
     """Entry of a submission."""
     return Entry(submission.name, "submission", submission.track.name, submission.folder)
 
 
-def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
+def all_entries(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
     """Return all entries, or those with the given names or tracks, without invalid submissions.
 
     Raises ValueError for an unknown name or track.
@@ -77,7 +77,9 @@ def every(names: Sequence[str] = (), tracks: Sequence[str] = ()) -> list[Entry]:
     for name in tracks:
         if name not in TRACKS:
             raise ValueError(f"tracks: must be among {', '.join(TRACKS)}, got {name!r}")
-    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [*map(of, submissions(SUBMISSIONS)[0])]
+    found = [entry for track in TRACKS.values() for entry in by_name(track)] + [
+        *map(from_submission, submissions(SUBMISSIONS)[0])
+    ]
     found = [entry for entry in found if not tracks or entry.track in tracks]
     known = {entry.name for entry in found}
     for name in names:

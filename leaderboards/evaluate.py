@@ -19,7 +19,7 @@ from leaderboards.play import Played, play
 from leaderboards.results import SeasonResults, load, settle
 from leaderboards.submission import Submission, read
 from leaderboards.tables import tables
-from leaderboards.tracks import WORST
+from leaderboards.tracks import FAILED_EPISODE_AGENT
 
 SHOWN = 10
 """Maximum number of failed episodes that are printed."""
@@ -38,7 +38,7 @@ def main(settings: Evaluate) -> None:
     try:
         submission = read(settings.folder)
         with tqdm(desc=submission.name, unit="slot", unit_scale=True, leave=False) as bar:
-            played = play(entries.of(submission), seasons.read(seasons.VALIDATION), tell=bar.update)
+            played = play(entries.from_submission(submission), seasons.read(seasons.VALIDATION), tell=bar.update)
         board = standing(submission, played)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(str(error)) from None
@@ -60,13 +60,13 @@ def standing(submission: Submission, played: Played) -> Board:
     """
     stored = load(seasons.read(seasons.VALIDATION))
     track = submission.track
-    others = [entry for entry in entries.every(tracks=[track.name]) if entry.name != submission.name]
+    others = [entry for entry in entries.all_entries(tracks=[track.name]) if entry.name != submission.name]
     names = {entry.name for entry in others}
     rows = [row for row in stored.of(track) if row["entry"] in names]
-    settle(played.rows, [row for row in rows if row["entry"] == WORST])
+    settle(played.rows, [row for row in rows if row["entry"] == FAILED_EPISODE_AGENT])
     ranked = [row for row in stored.entries if row["track"] == track.name and row["entry"] in names]
     ranked.append({**played.entry, "machine": ""})
     results = SeasonResults(stored.season, stored.folder, rows + played.rows, stored.bounds, ranked, [])
     results.check()
-    board = track_board(track, results, [*others, entries.of(submission)])
+    board = track_board(track, results, [*others, entries.from_submission(submission)])
     return Board(seasons.VALIDATION, True, "", dtenv.__version__, "", [board])

@@ -196,7 +196,7 @@ def _write(module: nn.Module, names: list[str], spec: Spec, path: Path) -> None:
     import onnx
 
     layout = spec.layouts[len(spec.layouts) // 2]
-    example = interface.feed(layout, names, np.zeros((2, layout.size), np.float32))
+    example = interface.graph_inputs(layout, names, np.zeros((2, layout.size), np.float32))
     inputs = {name: torch.as_tensor(values) for name, values in example.items()}
     export.write(module, inputs, path, _free(names, spec))
     model = onnx.ModelProto.FromString(path.read_bytes())
@@ -230,10 +230,10 @@ def compare(module: nn.Module, names: list[str], spec: Spec, path: Path, differi
         env = gym.make(cell.env_id, scenario=cell.resolve().override(**spec.overrides), disable_env_checker=True)
         obs, _ = env.reset(seed=TUNING_SEEDS[0])
         for slot in range(SLOTS):
-            shown = interface.feed(layout, names, obs[None])
+            shown = interface.graph_inputs(layout, names, obs[None])
             expected = _actions(module, {name: torch.as_tensor(values) for name, values in shown.items()})
             (action,) = session.run([interface.ACTION], shown)
-            wrong = interface.wrong_action(action, space)
+            wrong = interface.action_problem(action, space)
             if wrong is not None:
                 raise ValueError(f"policy's {wrong}, in {cell.name!r}, slot {slot}")
             near = TOLERANCE if isinstance(space, gym.spaces.Box) else 0.0

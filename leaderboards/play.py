@@ -15,8 +15,8 @@ import agents
 from benchmarks.suites.suite import Cell
 from dtenv.observation import Layout
 from leaderboards.entries import Entry
-from leaderboards.policy_io import feed, wrong_action
-from leaderboards.recorded_episode import Recorder
+from leaderboards.policy_io import action_problem, graph_inputs
+from leaderboards.recorded_episode import FilmRecorder
 from leaderboards.results import MEANS
 from leaderboards.sandbox import Limits, PolicyFailed, PolicyProcess
 from leaderboards.season import VALIDATION, Season
@@ -50,7 +50,7 @@ class Failed(RuntimeError):
         self.status = status
 
 
-class Trusted:
+class LocalPlayer:
     """An agent of this repository, by name, in this process."""
 
     def __init__(self, entry: Entry, cell: Cell):
@@ -66,7 +66,7 @@ class Trusted:
         return self._policy.act(obs)
 
 
-class Confined:
+class SandboxedPlayer:
     """A submission in a sandboxed process, restarted after a failure."""
 
     def __init__(self, submission: Submission, limits: Limits):
@@ -94,14 +94,14 @@ class Confined:
         assert self._process is not None
         start = time.perf_counter()
         try:
-            action = self._process.act(feed(self._layout, self._submission.inputs, obs[None]))
+            action = self._process.act(graph_inputs(self._layout, self._submission.inputs, obs[None]))
         except PolicyFailed as error:
             self.close()
             raise Failed(error.reason, str(error)) from None
         self._left -= time.perf_counter() - start
         if self._left < 0.0:
             raise Failed("late", f"an episode's decisions took more than {EPISODE_SECONDS:g} s")
-        if wrong := wrong_action(action, self._space):
+        if wrong := action_problem(action, self._space):
             raise Failed("invalid", wrong)
         return int(action[0]) if isinstance(self._space, gym.spaces.Discrete) else action[0]
 
@@ -115,7 +115,7 @@ class Confined:
 def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: None) -> Played:
     """Play an entry on all instances of its track.
 
-    Rows of failed episodes have no means: `leaderboards.results.settle` fills them. The callback gets the
+    Rows of failed episodes have no means: `leaderboards.results.fill_failed_episodes` fills them. The callback gets the
     number of slots of every finished episode. Raises SubmissionError for an invalid submission.
     """
     track = find(entry.track)
@@ -124,17 +124,17 @@ def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: No
     with ExitStack() as stack:
         confined = None
         if entry.kind == "submission":
-            confined = Confined(entry.submission(), Limits())
+            confined = SandboxedPlayer(entry.submission(), Limits())
             stack.callback(confined.close)
         for cell in track.cells:
-            player: Any = confined or Trusted(entry, cell)
+            player: Any = confined or LocalPlayer(entry, cell)
             env: Any = gym.make(track.env_id, scenario=cell.resolve().override(**player.overrides)).unwrapped
             if confined is not None:
                 confined.enter(env.layout, env.action_space)
             for index in range(track.episodes):
                 filmed = season.name == VALIDATION and cell is track.cells[0] and index == 0  # others are hidden
                 obs, _ = env.reset(seed=season.seed(index))
-                recorder = Recorder(env) if filmed else None
+                recorder = FilmRecorder(env) if filmed else None
                 about = {"track": track.name, "cell": cell.name, "entry": entry.name, "index": index}
                 try:
                     means, took = episode(player, env, obs, index, recorder)
@@ -156,7 +156,7 @@ def play(entry: Entry, season: Season, tell: Callable[[int], Any] = lambda n: No
 
 
 def episode(
-    player: Trusted | Confined, env: Any, obs: np.ndarray, index: int, recorder: Recorder | None = None
+    player: LocalPlayer | SandboxedPlayer, env: Any, obs: np.ndarray, index: int, recorder: FilmRecorder | None = None
 ) -> tuple[dict[str, float], list[float]]:
     """Play one episode from the first observation of a reset environment.
 

@@ -24,14 +24,14 @@ _REAL = frozenset({1, 10, 11})
 """ONNX's element types of integers and of floating-point numbers."""
 
 
-def feed(layout: Layout, names: Iterable[str], observations: np.ndarray) -> dict[str, np.ndarray]:
+def graph_inputs(layout: Layout, names: Iterable[str], observations: np.ndarray) -> dict[str, np.ndarray]:
     """Return a graph's inputs by name, float32 (B, …), from flat observations (B, size)."""
     observations = np.asarray(observations, np.float32)
     shown = {FLAT: observations, **layout.split(observations)}
     return {name: np.ascontiguousarray(shown[name]) for name in names}
 
 
-def wrong_action(action: np.ndarray, space: spaces.Space) -> str | None:
+def action_problem(action: np.ndarray, space: spaces.Space) -> str | None:
     """Return the problem of a policy's action for one observation, (1, …) with the batch axis, or None.
 
     Nothing is rounded or clipped: choices must be integers, other actions finite floats in range.

@@ -30,7 +30,7 @@ from leaderboards.open_season import read_secret
 from leaderboards.play import Played
 from leaderboards.results import COLUMNS, SeasonResults, line, load, settle
 from leaderboards.submission import SUBMISSIONS, submissions
-from leaderboards.tracks import TRACKS, WORST
+from leaderboards.tracks import FAILED_EPISODE_AGENT, TRACKS
 
 
 @dataclass
@@ -52,18 +52,18 @@ class Rank:
 def main(settings: Rank) -> None:
     """Rank, and store every result as soon as it is available."""
     try:
-        season = open_eyed(settings.season, settings.secret)
+        season = with_seeds(settings.season, settings.secret)
         same_rules(season)
         if seasons.read(season.name).secret is not None:
             raise seasons.SeasonError(f"season {season.name!r} is over: its instances are known, so ranking has ended")
         results = load(season)
-        chosen = entries.every(settings.entries, settings.tracks)
+        chosen = entries.all_entries(settings.entries, settings.tracks)
         for refused in submissions(SUBMISSIONS)[1]:
             print(refused)
         unchanged(results, chosen)
         ranked = {(row["track"], row["entry"]) for row in results.entries}
         names = list(dict.fromkeys(entry.track for entry in chosen))
-        due = [entry for entry in entries.every(tracks=names) if entry in chosen or is_reference(entry)]
+        due = [entry for entry in entries.all_entries(tracks=names) if entry in chosen or is_reference(entry)]
         due = [entry for entry in due if (entry.track, entry.name) not in ranked]
         known = {(row["env_id"], row["cell"], row["index"]) for row in results.bounds}
         left = missing_proofs(season, names, known)
@@ -82,7 +82,7 @@ def main(settings: Rank) -> None:
     print(f"{season.folder}: {len(due)} entries played, {len(left)} bounds proven")
 
 
-def open_eyed(name: str, secret: Path | None) -> seasons.Season:
+def with_seeds(name: str, secret: Path | None) -> seasons.Season:
     """Return a season with its seeds; SeasonError if they are not available."""
     season = seasons.read(name)
     if name == seasons.VALIDATION or season.secret is not None:
@@ -120,7 +120,7 @@ def unchanged(results: SeasonResults, chosen: Sequence[entries.Entry]) -> None:
 
 def is_reference(entry: entries.Entry) -> bool:
     """Whether scores of other entries depend on this one."""
-    return entry.folder is None and entry.name in (WORST, TRACKS[entry.track].reference)
+    return entry.folder is None and entry.name in (FAILED_EPISODE_AGENT, TRACKS[entry.track].reference)
 
 
 def missing_proofs(season: seasons.Season, names: Sequence[str], known: set[tuple[str, str, int]]) -> list[Prove]:
@@ -146,16 +146,16 @@ def derive(
                 bar.set_postfix_str(job.name)
 
 
-def take(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str, list[dict[str, Any]]]:
+def record_result(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str, list[dict[str, Any]]]:
     """Add a job's result to `results` and return the new rows by file.
 
-    Raises ResultsError if an episode failed and the entry WORST, whose score it gets, was not played.
+    Raises ResultsError if an episode failed and the entry FAILED_EPISODE_AGENT, whose score it gets, was not played.
     """
     if isinstance(job, Prove):
         new: dict[str, list[dict[str, Any]]] = {"bounds": [given]}
     else:
         track = job.entry.track
-        settle(given.rows, [r for r in results.rows if r["track"] == track and r["entry"] == WORST])
+        settle(given.rows, [r for r in results.rows if r["track"] == track and r["entry"] == FAILED_EPISODE_AGENT])
         entry = {**given.entry, "machine": manifest()["machine"]}
         new = {"films": given.films, "rows": given.rows, "entries": [entry]}
     for name, rows in new.items():
@@ -166,7 +166,7 @@ def take(results: SeasonResults, job: PlayEntry | Prove, given: Any) -> dict[str
 def _rank(results: SeasonResults, due: list[entries.Entry], left: list[Prove], workers: int) -> dict[str, str]:
     layers: dict[str, str] = {}
     for job, given in derive(results.season, due, left, workers):
-        for name, rows in take(results, job, given).items():  # entries last: they mark the others as complete
+        for name, rows in record_result(results, job, given).items():  # entries last: they mark the others as complete
             if name == "films":
                 append(results.folder / "films.jsonl", "".join(map(line, rows)))
             else:

@@ -11,7 +11,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 """Codes of servers or stations, one character each."""
 
 
-class Recorder:
+class FilmRecorder:
     """Record an episode slot by slot; with a focal user, of that user only.
 
     `env` is an environment of `gymnasium.make`, unwrapped, just reset. Raises ValueError for more than 36 servers.

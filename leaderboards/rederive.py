@@ -16,7 +16,7 @@ import tyro
 from benchmarks.evaluate import cores
 from benchmarks.workers import JobFailed
 from leaderboards import build, entries
-from leaderboards.rank import derive, missing_proofs, open_eyed, same_rules, take
+from leaderboards.rank import derive, missing_proofs, record_result, same_rules, with_seeds
 from leaderboards.results import KEYS, SeasonResults, load
 from leaderboards.tracks import TRACKS
 
@@ -43,7 +43,7 @@ class Rederive:
 def main(settings: Rederive) -> None:
     """Compare; exits with status 1 if a number differs."""
     try:
-        season = open_eyed(settings.season or build.shown(), None)
+        season = with_seeds(settings.season or build.shown(), None)
         same_rules(season)
         for name in settings.tracks:
             if name not in TRACKS:
@@ -83,7 +83,7 @@ def run_again(stored: SeasonResults, names: Sequence[str], bounds: bool, workers
     Raises ValueError if an entry with rows no longer exists.
     """
     kept = selected(stored, names, bounds)
-    known = {(entry.track, entry.name): entry for entry in entries.every(tracks=names)}
+    known = {(entry.track, entry.name): entry for entry in entries.all_entries(tracks=names)}
     keys = [(row["track"], row["entry"]) for row in kept.entries]
     for track, name in keys:
         if (track, name) not in known:
@@ -92,7 +92,7 @@ def run_again(stored: SeasonResults, names: Sequence[str], bounds: bool, workers
     left = missing_proofs(stored.season, list(dict.fromkeys(track for track, _ in keys)), set()) if bounds else []
     again = SeasonResults(stored.season, stored.folder, [], [], [], [])
     for job, given in derive(stored.season, due, left, workers):
-        take(again, job, given)
+        record_result(again, job, given)
     again.check()
     return again
 

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.suites.results import ResultsError, append_rows, read_rows, unique
 from dtenv.oracle import check_bound
 from leaderboards.season import Season
-from leaderboards.tracks import TRACKS, WORST, Track
+from leaderboards.tracks import FAILED_EPISODE_AGENT, TRACKS, Track
 
 MEANS = ("score", "objective", "violation_rate", "cost")
 """Columns that are means over an episode's slots."""
@@ -141,14 +141,16 @@ def load(season: Season, folder: Path | None = None) -> SeasonResults:
     return found
 
 
-def settle(rows: Sequence[dict[str, Any]], worst: Sequence[Mapping[str, Any]]) -> None:
-    """Fill failed episodes of a track's `rows` with the means of `worst`, the rows of the entry WORST.
+def fill_failed_episodes(rows: Sequence[dict[str, Any]], worst: Sequence[Mapping[str, Any]]) -> None:
+    """Fill failed episodes of a track's `rows` with the means of `worst`, the rows of the entry FAILED_EPISODE_AGENT.
 
-    Raises ResultsError if WORST was not played on such an instance.
+    Raises ResultsError if FAILED_EPISODE_AGENT was not played on such an instance.
     """
     means = {(row["cell"], row["index"]): {name: row[name] for name in MEANS} for row in worst}
     for row in rows:
         if row["status"] != "played":
             if (key := (row["cell"], row["index"])) not in means:
-                raise ResultsError(f"{WORST!r} was not played on instance {row['index']} of {row['cell']}")
+                raise ResultsError(
+                    f"{FAILED_EPISODE_AGENT!r} was not played on instance {row['index']} of {row['cell']}"
+                )
             row.update(means[key])

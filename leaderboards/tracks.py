@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.suites.suite import Cell
 
-WORST = "random"
+FAILED_EPISODE_AGENT = "random"
 """Entry whose score is assigned to an episode in which an agent was late, crashed or gave an invalid action."""
 
-UNHURRIED = {"time_limit": 3600.0}
+LONG_TIME_LIMIT = {"time_limit": 3600.0}
 """Time limit of proofs in seconds, long enough that slow machines prove the same bounds."""
 
 FACES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -52,7 +52,7 @@ class Track:
     @property
     def reference(self) -> str:
         """Name of the entry that scores 0 on every instance."""
-        return REPORTS[self.env_id].zero
+        return ENV_SETTINGS[self.env_id].zero
 
     @property
     def fixed_size(self) -> bool:
@@ -62,7 +62,7 @@ class Track:
     @property
     def proof(self) -> dict[str, Any]:
         """Settings of the environment's `solve_episode`."""
-        return {**REPORTS[self.env_id].bound, **self.bound}
+        return {**ENV_SETTINGS[self.env_id].bound, **self.bound}
 
     @property
     def sha256(self) -> str:
@@ -73,7 +73,7 @@ class Track:
             "episodes": self.episodes,
             "bound": self.proof,
             "reference": self.reference,
-            "worst": WORST,
+            "worst": FAILED_EPISODE_AGENT,
             "allowed_violations": self.allowed_violations,
         }
         return hashlib.sha256(json.dumps(fixed, sort_keys=True, default=str).encode()).hexdigest()
@@ -86,11 +86,11 @@ def _track(family: str, cell: Cell, about: str, **settings: Any) -> Track:
 
 def _association(preset: str, about: str) -> Track:
     cell = Cell("DTAssociation-v0", preset, fields={"num_servers": 15})
-    return _track("association", cell, about, episodes=32, bound=UNHURRIED)
+    return _track("association", cell, about, episodes=32, bound=LONG_TIME_LIMIT)
 
 
 def _placement(preset: str, about: str, slots: int = 3, episodes: int = 12, gap: float = 1e-4) -> Track:
-    cell, bound = Cell("DTPlacementMA-v0", preset, fields={"num_slots": slots}), {**UNHURRIED, "gap": gap}
+    cell, bound = Cell("DTPlacementMA-v0", preset, fields={"num_slots": slots}), {**LONG_TIME_LIMIT, "gap": gap}
     # Violated deadlines are priced in the objective: the optimum has some.
     return _track("placement", cell, about, episodes=episodes, bound=bound, allowed_violations=1.0)
 
@@ -116,7 +116,7 @@ _ALL = (
         about="One policy for S = 9, 15 and 21 of the preset balanced.",
         cells=tuple(Cell("DTAssociation-v0", "balanced", fields={"num_servers": s}) for s in (9, 15, 21)),
         episodes=16,
-        bound=UNHURRIED,
+        bound=LONG_TIME_LIMIT,
     ),
     _placement("small-20x5", "20 users, 5 stations.", slots=10, episodes=24),
     _placement("small-50x5", "50 users, 5 stations."),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from leaderboards.policy_io import feed, wrong_action
+from leaderboards.policy_io import action_problem, graph_inputs
 from leaderboards.submission import SUBMISSIONS, Submission, SubmissionError, read
 from leaderboards.track_spec import spec_of
 from leaderboards.untrusted_text import quoted
@@ -27,7 +27,7 @@ class Validate:
     """folder of the entries whose names and policies are taken"""
 
 
-def rehearse(submission: Submission) -> list[str]:
+def dry_run(submission: Submission) -> list[str]:
     """Return the problems of a policy's first action in every scenario of its track, run in the sandbox.
 
     Its inputs are drawn uniformly from the observation range, not from an episode of any season.
@@ -40,7 +40,7 @@ def rehearse(submission: Submission) -> list[str]:
         with PolicyProcess(submission.model) as policy:
             for cell, layout, space in zip(spec.track.cells, spec.layouts, spec.actions, strict=True):
                 shown = rng.uniform(layout.space.low, layout.space.high, (1, layout.size))
-                if problem := wrong_action(policy.act(feed(layout, submission.inputs, shown)), space):
+                if problem := action_problem(policy.act(graph_inputs(layout, submission.inputs, shown)), space):
                     wrong.append(f"policy.onnx: {problem}, in {cell.name!r}")
     except PolicyFailed as error:
         wrong.append(f"policy.onnx: {error.reason}: {error}")
@@ -50,7 +50,7 @@ def rehearse(submission: Submission) -> list[str]:
 def validate(folder: Path, others: Path | None = SUBMISSIONS) -> list[str]:
     """Return every problem of a submission; its policy runs only if its files are valid."""
     try:
-        return rehearse(read(folder, others))
+        return dry_run(read(folder, others))
     except SubmissionError as error:
         return error.problems
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from agents.networks import association, deterministic, migration, placement
 from agents.networks.decision import Decision, orthogonal
-from agents.networks.foreseeing import foreseeing
+from agents.networks.foreseeing import forecast_features
 from agents.networks.perceptron import Perceptron
 from agents.networks.relaxed import RelaxedEquivariant, RelaxedPerceptron
 from dtenv.tasks.registry import task_of
@@ -34,11 +34,16 @@ RELAXED: dict[str, Callable[..., nn.Module]] = {
 NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "DTAssociation-v0": {"equivariant": association.Equivariant, **PERCEPTRON, **RELAXED},
     "DTPlacementMA-v0": {
-        "exchange": placement.Exchange,
-        "own": placement.Own,
+        "exchange": placement.SequentialMarket,
+        "own": placement.LocalPerceptron,
         "deterministic": deterministic.Deterministic,
     },
-    "DTMigration-v0": {"equivariant": migration.Equivariant, "foreseeing": foreseeing, **PERCEPTRON, **RELAXED},
+    "DTMigration-v0": {
+        "equivariant": migration.Equivariant,
+        "forecast_features": forecast_features,
+        **PERCEPTRON,
+        **RELAXED,
+    },
 }
 """Networks by environment and name; the first of an environment is its default."""
 

@@ -1,7 +1,7 @@
 """Features of a user's stations from the forecast in a DTMigration observation.
 
-The reader of agents.networks.outlook extrapolates the user's velocity. This one uses the scenario's forecast and
-nothing else about the future, so that networks differ by the forecast alone.
+The reader of agents.networks.station_features extrapolates the user's velocity. This one uses the scenario's forecast
+and nothing else about the future, so that networks differ by the forecast alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from agents.networks.migration import Equivariant
-from agents.networks.outlook import LARGEST, Outlook, Reader
+from agents.networks.station_features import LARGEST, FeatureExtractor, StationFeatures
 from dtenv.scenario import MigrationScenario
 from dtenv.tasks.migration.entries import LINK, USER
 
@@ -20,7 +20,7 @@ ENDS = (2, 5, 10, 20)
 """Last slots of the windows over which forecasts are averaged; beyond the scenario's horizon its last slot is used."""
 
 
-class ForeseeingReader(Reader):
+class ForeseeingReader(FeatureExtractor):
     """Reads the present, and each station's mean score and chance of serving in each window of the forecast."""
 
     PRESENT = 6 + 2 + 3 + 4 + 7
@@ -33,8 +33,8 @@ class ForeseeingReader(Reader):
         self.windows = [range(min(a, horizon - 1), min(b, horizon)) for a, b in zip(begins, ENDS, strict=True)]
 
     @torch.no_grad()
-    def __call__(self, obs: Tensor) -> Outlook:
-        """Outlook of observations (B, size)."""
+    def __call__(self, obs: Tensor) -> StationFeatures:
+        """StationFeatures of observations (B, size)."""
         outlook = super().__call__(obs)
         score, chance = self.foreseen(obs)
         station = torch.cat([outlook.station[..., : self.PRESENT], score, chance], -1).clamp(-LARGEST, LARGEST)
@@ -81,6 +81,6 @@ def seconds(time_s: Tensor, left: Tensor) -> Tensor:
     return -time_s * left.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
-def foreseeing(scenario: MigrationScenario, **options: Any) -> Equivariant:
+def forecast_features(scenario: MigrationScenario, **options: Any) -> Equivariant:
     """Build the equivariant network that reads forecasts."""
     return Equivariant(scenario, reader=ForeseeingReader, **options)

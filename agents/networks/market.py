@@ -54,7 +54,7 @@ class Market(NamedTuple):
         return Market(*(field[index] for field in self))
 
 
-class Reader:
+class MarketReader:
     """Reads the central controller's observations of a scenario, which combine those of all stations."""
 
     def __init__(self, scenario: PlacementScenario):

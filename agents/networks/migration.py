@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.networks.decision import Decision, choose, orthogonal
-from agents.networks.outlook import Outlook, Reader, from_any, from_host
+from agents.networks.station_features import FeatureExtractor, StationFeatures, from_any, from_host
 from dtenv.scenario import MigrationScenario
 
 FULL = -1e9
@@ -26,7 +26,13 @@ class Equivariant(nn.Module):
         reader: reader of the observations.
     """
 
-    def __init__(self, scenario: MigrationScenario, stay: float = 3.0, values: int = 1, reader: type[Reader] = Reader):
+    def __init__(
+        self,
+        scenario: MigrationScenario,
+        stay: float = 3.0,
+        values: int = 1,
+        reader: type[FeatureExtractor] = FeatureExtractor,
+    ):
         super().__init__()
         width, pair = 48, 24  # of the stations' encoder, and of the pair layer
         self.read = reader(scenario)
@@ -51,14 +57,14 @@ class Equivariant(nn.Module):
         value = self.critic(state).mean(1).squeeze(-1)  # over users
         return choose(logits.masked_fill(outlook.room < 0.5, FULL), value, action, greedy, self.scalar)
 
-    def moves(self, outlook: Outlook) -> Tensor:
+    def moves(self, outlook: StationFeatures) -> Tensor:
         """Log-probabilities (B, K, M, M) of moving to every station if the twin is at the station of axis -2."""
         stations = self.encode(outlook)
         ends = self.target(stations)[..., None, :, :] + self.source(stations)[..., :, None, :]
         stay = self.stay * torch.eye(stations.shape[-2])
         return (self.score(torch.relu(ends + self.move(from_any(outlook)))).squeeze(-1) + stay).log_softmax(-1)
 
-    def encode(self, outlook: Outlook) -> Tensor:
+    def encode(self, outlook: StationFeatures) -> Tensor:
         """Embeddings of stations (B, K, M, width), independent of the twin's host."""
         alone = torch.relu(self.encoder(outlook.station))
         return torch.relu(self.mix_own(alone) + self.mix_best(alone.amax(-2, keepdim=True)))

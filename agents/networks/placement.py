@@ -1,7 +1,7 @@
 """Actor-critic networks for DTPlacementMA-v0 with action="price": every station's bid for hosting and its price.
 
-All take the central controller's observation, which contains the stations' own: in `Exchange` stations share it (Lu
-2021, Section V-A: "all the agents share the same system state"), in `Own` each sees its part alone.
+All take the central controller's observation, which contains the stations' own: in `SequentialMarket` stations share it
+(Lu 2021, Section V-A: "all the agents share the same system state"), in `LocalPerceptron` each sees its part alone.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SHIFT = 10.0
 """Number larger than any `least`, for stations that do not count."""
 
 
-class Seen(NamedTuple):
-    """Features and decisions of `Exchange`, computed once per rollout and evaluated in every pass over it."""
+class Decided(NamedTuple):
+    """Features and decisions of `SequentialMarket`, computed once per rollout and evaluated in every pass over it."""
 
     turn: Tensor  # (B, M, turn features) of the station whose turn it is, turn by turn
     station: Tensor  # (B, M) station whose turn it is
@@ -40,12 +40,12 @@ class Seen(NamedTuple):
     state: Tensor  # (B, state features) for the central critic
     own: Tensor  # (B, M, own features) for the stations' critics
 
-    def rows(self, index: Tensor) -> Seen:
+    def rows(self, index: Tensor) -> Decided:
         """Some rows of the batch."""
-        return Seen(*(field[index] for field in self))
+        return Decided(*(field[index] for field in self))
 
 
-class Exchange(nn.Module):
+class SequentialMarket(nn.Module):
     """Stations announce in turn whether they host; prices are those of the resulting equilibrium.
 
     Initially all host. The station whose closing costs least has the next turn and decides to stay or to close; prices
@@ -58,7 +58,7 @@ class Exchange(nn.Module):
 
     def __init__(self, scenario: PlacementScenario, critic: str = "central"):
         super().__init__()
-        self.read, self.central = markets.Reader(scenario), critic == "central"
+        self.read, self.central = markets.MarketReader(scenario), critic == "central"
         self.close = stack(10, 1, 0.01, 64)
         features = 8 if self.central else 10
         self.critic = nn.Sequential(Whiten(features), stack(features, 1, 1.0, 64))
@@ -68,7 +68,7 @@ class Exchange(nn.Module):
         return self.judge(self.look(obs, action, greedy), action, greedy)
 
     @torch.no_grad()
-    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Seen:
+    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Decided:
         """Features of all decisions, with announcements drawn or taken from the given actions."""
         market = self.read(obs)
         given = None if action is None else action.unflatten(-1, (-1, 2))[..., 0] > 0.5
@@ -103,9 +103,9 @@ class Exchange(nn.Module):
         price = equilibrium(market, host, price, markets.LAST)
         turn_, station, may, stay = (torch.stack(x, 1) for x in (turns, order, mays, stays))
         own = own_view(self.read.layout.split(obs))
-        return Seen(turn_, station, may, stay, host, as_action(price), state, own)
+        return Decided(turn_, station, may, stay, host, as_action(price), state, own)
 
-    def judge(self, seen: Seen, action: Tensor | None = None, greedy: bool = False) -> Decision:
+    def judge(self, seen: Decided, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decision of the announcements and their prices, or that of the given actions."""
         closing = Bernoulli(logits=self.close(seen.turn).squeeze(-1), validate_args=False)
         announced = torch.where(seen.may, closing.log_prob((~seen.stays).float()), 0.0)
@@ -178,11 +178,11 @@ class Whiten(nn.Module):
         return (x - self.centre) / self.spread.clamp(min=1e-3)
 
 
-class Own(nn.Module):
+class LocalPerceptron(nn.Module):
     """One perceptron that every station applies to its own observation, without communication.
 
     Hosting and prices are decided at the same time. Execution is decentralised; a central critic is used in training
-    only. It serves only the numbers of users and stations for which it was built. The critic is as in `Exchange`.
+    only. It serves only the numbers of users and stations for which it was built. The critic is `SequentialMarket`'s.
     """
 
     def __init__(self, scenario: PlacementScenario, critic: str = "central"):
@@ -197,11 +197,11 @@ class Own(nn.Module):
         """Decide, or evaluate the given actions (B, 2 M)."""
         return self.judge(self.look(obs), action, greedy)
 
-    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Sight:
+    def look(self, obs: Tensor, action: Tensor | None = None, greedy: bool = False) -> Views:
         """The observations with the stations' own."""
-        return Sight(obs, stations_see(self.layout.split(obs)))
+        return Views(obs, stations_see(self.layout.split(obs)))
 
-    def judge(self, seen: Sight, action: Tensor | None = None, greedy: bool = False) -> Decision:
+    def judge(self, seen: Views, action: Tensor | None = None, greedy: bool = False) -> Decision:
         """Decide, or evaluate the given actions."""
         bid, price = self.actor(seen.own).unbind(-1)
         hosting = Bernoulli(logits=4.0 * bid + 2.0, validate_args=False)  # initially, seven in eight host
@@ -217,15 +217,15 @@ class Own(nn.Module):
         return Decision(action, log_prob, hosting.entropy() + pricing.entropy(), value)
 
 
-class Sight(NamedTuple):
+class Views(NamedTuple):
     """Observations of the central controller and of the stations."""
 
     obs: Tensor  # (B, size)
     own: Tensor  # (B, M, own size)
 
-    def rows(self, index: Tensor) -> Sight:
+    def rows(self, index: Tensor) -> Views:
         """Some rows of the batch."""
-        return Sight(self.obs[index], self.own[index])
+        return Views(self.obs[index], self.own[index])
 
 
 def stations_see(view: dict[str, Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ from agents.policy import Policy
 from dtenv.scenario import Scenario
 
 
-def film(
+def record_gif(
     path: Path, env_id: str, policy: Policy, scenario: Scenario, seed: int, pictures: int = 40
 ) -> list[dict[str, float]]:
     """Play the episode of a seed and save at most `pictures` frames of it, evenly spaced, as a GIF.

@@ -271,8 +271,8 @@ def main(train: Callable[..., Any], settings: type[RunArgs]) -> None:
         if args.track:
             tracker.log_policy(args.save)
             if find_spec("pygame") and find_spec("PIL"):
-                from agents.training.gif import film  # needs an extra
+                from agents.training.gif import record_gif  # needs an extra
 
                 picture = args.save.with_suffix(".gif")
-                tracker.log_table("episode", film(picture, args.env_id, policy, args.resolve(), FILMED_SEED))
+                tracker.log_table("episode", record_gif(picture, args.env_id, policy, args.resolve(), FILMED_SEED))
                 tracker.log_media("film", picture)

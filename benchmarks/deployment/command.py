@@ -50,7 +50,7 @@ SEATS = (1.0, 1.1, 1.2, 1.5, 2.0, 3.0)
 
 
 @dataclass
-class Deployment:
+class DeploymentStudy:
     """Settings of the study."""
 
     seeds: int = 5
@@ -65,7 +65,7 @@ class Deployment:
     """folder to write to"""
 
 
-def main(settings: Deployment) -> None:
+def main(settings: DeploymentStudy) -> None:
     """Measure, compare and write rows, page, plot and manifest."""
     episodes = list(EVALUATION_SEEDS[: settings.seeds * settings.episodes])
     few = episodes[: settings.varied]

@@ -88,7 +88,7 @@ def play(
     for t in range(1, slots + 1):
         before, action = task.state.server.copy(), task.state.server.copy()
         action[:, 1:] = led.course.background[:, t, 1:]
-        task.advance(action)
+        task.step(action)
         if t in window:
             for name, values in measured(task, t, before, slot_s).items():
                 sums[name] = sums.get(name, 0.0) + values

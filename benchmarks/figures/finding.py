@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from benchmarks.figures.grid import Curve, Grid, MissingResults
+from benchmarks.figures.grid import Curve, MissingResults, ResultGrid
 
 Verdict = Literal["reproduces", "partly", "does not", "not measured"]
 
@@ -26,12 +26,12 @@ class Claim:
     figure: str
     """of the paper, such as "Fig. 5" """
     says: str
-    test: Callable[[Grid], Finding]
+    test: Callable[[ResultGrid], Finding]
     """raises MissingResults where the results lack what it needs"""
     why: str
     """explanation of the finding: the part of the model or of the trainings behind it"""
 
-    def find(self, cells: Grid) -> Finding:
+    def find(self, cells: ResultGrid) -> Finding:
         """Test the claim on a run's cells."""
         try:
             return self.test(cells)

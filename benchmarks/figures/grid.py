@@ -61,7 +61,7 @@ def in_pairs(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return one, other
 
 
-class Grid:
+class ResultGrid:
     """Cells of one environment by two quantities, such as (φ, S).
 
     Args:

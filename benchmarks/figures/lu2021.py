@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.figures import drawing
-from benchmarks.figures.grid import Curve, Grid, Key
+from benchmarks.figures.grid import Curve, Key, ResultGrid
 from benchmarks.figures.played import policies, slots
 from benchmarks.statistics import two_way_interval
 
@@ -26,8 +26,8 @@ ROUNDS = 5000
 PLAYED = 24
 """Held-out episodes averaged in Fig. 8."""
 
-grid: Callable[[Results], Grid] = partial(
-    Grid,
+grid: Callable[[Results], ResultGrid] = partial(
+    ResultGrid,
     env_id="DTPlacementMA-v0",
     presets=("paper-80x5", "paper-100x5", "paper-80x10", "paper-100x10"),
     key=lambda scenario: (scenario.value("num_users"), scenario.num_sites),
@@ -36,18 +36,20 @@ grid: Callable[[Results], Grid] = partial(
 """A run's cells by (N, M)."""
 
 
-def system_cost(cells: Grid, key: Key) -> Curve:
+def system_cost(cells: ResultGrid, key: Key) -> Curve:
     """System cost of the Proposed's training episodes."""
     curve = cells.curve(key, PROPOSED, "system_cost")
     return Curve(curve.episodes, curve.values * cells.episode_slots(key, PROPOSED))
 
 
-def training_time(cells: Grid, key: Key) -> Curve:
+def training_time(cells: ResultGrid, key: Key) -> Curve:
     """Seconds of the Proposed's training over its episodes."""
     return cells.curve(key, PROPOSED, "seconds")
 
 
-def along_training(results: Results, number: int, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str) -> Any:
+def along_training(
+    results: Results, number: int, curve: Callable[[ResultGrid, Key], Curve], ylabel: str, said: str
+) -> Any:
     """Figures 7 and 10: a curve over training episodes of the Proposed, a line per (N, M)."""
     cells = grid(results)
     cells.need(f"lu2021-fig{number}", trained=[PROPOSED])
@@ -60,7 +62,7 @@ def along_training(results: Results, number: int, curve: Callable[[Grid, Key], C
     return figure
 
 
-def slot_costs(cells: Grid, key: Key) -> np.ndarray:
+def slot_costs(cells: ResultGrid, key: Key) -> np.ndarray:
     """System cost (26) of every trained policy in every slot of held-out episodes, (trainings, episodes, slots)."""
     cell = cells.cells[key]
     seeds = sorted({row["seed"] for row in cells.rows(key, PROPOSED)})[:PLAYED]

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.figures.finding import Claim, Finding, count, judge, listed, settled
-from benchmarks.figures.grid import Grid, MissingResults, in_pairs
+from benchmarks.figures.grid import MissingResults, ResultGrid, in_pairs
 from benchmarks.figures.lu2021 import BENCHMARKS, PROPOSED, ROUNDS, slot_costs, training_time
 from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
 
@@ -19,14 +19,14 @@ NEAR_BEST = "local-search"
 """Reference closest to the optimum in the tables of this environment."""
 
 
-def ends(cells: Grid) -> tuple[float, float, float, float]:
+def ends(cells: ResultGrid) -> tuple[float, float, float, float]:
     """Fewest and most users, fewest and most stations; raises MissingResults without two of each."""
     if len(cells.firsts) < 2 or len(cells.seconds) < 2:
         raise MissingResults("it needs cells of two N and two M")
     return cells.firsts[0], cells.firsts[-1], cells.seconds[0], cells.seconds[-1]
 
 
-def converges(cells: Grid) -> Finding:
+def converges(cells: ResultGrid) -> Finding:
     """Whether system cost falls along training and settles within the paper's rounds."""
     cells.need("the claim", trained=[PROPOSED])
     found = {key: settled(cells.curve(key, PROPOSED, "system_cost"), -1.0) for key in cells.cells}
@@ -42,7 +42,7 @@ def converges(cells: Grid) -> Finding:
     return Finding(judge(held), text)
 
 
-def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval]]:
+def differences(cells: ResultGrid, agent: str, along: int) -> list[tuple[str, Interval]]:
     """System cost of an agent at the most minus at the fewest N (along 0) or M (1), by the other quantity."""
     n0, n1, m0, m1 = ends(cells)
     pairs = [((n0, m), (n1, m), f"M = {m:g}") for m in cells.seconds]
@@ -54,7 +54,7 @@ def differences(cells: Grid, agent: str, along: int) -> list[tuple[str, Interval
     ]
 
 
-def trend(cells: Grid, *, along: int, sign: float) -> Finding:
+def trend(cells: ResultGrid, *, along: int, sign: float) -> Finding:
     """Whether held-out system cost rises (sign 1) or falls (sign -1) with N (along 0) or M (1)."""
     cells.need("the claim", [PROPOSED])
     found = differences(cells, PROPOSED, along)
@@ -66,7 +66,7 @@ def trend(cells: Grid, *, along: int, sign: float) -> Finding:
     return Finding(judge(held), f"{text}.")
 
 
-def users_matter_more(cells: Grid) -> Finding:
+def users_matter_more(cells: ResultGrid) -> Finding:
     """Whether the cost changes more with N than with M."""
     cells.need("the claim", [PROPOSED])
     n0, n1, m0, m1 = ends(cells)
@@ -79,7 +79,7 @@ def users_matter_more(cells: Grid) -> Finding:
     return Finding(judge([more.low > 0.0]), f"{text}size of the first minus that of the second {more:+.3f}.")
 
 
-def falls_in_an_episode(cells: Grid) -> Finding:
+def falls_in_an_episode(cells: ResultGrid) -> Finding:
     """Whether a trained policy's cost falls over the first steps of an episode, then stays."""
     cells.need("the claim", [PROPOSED], [PROPOSED])
     found = {}
@@ -91,7 +91,7 @@ def falls_in_an_episode(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}above zero in {count(held)} cells.")
 
 
-def below_benchmarks(cells: Grid) -> Finding:
+def below_benchmarks(cells: ResultGrid) -> Finding:
     """Whether the Proposed's time cost is below nearest and random association."""
     cells.need("the claim", [PROPOSED, *BENCHMARKS])
     shown, held = [], []
@@ -107,7 +107,7 @@ def below_benchmarks(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}.")
 
 
-def slower(cells: Grid) -> Finding:
+def slower(cells: ResultGrid) -> Finding:
     """Whether training takes longer with more users and stations, and how much."""
     cells.need("the claim", trained=[PROPOSED])
     n0, n1, m0, m1 = ends(cells)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.figures import drawing
-from benchmarks.figures.grid import Curve, Grid, Key, MissingResults
+from benchmarks.figures.grid import Curve, Key, MissingResults, ResultGrid
 from benchmarks.plotting import INK
 from dtenv import presets
 from dtenv.physics.utility import data_power, data_utility, utility_ceiling
@@ -35,8 +35,8 @@ LARGE = 15
 """Least number of servers in Fig. 10."""
 ALPHA = presets.resolve("paper").value("alpha")
 
-grid: Callable[[Results], Grid] = partial(
-    Grid,
+grid: Callable[[Results], ResultGrid] = partial(
+    ResultGrid,
     env_id="DTAssociation-v0",
     presets=("paper",),
     key=lambda scenario: (float(scenario.value("emd")), scenario.num_sites),
@@ -72,18 +72,18 @@ def fig3(_: Results | None = None) -> Any:
     return figure
 
 
-def reward(cells: Grid, key: Key) -> Curve:
+def reward(cells: ResultGrid, key: Key) -> Curve:
     """Reward (25) a slot while the Proposed learns."""
     return cells.curve(key, PROPOSED, "reward")
 
 
-def gathered(cells: Grid, key: Key) -> Curve:
+def gathered(cells: ResultGrid, key: Key) -> Curve:
     """Utility (11) a user in the Proposed's training episodes."""
     return cells.curve(key, PROPOSED, "utility")
 
 
 def along_training(
-    results: Results, number: int, curve: Callable[[Grid, Key], Curve], ylabel: str, said: str, least: int = 0
+    results: Results, number: int, curve: Callable[[ResultGrid, Key], Curve], ylabel: str, said: str, least: int = 0
 ) -> Any:
     """Figures 4 and 10: a curve of the Proposed while it learns, a panel per φ, a line per S from `least` up."""
     cells, name = grid(results), f"zhou2025-fig{number}"
@@ -139,7 +139,7 @@ def costs(results: Results, *, number: int, emd: float) -> Any:
     return figure
 
 
-def lines(axes: Any, cells: Grid, emd: float, column: str, **look: Any) -> None:
+def lines(axes: Any, cells: ResultGrid, emd: float, column: str, **look: Any) -> None:
     """Plot a column of the five algorithms against S."""
     width = 0.025 * (cells.seconds[-1] - cells.seconds[0])
     for index, (agent, label) in enumerate(ALGORITHMS.items()):

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.figures.finding import Claim, Finding, count, judge, listed, settled
-from benchmarks.figures.grid import Curve, Grid, Key, MissingResults, in_pairs
+from benchmarks.figures.grid import Curve, Key, MissingResults, ResultGrid, in_pairs
 from benchmarks.figures.played import policies, slots
 from benchmarks.figures.zhou2025 import ALGORITHMS, BASELINES, EMDS, LARGE, PROPOSED, ceiling, gathered, reward
 from benchmarks.statistics import Interval, two_way_interval, two_way_ratio
@@ -26,7 +26,7 @@ PLAYED = 4
 """Held-out episodes in which occupied servers are counted."""
 
 
-def rise(cells: Grid, agent: str, column: str, emds: Sequence[float]) -> Interval:
+def rise(cells: ResultGrid, agent: str, column: str, emds: Sequence[float]) -> Interval:
     """Change of a column from the fewest servers to the most, averaged over φ."""
     if len(cells.seconds) < 2:
         raise MissingResults("it needs cells of two numbers of servers")
@@ -34,12 +34,12 @@ def rise(cells: Grid, agent: str, column: str, emds: Sequence[float]) -> Interva
     return two_way_interval(high - low)
 
 
-def span(cells: Grid) -> str:
+def span(cells: ResultGrid) -> str:
     """Such as "from S = 9 to 21"."""
     return f"from S = {cells.seconds[0]:g} to {cells.seconds[-1]:g}"
 
 
-def quick(cells: Grid, *, curve: Callable[[Grid, Key], Curve], least: int = 0) -> Finding:
+def quick(cells: ResultGrid, *, curve: Callable[[ResultGrid, Key], Curve], least: int = 0) -> Finding:
     """Whether the Proposed's curves, at S from `least` up, rise and settle by the paper's episode."""
     keys = [key for key in cells.cells if key[1] >= least]
     if not keys:
@@ -57,7 +57,7 @@ def quick(cells: Grid, *, curve: Callable[[Grid, Key], Curve], least: int = 0) -
     return Finding(judge([all(one.still for one in found), float(np.median(when)) <= PEAK]), text)
 
 
-def converged(cells: Grid) -> dict[Key, float]:
+def converged(cells: ResultGrid) -> dict[Key, float]:
     """Reward per slot at the end of training, mean over trainings, by cell."""
     cells.need("the claim", trained=[PROPOSED])
     return {key: float(reward(cells, key).end().mean()) for key in cells.cells}
@@ -70,7 +70,7 @@ def ends_of(symbol: str, values: Sequence[float], lines: Sequence[Sequence[float
     )
 
 
-def reward_with_servers(cells: Grid) -> Finding:
+def reward_with_servers(cells: ResultGrid) -> Finding:
     """Whether converged rewards rise with S for every φ."""
     ends = converged(cells)
     lines = [[ends[emd, s] for s in cells.seconds] for emd in cells.firsts]
@@ -79,7 +79,7 @@ def reward_with_servers(cells: Grid) -> Finding:
     return Finding(judge(up), f"{text}rising at every step for {count(up)} φ.")
 
 
-def reward_with_emd(cells: Grid) -> Finding:
+def reward_with_emd(cells: ResultGrid) -> Finding:
     """Whether converged rewards fall with φ for every S."""
     ends = converged(cells)
     lines = [[ends[emd, s] for emd in cells.firsts] for s in cells.seconds]
@@ -88,7 +88,7 @@ def reward_with_emd(cells: Grid) -> Finding:
     return Finding(judge(down), f"{text}falling at every step for {count(down)} S.")
 
 
-def objective_rises(cells: Grid) -> Finding:
+def objective_rises(cells: ResultGrid) -> Finding:
     """Whether the objective rises with S for every algorithm and φ."""
     cells.need("the claim", ALGORITHMS)
     held = [rise(cells, agent, "objective", [emd]).low > 0.0 for agent in ALGORITHMS for emd in cells.firsts]
@@ -97,7 +97,7 @@ def objective_rises(cells: Grid) -> Finding:
     return Finding(judge(held), text)
 
 
-def growth_slows(cells: Grid) -> Finding:
+def growth_slows(cells: ResultGrid) -> Finding:
     """Whether an additional server adds less where there are many."""
     cells.need("the claim", ALGORITHMS)
     if len(cells.seconds) < 3:
@@ -113,7 +113,7 @@ def growth_slows(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}{listed(less, '+.5f')}; above zero for {count(held)} algorithms.")
 
 
-def proposed_best(cells: Grid) -> Finding:
+def proposed_best(cells: ResultGrid) -> Finding:
     """Whether the Proposed is above every baseline in every cell, in pairs."""
     cells.need("the claim", ALGORITHMS)
     ahead, behind, means = [], [], []
@@ -131,13 +131,13 @@ def proposed_best(cells: Grid) -> Finding:
     return Finding(judge(ahead), f"{text}.")
 
 
-def difference_to(cells: Grid, agent: str) -> Interval:
+def difference_to(cells: ResultGrid, agent: str) -> Interval:
     """Objective of the Proposed minus an agent's, averaged over cells."""
     ours, theirs = in_pairs(*(cells.pooled(name, "objective") for name in (PROPOSED, agent)))
     return two_way_interval(ours - theirs)
 
 
-def headline(cells: Grid, *, number: int) -> Finding:
+def headline(cells: ResultGrid, *, number: int) -> Finding:
     """Whether the Proposed's objective is as many times higher than a baseline's as the paper says."""
     agent, said = BASELINES[number], HEADLINE[number]
     cells.need("the claim", [PROPOSED, agent])
@@ -160,7 +160,7 @@ def headline(cells: Grid, *, number: int) -> Finding:
     return Finding(judge([ratio.low > 0.0, ratio.low <= said <= ratio.high]), f"{text}; the paper: +{said:.4f}.")
 
 
-def costs_equal(cells: Grid) -> Finding:
+def costs_equal(cells: ResultGrid) -> Finding:
     """Whether an algorithm's total cost is the same for every φ."""
     cells.need("the claim", ALGORITHMS)
     if len(cells.firsts) < 2:
@@ -175,7 +175,7 @@ def costs_equal(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}within {SAME:.0%} for {count(held)} algorithms.")
 
 
-def utility_rises(cells: Grid) -> Finding:
+def utility_rises(cells: ResultGrid) -> Finding:
     """Whether utility rises with S for all algorithms but Baseline 3, whose utility is flat."""
     cells.need("the claim", ALGORITHMS)
     rises = {agent: rise(cells, agent, "utility", cells.firsts) for agent in ALGORITHMS}
@@ -187,7 +187,7 @@ def utility_rises(cells: Grid) -> Finding:
     return Finding(judge(held), text)
 
 
-def utility_falls(cells: Grid) -> Finding:
+def utility_falls(cells: ResultGrid) -> Finding:
     """Whether utility with the most servers falls with φ."""
     cells.need("the claim", ALGORITHMS)
     if len(cells.firsts) < 2:
@@ -201,7 +201,7 @@ def utility_falls(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}falling at every step for {count(held)} algorithms.")
 
 
-def random_costs_more(cells: Grid) -> Finding:
+def random_costs_more(cells: ResultGrid) -> Finding:
     """Whether random allocation (Baseline 3) costs more than the optimal one (Baseline 2)."""
     nearest, random = BASELINES[2], BASELINES[3]
     cells.need("the claim", [nearest, random])
@@ -213,7 +213,7 @@ def random_costs_more(cells: Grid) -> Finding:
     return Finding(judge(held), f"{text}its objective differs by {gap:+.4f}.")
 
 
-def one_twin_a_server(cells: Grid) -> Finding:
+def one_twin_a_server(cells: ResultGrid) -> Finding:
     """Whether the Proposed leaves about one twin on each occupied server, with the most servers."""
     key = cells.firsts[0], cells.seconds[-1]
     cell = cells.cells[key]

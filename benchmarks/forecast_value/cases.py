@@ -16,9 +16,9 @@ from dtenv import presets
 from dtenv.forecasting import CellTraces, hexagonal_sites, nearest_sites
 from dtenv.forecasting.habits import explore_and_return
 from dtenv.scenario import MigrationScenario
-from dtenv.scenario.forecaster import Unfolded
+from dtenv.scenario.forecaster import ExogenousEpisode
 from dtenv.scenario.recording import Recording
-from dtenv.tasks.migration.foresight import unfolded_of
+from dtenv.tasks.migration.foresight import exogenous_episode
 from dtenv.tasks.migration.task import MigrationTask
 from dtenv.traces import read_sites, read_trace, scenario_from_traces
 from dtenv.traces.files import Sites, Walks
@@ -53,9 +53,9 @@ class Case:
     """as in dtenv.forecasting.CellForecast"""
     traces: CellTraces
     """training data of the forecasters of cells"""
-    known: Callable[[Unfolded], tuple[np.ndarray, np.ndarray]] | None = None
+    known: Callable[[ExogenousEpisode], tuple[np.ndarray, np.ndarray]] | None = None
     """returns users and times of an episode; None if its users are not among those of the training data"""
-    cluster: Callable[[Unfolded], int] | None = None
+    cluster: Callable[[ExogenousEpisode], int] | None = None
     """returns the walker of an episode's focal user; None if every episode has its own"""
 
 
@@ -169,7 +169,7 @@ def habits(price: float | None = 0.3, users: int = 50, days: int = 56) -> Case:
         for s in start:
             whose[key(walk[s : s + 170])] = (s // (last - first), first + s % (last - first))
 
-    def known(unfolded: Unfolded) -> tuple[np.ndarray, np.ndarray]:
+    def known(unfolded: ExogenousEpisode) -> tuple[np.ndarray, np.ndarray]:
         """Users (n,) and seconds since the first midnight (slots, n)."""
         slots, own = unfolded.access.shape
         user, begin = np.array([whose[key(unfolded.user_xy[:, u])] for u in range(own)]).T
@@ -222,14 +222,14 @@ def traces_of(
     scenario: MigrationScenario,
     site_xy: np.ndarray,
     history: str,
-    known: Callable[[Unfolded], tuple[np.ndarray, np.ndarray]] | None = None,
+    known: Callable[[ExogenousEpisode], tuple[np.ndarray, np.ndarray]] | None = None,
     users: int | None = None,
 ) -> CellTraces:
     """Cells of all users in FITTED episodes of a scenario; each episode has new user numbers unless they are known."""
     joint = scenario.override(control="joint", forecaster="none", horizon=1)
     rows: list[tuple[np.ndarray, ...]] = []
     slots = scenario.episode.num_slots + 2
-    for episode, unfolded in enumerate(unfold(joint, TUNING_SEEDS[:FITTED])):
+    for episode, unfolded in enumerate(exogenous_episodes(joint, TUNING_SEEDS[:FITTED])):
         own = unfolded.access.shape[1]
         if history == "access":
             cell = nearest_sites(unfolded.station_xy, site_xy)[unfolded.access]
@@ -254,10 +254,10 @@ def traces_of(
     )
 
 
-def unfold(scenario: MigrationScenario, seeds: Any) -> list[Unfolded]:
+def exogenous_episodes(scenario: MigrationScenario, seeds: Any) -> list[ExogenousEpisode]:
     """Episodes from seeds, as forecasters see them."""
     task, found = MigrationTask(scenario), []
     for seed in seeds:
-        task.begin(0, seeding.np_random(seed)[0])
-        found.append(unfolded_of(task.batch, 0))
+        task.reset(0, seeding.np_random(seed)[0])
+        found.append(exogenous_episode(task.batch, 0))
     return found

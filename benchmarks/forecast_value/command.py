@@ -21,7 +21,7 @@ import agents
 from agents.heuristics.migration_planner import Planner
 from agents.policy import Policy
 from benchmarks.evaluate import manifest, run_episodes
-from benchmarks.forecast_value.cases import ENV_ID, HORIZON, Case, habits, kaist, unfold, waypoint
+from benchmarks.forecast_value.cases import ENV_ID, HORIZON, Case, exogenous_episodes, habits, kaist, waypoint
 from benchmarks.forecast_value.forecasters import NETWORKS, ORACLES, TABLES, Made, accuracy, networks, table_or_oracle
 from benchmarks.forecast_value.tables import draw, tables
 from benchmarks.suites.suite import HELD_OUT
@@ -161,7 +161,7 @@ def measure(case: Case, settings: ForecastValue, rows: Sequence[dict[str, Any]])
     done = {(row["agent"], row["forecaster"], row["horizon"], row["seed"]) for row in rows if row["case"] == case.name}
     seeds = list(HELD_OUT[: settings.episodes])
     trainings = range(1, settings.seeds + 1)
-    episodes = cache(lambda: unfold(case.scored, seeds))
+    episodes = cache(lambda: exogenous_episodes(case.scored, seeds))
     short = case.name == "habits-seconds"
     for agent in ("never", "best-latency", "payback", "lookahead", "bound"):
         if (agent, None, None, None) not in done:

@@ -12,7 +12,7 @@ from dtenv.forecasting import CellForecaster, HourMarkov, Markov, MostFrequent
 from dtenv.forecasting.coverage import Coverage
 from dtenv.forecasting.oracles import AccessOracle, NoisyOracle, episode_key
 from dtenv.forecasting.stations import CellForecast
-from dtenv.scenario.forecaster import Foresight, StationForecaster, Unfolded, slots_ahead
+from dtenv.scenario.forecaster import ExogenousEpisode, Foresight, StationForecaster, slots_ahead
 
 NOISE = (0.1, 0.2, 0.5)
 """Error probabilities of noisy oracles."""
@@ -59,7 +59,7 @@ class Made(NamedTuple):
     name: str
     seed: int | None
     """training seed; None without randomness"""
-    forecaster: Remembered
+    forecaster: CachedForecaster
     epsilon: tuple[float | None, float | None] = (None, None)
     """privacy cost of its broadcasts and of its uploads, for each client"""
 
@@ -67,8 +67,8 @@ class Made(NamedTuple):
 def table_or_oracle(case: Case, name: str) -> Made:
     """A forecaster of TABLES or ORACLES, fitted to the case's traces."""
     if name in ORACLES:
-        return Made(name, None, Remembered(ORACLES[name](case)))
-    return Made(name, None, Remembered(on_cells(case, TABLES[name](case).fit(case.traces))))
+        return Made(name, None, CachedForecaster(ORACLES[name](case)))
+    return Made(name, None, CachedForecaster(on_cells(case, TABLES[name](case).fit(case.traces))))
 
 
 def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator[Made]:
@@ -76,16 +76,16 @@ def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator
 
     `seed` is of weights, batches and noise; `clients` is their number in a federation, None for one per user.
     """
-    from dtenv.fl.forecast.federation import Rounds  # torch takes seconds to import
-    from dtenv.fl.forecast.roster import Recipe
+    from dtenv.fl.forecast.federation import FederatedRounds  # torch takes seconds to import
+    from dtenv.fl.forecast.roster import ForecastRecipe
     from dtenv.fl.forecast.training import Optimisation
 
-    recipe = Recipe(
+    recipe = ForecastRecipe(
         length=LENGTH,
         horizon=HORIZON,
         width=16,
         central=Optimisation(),
-        rounds=Rounds(clients=clients),
+        rounds=FederatedRounds(clients=clients),
         federated_trunk="trs-pre",
         epsilons=(EPSILON,),
         delta=1e-5,
@@ -93,7 +93,7 @@ def networks(case: Case, model: str, seed: int, clients: int | None) -> Iterator
     for trained in recipe.train(model, case.traces, seed):
         cost = trained.privacy
         costs = (None, None) if cost is None else (cost.of_broadcasts, cost.of_uploads)
-        yield Made(trained.name, seed, Remembered(on_cells(case, trained.forecaster)), costs)
+        yield Made(trained.name, seed, CachedForecaster(on_cells(case, trained.forecaster)), costs)
 
 
 def on_cells(case: Case, forecaster: CellForecaster) -> CellForecast:
@@ -101,7 +101,7 @@ def on_cells(case: Case, forecaster: CellForecaster) -> CellForecast:
     return CellForecast(forecaster, case.site_xy, history=case.history, length=LENGTH, known=case.known)
 
 
-class Remembered:
+class CachedForecaster:
     """Cache of a forecaster's stations by episode and horizon, since all planners play the same episodes.
 
     Args:
@@ -113,7 +113,7 @@ class Remembered:
         self.forecaster, self.most = forecaster, most
         self._found: dict[tuple[int, int], np.ndarray] = {}
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """As `dtenv.forecasting.StationForecaster.stations`."""
         key = (episode_key(unfolded), horizon)
         if key not in self._found:
@@ -130,7 +130,9 @@ class Remembered:
         return self
 
 
-def accuracy(forecaster: StationForecaster, episodes: list[Unfolded], steps: tuple[int, ...]) -> dict[str, list[Any]]:
+def accuracy(
+    forecaster: StationForecaster, episodes: list[ExogenousEpisode], steps: tuple[int, ...]
+) -> dict[str, list[Any]]:
     """Share of slots in which the likeliest station serves, of all and of moves, by step; None without a forecast."""
     right, moved, moved_right, said = (np.zeros(len(steps)) for _ in range(4))
     count = 0

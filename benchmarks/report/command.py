@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tyro
 
-from agents.training.gif import film
-from benchmarks.env_settings import REPORTS
+from agents.training.gif import record_gif
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.figures.grid import MissingResults
 from benchmarks.figures.played import policies
 from benchmarks.html import render
@@ -27,7 +27,7 @@ from benchmarks.report import plots as report_plots
 from benchmarks.statistics import score_matrix, two_way_interval
 from benchmarks.suites.results import Results, load
 from benchmarks.suites.suite import Cell
-from benchmarks.suites.tables import said, tables
+from benchmarks.suites.tables import bound_note, tables
 from dtenv.reporting import jsonl
 
 PICTURES, FILM_PIXELS, FILM_COLOURS, FILM_BYTES = 24, 720, 64, 700_000
@@ -116,7 +116,7 @@ def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
     ranked = dict(sorted(matrices.items(), key=lambda item: -item[1].mean()))
     bounds = [row["bound"] for row in rows if row["bound"] is not None]
     whole = bounds and len(bounds) == len(rows)  # a mean over fewer episodes would not compare
-    parts = read_table(tables(cell, rows, results.trainings, said(results, cell)))
+    parts = read_table(tables(cell, rows, results.trainings, bound_note(results, cell)))
     best = next(iter(ranked))
     intervals = {agent: two_way_interval(values) for agent, values in ranked.items()}
     limit = float(np.mean(bounds)) if whole else None
@@ -144,7 +144,7 @@ def section(results: Results, cell: Cell, *, first_of: bool) -> dict[str, Any]:
         for i, (figure, alt, caption) in enumerate(drawn)
     ]
     shown = played(results, cell, sorted(ranked, key=lambda agent: agent not in learned)) if first_of else None
-    notes = [f"{figure.head}: {figure.note}" for figure in REPORTS[cell.env_id].figures if first_of]
+    notes = [f"{figure.head}: {figure.note}" for figure in ENV_SETTINGS[cell.env_id].figures if first_of]
     return {"name": name, "cell": cell, **parts, "pictures": pictures, "film": shown, "notes": notes}
 
 
@@ -167,7 +167,7 @@ def played(results: Results, cell: Cell, agents: Sequence[str]) -> Picture | Non
             continue
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "episode.gif"
-            film(path, cell.env_id, policy, cell.resolve(), seed, PICTURES)
+            record_gif(path, cell.env_id, policy, cell.resolve(), seed, PICTURES)
             data = path.read_bytes()
         moving, still = small(data)
         about = f"{agent} playing held-out episode {seed}"

@@ -28,7 +28,7 @@ import yaml
 from tqdm import tqdm
 
 import dtenv
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import TUNING_SEEDS, cores, manifest, run_episodes
 from benchmarks.search.sweep_files import Sweep, read
 from benchmarks.suites.results import append
@@ -46,7 +46,7 @@ SHOWN = 20
 
 
 @dataclass
-class Search:
+class SweepSearch:
     """Settings of a search."""
 
     file: tyro.conf.Positional[Path]
@@ -87,7 +87,7 @@ class Trial:
         curve = [row for row in reports if "charts/progress" in row]
         if curve[-1]["charts/progress"] < 1.0:  # Ctrl-C ends a training early
             raise KeyboardInterrupt
-        scenario = dataclasses.replace(args, num_slots=None).resolve(**REPORTS[args.env_id].overrides)
+        scenario = dataclasses.replace(args, num_slots=None).resolve(**ENV_SETTINGS[args.env_id].overrides)
         rows = run_episodes(policy, args.env_id, scenario, TUNING_SEEDS[-self.episodes :])
         last = curve[-max(1, len(curve) // 10) :]
         return {
@@ -107,7 +107,7 @@ class Trials:
         ValueError: the folder holds something else; the message names it.
     """
 
-    def __init__(self, folder: Path, sweep: Sweep, settings: Search):
+    def __init__(self, folder: Path, sweep: Sweep, settings: SweepSearch):
         self.path = folder / "trials.csv"
         self.columns = ["trial", *sweep.parameters, *FIGURES]
         about = {
@@ -181,7 +181,7 @@ class Trials:
         return sorted(rows, key=lambda row: (-float(row["score"]), int(row["trial"])))
 
 
-def main(settings: Search) -> None:
+def main(settings: SweepSearch) -> None:
     """Run missing trials, print the ranking, and write the best."""
     try:
         for name, value in (("episodes", settings.episodes), ("trials", settings.trials)):
@@ -201,7 +201,7 @@ def main(settings: Search) -> None:
     print(f"written to {folder}/")
 
 
-def search(sweep: Sweep, settings: Search, trials: Trials) -> dict[str, Any]:
+def search(sweep: Sweep, settings: SweepSearch, trials: Trials) -> dict[str, Any]:
     """Run missing trials; return the best one with its command."""
     known: dict[int, Trial] = {}
     total = settings.trials or sweep.run_cap or TRIALS
@@ -261,4 +261,4 @@ def _short(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Search))
+    main(tyro.cli(SweepSearch))

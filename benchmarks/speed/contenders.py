@@ -34,7 +34,7 @@ MODES: dict[str, Callable[..., VectorEnv]] = {
 
 
 @dataclass(frozen=True)
-class Ours:
+class DtenvContender:
     """One of our environments, played as a batch."""
 
     name: str
@@ -82,11 +82,11 @@ NO_HISTORY = "DTAssociation-v0, no history"
 MOBILE, MOBILE_AGENTS = "mobile-large-central-v0", "mobile-large-ma-v0"
 
 OURS = (
-    Ours(EXACT, "DTAssociation-v0", "stays", "≥ 120,000"),
-    Ours(f"{EXACT}, moving", "DTAssociation-v0"),
-    Ours(FOCAL, "DTMigration-v0", asked="≥ 500,000"),
-    Ours(CENTRAL, "DTPlacementMA-v0", asked="≥ 20,000"),
-    Ours(STATIONS, "DTPlacementMA-v0", stations=True),
+    DtenvContender(EXACT, "DTAssociation-v0", "stays", "≥ 120,000"),
+    DtenvContender(f"{EXACT}, moving", "DTAssociation-v0"),
+    DtenvContender(FOCAL, "DTMigration-v0", asked="≥ 500,000"),
+    DtenvContender(CENTRAL, "DTPlacementMA-v0", asked="≥ 20,000"),
+    DtenvContender(STATIONS, "DTPlacementMA-v0", stations=True),
 )
 """Our environments; DTPlacementMA-v0's default has 100 users and 10 stations."""
 

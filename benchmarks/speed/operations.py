@@ -97,7 +97,7 @@ def _count_here(env_id: str, overrides: dict[str, Any]) -> dict[str, float]:
     slots = min(SLOTS, env.scenario.episode.num_slots)
     for _ in range(slots):
         action = env.read_action("action", env.action_space.sample(), task, ())
-        task.advance(*(part[None] for part in action))
+        task.step(*(part[None] for part in action))
     return {name: COUNTED[name] / slots for name in ("operations", "functions")}
 
 

@@ -96,7 +96,7 @@ def many(env: Any, num_slots: int, choose: Choose) -> Play:
 def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
     """Play of the kernels of one of our batches, on as many threads: the limit for its interface."""
     task, num_slots = env.task, env.scenario.episode.num_slots
-    first, *others = np.array_split(task.rows, env.rows.threads)
+    first, *others = np.array_split(task.rows, env.runner.threads)
     pool = stack.enter_context(ThreadPoolExecutor(max(len(others), 1)))
 
     def share(work: Callable[..., None]) -> None:
@@ -109,11 +109,11 @@ def without_interface(env: Any, choose: Choose, stack: ExitStack) -> Play:
         env.reset(seed=0)
         steps, drawing, start = 0, 0.0, time.perf_counter()
         while True:
-            given = choose(task.begun())
+            given = choose(task.reset_infos())
             for t in range(num_slots):
-                share(partial(task.advance, given[t % len(given)]))
+                share(partial(task.step, given[t % len(given)]))
             over = time.perf_counter()
-            share(task.begin_rows)
+            share(task.reset_rows)
             drawing += time.perf_counter() - over
             steps += env.num_envs * num_slots
             if (elapsed := time.perf_counter() - start) >= seconds:

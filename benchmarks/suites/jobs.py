@@ -18,9 +18,9 @@ import numpy as np
 
 import agents
 from agents.training.checkpoint import load_policy
-from agents.training.gif import film
+from agents.training.gif import record_gif
 from agents.training.tracking import Tracker
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import run_episodes
 from benchmarks.suites.suite import Cell, Suite, Training
 from dtenv.oracle import episode_bound
@@ -138,7 +138,7 @@ class Train:
             tracker.log_policy(self.policy)
             tracker.log_table("held-out episodes", rows)
             if tracker.enabled:
-                film(self.policy.with_suffix(".gif"), cell.env_id, policy, scenario, self.seeds[0])
+                record_gif(self.policy.with_suffix(".gif"), cell.env_id, policy, scenario, self.seeds[0])
                 tracker.log_media("film", self.policy.with_suffix(".gif"))
         files = (self.policy, self.policy.with_suffix(".json"), self.summary)
         training = {**about, **json.loads(self.summary.read_text())}
@@ -195,7 +195,7 @@ class Bound:
     def run(self) -> Result:
         """Prove the bound."""
         env_id = self.cell.env_id
-        solution = episode_bound(env_id, self.cell.resolve(), self.seed, **REPORTS[env_id].bound)
+        solution = episode_bound(env_id, self.cell.resolve(), self.seed, **ENV_SETTINGS[env_id].bound)
         row = {"cell": self.cell.name, "seed": self.seed, "bound": solution.bound, "proof": solution.proof}
         return Result(bounds=[row])
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import dtenv
 from benchmarks.bounds import add_bounds
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.suite import Cell, Suite
 from dtenv.oracle import Solution
@@ -71,7 +71,7 @@ class Results:
 
 def columns(suite: Suite) -> list[str]:
     """Columns of a suite's rows."""
-    metrics = (name for cell in suite.cells for name in REPORTS[cell.env_id].columns)
+    metrics = (name for cell in suite.cells for name in ENV_SETTINGS[cell.env_id].columns)
     return [*ABOUT, *dict.fromkeys(metrics)]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import agents
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import EVALUATION_SEEDS
 from dtenv import presets
 from dtenv.scenario import Scenario
@@ -58,7 +58,7 @@ class Cell:
 
     def resolve(self) -> Scenario:
         """The scenario of the evaluation."""
-        return presets.resolve(self.scenario, self.env_id, **{**REPORTS[self.env_id].overrides, **self.fields})
+        return presets.resolve(self.scenario, self.env_id, **{**ENV_SETTINGS[self.env_id].overrides, **self.fields})
 
     @property
     def name(self) -> str:
@@ -69,7 +69,7 @@ class Cell:
     def title(self) -> str:
         """Title in tables, such as "`balanced`, S = 15"."""
         scenario = self.resolve()
-        symbols = {scenario.SITES: REPORTS[self.env_id].sites[0], "emd": "φ", "num_users": "U", "num_slots": "T"}
+        symbols = {scenario.SITES: ENV_SETTINGS[self.env_id].sites[0], "emd": "φ", "num_users": "U", "num_slots": "T"}
         given = (f"{symbols.get(name, name)} = {value}" for name, value in self.fields.items())
         return ", ".join([f"`{self.scenario}`", *given])
 
@@ -96,7 +96,7 @@ class Suite:
 
     def evaluation_seeds(self, env_id: str) -> list[int]:
         """Seeds of the held-out episodes, disjoint from those of training, tuning and the tables of heuristics."""
-        return list(HELD_OUT[: self.episodes or max(50, REPORTS[env_id].table_episodes)])
+        return list(HELD_OUT[: self.episodes or max(50, ENV_SETTINGS[env_id].table_episodes)])
 
     def agents(self) -> list[str]:
         """Labels of trainings and names of heuristics, each once."""

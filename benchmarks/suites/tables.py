@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bounds import bound_line
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.statistics import score_matrix, two_way_interval, two_way_ratio
 from benchmarks.suites import curves as learning_plots
 from benchmarks.suites.results import Results
@@ -22,20 +22,20 @@ def write_tables(results: Results) -> list[str]:
     """Write table.md and, with trainings, curves.png into the folder of the results; return the lines of the tables."""
     lines: list[str] = []
     for cell in results.suite.cells:
-        lines += tables(cell, results.of(cell), results.trainings, said(results, cell))
+        lines += tables(cell, results.of(cell), results.trainings, bound_note(results, cell))
     (results.folder / "table.md").write_text("\n".join(lines) + "\n")
     if results.trainings:
         learning_plots.curves(results.folder / "curves.png", results.suite.cells, results.trainings, results.rows)
     return lines
 
 
-def said(results: Results, cell: Cell) -> str:
+def bound_note(results: Results, cell: Cell) -> str:
     """A line on a cell's bounds, empty without bounds."""
     bounds = [row["bound"] for row in results.bounds if cell.holds(row)]
     return bound_line(bounds, results.proofs(cell)) if bounds else ""
 
 
-def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
+def tables(cell: Cell, rows: Rows, trainings: Rows, bound_note: str) -> list[str]:
     """Lines of one cell's table, best score first.
 
     Args:
@@ -44,7 +44,7 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         trainings: summaries of trainings, also of other cells.
         said: a line on the bounds, or an empty one.
     """
-    report = REPORTS[cell.env_id]
+    report = ENV_SETTINGS[cell.env_id]
     if not rows:
         return []
     agents = list(dict.fromkeys(row["agent"] for row in rows))
@@ -74,7 +74,7 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         for name in references:
             cells.append("" if name == agent else f"{two_way_interval(scores[agent] - scores[name]):+.4f}")
         if ends:
-            cells.append(f"{way(scores, agent, *ends):.3f}")
+            cells.append(f"{progress_between(scores, agent, *ends):.3f}")
         if bounds:
             cells.append(f"{to_bound(rows, agent, report.zero, bounds):.3f}")
         if ratio:
@@ -86,10 +86,10 @@ def tables(cell: Cell, rows: Rows, trainings: Rows, said: str) -> list[str]:
         cells += [f"{np.mean(steps):,.0f}", f"{np.mean(seconds) / 60:.1f}"] if mine else ["", ""]
         table.append(cells)
     lines += markdown_table(heads, table, right=len(report.figures) + 2)
-    return [*lines, "", *([said, ""] if said else [])]
+    return [*lines, "", *([bound_note, ""] if bound_note else [])]
 
 
-def way(scores: Mapping[str, np.ndarray], agent: str, zero: str, one: str) -> Any:
+def progress_between(scores: Mapping[str, np.ndarray], agent: str, zero: str, one: str) -> Any:
     """Progress of an agent from heuristic `zero` (0) to heuristic `one` (1), with its interval."""
     ours = scores[agent] - scores[zero]
     return two_way_ratio(ours, np.broadcast_to(scores[one] - scores[zero], ours.shape))

@@ -73,7 +73,8 @@ class AssociationEnv(TaskEnv):
 
     ## Optimum and bounds
     `env.unwrapped.optimum()` solves the current slot; `optimum(horizon=None)` and `dtenv.oracle.episode_bound` bound
-    the rest of an episode, with a proof (docs/bounds.md). Possible gain in each preset: benchmarks/results/headroom/table.md.
+    the rest of an episode, with a proof (docs/bounds.md). Possible gain in each preset:
+    benchmarks/results/headroom/table.md.
 
     ## Known properties of the model
     - tanh is concave and divided by S: further twins on a saturated server cost nothing in e, though they cost energy.
@@ -90,7 +91,7 @@ class AssociationEnv(TaskEnv):
 
     env_id, task_type = "DTAssociation-v0", AssociationTask
     canvas = "dtenv.render.association:AssociationCanvas"
-    drawn = "objective"
+    rendered_entry = "objective"
 
     @staticmethod
     def read_action(

@@ -12,11 +12,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
-from dtenv.tasks.episodes import Episodes
+from dtenv.tasks.episodes import Task
 from dtenv.validation import integer
 from dtenv.world.pcg64 import load
 
-Entries = dict[str, np.ndarray]
+Infos = dict[str, np.ndarray]
 """Arrays (B, …) with an entry per row, by name."""
 
 ROWS_A_THREAD = 16
@@ -25,7 +25,7 @@ ROWS_A_THREAD = 16
 MODES = {"next_step": AutoresetMode.NEXT_STEP, "same_step": AutoresetMode.SAME_STEP, "disabled": AutoresetMode.DISABLED}
 
 
-class Rows:
+class BatchRunner:
     """Batch of episodes under one autoreset mode, stepped by several threads, as kernels release the GIL.
 
     Args:
@@ -35,7 +35,7 @@ class Rows:
         copy: whether observations and infos are copies, or views that change with the next step.
     """
 
-    def __init__(self, task: Episodes, autoreset_mode: str | AutoresetMode, threads: int | None, copy: bool):
+    def __init__(self, task: Task, autoreset_mode: str | AutoresetMode, threads: int | None, copy: bool):
         if isinstance(autoreset_mode, str) and autoreset_mode in MODES:
             autoreset_mode = MODES[autoreset_mode]
         if not isinstance(autoreset_mode, AutoresetMode):
@@ -47,11 +47,11 @@ class Rows:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.threads = min(threads or cores, max(count // ROWS_A_THREAD, 1))
         self.ended = np.zeros(count, np.bool_)  # episodes that are over
-        self._begun = np.zeros(count, np.bool_)
+        self._started = np.zeros(count, np.bool_)
         self._seeded = np.zeros(count, np.bool_)
         self._pool: ThreadPoolExecutor | None = None
 
-    def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Entries:
+    def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Infos:
         """Reset all rows, or those in options["reset_mask"], and return the infos of these resets.
 
         Args:
@@ -61,18 +61,18 @@ class Rows:
         mask = self._reset_mask(options)
         self._seed(seed, mask)
         rows = np.flatnonzero(mask)
-        self._begun[rows] = False  # should the scenario's forecaster fail
-        self._share(self.task.begin_rows, rows)
-        self._begun[rows] = True
+        self._started[rows] = False  # should the scenario's forecaster fail
+        self._share(self.task.reset_rows, rows)
+        self._started[rows] = True
         self.ended[rows] = False
-        infos: Entries = {}
-        self._tell(infos, self.task.begun(), mask)
+        infos: Infos = {}
+        self._add_infos(infos, self.task.reset_infos(), mask)
         return infos
 
     def due(self) -> np.ndarray | None:
         """Return the rows that the next step plays, None for all; the others are reset. Else raise ResetNeeded."""
-        if not self._begun.all():
-            raise ResetNeeded(f"step() was called before row {int(np.argmin(self._begun))} was reset: call reset()")
+        if not self._started.all():
+            raise ResetNeeded(f"step() was called before row {int(np.argmin(self._started))} was reset: call reset()")
         if not self.ended.any():
             return None
         if self.mode == AutoresetMode.DISABLED:
@@ -83,34 +83,32 @@ class Rows:
             )
         return np.flatnonzero(~self.ended)
 
-    def step(
-        self, play: Callable[[np.ndarray], None], due: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, Entries]:
+    def step(self, play: Callable[[np.ndarray], None], due: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Infos]:
         """Play a slot of the due rows and reset the others; return masks of played and truncated rows, and infos."""
         task, played = self.task, ~self.ended
         self._share(play, task.rows if due is None else due)
         truncated = played & (task.state.slot > task.scenario.episode.num_slots)
-        infos: Entries = {}
+        infos: Infos = {}
         if self.mode != AutoresetMode.SAME_STEP or not truncated.any():
-            self._tell(infos, task.entries(), played)
+            self._add_infos(infos, task.infos(), played)
             if due is not None:
-                self._share(task.begin_rows, np.flatnonzero(self.ended))
-                self._tell(infos, task.begun(), self.ended)
+                self._share(task.reset_rows, np.flatnonzero(self.ended))
+                self._add_infos(infos, task.reset_infos(), self.ended)
             self.ended = truncated
             return played, truncated.copy(), infos
-        final: Entries = {}
-        self._tell(final, task.entries(), truncated, keep=True)
-        final_obs, over = self._last_seen(truncated), np.flatnonzero(truncated)
-        self._tell(infos, task.entries(), ~truncated, keep=True)
-        self._share(task.begin_rows, over)
-        self._tell(infos, task.begun(), truncated)
+        final: Infos = {}
+        self._add_infos(final, task.infos(), truncated, keep=True)
+        final_obs, over = self._final_obs(truncated), np.flatnonzero(truncated)
+        self._add_infos(infos, task.infos(), ~truncated, keep=True)
+        self._share(task.reset_rows, over)
+        self._add_infos(infos, task.reset_infos(), truncated)
         infos |= {"final_obs": final_obs, "_final_obs": truncated.copy()}
         infos |= {"final_info": final, "_final_info": truncated.copy()}  # type: ignore[dict-item]
         return played, truncated, infos
 
-    def observed(self) -> np.ndarray:
+    def obs(self) -> np.ndarray:
         """Observations (B, …) of all rows: copies with `copy`, else views."""
-        return self._observe().copy() if self.copy else self._observe()
+        return self._current_obs().copy() if self.copy else self._current_obs()
 
     def snapshot(self) -> list[np.ndarray]:
         """Return the whole state as bytes: episodes, generators and ended rows."""
@@ -137,11 +135,11 @@ class Rows:
         """State without the thread pool: a copy creates its own."""
         return {**self.__dict__, "_pool": None}
 
-    def _observe(self) -> Any:
+    def _current_obs(self) -> Any:
         return self.task.obs
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        return (*self.task.arrays(), self.ended, self._begun, self._seeded)
+        return (*self.task.arrays(), self.ended, self._started, self._seeded)
 
     def _share(self, work: Callable[[np.ndarray], None], rows: np.ndarray) -> None:
         """Apply `work` to the rows, split over the threads including the caller's."""
@@ -157,15 +155,15 @@ class Rows:
         for part in pending:
             part.result()
 
-    def _last_seen(self, truncated: np.ndarray) -> Any:
+    def _final_obs(self, truncated: np.ndarray) -> Any:
         """Final observations in Gymnasium's form: an object array with None for rows that are not truncated."""
         final_obs = np.full(len(truncated), None, dtype=object)
         over = np.flatnonzero(truncated)
-        for b, obs in zip(over, self._observe()[over], strict=True):
+        for b, obs in zip(over, self._current_obs()[over], strict=True):
             final_obs[b] = obs
         return final_obs
 
-    def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
+    def _add_infos(self, infos: Infos, entries: Infos, mask: np.ndarray, keep: bool = False) -> None:
         """Add per-row entries to `infos`, each with its `_name` mask, as Gymnasium's vector API does.
 
         Rows without the entry hold zeros. With `keep` entries are copied whatever `copy` says.

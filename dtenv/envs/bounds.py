@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dtenv.oracle import Solution
 
 
-class Bounded:
+class OptimumMixin:
     """Mixin of an environment with a task: optimal decisions of the next slots."""
 
     task: Any
@@ -41,9 +41,9 @@ class Bounded:
         solution = solve_episode(self.task, horizon=horizon, time_limit=time_limit, progress=progress)
         if solution.action is None:
             return solution
-        actions = [self._playable(action) for action in solution.action]
+        actions = [self._to_action(action) for action in solution.action]
         return replace(solution, action=actions[0] if horizon == 1 else actions)
 
-    def _playable(self, action: Any) -> Any:
+    def _to_action(self, action: Any) -> Any:
         """Convert a solver's action to an action for `step`."""
         return action

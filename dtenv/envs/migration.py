@@ -105,7 +105,7 @@ class MigrationEnv(TaskEnv):
     - v0: first version.
     """
 
-    drawn = None
+    rendered_entry = None
     env_id, task_type = "DTMigration-v0", MigrationTask
     canvas = "dtenv.render.migration:MigrationCanvas"
 

@@ -13,13 +13,13 @@ from pettingzoo import ParallelEnv
 
 from dtenv import presets
 from dtenv.envs.actions import read_bits, read_numbers
-from dtenv.envs.bounds import Bounded
-from dtenv.envs.rendering import RENDER_MODES, Pictures, when_not
+from dtenv.envs.bounds import OptimumMixin
+from dtenv.envs.rendering import RENDER_MODES, RenderMixin, not_steppable_reason
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement.task import BINARY, PRICE, PlacementTask
 
 
-class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.ndarray]):
+class PlacementParallelEnv(RenderMixin, OptimumMixin, ParallelEnv[str, np.ndarray, np.ndarray]):
     """DTPlacementMA-v0 with base stations as agents: `station_0` … `station_{M-1}` act simultaneously.
 
     Model, presets and the modes `"bid"`, `"price"` and `"binary"` are those of `dtenv.envs.placement.PlacementEnv`; the
@@ -76,7 +76,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         self.state_space = self.task.layout.space
         self.action_spaces = dict.fromkeys(self.possible_agents, self.task.station_action_space)
         self.observation_spaces = dict.fromkeys(self.possible_agents, self.task.observed_layout.space)
-        self._read = read_bits if self.task.mode == BINARY else read_numbers
+        self._read_actions = read_bits if self.task.mode == BINARY else read_numbers
         self._rng: np.random.Generator | None = None
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
@@ -93,7 +93,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         """Start a new episode. `options` are ignored: PettingZoo's API test passes arbitrary ones."""
         if self._rng is None or seed is not None:
             self._rng, _ = seeding.np_random(seed)
-        self.task.begin(0, self._rng)
+        self.task.reset(0, self._rng)
         self.agents = self.possible_agents[:]
         self._first_picture()
         return self._observations(), self._infos({})
@@ -108,7 +108,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
         """
         last_slot = self.scenario.episode.num_slots
         if not self.agents:
-            raise ResetNeeded(f"step() was called {when_not(self.task, last_slot)}: call reset()")
+            raise ResetNeeded(f"step() was called {not_steppable_reason(self.task, last_slot)}: call reset()")
         if not isinstance(actions, Mapping):
             raise ValueError(f"actions must be a dict of one per station, got {actions!r}")
         if actions.keys() != set(self.agents):
@@ -116,9 +116,9 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
             unknown = [agent for agent in actions if agent not in self.agents]
             raise ValueError(f"actions must hold one per station: missing {missing}, unknown {unknown}")
         shape = self.action_spaces[self.agents[0]].shape
-        numbers = [self._read(f"actions[{agent!r}]", actions[agent], shape) for agent in self.agents]
-        self.task.advance(np.stack(numbers)[None])
-        rewards = dict(zip(self.agents, self.task.rewards().tolist(), strict=True))
+        numbers = [self._read_actions(f"actions[{agent!r}]", actions[agent], shape) for agent in self.agents]
+        self.task.step(np.stack(numbers)[None])
+        rewards = dict(zip(self.agents, self.task.row_station_rewards().tolist(), strict=True))
         truncated = bool(self.task.state.slot[0] > last_slot)
         shared = self.task.info()
         del shared["action_mask"]
@@ -144,7 +144,7 @@ class PlacementParallelEnv(Pictures, Bounded, ParallelEnv[str, np.ndarray, np.nd
             for k, agent in enumerate(self.agents)
         }
 
-    def _playable(self, action: np.ndarray) -> Any:
+    def _to_action(self, action: np.ndarray) -> Any:
         """Return an action for `step`; with action="price" the association, which prices cannot always express."""
         if self.task.mode == PRICE:
             return action

@@ -11,18 +11,18 @@ from gymnasium.vector import AutoresetMode
 
 from dtenv import presets
 from dtenv.envs.actions import read_bits, read_numbers
-from dtenv.envs.autoreset import Rows
+from dtenv.envs.autoreset import BatchRunner
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement.task import BINARY, PlacementTask
 from dtenv.validation import integer
 
 
-class StationRows(Rows):
-    """`Rows` with the stations' observations."""
+class StationBatchRunner(BatchRunner):
+    """`BatchRunner` with the stations' observations."""
 
     task: PlacementTask
 
-    def _observe(self) -> np.ndarray:
+    def _current_obs(self) -> np.ndarray:
         return self.task.all_station_observations()
 
 
@@ -64,14 +64,14 @@ class PlacementParallelVectorEnv:
     ):
         self.scenario = presets.resolve(scenario, "DTPlacementMA-v0", **overrides)
         self.task = PlacementTask(self.scenario, integer("num_envs", num_envs), stations_observe=True)
-        self.rows = StationRows(self.task, autoreset_mode, threads, copy)
+        self.runner = StationBatchRunner(self.task, autoreset_mode, threads, copy)
         self.num_envs, self.copy = len(self.task.rows), copy
-        self.metadata = {"name": "DTPlacementMA_v0", "autoreset_mode": self.rows.mode}
+        self.metadata = {"name": "DTPlacementMA_v0", "autoreset_mode": self.runner.mode}
         self.possible_agents = [f"station_{k}" for k in range(self.scenario.network.num_stations)]
         self.layout = self.task.observed_layout
         self.single_observation_space, self.single_action_space = self.layout.space, self.task.station_action_space
         self.state_space = self.task.layout.space
-        self._read = read_bits if self.task.mode == BINARY else read_numbers
+        self._read_actions = read_bits if self.task.mode == BINARY else read_numbers
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
         """Observation space of a station, the same for all."""
@@ -83,8 +83,8 @@ class PlacementParallelVectorEnv:
 
     def reset(self, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
         """Start new episodes, as `TaskVectorEnv.reset` does."""
-        infos = self.rows.reset(seed, options)
-        return self.rows.observed(), infos
+        infos = self.runner.reset(seed, options)
+        return self.runner.obs(), infos
 
     def step(self, actions: Any):
         """Play one slot of every network; errors as in `TaskVectorEnv.step`.
@@ -92,12 +92,12 @@ class PlacementParallelVectorEnv:
         Returns:
             Observations (B, M, …), rewards (B, M), terminations (B,), always False, truncations (B,), and infos.
         """
-        due = self.rows.due()
+        due = self.runner.due()
         shape = (self.num_envs, len(self.possible_agents), *(self.single_action_space.shape or ()))
-        numbers = self._read("actions", actions, shape, due)
-        played, truncated, infos = self.rows.step(lambda rows: self.task.advance(numbers, rows=rows), due)
-        rewards = np.where(played[:, None], self.task.rewards_of_stations, 0.0)
-        return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
+        numbers = self._read_actions("actions", actions, shape, due)
+        played, truncated, infos = self.runner.step(lambda rows: self.task.step(numbers, rows=rows), due)
+        rewards = np.where(played[:, None], self.task.station_rewards, 0.0)
+        return self.runner.obs(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def state(self) -> np.ndarray:
         """Global observations (B, state size), the central controller's."""
@@ -105,12 +105,12 @@ class PlacementParallelVectorEnv:
 
     def snapshot(self) -> list[np.ndarray]:
         """Return the state of the batch, as `TaskVectorEnv.snapshot` does."""
-        return self.rows.snapshot()
+        return self.runner.snapshot()
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
         """Restore a snapshot, as `TaskVectorEnv.restore` does."""
-        self.rows.restore(snapshot)
+        self.runner.restore(snapshot)
 
     def close(self) -> None:
         """Shut down the thread pool."""
-        self.rows.close()
+        self.runner.close()

@@ -80,8 +80,8 @@ class PlacementEnv(TaskEnv):
     ## Optimum and bounds
     `env.unwrapped.optimum()` solves the current slot; `optimum(horizon=None)` and `dtenv.oracle.episode_bound` an
     episode, by integer programs with a proven gap (docs/bounds.md). The preset "literal-100x10" tests nothing: its
-    bound is .3 % above "nearest" (benchmarks/results/headroom/table.md). In the others "local-search" is within a few percent
-    of the bound, so compare learners with it.
+    bound is .3 % above "nearest" (benchmarks/results/headroom/table.md). In the others "local-search" is within a few
+    percent of the bound, so compare learners with it.
 
     ## Known properties of the model
     - With a fixed access station no decision changes the energy.
@@ -109,7 +109,7 @@ class PlacementEnv(TaskEnv):
         numbers = read(name, values, (*batch, *(task.action_space.shape or ())), rows)
         return (numbers.reshape(*batch, network.num_stations, -1),)
 
-    def _playable(self, action: np.ndarray) -> np.ndarray:
+    def _to_action(self, action: np.ndarray) -> np.ndarray:
         """Return an action for `step`; with action="price" the association, which prices cannot always express."""
         if self.task.mode in (ASSOCIATION, PRICE):
             return action

@@ -11,12 +11,12 @@ from gymnasium.error import ResetNeeded
 RENDER_MODES = ("rgb_array", "human")
 
 
-class Pictures:
+class RenderMixin:
     """Mixin that renders an environment with a task; render_mode is "rgb_array", "human" or None, else ValueError."""
 
     canvas: str
     """Canvas class of the task, as "module:class"."""
-    drawn: str | None = "score"
+    rendered_entry: str | None = "score"
     """Entry of `info` whose history the canvas draws; None for all entries."""
     task: Any
     scenario: Any
@@ -37,7 +37,7 @@ class Pictures:
     def _next_picture(self, info: dict[str, Any]) -> None:
         """Called after each step."""
         if self.render_mode is not None:
-            self._values.append(dict(info) if self.drawn is None else info[self.drawn])
+            self._values.append(dict(info) if self.rendered_entry is None else info[self.rendered_entry])
             if self.render_mode == "human":
                 self.render()
 
@@ -64,7 +64,7 @@ class Pictures:
         return {**self.__dict__, "_canvas": None}
 
 
-def when_not(task: Any, last_slot: int) -> str:
+def not_steppable_reason(task: Any, last_slot: int) -> str:
     """Reason why no slot can be played, for messages."""
     ended = bool(task.state.slot[0])
     return f"after the episode's end (num_slots={last_slot})" if ended else "before the first reset()"

@@ -10,12 +10,12 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from dtenv import presets
-from dtenv.envs.bounds import Bounded
-from dtenv.envs.rendering import RENDER_MODES, Pictures, when_not
+from dtenv.envs.bounds import OptimumMixin
+from dtenv.envs.rendering import RENDER_MODES, RenderMixin, not_steppable_reason
 from dtenv.scenario import Scenario
 
 
-class TaskEnv(Pictures, Bounded, gym.Env):
+class TaskEnv(RenderMixin, OptimumMixin, gym.Env):
     """Gymnasium environment of a task: seeding, truncation, rendering, optimum.
 
     Args:
@@ -31,7 +31,7 @@ class TaskEnv(Pictures, Bounded, gym.Env):
 
     def __init__(self, scenario: str | Scenario | None = None, *, render_mode: str | None = None, **overrides: Any):
         task = self.task_type(presets.resolve(scenario, self.env_id, **overrides))
-        Pictures.__init__(self, render_mode)
+        RenderMixin.__init__(self, render_mode)
         self.task = task
         self.scenario = task.scenario
         self.layout = task.layout
@@ -46,10 +46,10 @@ class TaskEnv(Pictures, Bounded, gym.Env):
         if options:
             raise ValueError(f"options has no entries in this environment, got {options!r}")
         self._under_way = False  # in case the scenario's forecaster fails
-        self.task.begin(0, self.np_random)
+        self.task.reset(0, self.np_random)
         self._under_way = True
         self._first_picture()
-        infos = self.task.begun()
+        infos = self.task.reset_infos()
         return self.task.obs[0].copy(), {k: v[0].copy() if v.ndim > 1 else v[0].item() for k, v in infos.items()}
 
     def step(self, action):
@@ -60,9 +60,9 @@ class TaskEnv(Pictures, Bounded, gym.Env):
             ValueError: the action has a wrong shape, dtype or range; no slot is played.
         """
         if not self._under_way:
-            raise ResetNeeded(f"step() was called {when_not(self.task, self._last_slot)}: call reset()")
+            raise ResetNeeded(f"step() was called {not_steppable_reason(self.task, self._last_slot)}: call reset()")
         given = self.read_action("action", action, self.task, ())
-        self.task.advance(*(part[None] for part in given))
+        self.task.step(*(part[None] for part in given))
         truncated = bool(self.task.state.slot[0] > self._last_slot)
         self._under_way = not truncated
         info = self.task.info()
@@ -78,7 +78,7 @@ class TaskEnv(Pictures, Bounded, gym.Env):
     def read_action(
         name: str, values: Any, task: Any, batch: tuple[int, ...], rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, ...]:
-        """Validate an action and convert it to the arguments of the task's `advance`.
+        """Validate an action and convert it to the arguments of the task's `step`.
 
         Args:
             name: name of the action in error messages.

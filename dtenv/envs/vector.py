@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from dtenv import presets
-from dtenv.envs.autoreset import Rows
+from dtenv.envs.autoreset import BatchRunner
 from dtenv.envs.single import TaskEnv
 from dtenv.scenario import Scenario
 from dtenv.validation import integer
@@ -36,7 +36,7 @@ class TaskVectorEnv(VectorEnv):
 
     single: type[TaskEnv]
     """Class of the single environment."""
-    rows_type: type[Rows] = Rows
+    runner_type: type[BatchRunner] = BatchRunner
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class TaskVectorEnv(VectorEnv):
     ):
         resolved = presets.resolve(scenario, self.single.env_id, **overrides)
         task = self._new_task(resolved, integer("num_envs", num_envs))
-        self.rows = self.rows_type(task, autoreset_mode, threads, copy)
+        self.runner = self.runner_type(task, autoreset_mode, threads, copy)
         self.task, self.copy = task, copy
         self.num_envs = len(task.rows)
         self.scenario, self.layout = task.scenario, task.layout
-        self.metadata = {"autoreset_mode": self.rows.mode, "render_modes": []}
+        self.metadata = {"autoreset_mode": self.runner.mode, "render_modes": []}
         self.single_observation_space, self.single_action_space = task.layout.space, task.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -66,8 +66,8 @@ class TaskVectorEnv(VectorEnv):
         """
         if isinstance(seed, int):
             super().reset(seed=seed)
-        infos = self.rows.reset(seed, options)
-        return self.rows.observed(), infos
+        infos = self.runner.reset(seed, options)
+        return self.runner.obs(), infos
 
     def step(self, actions: Any):
         """Play one slot of every row.
@@ -76,11 +76,11 @@ class TaskVectorEnv(VectorEnv):
             ResetNeeded: before the first reset, or, with autoreset disabled, after the end of a row's episode.
             ValueError: actions have a wrong shape, dtype or range; the message names the entry. No slot is played.
         """
-        due = self.rows.due()
-        given = self._read(actions, due)
-        played, truncated, infos = self.rows.step(lambda rows: self.task.advance(*given, rows=rows), due)
-        rewards = np.where(played, self.task.rewards_of_rows, 0.0)
-        return self.rows.observed(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
+        due = self.runner.due()
+        given = self._read_actions(actions, due)
+        played, truncated, infos = self.runner.step(lambda rows: self.task.step(*given, rows=rows), due)
+        rewards = np.where(played, self.task.rewards, 0.0)
+        return self.runner.obs(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
 
     def action_masks(self) -> np.ndarray:
         """Action masks of the current slots, one per row."""
@@ -89,19 +89,19 @@ class TaskVectorEnv(VectorEnv):
 
     def snapshot(self) -> list[np.ndarray]:
         """Return the state of the batch as arrays of bytes, without the memory of a custom forecaster."""
-        return self.rows.snapshot()
+        return self.runner.snapshot()
 
     def restore(self, snapshot: Sequence[np.ndarray]) -> None:
         """Continue exactly from a snapshot; ValueError if it is of another scenario or number of environments."""
-        self.rows.restore(snapshot)
+        self.runner.restore(snapshot)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Shut down the thread pool."""
-        self.rows.close()
+        self.runner.close()
 
     def _new_task(self, scenario: Scenario, num_envs: int) -> Any:
         return self.single.task_type(scenario, num_envs)
 
-    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        """Validate the actions of the rows that are due and convert them to arguments of the task's `advance`."""
+    def _read_actions(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
+        """Validate the actions of the rows that are due and convert them to arguments of the task's `step`."""
         return self.single.read_action("actions", actions, self.task, (self.num_envs,), due)

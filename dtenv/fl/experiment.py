@@ -14,7 +14,7 @@ from dtenv.fl.data.clients import Clients, draw_clients
 from dtenv.fl.data.images import Images
 from dtenv.fl.data.skew import check_supply, client_counts
 from dtenv.fl.federation import federate
-from dtenv.fl.metrics import METRICS, assess, on_own_labels, spread
+from dtenv.fl.metrics import METRICS, evaluate, on_own_labels, spread
 from dtenv.fl.outcome import Diverged, Outcome
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
@@ -99,7 +99,7 @@ def _rows(
     images: Images, setting: Setting, clients: Clients, outcome: Outcome, recipe: Recipe, streams: Streams
 ) -> list[Row]:
     network = setting.network(images)
-    found = assess(network, images, clients, outcome, recipe, streams, test_size=setting.test_size)
+    found = evaluate(network, images, clients, outcome, recipe, streams, test_size=setting.test_size)
     own = on_own_labels(network, images, clients, outcome, test_size=setting.test_size)
     unequal, cost = spread(own), costs(recipe, network, outcome, clients.sizes)
     rounds = len(outcome.accuracy)

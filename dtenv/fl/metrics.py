@@ -38,7 +38,7 @@ class Accuracy(NamedTuple):
         return self[list(METRICS).index(metric)].reshape(len(self.whole), -1).mean(axis=1)
 
 
-def assess(
+def evaluate(
     network: Perceptron,
     images: Images,
     clients: Clients,

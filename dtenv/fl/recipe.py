@@ -61,7 +61,7 @@ class Recipe:
             raise ValueError(f"pruning must be None with record_privacy, got {self.pruning!r}")
         if self.distillation is not None:
             plain = Recipe(rounds=self.rounds, local=self.local, clock=self.clock)
-            for name in ("participation", "compression", "aggregation", *ALONE):
+            for name in ("participation", "compression", "aggregation", *OPTIONAL_PARTS):
                 if name != "distillation" and getattr(self, name) != getattr(plain, name):
                     raise ValueError(f"{name} must keep its default with distillation, got {getattr(self, name)!r}")
         if self.asynchrony is not None:
@@ -72,5 +72,5 @@ class Recipe:
                 raise ValueError("asynchrony needs aggregation Mean, participation 1 and no noise at the server")
 
 
-ALONE = tuple(part.name for part in fields(Recipe) if part.default is None)
+OPTIONAL_PARTS = tuple(part.name for part in fields(Recipe) if part.default is None)
 """Names of the optional parts of a recipe."""

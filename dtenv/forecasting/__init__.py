@@ -14,7 +14,14 @@ from dtenv.forecasting.metrics import Score, score
 from dtenv.forecasting.oracles import AccessOracle, NoisyOracle
 from dtenv.forecasting.recorded import cells_of_walks, hexagonal_sites, nearest_sites
 from dtenv.forecasting.stations import CellForecast
-from dtenv.scenario.forecaster import ConstantVelocity, Forecaster, Foresight, Oracle, StationForecaster, Unfolded
+from dtenv.scenario.forecaster import (
+    ConstantVelocity,
+    ExogenousEpisode,
+    Forecaster,
+    Foresight,
+    Oracle,
+    StationForecaster,
+)
 
 __all__ = [
     "AccessOracle",
@@ -23,6 +30,7 @@ __all__ = [
     "CellTraces",
     "ConstantVelocity",
     "Coverage",
+    "ExogenousEpisode",
     "Forecaster",
     "Foresight",
     "Habits",
@@ -35,7 +43,6 @@ __all__ = [
     "Persistence",
     "Score",
     "StationForecaster",
-    "Unfolded",
     "Windows",
     "cells_of_walks",
     "hexagonal_sites",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from dtenv.forecasting.cell_traces import CellTraces, History
-from dtenv.scenario.forecaster import certain
+from dtenv.scenario.forecaster import one_hot
 from dtenv.validation import integer, positive_number
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Persistence:
     def predict_proba(self, history: History, horizon: int) -> np.ndarray:
         """Predict the current cell with probability 1; see `CellForecaster.predict_proba`."""
         check_question(self, history, horizon, self.num_cells, self.num_users)
-        now = certain(history.cell[:, -1], self.num_cells)
+        now = one_hot(history.cell[:, -1], self.num_cells)
         return np.repeat(now[:, None], horizon, axis=1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.scenario.forecaster import FORECASTERS, Forecaster, Unfolded, certain
+from dtenv.scenario.forecaster import FORECASTERS, ExogenousEpisode, Forecaster, one_hot
 from dtenv.tasks.migration.slot import Constants
 from dtenv.tasks.uplink import choose_access, link_gains
 
@@ -30,7 +30,7 @@ class Coverage:
         self.forecaster, self._constants = found, Constants.of(scenario)
         self._decorrelation_m = float(scenario.radio.shadowing_decorrelation_m)
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """Implement `dtenv.forecasting.StationForecaster.stations`; causal if the forecaster of positions is."""
         u = unfolded
         expected = self.forecaster.positions(u.user_xy.copy(), horizon, u.area_m)
@@ -39,7 +39,7 @@ class Coverage:
         station = np.empty((*u.access.shape, horizon), np.int64)
         radio = self._constants, u.user_xy, u.gain_db, u.access, u.station_xy, self._decorrelation_m
         cover(*radio, expected, walked_m, station)
-        return certain(station, len(u.station_xy))
+        return one_hot(station, len(u.station_xy))
 
 
 @compiled

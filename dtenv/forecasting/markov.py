@@ -8,7 +8,7 @@ import numpy as np
 
 from dtenv.forecasting.baselines import cell_shares, check_question
 from dtenv.forecasting.cell_traces import CellTraces, History
-from dtenv.scenario.forecaster import certain
+from dtenv.scenario.forecaster import one_hot
 from dtenv.validation import positive_number
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Markov:
         chain = history.user if self.per_user else np.full(len(history.user), -1)
         for user in np.unique(chain):
             rows = np.flatnonzero(chain == user)
-            p = certain(history.cell[rows, -1], self.num_cells)
+            p = one_hot(history.cell[rows, -1], self.num_cells)
             for h in range(horizon):
                 # Only the first step leaves at a known time; later steps of records leave after the mean interval.
                 hours = self._hours(history.time_s[rows, -1] + h * self.step_seconds)

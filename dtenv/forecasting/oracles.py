@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dtenv.scenario.forecaster import Unfolded, certain, slots_ahead
+from dtenv.scenario.forecaster import ExogenousEpisode, one_hot, slots_ahead
 from dtenv.validation import in_unit_interval, integer, is_bool
 
 
 class AccessOracle:
     """True access stations up to the end of the episode."""
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """Implement `dtenv.forecasting.StationForecaster.stations`, from the future of the episode."""
-        return certain(true_stations(unfolded, horizon), len(unfolded.station_xy))
+        return one_hot(true_stations(unfolded, horizon), len(unfolded.station_xy))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +38,27 @@ class NoisyOracle:
         is_bool(self, "calibrated")
         integer("seed", self.seed, low=0)
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """Implement `dtenv.forecasting.StationForecaster.stations`, from the future of the episode."""
         station, stations = true_stations(unfolded, horizon), len(unfolded.station_xy)
         if stations == 1:
-            return certain(station, stations)
+            return one_hot(station, stations)
         rng = np.random.default_rng([self.seed, episode_key(unfolded)])
         wrong = rng.random(station.shape) < self.p
         other = (station + rng.integers(1, stations, station.shape)) % stations
-        named = certain(np.where(wrong, other, station), stations)
+        named = one_hot(np.where(wrong, other, station), stations)
         if not self.calibrated:
             return named
         rest = self.p / (stations - 1)
         return rest + (1.0 - self.p - rest) * named
 
 
-def true_stations(unfolded: Unfolded, horizon: int) -> np.ndarray:
+def true_stations(unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
     """Access stations (slots, n, H) of the next slots."""
     return unfolded.access[slots_ahead(len(unfolded.access), horizon)].transpose(0, 2, 1)
 
 
-def episode_key(unfolded: Unfolded) -> int:
+def episode_key(unfolded: ExogenousEpisode) -> int:
     """Hash of an episode's walks and stations, a seed for a forecaster's draws."""
     digest = hashlib.blake2b(unfolded.user_xy.tobytes(), digest_size=8)
     digest.update(unfolded.station_xy.tobytes())

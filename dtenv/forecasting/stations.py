@@ -9,13 +9,13 @@ import numpy as np
 from dtenv.forecasting.baselines import CellForecaster
 from dtenv.forecasting.cell_traces import History
 from dtenv.forecasting.recorded import nearest_sites
-from dtenv.scenario.forecaster import Unfolded, certain
+from dtenv.scenario.forecaster import ExogenousEpisode, one_hot
 from dtenv.validation import one_of, positive_integer
 
 ON_SITE_M = 1e-3
 """Largest distance between a station and its site, metres."""
 
-Known = Callable[[Unfolded], tuple[np.ndarray, np.ndarray]]
+Known = Callable[[ExogenousEpisode], tuple[np.ndarray, np.ndarray]]
 
 
 class CellForecast:
@@ -49,21 +49,24 @@ class CellForecast:
         positive_integer(self, "length")
         if self.site_xy.ndim != 2 or self.site_xy.shape[1] != 2 or not np.isfinite(self.site_xy).all():
             raise ValueError(f"site_xy must be (cells, 2) finite metres, got shape {self.site_xy.shape}")
-        self.known = strangers if known is None else known
+        self.known = anonymous if known is None else known
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """Implement `dtenv.forecasting.StationForecaster.stations`; the forecaster sees cells up to the current slot.
 
         Raises ValueError if history="access" and a station is on none of the sites.
         """
         slots, users = unfolded.access.shape
         user, time_s = self.known(unfolded)
-        cell, time_s = past(self.cells(unfolded), self.length, -1), past(np.asarray(time_s, float), self.length, np.nan)
+        cell, time_s = (
+            trailing_windows(self.cells(unfolded), self.length, -1),
+            trailing_windows(np.asarray(time_s, float), self.length, np.nan),
+        )
         history = History.of(cell, np.tile(user, slots), time_s)
         chance = self.forecaster.predict_proba(history, horizon).reshape(slots, users, horizon, -1)
         return self._on_stations(chance, unfolded.station_xy)
 
-    def cells(self, unfolded: Unfolded) -> np.ndarray:
+    def cells(self, unfolded: ExogenousEpisode) -> np.ndarray:
         """Cells (slots, n) of the users."""
         if self.history == "access":
             return self._sites_of(unfolded.station_xy)[unfolded.access]
@@ -83,17 +86,17 @@ class CellForecast:
         if self.history == "access":
             found = chance[..., self._sites_of(station_xy)]
         else:
-            found = chance @ certain(nearest_sites(self.site_xy, station_xy), len(station_xy))
+            found = chance @ one_hot(nearest_sites(self.site_xy, station_xy), len(station_xy))
         total = found.sum(axis=-1, keepdims=True)
         return np.divide(found, total, out=np.zeros_like(found), where=total > 0.0)
 
 
-def strangers(unfolded: Unfolded) -> tuple[np.ndarray, np.ndarray]:
+def anonymous(unfolded: ExogenousEpisode) -> tuple[np.ndarray, np.ndarray]:
     """Unknown users at unknown times."""
     return np.full(unfolded.access.shape[1], -1), np.full(unfolded.access.shape, np.nan)
 
 
-def past(values: np.ndarray, length: int, unknown: float) -> np.ndarray:
+def trailing_windows(values: np.ndarray, length: int, unknown: float) -> np.ndarray:
     """Last `length` of the values (slots, n) in every slot, oldest first: (slots * n, length)."""
     padded = np.pad(values, ((length - 1, 0), (0, 0)), constant_values=unknown)
     return np.lib.stride_tricks.sliding_window_view(padded, length, axis=0).reshape(-1, length)

@@ -41,5 +41,5 @@ def episode_bound(
         ValueError: unknown environment or preset, or a setting out of range.
     """
     task = task_of(presets.resolve(scenario, env_id))
-    task.begin(0, seeding.np_random(seed)[0])
+    task.reset(0, seeding.np_random(seed)[0])
     return solve_episode(task, **settings)

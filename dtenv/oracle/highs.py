@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dtenv.oracle.search import Search
+from dtenv.oracle.budget import SolveBudget
 
 TOLERANCE = 1e-9
 """Feasibility tolerance of HiGHS."""
 
 
-def new_model(search: Search | None = None) -> Any:
-    """Return a silent single-threaded model, interrupted at the end of `search`; ModuleNotFoundError without HiGHS."""
+def new_model(budget: SolveBudget | None = None) -> Any:
+    """Return a silent single-threaded model, interrupted at the end of `budget`; ModuleNotFoundError without HiGHS."""
     try:
         import highspy
     except ModuleNotFoundError as error:
@@ -23,10 +23,10 @@ def new_model(search: Search | None = None) -> Any:
     for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
         model.setOptionValue(option, TOLERANCE)
     model.setOptionValue("parallel", "off")
-    if search is not None:
+    if budget is not None:
 
         def end(event: Any) -> None:  # running Python lets a Ctrl-C through to the search
-            if search.over:
+            if budget.exhausted:
                 event.interrupt()
 
         model.cbMipInterrupt.subscribe(end)

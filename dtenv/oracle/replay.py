@@ -24,7 +24,7 @@ def replay(task: Any, b: int, plan: Iterable[Any]) -> list[float]:
     """Scores of the slots when row b plays a plan, one action per slot, from its current state."""
     row, scores = row_of(task, b), []
     for action in plan:
-        row.advance(np.asarray(action)[None])
+        row.step(np.asarray(action)[None])
         scores.append(row.info()["score"])
     return scores
 

@@ -63,7 +63,7 @@ class Deployment:
         return self.failure_rate_per_s > 0.0 or (self.has_cloud and self.cloud_failure_rate_per_s > 0.0)
 
     @property
-    def lives(self) -> bool:
+    def has_lifecycle(self) -> bool:
         """Whether twins are created, isolated and released."""
         return self.fails or self.creation_s > 0.0
 

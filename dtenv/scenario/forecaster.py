@@ -27,7 +27,7 @@ class Forecaster(Protocol):
         """
 
 
-class Unfolded(NamedTuple):
+class ExogenousEpisode(NamedTuple):
     """Exogenous trajectory of an episode of DTMigration, for the agent's `n` users."""
 
     user_xy: np.ndarray  # (slots, n, 2) metres
@@ -41,7 +41,7 @@ class Unfolded(NamedTuple):
 class StationForecaster(Protocol):
     """Protocol of forecasters of serving stations, for DTMigration."""
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """Probabilities (slots, n, H, M) of the serving stations in the next slots, from every slot.
 
         [t, u, h] are the stations' probabilities of serving user u in slot t + 1 + h, which sum to 1, or to 0 where
@@ -96,7 +96,7 @@ class Foresight:
         check_forecaster("forecast", self.forecast)
         is_bool(self, "channel", "load")
 
-    def stations(self, unfolded: Unfolded, horizon: int) -> np.ndarray:
+    def stations(self, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
         """As `StationForecaster.stations`, from the inner forecast."""
         given = FORECASTERS[self.forecast] if isinstance(self.forecast, str) else self.forecast
         if given is None:
@@ -105,7 +105,7 @@ class Foresight:
             return given.stations(unfolded, horizon)
         expected = given.positions(unfolded.user_xy.copy(), horizon, unfolded.area_m)
         away = np.square(np.asarray(expected)[..., None, :] - unfolded.station_xy).sum(axis=-1)
-        return certain(away.argmin(axis=-1), len(unfolded.station_xy))
+        return one_hot(away.argmin(axis=-1), len(unfolded.station_xy))
 
 
 def check_forecaster(name: str, forecaster: Any) -> None:
@@ -118,7 +118,7 @@ def check_forecaster(name: str, forecaster: Any) -> None:
         raise ValueError(f"{name} must be one of {known} or a Forecaster or StationForecaster, got {forecaster!r}")
 
 
-def kind_of(forecaster: str | Forecaster | StationForecaster) -> int:
+def forecaster_code(forecaster: str | Forecaster | StationForecaster) -> int:
     """Kernels' code of a scenario's forecaster; GIVEN for an object that forecasts positions.
 
     NONE for an object that forecasts stations, whose probabilities enter the observation elsewhere.
@@ -133,6 +133,6 @@ def slots_ahead(slots: int, horizon: int) -> np.ndarray:
     return np.minimum(np.arange(slots)[:, None] + np.arange(1, horizon + 1), slots - 1)
 
 
-def certain(station: np.ndarray, stations: int) -> np.ndarray:
+def one_hot(station: np.ndarray, stations: int) -> np.ndarray:
     """One-hot probabilities (…, M) of forecasts (…) of one station, or cell, each."""
     return (station[..., None] == np.arange(stations)).astype(np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from dtenv.world.pcg64 import load, new_streams, store
 
 
-class Episodes(ABC):
+class Task(ABC):
     """Batch of B independent episodes of one scenario."""
 
     state: Any
@@ -29,20 +29,20 @@ class Episodes(ABC):
         self.rows = np.arange(batch)
         self.streams = new_streams(batch)
 
-    def begin(self, b: int, rng: np.random.Generator) -> None:
+    def reset(self, b: int, rng: np.random.Generator) -> None:
         """Reset row b: draw its episode from `rng` and observe the first slot."""
         load(rng, self.streams[b])
         try:
-            self.begin_rows(self.rows[b : b + 1])
+            self.reset_rows(self.rows[b : b + 1])
         finally:
             store(self.streams[b], rng)
 
     @abstractmethod
-    def begin_rows(self, rows: np.ndarray) -> None:
+    def reset_rows(self, rows: np.ndarray) -> None:
         """Reset some rows: draw their next episodes from their streams and observe the first slot."""
 
     @property
-    def rewards_of_rows(self) -> np.ndarray:
+    def rewards(self) -> np.ndarray:
         """Rewards (B,) of the last slot; a view."""
         return self.terms.totals[:, self._reward]
 
@@ -55,21 +55,21 @@ class Episodes(ABC):
         return self.mask
 
     @abstractmethod
-    def entries(self) -> dict[str, np.ndarray]:
+    def infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after the last step: an array (B, …) per key; some are views."""
 
     @abstractmethod
-    def begun(self) -> dict[str, np.ndarray]:
+    def reset_infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after their resets, in the same form."""
 
 
-def flat(batch: tuple) -> tuple[np.ndarray, ...]:
+def flatten(batch: tuple) -> tuple[np.ndarray, ...]:
     """Flatten a `Batch` to a plain tuple of arrays, which Numba unpacks several times faster than nested named ones."""
     return tuple(array for part in batch for array in (part if isinstance(part, tuple) else (part,)))
 
 
 def ends(*groups: Any) -> tuple[int, ...]:
-    """End index of each of the first groups (NamedTuple classes) in a `flat` tuple."""
+    """End index of each of the first groups (NamedTuple classes) in a `flatten` tuple."""
     return tuple(accumulate(len(group._fields) for group in groups))
 
 

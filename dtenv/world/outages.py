@@ -12,7 +12,7 @@ from dtenv.scenario.migration import MigrationScenario
 from dtenv.world.pcg64 import random
 
 
-class Servers(NamedTuple):
+class OutageRates(NamedTuple):
     """Number of stations, range of the cloud's computing, and probabilities per slot of failure and repair."""
 
     stations: int  # sites with a radio, which come first
@@ -23,7 +23,7 @@ class Servers(NamedTuple):
     is_repaired: float
 
     @classmethod
-    def of(cls, scenario: MigrationScenario) -> Servers:
+    def of(cls, scenario: MigrationScenario) -> OutageRates:
         """Values of a scenario."""
         deployment, slot_s = scenario.deployment, scenario.mobility.slot_seconds
         return cls(
@@ -44,7 +44,7 @@ def chance(rate_per_s: float, seconds: float) -> float:
 def draw_outages(stream: np.ndarray, r: Any, up: np.ndarray) -> None:
     """Draw into up (slots, M) whether each site's server works: a two-state Markov chain each, up in slot 0.
 
-    r has the fields of `Servers`; `up` has no rows if servers never fail. The cloud is drawn last, after the stations.
+    r has the fields of `OutageRates`; `up` has no rows if servers never fail. The cloud is drawn after the stations.
     """
     if len(up) == 0:
         return

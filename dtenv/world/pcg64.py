@@ -128,7 +128,7 @@ def integer(stream: np.ndarray, low: int, high: int) -> Any:
 
 
 @compiled
-def distinct(stream: np.ndarray, count: int, numbers: np.ndarray) -> None:
+def sample_without_replacement(stream: np.ndarray, count: int, numbers: np.ndarray) -> None:
     """Fill numbers (n,), floats, with distinct integers below `count`; with repetitions if count < n."""
     n = len(numbers)
     for i in range(n):

@@ -48,7 +48,7 @@ def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_d
         kept = 0.0
         if t > 0:
             moved = euclidean(user_xy[t, u, 0], user_xy[t, u, 1], user_xy[t - 1, u, 0], user_xy[t - 1, u, 1])
-            kept = kept_share(decorrelation_m, moved)
+            kept = correlation(decorrelation_m, moved)
         fresh = deviation_db * math.sqrt(1.0 - kept * kept)
         total = 0.0
         for p in range(pairs):
@@ -64,7 +64,7 @@ def shadow_slot(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, shadowing_d
             shadowing_db[u, s] += fresh * common * total
 
 
-class Fading(NamedTuple):
+class ShadowingWork(NamedTuple):
     """Work arrays of `shadow_links`."""
 
     kept: np.ndarray  # (users,) correlation with the previous slot
@@ -74,7 +74,9 @@ class Fading(NamedTuple):
 
 
 @kernel
-def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fading, shadowing_db: np.ndarray) -> None:
+def shadow_links(
+    r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: ShadowingWork, shadowing_db: np.ndarray
+) -> None:
     """Vectorised `shadow_slot` with the same bits, into shadowing_db (stations, users), station by station."""
     stations, users = shadowing_db.shape
     own, common = station_shares(r.site_correlation, stations)
@@ -85,7 +87,7 @@ def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fadi
         kept[:] = 0.0
         shadowing_db[:] = 0.0
     else:
-        keep_shares(decorrelation_m, user_xy[t - 1], user_xy[t], kept)
+        correlations(decorrelation_m, user_xy[t - 1], user_xy[t], kept)
     for u in range(users):
         fresh[u] = deviation_db * math.sqrt(1.0 - kept[u] * kept[u])
         total[u] = 0.0
@@ -98,7 +100,7 @@ def shadow_links(r: Any, key: np.uint64, t: int, user_xy: np.ndarray, work: Fadi
         total[u] = fresh[u] * common * total[u]
         fresh[u] = fresh[u] * own
     for s in range(stations):
-        go_on(kept, fresh, variate[s], total, shadowing_db[s])
+        advance_shadowing(kept, fresh, variate[s], total, shadowing_db[s])
 
 
 @kernel
@@ -122,7 +124,7 @@ def add_to(total: np.ndarray, variate: np.ndarray) -> None:
 
 
 @kernel
-def go_on(
+def advance_shadowing(
     kept: np.ndarray, fresh: np.ndarray, variate: np.ndarray, common: np.ndarray, shadowing_db: np.ndarray
 ) -> None:
     """Advance the autoregression of a station's links by one slot; arrays (users,)."""
@@ -131,14 +133,14 @@ def go_on(
 
 
 @kernel
-def keep_shares(decorrelation_m: float, before: np.ndarray, now: np.ndarray, kept: np.ndarray) -> None:
-    """Fill kept (users,) with the `kept_share` of users who walked from before (users, 2) to now (users, 2)."""
+def correlations(decorrelation_m: float, before: np.ndarray, now: np.ndarray, kept: np.ndarray) -> None:
+    """Fill kept (users,) with the `correlation` of users who walked from before (users, 2) to now (users, 2)."""
     if before.shape[1] != 2 or now.shape[1] != 2:  # never; constant strides let coordinates load as vectors
         return
     for u in range(len(kept)):
         kept[u] = squared_distance(now[u, 0], now[u, 1], before[u, 0], before[u, 1])
     for u in range(len(kept)):
-        kept[u] = kept_share(decorrelation_m, math.sqrt(kept[u]))
+        kept[u] = correlation(decorrelation_m, math.sqrt(kept[u]))
 
 
 @compiled
@@ -152,7 +154,7 @@ def station_shares(site_correlation: float, stations: int) -> tuple[float, float
 
 
 @compiled
-def kept_share(decorrelation_m: float, moved_m: float) -> float:
+def correlation(decorrelation_m: float, moved_m: float) -> float:
     """Correlation of shadowing over a walk of `moved_m`."""
     return decay(moved_m / decorrelation_m) if decorrelation_m > 0.0 else 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.world.pcg64 import distinct, uniform
+from dtenv.world.pcg64 import sample_without_replacement, uniform
 from dtenv.world.walks import Recorded
 
 TRIES = 1000
@@ -19,7 +19,7 @@ def draw_sites(stream: np.ndarray, recorded: Recorded, area_m: float, separation
     The scenario's validation keeps the separation small enough for a fast end.
     """
     if len(recorded.site_xy) > 0:
-        distinct(stream, len(recorded.site_xy), xy[:, 0])
+        sample_without_replacement(stream, len(recorded.site_xy), xy[:, 0])
         for s in range(len(xy)):
             site = int(xy[s, 0])
             xy[s, 0], xy[s, 1] = recorded.site_xy[site, 0], recorded.site_xy[site, 1]

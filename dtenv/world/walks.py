@@ -11,8 +11,8 @@ from dtenv.compiled import kernel
 from dtenv.scenario.mobility import WALKS, Mobility
 from dtenv.scenario.recording import Recording
 from dtenv.world.normals import standard_normal
-from dtenv.world.pcg64 import distinct, next_word, random
-from dtenv.world.waypoints_abreast import waypoints_abreast
+from dtenv.world.pcg64 import next_word, random, sample_without_replacement
+from dtenv.world.waypoints_vectorised import waypoints_abreast
 
 GAUSS_MARKOV = WALKS.index("gauss-markov")
 RECORDED = len(WALKS)
@@ -101,7 +101,7 @@ def gauss_markov(
 def recorded_walks(stream: np.ndarray, recorded: Recorded, xy: np.ndarray) -> None:
     """Draw recorded segments into xy (slots, users, 2), distinct ones if there are enough."""
     slots, users, _ = xy.shape
-    distinct(stream, len(recorded.segment_start), xy[0, :, 0])
+    sample_without_replacement(stream, len(recorded.segment_start), xy[0, :, 0])
     for u in range(users):
         start = recorded.segment_start[int(xy[0, u, 0])]
         for t in range(slots):

@@ -30,7 +30,7 @@ def rollout(mode, steps=100):
 
 
 def critic(rewards, truncations, rows):
-    """Value that TD learning from `rows` gives a critic which sees no difference between states."""
+    """Value that TD learning from `runner` gives a critic which sees no difference between states."""
     value = 0.0
     for _ in range(300):
         values = torch.full((len(rewards) + 1, rewards.shape[1]), value, dtype=torch.float64)

@@ -42,7 +42,7 @@ def tried(task, plans):
     for plan in plans:
         utility, score = [], []
         for action in plan:
-            task.advance(np.array([action]))
+            task.step(np.array([action]))
             utility.append(task.terms.users[0, :, TERM.utility].copy())
             score.append(task.reward())
         for field, was in zip(task.state, before, strict=True):

@@ -40,7 +40,7 @@ def test_gains_of_the_greedy_policy_are_the_environments():
     torch.manual_seed(0)
     network = Equivariant(SMALL, stay=1.0)
     torch.nn.init.normal_(network.score.weight)
-    recorder = hindsight.Recorder(training_envs(ARGS, SMALL, 5), network.read, 70)
+    recorder = hindsight.EpisodeRecorder(training_envs(ARGS, SMALL, 5), network.read, 70)
     recording = recorder.record()
     with torch.no_grad():
         told = hindsight.gained(network, recording, greedy=True) + 0.0
@@ -52,7 +52,7 @@ def test_gains_of_the_greedy_policy_are_the_environments():
 
 def test_draws_are_episodes_of_the_recordings():
     network = Equivariant(SMALL)
-    recorder = hindsight.Recorder(training_envs(ARGS, SMALL, 3), network.read, 0)
+    recorder = hindsight.EpisodeRecorder(training_envs(ARGS, SMALL, 3), network.read, 0)
     recordings = [recorder.record(), recorder.record()]
     every = torch.cat([recording.worth for recording in recordings], 1)[0, :, 0, 0, 0]
     drawn = hindsight.draw(recordings, 4, torch.Generator().manual_seed(0)).worth[0, :, 0, 0, 0]

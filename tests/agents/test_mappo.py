@@ -8,7 +8,7 @@ from cases_marl import ENV, SMALL, Guess, task_of
 from agents import mappo
 from agents.networks import build
 from agents.networks.decision import Decision
-from agents.networks.market import FIRST, Reader, as_action, choices, equilibrium, even_prices
+from agents.networks.market import FIRST, MarketReader, as_action, choices, equilibrium, even_prices
 from agents.networks.placement import stations_see
 from dtenv import presets
 from dtenv.tasks.placement.decode import bids_of_prices, computing_size
@@ -17,7 +17,7 @@ from dtenv.tasks.placement.slot import TOTAL, evaluate, new_terms
 
 def market_of(scenario, batch=6):
     task = task_of(scenario, batch)
-    return task, Reader(scenario)(torch.tensor(task.obs))
+    return task, MarketReader(scenario)(torch.tensor(task.obs))
 
 
 def test_policy_loss_is_the_slow_sum():

@@ -17,7 +17,7 @@ from dtenv.forecasting.coverage import Coverage
 from dtenv.forecasting.oracles import AccessOracle
 from dtenv.oracle import episode_bound
 from dtenv.oracle.migration.focal import tabulate_focal
-from dtenv.oracle.migration.row import alone
+from dtenv.oracle.migration.row import single_row
 from dtenv.presets import resolve
 from dtenv.scenario.forecaster import Foresight
 from dtenv.tasks.migration.slot import Slot
@@ -35,7 +35,7 @@ def scenario(**settings):
 def episode(seed=0, **settings):
     """A task whose first row's episode has begun."""
     task = MigrationTask(scenario(**settings))
-    task.begin(0, np.random.default_rng(seed))
+    task.reset(0, np.random.default_rng(seed))
     return task
 
 
@@ -84,7 +84,7 @@ def test_told_where_constant_velocity_leads_it_is_the_heuristic():
     for seed in range(8):
         a, b = MigrationTask(plain), MigrationTask(told)
         for task in (a, b):
-            task.begin(0, np.random.default_rng(seed))
+            task.reset(0, np.random.default_rng(seed))
         for t in range(1, 30):
             xy = a.tape.user_xy[0, t, 0] + 6 * (a.tape.user_xy[0, t, 0] - a.tape.user_xy[0, t - 1, 0])
             chosen = int(heuristic.act(a.obs)[0])
@@ -92,7 +92,7 @@ def test_told_where_constant_velocity_leads_it_is_the_heuristic():
                 assert int(planner.act(b.obs)[0]) == chosen
                 seen, moved = seen + 1, moved + (chosen != a.server())
             for task in (a, b):
-                task.advance(np.array([[chosen]]))
+                task.step(np.array([[chosen]]))
     assert seen > 100 and moved > 10
 
 
@@ -141,7 +141,7 @@ def test_a_network_reads_what_the_planner_plans_with():
     assert score.shape == chance.shape == (1, 1, 4, 4)
     assert np.array_equal(chance[0, 0, :, 1].numpy(), task.layout.split(task.obs[0])["forecast"][0, :, 2])
     table, moving = np.empty((4, 4, 1)), np.empty((1, 4, 4, 1))
-    tabulate_focal(alone(task, 0).flat(), table, moving)
+    tabulate_focal(single_row(task, 0).flatten(), table, moving)
     for window, slots in ((0, [1, 2]), (1, [3])):
         truth = table[slots, :, 0].mean(0)
         found = score[0, 0, :, window].numpy()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from agents.networks.migration import Equivariant
-from agents.networks.outlook import Reader
+from agents.networks.station_features import FeatureExtractor
 from dtenv import presets
 from dtenv.oracle.migration.row import play
 from dtenv.tasks.migration.task import MigrationTask
@@ -18,10 +18,10 @@ def played(scenario, batch=6, slots=4, seed=0):
     """A task some random slots into its episodes."""
     task = MigrationTask(scenario, batch)
     for b in range(batch):
-        task.begin(b, np.random.default_rng(b))
+        task.reset(b, np.random.default_rng(b))
     rng = np.random.default_rng(seed)
     for _ in range(slots):
-        task.advance(rng.integers(scenario.network.num_stations, size=task.mask.shape[:2]))
+        task.step(rng.integers(scenario.network.num_stations, size=task.mask.shape[:2]))
     return task
 
 
@@ -74,7 +74,7 @@ def test_full_stations_are_never_chosen():
 
 def test_worth_less_price_is_the_score_but_for_what_stations_share():
     task = played(SMALL)
-    outlook = Reader(SMALL)(torch.tensor(task.obs))
+    outlook = FeatureExtractor(SMALL)(torch.tensor(task.obs))
     for b in range(6):
         here = task.server(b)
         told = outlook.worth[b, 0, :, 0] - outlook.price[b, 0, here]
@@ -84,7 +84,7 @@ def test_worth_less_price_is_the_score_but_for_what_stations_share():
 
 def test_all_but_the_host_is_the_same_wherever_the_twin_is():
     """Hindsight learning relies on it."""
-    first, second = (Reader(SMALL)(torch.tensor(played(SMALL, slots=8, seed=seed).obs)) for seed in (1, 2))
+    first, second = (FeatureExtractor(SMALL)(torch.tensor(played(SMALL, slots=8, seed=seed).obs)) for seed in (1, 2))
     assert (first.host != second.host).any()
     for name in ("station", "worth", "price", "wired", "room", "walked_m"):
         torch.testing.assert_close(getattr(first, name), getattr(second, name), atol=1e-4, rtol=1e-4)

@@ -29,8 +29,8 @@ SMALL = presets.resolve("balanced", num_users=5, num_servers=4, num_slots=6)
 def observations(scenario, batch=8):
     task = AssociationTask(scenario, batch)
     for b in range(batch):
-        task.begin(b, np.random.default_rng(b))
-    task.advance(np.random.default_rng(0).integers(scenario.network.num_servers, size=task.state.server.shape))
+        task.reset(b, np.random.default_rng(b))
+    task.step(np.random.default_rng(0).integers(scenario.network.num_servers, size=task.state.server.shape))
     return task
 
 

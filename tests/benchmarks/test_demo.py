@@ -9,9 +9,9 @@ from paths import SHARED
 from PIL import Image
 
 from agents import HEURISTICS
-from agents.training.gif import film
+from agents.training.gif import record_gif
 from benchmarks import demo
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from dtenv.presets import PRESETS, resolve
 
 DATA = SHARED / "data"
@@ -31,7 +31,7 @@ BRIEF = {
 
 
 def run(tmp_path, monkeypatch, env_id="DTAssociation-v0", **settings):
-    name = REPORTS[env_id].demo_learner
+    name = ENV_SETTINGS[env_id].demo_learner
     learner = importlib.import_module(f"agents.{name}")
     args = learner.Args
     monkeypatch.setattr(learner, "Args", lambda **given: args(**given, **BRIEF[name]))
@@ -74,7 +74,7 @@ def test_demo_on_real_sites_and_walks(tmp_path, monkeypatch, capsys):
 def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatch, capsys, env_id):
     out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, total_steps=0)
     said = capsys.readouterr().out
-    report = REPORTS[env_id]
+    report = ENV_SETTINGS[env_id]
     rows = list(csv.DictReader((out / "rows.csv").open()))
     assert {row["agent"] for row in rows} == {*HEURISTICS[env_id]} and len(rows) == 3 * len(HEURISTICS[env_id])
     assert {(row["num_users"], row["num_servers"], row["slots"]) for row in rows} == {("8", "4", "5")}
@@ -92,7 +92,7 @@ def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatc
 def test_the_others_learn_on_real_sites_and_walks(tmp_path, monkeypatch, capsys, env_id):
     out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, **recorded())
     said = capsys.readouterr().out
-    learner = REPORTS[env_id].demo_learner
+    learner = ENV_SETTINGS[env_id].demo_learner
     assert "different places" in said and f"{learner} playing held-out seed" in said
     assert (out / f"{learner}.safetensors").exists() and (out / "learning_curve.png").exists()
 
@@ -111,7 +111,7 @@ def test_defaults_are_the_preset_s_but_for_shorter_association_episodes():
 def test_long_episodes_are_shown_whole_in_few_pictures(tmp_path):
     scenario = resolve(None, "DTMigration-v0", num_users=5, num_stations=3, num_slots=10)
     policy = HEURISTICS["DTMigration-v0"]["never"](scenario)
-    rows = film(tmp_path / "a.gif", "DTMigration-v0", policy, scenario, seed=0, pictures=5)
+    rows = record_gif(tmp_path / "a.gif", "DTMigration-v0", policy, scenario, seed=0, pictures=5)
     assert [row["slot"] for row in rows] == [*range(1, 11)] and all(row["migrations"] == 0 for row in rows)
     assert Image.open(tmp_path / "a.gif").n_frames == 5
 

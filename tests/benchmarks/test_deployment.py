@@ -103,7 +103,7 @@ def test_one_command_writes_page_rows_and_picture(tmp_path, monkeypatch, capsys)
     for name in ("LATENCIES_S", "COMPUTING_HZ", "SEATS"):
         monkeypatch.setattr(deployment, name, getattr(deployment, name)[-2:])
     monkeypatch.setattr(deployment, "USERS", (10, 20))
-    deployment.main(deployment.Deployment(seeds=2, episodes=2, varied=2, slots=6, out=tmp_path))
+    deployment.main(deployment.DeploymentStudy(seeds=2, episodes=2, varied=2, slots=6, out=tmp_path))
     text = (tmp_path / "table.md").read_text()
     assert text.strip() in capsys.readouterr().out
     assert "| Elasticity | none | (High) | (High) | (Low) | cannot tell |" in text

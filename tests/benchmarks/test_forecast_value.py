@@ -11,7 +11,7 @@ from paths import SHARED
 
 from benchmarks.forecast_value import cases
 from benchmarks.forecast_value.command import CASES, ForecastValue, main, read
-from benchmarks.forecast_value.forecasters import NOISE, Remembered, accuracy, networks, table_or_oracle
+from benchmarks.forecast_value.forecasters import NOISE, CachedForecaster, accuracy, networks, table_or_oracle
 from benchmarks.forecast_value.tables import Scores, draw, tables
 from benchmarks.suites.suite import HELD_OUT
 from dtenv.forecasting.oracles import AccessOracle, NoisyOracle
@@ -44,7 +44,7 @@ def test_seeds_of_what_is_scored_are_none_that_forecasters_are_fitted_to():
 
 def test_habits_are_scored_in_weeks_after_those_that_anything_is_fitted_to():
     case = habits()
-    seen = cases.unfold(case.scored, HELD_OUT[:6])
+    seen = cases.exogenous_episodes(case.scored, HELD_OUT[:6])
     earliest = min(case.known(episode)[1].min() for episode in seen)
     assert case.traces.time_s.max() < earliest
     assert case.traces.num_users == 20
@@ -82,7 +82,7 @@ def test_walkers_who_are_scored_are_none_that_anything_is_fitted_to():
     seen = {tuple(place) for place in np.round(training.walk_xy, 6)}
     shared = np.mean([tuple(place) in seen for place in np.round(scored.walk_xy, 6)])
     assert shared < 0.01  # places, to a micrometre
-    clusters = {case.cluster(episode) for episode in cases.unfold(case.scored, HELD_OUT[:20])}
+    clusters = {case.cluster(episode) for episode in cases.exogenous_episodes(case.scored, HELD_OUT[:20])}
     assert 5 < len(clusters) < 20
     apart = np.hypot(*(case.site_xy[:, None] - case.site_xy[None]).transpose(2, 0, 1))
     assert apart[~np.eye(len(apart), dtype=bool)].min() >= 299.0
@@ -99,19 +99,19 @@ def test_forecasters_are_asked_once_an_episode():
             self.asked += 1
             return super().stations(unfolded, horizon)
 
-    one, two = cases.unfold(habits().scored, [1, 2])
+    one, two = cases.exogenous_episodes(habits().scored, [1, 2])
     counts = Counts()
-    kept = Remembered(counts, most=2)
+    kept = CachedForecaster(counts, most=2)
     first = kept.stations(one, 5)
     assert kept.stations(one, 5) is first and counts.asked == 1
     kept.stations(two, 5)
     assert counts.asked == 2 and not np.array_equal(kept.stations(two, 5), first)
     foresight = table_or_oracle(habits(), "oracle: all").forecaster.told()
-    assert foresight.channel and foresight.load and isinstance(foresight.forecast, Remembered)
+    assert foresight.channel and foresight.load and isinstance(foresight.forecast, CachedForecaster)
 
 
 def test_accuracy_is_that_of_the_noise():
-    episodes = cases.unfold(habits().scored, range(20))
+    episodes = cases.exogenous_episodes(habits().scored, range(20))
     shares = accuracy(NoisyOracle(p=0.2), episodes, (1, 20))
     assert shares["accuracy"] == pytest.approx([0.8, 0.8], abs=0.03)
     assert shares["accuracy_moves"] == pytest.approx([0.8, 0.8], abs=0.06)
@@ -126,7 +126,7 @@ def test_private_federations_say_what_they_cost():
     found = list(networks(habits(), "private", 1, None))
     assert [made.name for made in found] == ["federated w, ε = 8", "federated v, ε = 8"]
     assert all(made.epsilon[0] == pytest.approx(8.0) and made.epsilon[1] > 100.0 for made in found)
-    (episode,) = cases.unfold(habits().scored, [1])
+    (episode,) = cases.exogenous_episodes(habits().scored, [1])
     w, v = (made.forecaster.stations(episode, 20) for made in found)
     assert w.sum(-1) == pytest.approx(1.0, abs=1e-5) and not np.allclose(w, v)
 

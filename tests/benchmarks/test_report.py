@@ -15,7 +15,7 @@ from benchmarks.plotting import plt
 from benchmarks.report import command as report
 from benchmarks.report.plots import curves, scores, spread, svg
 from benchmarks.statistics import Interval
-from benchmarks.suites.tables import said, tables
+from benchmarks.suites.tables import bound_note, tables
 
 GOOD = {"ppo": 0.11, "hysteresis": 0.1, "nearest": 0.09, "maddpg": -1.8, "greedy-add": -1.6, "hindsight": 0.9}
 
@@ -77,7 +77,7 @@ def test_the_page_is_whole_and_asks_for_nothing_else(page):
 def test_every_number_of_the_tables_is_on_the_page(page, results):
     text = " ".join(" ".join(Page(page).text).split())
     for cell in results.suite.cells:
-        for line in tables(cell, results.of(cell), results.trainings, said(results, cell)):
+        for line in tables(cell, results.of(cell), results.trainings, bound_note(results, cell)):
             for part in re.split(r"[|`]", line) if not line.startswith("|--") else ():
                 assert " ".join(part.strip(" :").split()) in text
     for shown in (results.manifest["commit"], "held-out episodes 5, seeds 100 to 104", "training seeds 1, 2"):

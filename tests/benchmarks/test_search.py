@@ -14,7 +14,7 @@ from agents import ppo
 from benchmarks.evaluate import EVALUATION_SEEDS
 from benchmarks.search import command as search
 from benchmarks.search import sweep_files
-from benchmarks.search.command import Search
+from benchmarks.search.command import SweepSearch
 
 FILES = sorted((ROOT / "benchmarks" / "sweeps").glob("*.yaml"))
 TOY = """
@@ -130,7 +130,7 @@ def test_what_cannot_be_searched_is_said(tmp_path, old, new, match):
     assert old in TOY
     path.write_text(TOY.replace(old, new).replace("METHOD", "random"))
     with pytest.raises(SystemExit, match=match):
-        search.main(Search(path, trials=2, workers=1, out=tmp_path / "out"))
+        search.main(SweepSearch(path, trials=2, workers=1, out=tmp_path / "out"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def toy(tmp_path, monkeypatch):
     def run(method="random", out="out", **settings):
         path = tmp_path / f"{method}.yaml"
         path.write_text(TOY.replace("METHOD", method))
-        search.main(Search(path, out=tmp_path / out, **{"workers": 1, "trials": 16, **settings}))
+        search.main(SweepSearch(path, out=tmp_path / out, **{"workers": 1, "trials": 16, **settings}))
         return {int(row["trial"]): row for row in csv.DictReader((tmp_path / out / "trials.csv").open())}
 
     run.folder = tmp_path

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import falsify, headroom, optima, table, tune
 from benchmarks.bounds import add_bounds, episode_bounds
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from dtenv import presets
 from dtenv.oracle import BoundExceeded, Solution
 
@@ -89,8 +89,8 @@ def test_bounds_are_the_same_one_by_one_and_side_by_side():
 
 
 def test_a_table_of_headroom(tmp_path, capsys, monkeypatch):
-    small = dataclasses.replace(REPORTS["DTMigration-v0"], headroom_overrides={"num_slots": 150})
-    monkeypatch.setitem(REPORTS, "DTMigration-v0", small)
+    small = dataclasses.replace(ENV_SETTINGS["DTMigration-v0"], headroom_overrides={"num_slots": 150})
+    monkeypatch.setitem(ENV_SETTINGS, "DTMigration-v0", small)
     settings = headroom.Headroom(
         env_ids=("DTMigration-v0",), scenarios=("balanced", "literal"), episodes=3, out=tmp_path
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dtenv.presets import MIGRATION
-from dtenv.tasks.migration.access_bounds import rough_access, rough_losses, slack_db, surely_keeps
+from dtenv.tasks.migration.access_bounds import access_from_bounds, bound_gap_db, certainly_keeps, loss_bounds
 from dtenv.tasks.migration.slot import Constants
 from dtenv.tasks.uplink import choose_access, link_gains
 
@@ -27,13 +27,13 @@ def test_bounds_decide_as_the_plain_rule(margin_db, spread_db, area_m):
     choose_access(c, user_xy, station_xy, gain_db, plain)
 
     loss_db, least_db = np.zeros((STATIONS, USERS)), np.zeros(USERS)
-    rough_losses(c, user_xy, station_xy, shadowing_db, loss_db, least_db)
-    slack = slack_db(c)
+    loss_bounds(c, user_xy, station_xy, shadowing_db, loss_db, least_db)
+    slack = bound_gap_db(c)
     common = gain_db + loss_db.T  # a constant within the slack
     assert common.max() - common.min() <= slack
-    fast = np.array([rough_access(margin_db, slack, loss_db, u, before[u]) for u in range(USERS)])
+    fast = np.array([access_from_bounds(margin_db, slack, loss_db, u, before[u]) for u in range(USERS)])
     decided = fast >= 0
     assert np.array_equal(fast[decided], plain[decided])
     assert area_m < 10.0 or decided.mean() > 0.5  # or the bounds would gain nothing
-    keeps = np.array([surely_keeps(margin_db, slack, least_db[u], loss_db[before[u], u]) for u in range(USERS)])
+    keeps = np.array([certainly_keeps(margin_db, slack, least_db[u], loss_db[before[u], u]) for u in range(USERS)])
     assert np.array_equal(plain[keeps], before[keeps])

@@ -8,7 +8,7 @@ import pytest
 from dtenv.presets import resolve
 from dtenv.tasks.association import allocation
 from dtenv.tasks.association.allocation import CEILING, COST, FRESH, HIGH_MARGINAL, LOW_MARGINAL, PAST, TAKEN
-from dtenv.tasks.association.slot import chain_users, list_chain, list_users, serve
+from dtenv.tasks.association.slot import link_users_by_server, list_linked_users, list_users, serve_server
 from dtenv.tasks.association.task import AssociationTask
 from dtenv.tasks.association.terms import TOTAL
 
@@ -19,10 +19,10 @@ def test_users_are_listed_by_server_and_in_order(users, servers):
     work, first = allocation.work_arrays(users)[0], np.empty(servers)
     for _ in range(20):
         server = rng.integers(-1, servers, users)  # -1 is on no server
-        chain_users(server, first, work)
+        link_users_by_server(server, first, work)
         for s in range(servers):
             there = np.flatnonzero(server == s).tolist()
-            n = list_chain(int(first[s]), work)
+            n = list_linked_users(int(first[s]), work)
             assert work[allocation.USER, :n].tolist() == there
             n = list_users(server, s, work)
             assert work[allocation.USER, :n].tolist() == there
@@ -70,15 +70,15 @@ def test_marginal_utilities_put_off_are_those_computed_at_once():
 def test_the_kernels_terms_are_the_sums_of_its_servers(history):
     """Server by server from Python, with references counted, as in the kernel, without."""
     task = AssociationTask(resolve("balanced", history=history, num_slots=5))
-    task.begin(0, np.random.default_rng(1))
+    task.reset(0, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     for _ in range(5):
         slot = task.slot()
-        slot = type(slot)(*map(np.copy, slot))  # `advance` moves the twins
+        slot = type(slot)(*map(np.copy, slot))  # `step` moves the twins
         server, work = rng.integers(0, 15, 20), allocation.work_arrays(20)
         gamma, utility = np.zeros(20), np.zeros(20)
-        parts = [serve(task.constants[0], slot, server, s, *work, gamma, utility)[:4] for s in range(15)]
-        task.advance(server[None])
+        parts = [serve_server(task.constants[0], slot, server, s, *work, gamma, utility)[:4] for s in range(15)]
+        task.step(server[None])
         assert task.terms.energy[0].tolist() == [list(part) for part in parts]
         assert task.terms.history[0].tolist() == gamma.tolist()
         assert task.terms.utility[0].tolist() == utility.tolist()
@@ -89,8 +89,8 @@ def test_what_python_is_handed_after_the_kernel_ran_is_a_view_of_one_slot():
     """A function that returns arrays, compiled within a kernel that counts no references, would return whole tapes."""
     task = AssociationTask(resolve("balanced", num_slots=3), batch=2)
     for b in range(2):
-        task.begin(b, np.random.default_rng(b))
-    task.advance(np.zeros((2, 20), np.int64))
+        task.reset(b, np.random.default_rng(b))
+    task.step(np.zeros((2, 20), np.int64))
     slot = task.slot(1)
     assert slot.user_xy.shape == (20, 2)
     assert slot.samples.tolist() == task.tape.samples[1, 2].tolist()

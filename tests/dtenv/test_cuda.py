@@ -225,12 +225,12 @@ def launches(monkeypatch):
 
     for module in (cuda_episodes, cuda_tasks):
         monkeypatch.setattr(module, "cuda", Host)
-    monkeypatch.setattr(cuda_episodes.CudaEpisodes, "_launch", launch)
+    monkeypatch.setattr(cuda_episodes.CudaTask, "_launch", launch)
     for env_id, scenario, _ in CASES.values():
         task = getattr(cuda_tasks, device.ENVS[env_id][1])(presets.resolve(None, env_id, **scenario), ROWS)
-        task.begin_rows(task.rows)
-        task.take(gym.vector.utils.batch_space(task.action_space, ROWS).sample(), None, check=False)
-        task.advance(task.rows)
+        task.reset_rows(task.rows)
+        task.load_actions(gym.vector.utils.batch_space(task.action_space, ROWS).sample(), None, check=False)
+        task.step(task.rows)
     return list(seen.values())
 
 

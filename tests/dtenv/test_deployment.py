@@ -194,8 +194,8 @@ def test_a_seed_means_the_same_users_stations_and_failures_with_and_without_a_cl
         for settings in ({"num_stations": 4} | FAILING, {"num_stations": 5, "deployment": "edge-cloud"} | FAILING)
     )
     for seed in range(3):
-        plain.begin(0, np.random.default_rng(seed))
-        cloud.begin(0, np.random.default_rng(seed))
+        plain.reset(0, np.random.default_rng(seed))
+        cloud.reset(0, np.random.default_rng(seed))
         for name in ("user_xy", "data_bits", "update_bits", "deadline_s", "shadowing_key"):
             assert np.array_equal(getattr(plain.tape, name), getattr(cloud.tape, name)), name
         for name in ("station_xy", "compute_hz"):
@@ -220,10 +220,10 @@ def test_failures_are_drawn_at_reset_the_same_for_a_seed_and_others_for_another(
     task = MigrationTask(resolve(None, ID, **(SMALL | {"num_slots": 60} | FAILING)))
     drawn = []
     for seed in (5, 5, 6):
-        task.begin(0, np.random.default_rng(seed))
+        task.reset(0, np.random.default_rng(seed))
         drawn.append(task.tape.up[0].copy())
         for t in range(5):
-            task.advance(np.array([[t % 5]]))
+            task.step(np.array([[t % 5]]))
         assert np.array_equal(task.tape.up[0], drawn[-1])
     assert drawn[0].shape == (62, 5) and drawn[0][0].all() and not drawn[0].all()
     assert np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[0], drawn[2])
@@ -232,7 +232,7 @@ def test_failures_are_drawn_at_reset_the_same_for_a_seed_and_others_for_another(
 def test_servers_fail_and_are_repaired_as_often_as_they_should():
     rates = {"failure_rate_per_s": 0.01, "cloud_failure_rate_per_s": 0.04, "repair_s": 8.0, "slot_seconds": 2.0}
     task = MigrationTask(resolve(None, ID, num_users=2, num_stations=3, num_slots=20_000, deployment="cloud", **rates))
-    task.begin(0, np.random.default_rng(0))
+    task.reset(0, np.random.default_rng(0))
     up = task.tape.up[0]
     for k, rate in ((0, 0.01), (1, 0.01), (2, 0.04)):
         before, now = up[:-1, k], up[1:, k]
@@ -273,12 +273,12 @@ def test_networks_read_every_mode_and_keep_to_its_masks(mode):
     scenario = resolve(None, ID, **(SMALL | mode | {"twin_capacity": 4}))
     task, network = MigrationTask(scenario, 4), Equivariant(scenario, stay=0.0)
     for b in range(4):
-        task.begin(b, np.random.default_rng(b))
+        task.reset(b, np.random.default_rng(b))
     for _ in range(12):
         decision = network(torch.tensor(task.obs))
         assert torch.isfinite(decision.value).all() and torch.isfinite(decision.log_prob).all()
         assert task.masks()[np.arange(4), decision.action.numpy()].all()
-        task.advance(decision.action.numpy()[:, None])
+        task.step(decision.action.numpy()[:, None])
 
 
 @pytest.mark.parametrize("mode", MODES[3:], ids=NAMES[3:])
@@ -320,7 +320,7 @@ def test_recorded_sites_are_the_stations_and_the_cloud_stands_on_none(tmp_path):
         scenario_from_traces(*files, env_id=ID, num_stations=5, **settings)
     made = scenario_from_traces(*files, env_id=ID, num_stations=5, deployment="edge-cloud", **settings)
     task = MigrationTask(made)
-    task.begin(0, np.random.default_rng(0))
+    task.reset(0, np.random.default_rng(0))
     assert {tuple(xy) for xy in task.tape.station_xy[0, :4]} == {tuple(xy) for xy in made.mobility.recording.site_xy}
     assert (task.tape.station_xy[0, 4] == 0.5 * made.network.area_m).all()
     assert (task.course.access < 4).all() and (task.course.wired_m[0, :4, 4] == 1500.0).all()

@@ -14,8 +14,8 @@ from dtenv.forecasting.coverage import Coverage
 from dtenv.forecasting.oracles import AccessOracle, NoisyOracle
 from dtenv.forecasting.stations import CellForecast
 from dtenv.presets import resolve
-from dtenv.scenario.forecaster import Foresight, Oracle, StationForecaster, Unfolded
-from dtenv.tasks.migration.foresight import unfolded_of
+from dtenv.scenario.forecaster import ExogenousEpisode, Foresight, Oracle, StationForecaster
+from dtenv.tasks.migration.foresight import exogenous_episode
 from dtenv.tasks.migration.task import MigrationTask
 
 ID = "DTMigration-v0"
@@ -30,12 +30,12 @@ def scenario(**settings):
 def episode(seed=0, **settings):
     """A task after reset."""
     task = MigrationTask(scenario(**settings))
-    task.begin(0, np.random.default_rng(seed))
+    task.reset(0, np.random.default_rng(seed))
     return task
 
 
 def unfolded(seed=0, **settings):
-    return unfolded_of(episode(seed, **settings).batch, 0)
+    return exogenous_episode(episode(seed, **settings).batch, 0)
 
 
 def view(task):
@@ -53,7 +53,7 @@ def test_the_oracle_tells_who_serves():
         assert np.array_equal(told.argmax(0), task.course.access[0, then, 0])
         assert np.array_equal(told.sum(0), np.ones(3))
         assert task.course.forecast[0, t, 0].tolist() == told.argmax(0).tolist()  # what pictures show
-        task.advance(task.state.server[:, :1].copy())
+        task.step(task.state.server[:, :1].copy())
 
 
 def test_a_noisy_oracle_without_noise_is_the_oracle_and_with_all_of_it_always_wrong():
@@ -100,7 +100,7 @@ def test_stations_near_forecast_positions_look_as_they_do_by_default():
         for _ in range(11):
             assert np.array_equal(plain.obs, told.obs)
             for task in (plain, told):
-                task.advance(np.zeros((1, 1), np.int64))
+                task.step(np.zeros((1, 1), np.int64))
 
 
 def test_nothing_told_is_all_zeros_and_decides_nothing():
@@ -108,7 +108,7 @@ def test_nothing_told_is_all_zeros_and_decides_nothing():
     assert not view(told)["forecast"].any()
     for t in range(11):
         for task in (plain, told):
-            task.advance(np.array([[t % 4]]))
+            task.step(np.array([[t % 4]]))
         assert plain.info()["score"] == told.info()["score"]
 
 
@@ -120,7 +120,7 @@ def test_channel_and_load_are_those_of_the_slots_to_come(sharing):
     for t in range(12):
         now = view(task)
         told.append((now["channel"][0].copy(), now["load"][0].copy()))
-        task.advance(np.array([[t % 4]]))
+        task.step(np.array([[t % 4]]))
         infos.append(task.info())
     for t in range(12 - 3):
         for h in range(1, 4):
@@ -221,7 +221,7 @@ def at_sites(order):
     """An episode with stations on the sites, in another order."""
     _, sites = line_of_cells()
     access = np.array([[0], [0], [1], [2], [3], [3]])
-    return Unfolded(sites[order][access], access, np.zeros((6, 1, 4)), sites[order], 1500.0)
+    return ExogenousEpisode(sites[order][access], access, np.zeros((6, 1, 4)), sites[order], 1500.0)
 
 
 def test_a_table_of_cells_forecasts_the_stations_on_them():

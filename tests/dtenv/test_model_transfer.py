@@ -49,7 +49,7 @@ def sending_task(seed: int, users: int = 4, servers: int = 3, slots: int = 3, n_
         compute_capacity=(400.0, float(rng.choice([500.0, 1500.0]))),
     )
     task = AssociationTask(scenario)
-    task.begin(0, rng)
+    task.reset(0, rng)
     task.state.server[0] = rng.integers(servers, size=users)
     return task
 
@@ -77,12 +77,12 @@ def test_one_twin_by_hand():
     """A user on its server, at no distance: e = .3 ρ(D) - .7 / 2 tanh((cmp + M) / 4 f0)."""
     scenario = sending(num_users=1, num_servers=2, history="none", n_agg=0.01, samples=(100, 100), speed_mps=(0.0, 0.0))
     task = AssociationTask(scenario)
-    task.begin(0, np.random.default_rng(0))
+    task.reset(0, np.random.default_rng(0))
     task.tape.server_xy[0, 1] = task.tape.user_xy[0, 1, 0]
     task.tape.cycles_per_bit[0] = 55.0
     task.tape.emd[0] = 0.2
     task.state.server[0] = 1
-    task.advance(np.array([[1]]))
+    task.step(np.array([[1]]))
     info = task.info()
     computed = 1e-7 * 55 * 100 * 784 * 60 * 1.3  # (15): 33.63, with the compute factor
     model = 0.01 * 8 * 1000 * 3  # 240
@@ -235,7 +235,7 @@ def test_local_search_pays_for_it():
         for directions in ("uplink", "none"):
             task = AssociationTask(sending(**size, model_transfer=directions))
             for one in (task, judge):
-                one.begin(0, np.random.default_rng(seed))
+                one.reset(0, np.random.default_rng(seed))
                 one.state.server[0] = np.random.default_rng(seed).integers(8, size=12)
             server = np.zeros(12, np.int64)
             local_search(task.constants[0], task.slot(), server)
@@ -258,7 +258,7 @@ def test_compression_changes_the_best_association_where_models_are_charged_and_n
         settings = {"utility": compressed_by(factor), "num_users": 6, "num_servers": 4, "n_agg": 1e-3}
         for found, directions in ((hosts, "uplink"), (plain, "none")):
             task = AssociationTask(presets.resolve("balanced", **settings, model_transfer=directions))
-            task.begin(0, np.random.default_rng(3))
+            task.reset(0, np.random.default_rng(3))
             task.state.server[0] = [0, 1, 2, 3, 0, 1]
             found[factor] = solve_slot(task.constants[0], task.slot()).action.tolist()
     assert plain[1.0] == plain[1000.0] == hosts[1000.0]

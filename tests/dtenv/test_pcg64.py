@@ -86,11 +86,11 @@ def test_different_numbers_are_different_and_all_orders_are_drawn():
     numbers = np.empty(3)
     row, seen = stream_of(0), {}
     for _ in range(2400):
-        stream.distinct(row, 4, numbers)
+        stream.sample_without_replacement(row, 4, numbers)
         seen[tuple(numbers)] = seen.get(tuple(numbers), 0) + 1
     assert len(seen) == 24 and all(len(set(order)) == 3 for order in seen)
     assert max(abs(count - 100) for count in seen.values()) < 5 * math.sqrt(100)
-    stream.distinct(row, 2, numbers)  # more than there are: any
+    stream.sample_without_replacement(row, 2, numbers)  # more than there are: any
     assert set(numbers) <= {0.0, 1.0}
 
 

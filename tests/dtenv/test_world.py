@@ -21,7 +21,7 @@ from dtenv.world.shadowing import decay, station_shares
 from dtenv.world.sites import draw_sites
 from dtenv.world.walks import Recorded, Walk, draw_walks
 from dtenv.world.waypoints import random_waypoints
-from dtenv.world.waypoints_abreast import waypoints_abreast
+from dtenv.world.waypoints_vectorised import waypoints_abreast
 
 
 def walks(seed=0, slots=200, users=50, area_m=1500.0, **mobility):
@@ -57,7 +57,7 @@ def drawn_by(task, seed):
     """The tape of row 1 of two, and that row's shadowing, drawn slot by slot."""
     for field in task.tape:
         field[:] = 0 if field.dtype == np.uint64 else np.nan
-    task.begin(1, np.random.default_rng(seed))
+    task.reset(1, np.random.default_rng(seed))
     tape = type(task.tape)(*(field[1] for field in task.tape))
     assert all(not np.nan_to_num(field[0]).any() for field in task.tape)  # the other row is left alone
     return tape, shadowing_along(task.scenario.radio, tape.shadowing_key, tape.user_xy, len(tape.station_xy))

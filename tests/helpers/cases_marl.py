@@ -18,7 +18,7 @@ SMALL = presets.resolve("small-20x5", ENV, num_users=8, num_stations=3, num_slot
 def task_of(scenario, batch=6, watched=False):
     task = PlacementTask(scenario, batch, stations_observe=watched)
     for b in range(batch):
-        task.begin(b, np.random.default_rng(b))
+        task.reset(b, np.random.default_rng(b))
     return task
 
 

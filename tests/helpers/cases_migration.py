@@ -34,7 +34,7 @@ def every_plan(task, slots):
         nonlocal refused
         before, most = [field.copy() for field in task.state], -math.inf
         for action in actions:
-            task.advance(action)
+            task.step(action)
             score, turned_down = task.terms.totals[0, [TERM.score, TERM.refused]]
             refused |= turned_down > 0
             most = max(most, score + (best(left - 1) if left > 1 else 0.0))
@@ -49,6 +49,6 @@ def replayed(task, plan):
     """Mean score of a plan, in a copy."""
     task, scores = copy.deepcopy(task), []
     for action in np.asarray(plan).reshape(len(plan), -1):
-        task.advance(action[None])
+        task.step(action[None])
         scores.append(task.info()["score"])
     return np.mean(scores)

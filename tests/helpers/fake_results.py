@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.env_settings import REPORTS
+from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.results import Results
 from benchmarks.suites.suite import Cell
@@ -42,7 +42,7 @@ def made(
                 for seed in range(100, 100 + episodes):
                     columns = {
                         name: means.get(name, 0.5) * (1.0 + noise * rng.normal())
-                        for name in REPORTS[cell.env_id].columns
+                        for name in ENV_SETTINGS[cell.env_id].columns
                     }
                     rows.append(
                         {**about, "agent": agent, "training_seed": training, "seed": seed, **columns, "bound": None}

@@ -35,4 +35,4 @@ NUMBERS = spaces.Box(0.0, 1.0, (2,), np.float32)
     ids=str,
 )
 def test_actions_are_valid_or_not(space, action, wrong):
-    assert interface.wrong_action(action, space) == wrong
+    assert interface.action_problem(action, space) == wrong

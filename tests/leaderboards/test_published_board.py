@@ -12,7 +12,7 @@ from leaderboards.jobs import Prove
 from leaderboards.rank import is_reference
 from leaderboards.results import load
 from leaderboards.submission import SUBMISSIONS, submissions
-from leaderboards.tracks import TRACKS, WORST
+from leaderboards.tracks import FAILED_EPISODE_AGENT, TRACKS
 
 pytest.importorskip("onnxruntime")
 
@@ -37,11 +37,11 @@ def test_tables_and_page_are_those_of_the_rows(capsys):
 def test_whoever_is_ranked_is_there_with_the_policy_that_was_played(stored):
     """Further entries may exist: they wait for the next season."""
     ranked = {(row["track"], row["entry"]): row["policy_sha256"] for row in stored.entries}
-    every = {(entry.track, entry.name): entry.policy_sha256 for entry in entries.every()}
+    every = {(entry.track, entry.name): entry.policy_sha256 for entry in entries.all_entries()}
     assert ranked.items() <= every.items()
     for track in TRACKS.values():
         names = {name for on, name in ranked if on == track.name}
-        assert {track.reference, WORST} < names and names & {"local-search", "lookahead"}
+        assert {track.reference, FAILED_EPISODE_AGENT} < names and names & {"local-search", "lookahead"}
         assert len(stored.bound(track)) == track.episodes * len(track.cells)
 
 
@@ -57,7 +57,7 @@ def test_rows_are_derived_again_to_the_last_bit(stored, name):
     """References, submissions and our learner; `python -m leaderboards rederive` covers the heuristics."""
     kept = rederive.selected(stored, [name], bounds=False)
     ranked = {row["entry"] for row in kept.entries}
-    there = [entry for entry in entries.every(tracks=[name]) if entry.name in ranked]
+    there = [entry for entry in entries.all_entries(tracks=[name]) if entry.name in ranked]
     played = {entry.name for entry in there if entry.kind != "heuristic" or is_reference(entry)}
     kept = dataclasses.replace(
         kept,

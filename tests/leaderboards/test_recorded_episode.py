@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dtenv  # noqa: F401 (registers the environments)
-from leaderboards.recorded_episode import Recorder
+from leaderboards.recorded_episode import FilmRecorder
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from leaderboards.recorded_episode import Recorder
 def test_film_has_the_episode(env_id, preset, fields, decide):
     env = gym.make(env_id, scenario=preset, **fields).unwrapped
     env.reset(seed=5)
-    recorder, infos, hosts, over = Recorder(env), [], [], False
+    recorder, infos, hosts, over = FilmRecorder(env), [], [], False
     first = env.task.state.server[0].copy()
     while not over:
         *_, over, info = env.step(decide(len(infos), env))
@@ -49,4 +49,4 @@ def test_film_refuses_what_has_no_digit():
     env = gym.make("DTAssociation-v0", num_servers=37, num_slots=1).unwrapped
     env.reset(seed=0)
     with pytest.raises(ValueError, match="at most 36 servers, got 37"):
-        Recorder(env)
+        FilmRecorder(env)

@@ -118,7 +118,7 @@ def test_a_season_is_derived_again_and_a_changed_score_is_noticed(place, capsys)
     with pytest.raises(SystemExit, match="has not been revealed"):
         rederive.main(rederive.Rederive("2027.1", workers=1))
     reveal.main(reveal.Reveal("2027.1", place / "secret"))
-    with pytest.raises(SystemExit, match=r"README.md: does not match the rows\n(.*\n)*2 differences"):
+    with pytest.raises(SystemExit, match=r"TABLES.md: does not match the rows\n(.*\n)*2 differences"):
         rederive.main(rederive.Rederive(workers=1))  # nothing has been built yet
     build.main(build.Build())
     build.main(build.Build(check=True))

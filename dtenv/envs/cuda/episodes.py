@@ -13,16 +13,16 @@ from numba import cuda
 
 from dtenv.envs.actions import as_array
 from dtenv.envs.cuda import kernels
-from dtenv.tasks.episodes import Episodes
+from dtenv.tasks.episodes import Task
 
 FINITE = float(np.finfo(np.float64).max)
 NOTHING_WRONG = np.iinfo(np.int64).max
 
-Choice = tuple[str, Any]
+NamedAction = tuple[str, Any]
 """Name of an action, or of a part of it, for messages, and its values."""
 
 
-class Kind(NamedTuple):
+class ActionSpec(NamedTuple):
     """Specification of an action, or of a part of it."""
 
     shape: tuple[int, ...]  # of a batch
@@ -33,14 +33,14 @@ class Kind(NamedTuple):
     clipped: bool = False  # whether finite numbers outside 0 … most are clipped
 
 
-class Forms(NamedTuple):
+class AffineInfos(NamedTuple):
     """Entries of `info` as affine forms of a row's totals and users' means: floats, integers, and "is the form 0"."""
 
     names: tuple[list[str], list[str], list[str]]
     weights: tuple[np.ndarray, np.ndarray, np.ndarray]  # (entries, 1 + columns) each, the constant first
 
     @classmethod
-    def of(cls, entries_of: Callable[..., dict[str, Any]], totals: int, means: int) -> Forms:
+    def of(cls, entries_of: Callable[..., dict[str, Any]], totals: int, means: int) -> AffineInfos:
         """Return the forms of a task's `entries_of(totals, means, count)`, found by passing an identity matrix."""
         columns = np.hstack([np.zeros((totals + means, 1)), np.eye(totals + means)])
         names: tuple[list[str], list[str], list[str]] = ([], [], [])
@@ -57,8 +57,8 @@ class Forms(NamedTuple):
         return cls(names, (some, counts, flags))
 
 
-class CudaEpisodes(Episodes):
-    """Batch of `batch` episodes on the device. Host and device synchronise only in `take`, where it says so."""
+class CudaTask(Task):
+    """Batch of `batch` episodes on the device. Host and device synchronise only in `load_actions`, where it says so."""
 
     task: ClassVar[Any]
     """Class of the task on the host."""
@@ -69,58 +69,58 @@ class CudaEpisodes(Episodes):
 
     def __init__(self, scenario: Any, batch: int):
         super().__init__(scenario, batch)
-        self.one, two = self.task(scenario, 1), self.task(scenario, 2)
-        self.layout, self.action_space = self.one.layout, self.one.action_space
+        self.host_task, two = self.task(scenario, 1), self.task(scenario, 2)
+        self.layout, self.action_space = self.host_task.layout, self.host_task.action_space
         self.state = SimpleNamespace(slot=np.zeros(batch, np.int64))  # horizons are fixed: the host knows the slots
         self._all = cuda.to_device(self.rows)
         self._arrays = tuple(
             self._room(array) if array.shape != other.shape else _sent(array)  # per row, or shared by all rows
-            for array, other in zip(self.one._arrays, two._arrays, strict=True)
+            for array, other in zip(self.host_task._arrays, two._arrays, strict=True)
         )
-        self.obs, self.mask = self.of(self.one.obs), self.of(self.one.mask)
-        self.kinds = self._kinds()
-        self.taken = [cuda.to_device(np.zeros((batch, math.prod(kind.shape[1:])), kind.dtype)) for kind in self.kinds]
-        self._wrong = cuda.to_device(np.full(len(self.kinds), NOTHING_WRONG))
+        self.obs, self.mask = self.of(self.host_task.obs), self.of(self.host_task.mask)
+        self.specs = self._action_specs()
+        self.taken = [cuda.to_device(np.zeros((batch, math.prod(kind.shape[1:])), kind.dtype)) for kind in self.specs]
+        self._wrong = cuda.to_device(np.full(len(self.specs), NOTHING_WRONG))
         self._make_entries()
         self._prepare()
 
     def _make_entries(self) -> None:
         """Allocate rewards and `info` entries, and load the forms that compute them."""
         batch, users = len(self.rows), self._users()
-        self._totals = self.of(self.one.terms.totals)
+        self._totals = self.of(self.host_task.terms.totals)
         self._means = cuda.to_device(np.zeros((1, 0, 0))) if users is None else self.of(users)
-        forms = Forms.of(self._entries_of, self._totals.shape[1], self._means.shape[1])
+        forms = AffineInfos.of(self._info_entries, self._totals.shape[1], self._means.shape[1])
         self._weights = [cuda.to_device(weights) for weights in forms.weights]
-        self._no_rewards, self.rewards = (cuda.to_device(np.zeros(batch)) for _ in range(2))
+        self._no_rewards, self._rewards = (cuda.to_device(np.zeros(batch)) for _ in range(2))
         self._tables = [
             cuda.to_device(np.zeros((len(names), batch), dtype))
             for names, dtype in zip(forms.names, (np.float64, np.int64, np.bool_), strict=True)
         ]
         tables = zip(forms.names, self._tables, strict=True)
-        self.told = {name: table[e] for names, table in tables for e, name in enumerate(names)}
+        self.slot_infos = {name: table[e] for names, table in tables for e, name in enumerate(names)}
 
     def of(self, array: np.ndarray) -> Any:
         """Device array that belongs to an array of the host's task of one row."""
-        return next(ours for ours, theirs in zip(self._arrays, self.one._arrays, strict=True) if theirs is array)
+        return next(ours for ours, theirs in zip(self._arrays, self.host_task._arrays, strict=True) if theirs is array)
 
-    def begin_rows(self, rows: np.ndarray) -> None:
+    def reset_rows(self, rows: np.ndarray) -> None:
         """Start new episodes in some rows, drawn from their streams, and observe the first slot."""
         self._launch(self.begin_kernel, len(rows), self._arrays, self._on(rows))
         self.state.slot[rows] = 1
         self._show()
 
-    def advance(self, rows: np.ndarray) -> None:
-        """Play one slot of some rows with the actions of the last `take`; the other rows' rewards are 0."""
+    def step(self, rows: np.ndarray) -> None:
+        """Play one slot of some rows with the actions of the last `load_actions`; the other rows' rewards are 0."""
         on = self._on(rows)
         self._launch(self.advance_kernel, len(rows), self._arrays, on, *self._played())
         if len(rows) < len(self.rows):
-            self.rewards.copy_to_device(self._no_rewards)
-        given = (on, self._totals, self._means, self.reward, *self._weights, self.rewards, *self._tables)
-        self._launch(kernels.tell, len(rows), *given)
+            self._rewards.copy_to_device(self._no_rewards)
+        given = (on, self._totals, self._means, self.reward, *self._weights, self._rewards, *self._tables)
+        self._launch(kernels.write_infos, len(rows), *given)
         self.state.slot[rows] += 1
         self._show()
 
-    def take(self, actions: Any, rows: np.ndarray | None, check: bool) -> None:
+    def load_actions(self, actions: Any, rows: np.ndarray | None, check: bool) -> None:
         """Load the actions of some rows, None for all, from device arrays or from others, which are copied.
 
         Args:
@@ -131,10 +131,10 @@ class CudaEpisodes(Episodes):
         Raises:
             ValueError: wrong shape or dtype, or with `check` an entry out of range; the message names the entry.
         """
-        choices = self._choices(actions)
+        choices = self._named_actions(actions)
         rows = self.rows if rows is None else rows
         on, given = self._on(rows), []
-        for place, ((name, values), kind, taken) in enumerate(zip(choices, self.kinds, self.taken, strict=True)):
+        for place, ((name, values), kind, taken) in enumerate(zip(choices, self.specs, self.taken, strict=True)):
             given.append(_as_given(name, values, kind).reshape(taken.shape))
             number = kind.dtype  # a kernel is compiled for int64 and one for float64
             least, most = (-FINITE, FINITE) if kind.clipped else (number(0), number(kind.most))
@@ -144,34 +144,34 @@ class CudaEpisodes(Episodes):
             self._refuse(choices, given)
 
     @property
-    def rewards_of_rows(self) -> Any:
+    def rewards(self) -> Any:
         """Rewards (B,) of the last slot."""
-        return self.rewards
+        return self._rewards
 
-    def begun(self) -> dict[str, Any]:
+    def reset_infos(self) -> dict[str, Any]:
         """Infos of all rows' resets: device arrays (B, …)."""
-        return {name: self.of(array) for name, array in self.one.begun().items()}
+        return {name: self.of(array) for name, array in self.host_task.reset_infos().items()}
 
-    def entries(self) -> dict[str, Any]:
+    def infos(self) -> dict[str, Any]:
         """Infos of all rows' last slots: device arrays (B, …)."""
-        return self.told | self.begun()
+        return self.slot_infos | self.reset_infos()
 
     def load_streams(self) -> None:
         """Copy the random streams from the device, so that single ones can be replaced."""
-        self.of(self.one.streams).copy_to_host(self.streams)
+        self.of(self.host_task.streams).copy_to_host(self.streams)
 
     def send_streams(self) -> None:
         """Copy the random streams to the device."""
-        self.of(self.one.streams).copy_to_device(self.streams)
+        self.of(self.host_task.streams).copy_to_device(self.streams)
 
-    def _refuse(self, choices: list[Choice], given: list[Any]) -> None:
-        """Raise ValueError for the first entry that `take` found out of range; waits for the device."""
+    def _refuse(self, choices: list[NamedAction], given: list[Any]) -> None:
+        """Raise ValueError for the first entry that `load_actions` found out of range; waits for the device."""
         wrong = self._wrong.copy_to_host()
         if (wrong == NOTHING_WRONG).all():
             return
         self._wrong.copy_to_device(np.full_like(wrong, NOTHING_WRONG))
         part = int(np.argmax(wrong < NOTHING_WRONG))
-        kind, values = self.kinds[part], given[part]
+        kind, values = self.specs[part], given[part]
         b, n = divmod(int(wrong[part]), values.shape[1])
         place = [int(i) for i in np.unravel_index(int(wrong[part]), kind.shape)]
         raise ValueError(f"{choices[part][0]}{place} must {kind.must}, got {values[b, n]}")
@@ -199,14 +199,14 @@ class CudaEpisodes(Episodes):
         """Update returned arrays that kernels do not write."""
 
     @abstractmethod
-    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+    def _info_entries(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
         """Entries of `info`, by the task's `entries_of`."""
 
     @abstractmethod
-    def _kinds(self) -> list[Kind]:
+    def _action_specs(self) -> list[ActionSpec]:
         """Specification of the parts of an action."""
 
-    def _choices(self, actions: Any) -> list[Choice]:
+    def _named_actions(self, actions: Any) -> list[NamedAction]:
         return [("actions", actions)]
 
     def _prepare(self) -> None:
@@ -222,7 +222,7 @@ def _sent(array: np.ndarray) -> Any:
     return cuda.to_device(array.view(np.recarray) if array.dtype.names else array)
 
 
-def _as_given(name: str, values: Any, kind: Kind) -> Any:
+def _as_given(name: str, values: Any, kind: ActionSpec) -> Any:
     """Return the values as a device array; ValueError for a wrong shape, dtype or layout."""
     if getattr(values, "__cuda_ndarray__", False) or hasattr(values, "__cuda_array_interface__"):
         array = values if hasattr(values, "__cuda_ndarray__") else cuda.as_cuda_array(values)

@@ -27,7 +27,7 @@ def begin_association(arrays, rows):
     """Start episodes of DTAssociation."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
-        association.begin(arrays, rows[i : i + 1])
+        association.reset(arrays, rows[i : i + 1])
 
 
 @cuda.jit(cache=True)
@@ -35,7 +35,7 @@ def advance_association(arrays, rows, server, history):
     """Play slots of DTAssociation."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
-        association.advance(arrays, rows[i : i + 1], server, history)
+        association.step(arrays, rows[i : i + 1], server, history)
 
 
 @cuda.jit(cache=True)
@@ -43,7 +43,7 @@ def begin_placement(arrays, rows):
     """Start episodes of DTPlacementMA."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
-        placement_step.begin(arrays, rows[i : i + 1])
+        placement_step.reset(arrays, rows[i : i + 1])
 
 
 @cuda.jit(cache=True)
@@ -51,7 +51,7 @@ def advance_placement(arrays, rows, numbers, server, mode):
     """Play slots of DTPlacementMA."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
-        placement_step.advance(arrays, rows[i : i + 1], numbers, server, mode)
+        placement_step.step(arrays, rows[i : i + 1], numbers, server, mode)
 
 
 @cuda.jit(cache=True)
@@ -68,7 +68,7 @@ def advance_migration(arrays, rows, server):
     """Play slots of DTMigration."""
     i = cuda.grid(1)
     if i < rows.shape[0]:
-        migration_step.advance(arrays, rows[i : i + 1], server)
+        migration_step.step(arrays, rows[i : i + 1], server)
 
 
 @cuda.jit(cache=True)
@@ -127,7 +127,7 @@ def form_at(totals: np.ndarray, users: np.ndarray, weights: np.ndarray, b: int) 
 
 
 @cuda.jit(cache=True)
-def tell(rows, totals, users, reward, weights, count_weights, flag_weights, rewards, numbers, counts, flags):
+def write_infos(rows, totals, users, reward, weights, count_weights, flag_weights, rewards, numbers, counts, flags):
     """Write rewards (B,) and infos of some rows' last slots; each of the last three arrays has a row per info entry."""
     i = cuda.grid(1)
     if i < rows.shape[0]:

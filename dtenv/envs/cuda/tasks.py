@@ -10,7 +10,7 @@ from numba import cuda
 
 from dtenv.envs.actions import read_server_and_history
 from dtenv.envs.cuda import kernels
-from dtenv.envs.cuda.episodes import Choice, CudaEpisodes, Kind
+from dtenv.envs.cuda.episodes import ActionSpec, CudaTask, NamedAction
 from dtenv.scenario import MigrationScenario
 from dtenv.tasks.association import entries as association_entries
 from dtenv.tasks.association import task as association
@@ -24,29 +24,29 @@ from dtenv.tasks.placement import task as placement
 from dtenv.tasks.placement.kernels import ASSOCIATION, BINARY
 
 
-class CudaAssociation(CudaEpisodes):
+class CudaAssociation(CudaTask):
     """DTAssociation on the device."""
 
     task, reward = association.AssociationTask, association_terms.TOTAL.reward
     begin_kernel, advance_kernel = kernels.begin_association, kernels.advance_association
 
-    def entries(self) -> dict[str, Any]:
+    def infos(self) -> dict[str, Any]:
         """Infos of all rows' last slots: device arrays (B, …)."""
-        return self.told | {"history": self.of(self.one.terms.history), "action_mask": self.mask}
+        return self.slot_infos | {"history": self.of(self.host_task.terms.history), "action_mask": self.mask}
 
-    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return association_entries.entries_of(totals, count)
+    def _info_entries(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return association_entries.info_entries(totals, count)
 
-    def _kinds(self) -> list[Kind]:
+    def _action_specs(self) -> list[ActionSpec]:
         network, batch = self.scenario.network, len(self.rows)
         shape, last = (batch, network.num_users), network.num_servers - 1
-        kinds = [Kind(shape, np.int64, last, f"be a server in 0..{last}")]
+        kinds = [ActionSpec(shape, np.int64, last, f"be a server in 0..{last}")]
         if self.scenario.episode.history == "action":
-            kinds.append(Kind(shape, np.float64, 1, "lie in [0, 1]", whole=False))
+            kinds.append(ActionSpec(shape, np.float64, 1, "lie in [0, 1]", whole=False))
         return kinds
 
-    def _choices(self, actions: Any) -> list[Choice]:
-        if len(self.kinds) == 1:
+    def _named_actions(self, actions: Any) -> list[NamedAction]:
+        if len(self.specs) == 1:
             return [("actions", actions)]
         server, history = read_server_and_history("actions", actions)
         return [("actions", server), ('actions["history"]', history)]
@@ -58,41 +58,41 @@ class CudaAssociation(CudaEpisodes):
         self._no_history = cuda.to_device(np.zeros((0, self.scenario.network.num_users)))
 
 
-class CudaPlacement(CudaEpisodes):
+class CudaPlacement(CudaTask):
     """DTPlacementMA on the device, for a central controller."""
 
     task, reward = placement.PlacementTask, placement_slot.TOTAL.score
     begin_kernel, advance_kernel = kernels.begin_placement, kernels.advance_placement
 
     def _users(self) -> np.ndarray:
-        return self.one.terms.users
+        return self.host_task.terms.users
 
-    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return placement_entries.entries_of(totals, means, self.scenario.network.num_users, count)
+    def _info_entries(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return placement_entries.info_entries(totals, means, self.scenario.network.num_users, count)
 
-    def _kinds(self) -> list[Kind]:
-        network, batch, mode = self.scenario.network, len(self.rows), self.one.mode
+    def _action_specs(self) -> list[ActionSpec]:
+        network, batch, mode = self.scenario.network, len(self.rows), self.host_task.mode
         if mode == ASSOCIATION:
             last = network.num_stations - 1
-            return [Kind((batch, network.num_users), np.int64, last, f"be a station in 0..{last}")]
+            return [ActionSpec((batch, network.num_users), np.int64, last, f"be a station in 0..{last}")]
         shape = (batch, *(self.action_space.shape or ()))
         if mode == BINARY:
-            return [Kind(shape, np.float64, 1, "be 0 or 1")]
-        return [Kind(shape, np.float64, 1, "be a finite number", whole=False, clipped=True)]
+            return [ActionSpec(shape, np.float64, 1, "be 0 or 1")]
+        return [ActionSpec(shape, np.float64, 1, "be a finite number", whole=False, clipped=True)]
 
     def _played(self) -> tuple[Any, ...]:
-        if self.one.mode == ASSOCIATION:
-            return self._no_numbers, self.taken[0], self.one.mode
+        if self.host_task.mode == ASSOCIATION:
+            return self._no_numbers, self.taken[0], self.host_task.mode
         batch, numbers = self.taken[0].shape
         stations = self.scenario.network.num_stations
-        return self.taken[0].reshape(batch, stations, numbers // stations), self._no_server, self.one.mode
+        return self.taken[0].reshape(batch, stations, numbers // stations), self._no_server, self.host_task.mode
 
     def _prepare(self) -> None:
         self._no_numbers = cuda.to_device(np.zeros((0, 0, 0)))
         self._no_server = cuda.to_device(np.zeros((0, 0), np.int64))
 
 
-class CudaMigration(CudaEpisodes):
+class CudaMigration(CudaTask):
     """DTMigration on the device.
 
     Raises:
@@ -112,30 +112,30 @@ class CudaMigration(CudaEpisodes):
 
     def masks(self) -> Any:
         """Action masks of all rows, (B, M), or with control="joint" (B, N, M)."""
-        return self.mask if self.one.joint else self.mask.reshape(len(self.rows), self.mask.shape[2])
+        return self.mask if self.host_task.joint else self.mask.reshape(len(self.rows), self.mask.shape[2])
 
-    def begun(self) -> dict[str, Any]:
+    def reset_infos(self) -> dict[str, Any]:
         """Infos of all rows' resets: device arrays (B, …)."""
         return {"action_mask": self.masks(), "server": self._server}
 
     def _show(self) -> None:
-        if not self.one.joint:
-            self._launch(kernels.take_column, len(self.rows), self.of(self.one.state.server), 0, self._server)
+        if not self.host_task.joint:
+            self._launch(kernels.take_column, len(self.rows), self.of(self.host_task.state.server), 0, self._server)
 
-    def _entries_of(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
-        return migration_entries.entries_of(totals, self.one.mask.shape[1], count)
+    def _info_entries(self, totals: Any, means: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+        return migration_entries.info_entries(totals, self.host_task.mask.shape[1], count)
 
-    def _kinds(self) -> list[Kind]:
+    def _action_specs(self) -> list[ActionSpec]:
         network, batch = self.scenario.network, len(self.rows)
-        shape, last = (batch, network.num_users) if self.one.joint else (batch,), network.num_stations - 1
-        return [Kind(shape, np.int64, last, f"be a station in 0..{last}")]
+        shape, last = (batch, network.num_users) if self.host_task.joint else (batch,), network.num_stations - 1
+        return [ActionSpec(shape, np.int64, last, f"be a station in 0..{last}")]
 
     def _played(self) -> tuple[Any, ...]:
         return tuple(self.taken)
 
     def _prepare(self) -> None:
-        server = self.of(self.one.state.server)
-        self._server = server if self.one.joint else cuda.to_device(np.zeros(len(self.rows), np.int64))
+        server = self.of(self.host_task.state.server)
+        self._server = server if self.host_task.joint else cuda.to_device(np.zeros(len(self.rows), np.int64))
 
 
 def refuse_deployments(scenario: MigrationScenario) -> None:

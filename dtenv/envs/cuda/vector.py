@@ -10,17 +10,17 @@ from gymnasium.vector import AutoresetMode
 from numba import cuda
 
 from dtenv import presets
-from dtenv.envs.autoreset import Entries, Rows
-from dtenv.envs.cuda.episodes import CudaEpisodes
+from dtenv.envs.autoreset import BatchRunner, Infos
+from dtenv.envs.cuda.episodes import CudaTask
 from dtenv.envs.single import TaskEnv
 from dtenv.envs.vector import TaskVectorEnv
 from dtenv.scenario import Scenario
 
 
-class CudaRows(Rows):
-    """`Rows` of a batch on the device; infos are device arrays, masks are on the host."""
+class CudaBatchRunner(BatchRunner):
+    """`BatchRunner` of a batch on the device; infos are device arrays, masks are on the host."""
 
-    task: CudaEpisodes
+    task: CudaTask
 
     def _seed(self, seed: int | Sequence[int | None] | None, mask: np.ndarray) -> None:
         if seed is None and self._seeded[mask].all():
@@ -29,19 +29,19 @@ class CudaRows(Rows):
         super()._seed(seed, mask)
         self.task.send_streams()
 
-    def _tell(self, infos: Entries, entries: Entries, mask: np.ndarray, keep: bool = False) -> None:
+    def _add_infos(self, infos: Infos, entries: Infos, mask: np.ndarray, keep: bool = False) -> None:
         """Add entries of some rows to `infos`, each with its mask; other rows of an entry are undefined."""
         if mask.any():
             for name, values in entries.items():
                 infos[name] = copied(values) if self.copy or keep else values
                 infos[f"_{name}"] = mask | infos.get(f"_{name}", False)
 
-    def observed(self) -> Any:
+    def obs(self) -> Any:
         """Observations (B, …) of all rows on the device: copies with `copy`, else views."""
         return copied(self.task.obs) if self.copy else self.task.obs
 
-    def _last_seen(self, truncated: np.ndarray) -> Any:
-        return copied(self._observe())
+    def _final_obs(self, truncated: np.ndarray) -> Any:
+        return copied(self._current_obs())
 
 
 class CudaVectorEnv(TaskVectorEnv):
@@ -72,12 +72,12 @@ class CudaVectorEnv(TaskVectorEnv):
         **overrides: single fields of the scenario by name.
     """
 
-    rows_type = CudaRows
+    runner_type = CudaBatchRunner
 
     def __init__(
         self,
         single: type[TaskEnv],
-        task_type: type[CudaEpisodes],
+        task_type: type[CudaTask],
         num_envs: int = 1,
         scenario: str | Scenario | None = None,
         *,
@@ -103,12 +103,12 @@ class CudaVectorEnv(TaskVectorEnv):
             ResetNeeded: before the first reset, or, with autoreset disabled, after the end of a row's episode.
             ValueError: actions have a wrong shape or dtype, or with `check` are out of range; no slot is played.
         """
-        due = self.rows.due()
-        self._read(actions, due)
-        _, truncated, infos = self.rows.step(self.task.advance, due)
+        due = self.runner.due()
+        self._read_actions(actions, due)
+        _, truncated, infos = self.runner.step(self.task.step, due)
         rewards = copied(self.task.rewards) if self.copy else self.task.rewards
         terminated, truncated = self._flags(np.zeros_like(truncated)), self._flags(truncated)
-        return self.rows.observed(), rewards, terminated, truncated, self._sent(infos)
+        return self.runner.obs(), rewards, terminated, truncated, self._sent(infos)
 
     def action_masks(self) -> Any:
         """Action masks of the current slots, one per row, on the device."""
@@ -122,11 +122,11 @@ class CudaVectorEnv(TaskVectorEnv):
         """Raise TypeError: snapshots need device="cpu"."""
         self.snapshot()
 
-    def _new_task(self, scenario: Scenario, num_envs: int) -> CudaEpisodes:
+    def _new_task(self, scenario: Scenario, num_envs: int) -> CudaTask:
         return self._task_type(scenario, num_envs)
 
-    def _read(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
-        self.task.take(actions, due, self.check)
+    def _read_actions(self, actions: Any, due: np.ndarray | None) -> tuple[Any, ...]:
+        self.task.load_actions(actions, due, self.check)
         return ()
 
     def _flags(self, rows: np.ndarray) -> Any:

@@ -22,7 +22,7 @@ from dtenv.fl.data.clients import draw_clients
 from dtenv.fl.data.images import Images, load_images
 from dtenv.fl.data.skew import SKEWS, check_supply, client_counts
 from dtenv.fl.federation import federate
-from dtenv.fl.metrics import METRICS, assess, fine_tune
+from dtenv.fl.metrics import METRICS, evaluate, fine_tune
 from dtenv.fl.outcome import Diverged
 from dtenv.fl.recipe import Recipe
 from dtenv.fl.streams import Streams
@@ -67,7 +67,7 @@ class Grid:
         return {"data": images.name, "sha256": images.sha256, **values}
 
 
-class Job(NamedTuple):
+class GridJob(NamedTuple):
     """One training: a data size, a seed, and the missing distances."""
 
     samples: int
@@ -111,13 +111,13 @@ def train_grid(
     return [rows[samples, emd, seed] for samples in grid.sizes for emd in grid.emds for seed in grid.seeds]
 
 
-def jobs(grid: Grid, rows: dict[tuple[int, float, int], Row]) -> Iterator[Job]:
+def jobs(grid: Grid, rows: dict[tuple[int, float, int], Row]) -> Iterator[GridJob]:
     """Yield the missing jobs, the largest first, so that processes end together."""
     for samples in sorted(grid.sizes, reverse=True):
         for seed in grid.seeds:
             left = tuple(emd for emd in grid.emds if (samples, emd, seed) not in rows)
             if left:
-                yield Job(samples, seed, left)
+                yield GridJob(samples, seed, left)
 
 
 def read_rows(file: Path, settings: dict[str, Any]) -> dict[tuple[int, float, int], Row]:
@@ -133,7 +133,7 @@ def read_rows(file: Path, settings: dict[str, Any]) -> dict[tuple[int, float, in
     return rows
 
 
-def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
+def train_job(grid: Grid, images: Images, job: GridJob) -> list[Row]:
     """Train a job and measure all METRICS; if some distances diverge, the others are trained again."""
     network = Perceptron(inputs=images.pixels, classes=images.classes, hidden=grid.hidden)
     rows, left = [], list(job.emds)
@@ -151,7 +151,7 @@ def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
             own = fine_tune(network, images, clients, outcome.weights, grid.recipe, streams, frozen=outcome.frozen)
             outcome = outcome._replace(personal=own)
         finite = torch.isfinite(own).flatten(1).all(dim=1).tolist()
-        accuracy = assess(network, images, clients, outcome, grid.recipe, streams, test_size=grid.test_size)
+        accuracy = evaluate(network, images, clients, outcome, grid.recipe, streams, test_size=grid.test_size)
         measured = {metric: accuracy.of(metric).tolist() for metric in METRICS}
         cost = costs(grid.recipe, network, outcome, clients.sizes)
         for i, emd in enumerate(left):
@@ -161,7 +161,7 @@ def train_job(grid: Grid, images: Images, job: Job) -> list[Row]:
     return rows
 
 
-def _row(job: Job, emd: float, values: dict[str, float] | None = None, cost: Costs | None = None) -> Row:
+def _row(job: GridJob, emd: float, values: dict[str, float] | None = None, cost: Costs | None = None) -> Row:
     measured = dict.fromkeys(METRICS) if values is None else values
     spent = dict.fromkeys(Costs._fields) if cost is None else cost._asdict()
     return {"samples": job.samples, "emd": emd, "seed": job.seed, "diverged": values is None, **measured, **spent}
@@ -171,7 +171,7 @@ def _cell(row: Row) -> tuple[int, float, int]:
     return row["samples"], row["emd"], row["seed"]
 
 
-def _trained(grid: Grid, images: Images, left: Sequence[Job], processes: int) -> Iterator[list[Row]]:
+def _trained(grid: Grid, images: Images, left: Sequence[GridJob], processes: int) -> Iterator[list[Row]]:
     """Yield the rows of each job, in order of completion."""
     if processes == 1 or len(left) < 2:
         yield from (train_job(grid, images, job) for job in left)
@@ -195,5 +195,5 @@ def _start(grid: Grid) -> None:
     _HELD.update(grid=grid, images=load_images(grid.data))
 
 
-def _work(job: Job) -> list[Row]:
+def _work(job: GridJob) -> list[Row]:
     return train_job(_HELD["grid"], _HELD["images"], job)

@@ -15,8 +15,8 @@ import torch
 from tqdm import tqdm
 
 import dtenv
-from dtenv.fl.forecast.federation import Rounds
-from dtenv.fl.forecast.roster import DEFAULT, FREE, MODELS, Recipe
+from dtenv.fl.forecast.federation import FederatedRounds
+from dtenv.fl.forecast.roster import DEFAULT, FREE, MODELS, ForecastRecipe
 from dtenv.fl.forecast.rows import Row, read_rows
 from dtenv.fl.forecast.source import Source
 from dtenv.fl.forecast.table import draw, table
@@ -58,7 +58,7 @@ class Forecast:
     """width of the networks"""
     central: Optimisation = field(default_factory=Optimisation)
     """training of centralised networks"""
-    rounds: Rounds = field(default_factory=Rounds)
+    rounds: FederatedRounds = field(default_factory=FederatedRounds)
     """training of federated networks"""
     federated_trunk: str = "trs-pre"
     """trunk of federated networks, which classify"""
@@ -104,7 +104,7 @@ def main(settings: Forecast) -> None:
     print(f"written: {settings.out}/table.md, accuracy.png, rows.jsonl, manifest.json")
 
 
-def recipe_of(settings: Forecast) -> Recipe:
+def recipe_of(settings: Forecast) -> ForecastRecipe:
     """Return the training recipe; raises ValueError for a setting out of range, named in the message."""
     for i, model in enumerate(settings.models):
         if model not in MODELS:
@@ -124,7 +124,7 @@ def recipe_of(settings: Forecast) -> Recipe:
     if settings.rounds.clients is not None and settings.rounds.clients > settings.users:
         raise ValueError(f"clients must be at most users={settings.users}, got {settings.rounds.clients}")
     names = ("length", "horizon", "width", "central", "rounds", "federated_trunk", "epsilons", "delta")
-    return Recipe(**{name: getattr(settings, name) for name in names})
+    return ForecastRecipe(**{name: getattr(settings, name) for name in names})
 
 
 def source_of(settings: Forecast) -> Source:
@@ -139,7 +139,7 @@ def parts(settings: Forecast, traces: CellTraces) -> tuple[CellTraces, Any]:
     return traces.part(~later), windows(traces, settings.length, settings.horizon, later)
 
 
-def rows_of(recipe: Recipe, model: str, train: CellTraces, seen: Any, seed: int) -> list[Row]:
+def rows_of(recipe: ForecastRecipe, model: str, train: CellTraces, seen: Any, seed: int) -> list[Row]:
     """Train a model, and return the rows of its forecasters."""
     made, started = [], time.perf_counter()
     for trained in recipe.train(model, train, seed):

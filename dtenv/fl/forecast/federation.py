@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rounds:
+class FederatedRounds:
     """Settings of federated training."""
 
     rounds: int = 30
@@ -107,9 +107,9 @@ class Federation:
 
     num_cells, num_users, num_clients = 0, 0, 0
 
-    def __init__(self, shape: Shape, rounds: Rounds | None = None, seed: int = 0, *, garbage: bool = False):
+    def __init__(self, shape: Shape, rounds: FederatedRounds | None = None, seed: int = 0, *, garbage: bool = False):
         self.shape, self.seed, self.garbage = shape, seed, garbage
-        self.rounds = Rounds() if rounds is None else rounds
+        self.rounds = FederatedRounds() if rounds is None else rounds
 
     def fit(self, traces: CellTraces, *, shared: bool = True, personal: bool = True) -> Self:
         """Train w, v or both, from the same new weights.

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from dtenv.fl.forecast.channels import CHANNELS
 from dtenv.fl.forecast.trunks import TRUNKS
-from dtenv.scenario.forecaster import certain
+from dtenv.scenario.forecaster import one_hot
 from dtenv.validation import is_bool, one_of, positive_integer
 
 EPSILON = 1e-2
@@ -87,4 +87,4 @@ def probabilities(network: Network, output: torch.Tensor, horizon: int, site: to
     if network.shape.classify:
         return torch.softmax(output[:, :horizon].double(), dim=-1).numpy()
     places = output[:, 1:, :horizon].movedim(1, -1).numpy()  # the first channel is time
-    return certain(cKDTree(site.numpy()).query(places)[1], len(site))
+    return one_hot(cKDTree(site.numpy()).query(places)[1], len(site))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dtenv.fl.forecast.central import NetworkForecaster
-from dtenv.fl.forecast.federation import Federation, Privacy, Rounds, noise_for
+from dtenv.fl.forecast.federation import FederatedRounds, Federation, Privacy, noise_for
 from dtenv.fl.forecast.networks import Shape
 from dtenv.fl.forecast.training import Optimisation
 from dtenv.fl.forecast.trunks import TRUNKS
@@ -29,7 +29,7 @@ MODELS = (*CENTRAL, *FEDERATED)
 DEFAULT = (*TRUNKS, "trs-pre-class", "lstm-class", *FEDERATED)
 
 
-class Trained(NamedTuple):
+class TrainedForecaster(NamedTuple):
     """Trained forecaster, with the privacy and size of its noise, if any."""
 
     name: str
@@ -40,14 +40,14 @@ class Trained(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class ForecastRecipe:
     """Training settings of all models of a table."""
 
     length: int
     horizon: int
     width: int
     central: Optimisation
-    rounds: Rounds
+    rounds: FederatedRounds
     federated_trunk: str
     epsilons: tuple[float, ...]
     delta: float
@@ -60,15 +60,15 @@ class Recipe:
             return [f"federated {which}, ε = {eps:g}" for eps in self.epsilons for which in "wv"]
         return [{"local": "local only", "garbage": "federated v, garbage W"}.get(model, model)]
 
-    def train(self, model: str, traces: CellTraces, seed: int) -> Iterator[Trained]:
+    def train(self, model: str, traces: CellTraces, seed: int) -> Iterator[TrainedForecaster]:
         """Yield a model's forecasters, trained on traces with a seed; raises as their `fit` does."""
         names = self.rows_of(model)
         name = names[0]
         if model in FREE:
-            yield Trained(name, FREE[model]().fit(traces))
+            yield TrainedForecaster(name, FREE[model]().fit(traces))
         elif model in CENTRAL:
             shape = self._shape(model.removesuffix("-class"), model.endswith("-class"))
-            yield Trained(name, NetworkForecaster(shape, self.central, seed).fit(traces))
+            yield TrainedForecaster(name, NetworkForecaster(shape, self.central, seed).fit(traces))
         elif model == "private":
             rows = iter(names)
             users = traces.num_users if self.rounds.clients is None else self.rounds.clients
@@ -77,18 +77,18 @@ class Recipe:
                 rounds = replace(self.rounds, upload_noise=upload, download_noise=download)
                 cost, trained = rounds.cost(users, self.delta), self._federation(seed, rounds).fit(traces)
                 for which in "wv":
-                    yield Trained(next(rows), trained.model(which), cost, trained.noise_over_clip())
+                    yield TrainedForecaster(next(rows), trained.model(which), cost, trained.noise_over_clip())
         elif model == "federated":
             trained = self._federation(seed, self.rounds).fit(traces)
             for which, own in zip("wv", names, strict=True):
-                yield Trained(own, trained.model(which))
+                yield TrainedForecaster(own, trained.model(which))
         else:
             rounds = replace(self.rounds, penalty=0.0) if model == "local" else self.rounds
             trained = self._federation(seed, rounds, garbage=model == "garbage").fit(traces, shared=False)
-            yield Trained(name, trained.model("v"))
+            yield TrainedForecaster(name, trained.model("v"))
 
     def _shape(self, trunk: str, classify: bool) -> Shape:
         return Shape(trunk=trunk, classify=classify, length=self.length, horizon=self.horizon, width=self.width)
 
-    def _federation(self, seed: int, rounds: Rounds, garbage: bool = False) -> Federation:
+    def _federation(self, seed: int, rounds: FederatedRounds, garbage: bool = False) -> Federation:
         return Federation(self._shape(self.federated_trunk, True), rounds, seed, garbage=garbage)

@@ -17,14 +17,14 @@ Row = dict[str, Any]
 epsilon_uploads and noise_over_clip."""
 
 
-class Interval(NamedTuple):
+class SeedInterval(NamedTuple):
     """Mean over seeds and half-width of its 95 % interval (Student's t), which is nan for one seed."""
 
     mean: float
     half: float
 
     @classmethod
-    def of(cls, values: Sequence[float] | np.ndarray) -> Interval:
+    def of(cls, values: Sequence[float] | np.ndarray) -> SeedInterval:
         """Return the interval of independent values, without nan."""
         sample = np.asarray(values, dtype=np.float64)
         sample = sample[~np.isnan(sample)]
@@ -53,7 +53,7 @@ def values_of(rows: Sequence[Row], model: str, field: str) -> tuple[list[int], n
     return [row["seed"] for row in own], np.array([row[field] for row in own], dtype=np.float64)
 
 
-def difference(rows: Sequence[Row], model: str, reference: str, field: str, step: int) -> Interval:
+def difference(rows: Sequence[Row], model: str, reference: str, field: str, step: int) -> SeedInterval:
     """Return the mean difference of two models on common seeds at horizon `step` + 1."""
     (ours, a), (theirs, b) = values_of(rows, model, field), values_of(rows, reference, field)
-    return Interval.of([a[i, step] - b[theirs.index(seed), step] for i, seed in enumerate(ours) if seed in theirs])
+    return SeedInterval.of([a[i, step] - b[theirs.index(seed), step] for i, seed in enumerate(ours) if seed in theirs])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dtenv.fl.forecast.roster import FREE
-from dtenv.fl.forecast.rows import Interval, Row, difference, values_of
+from dtenv.fl.forecast.rows import Row, SeedInterval, difference, values_of
 
 HORIZONS = (1, 2, 5, 10, 20)
 PAIRS = (
@@ -35,7 +35,7 @@ def table(rows: Sequence[Row], title: str) -> str:
     """Return the table of all models over all seeds: next step, by horizon, and paired differences."""
     models = list(dict.fromkeys(row["model"] for row in rows))
     seeds = sorted({row["seed"] for row in rows})
-    moved = Interval.of([row["moved"][0] for row in rows if row["model"] == models[0]])
+    moved = SeedInterval.of([row["moved"][0] for row in rows if row["model"] == models[0]])
     horizon = len(rows[0]["accuracy"])
     steps = [h for h in HORIZONS if h <= horizon]
     lines = [
@@ -79,7 +79,7 @@ def table(rows: Sequence[Row], title: str) -> str:
 
 
 def _cell(rows: Sequence[Row], model: str, field: str, step: int) -> str:
-    return format(Interval.of(values_of(rows, model, field)[1][:, step]), ".3f")
+    return format(SeedInterval.of(values_of(rows, model, field)[1][:, step]), ".3f")
 
 
 def _cost(rows: Sequence[Row], model: str) -> str:
@@ -100,7 +100,7 @@ def draw(path: Path, rows: Sequence[Row], title: str) -> None:
     for axes, field, head in zip(panels, ("accuracy", "moves"), ("accuracy", "on moves only"), strict=True):
         for model in models:
             values = values_of(rows, model, field)[1]
-            spread = [Interval.of(column) for column in values.T]
+            spread = [SeedInterval.of(column) for column in values.T]
             mean, half = np.array([[s.mean, 0.0 if math.isnan(s.half) else s.half] for s in spread]).T
             ahead = np.arange(1, len(mean) + 1)
             style = "--" if model in FREE else "-"

@@ -20,7 +20,7 @@ from dtenv.oracle.association.master import Master
 from dtenv.oracle.association.pricing import REGIMES, chords, fill_prices, new_knapsack_work, new_prices, price_server
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import sets_above, worth_of_sets
-from dtenv.oracle.search import Search
+from dtenv.oracle.budget import SolveBudget
 from dtenv.tasks.association.slot import CERTIFICATE
 
 COARSE, FINE = 48, 384
@@ -44,12 +44,12 @@ class Columns:
     (U,), such as those of the previous slot.
     """
 
-    def __init__(self, problem: Problem, starts: list[np.ndarray], search: Search, dual: np.ndarray | None = None):
-        self.problem, self.search = problem, search
+    def __init__(self, problem: Problem, starts: list[np.ndarray], budget: SolveBudget, dual: np.ndarray | None = None):
+        self.problem, self.budget = problem, budget
         self.best: np.ndarray | None = None
         self.value, self.bound = -math.inf, math.inf
         self.dual: Any = dual  # (U,), duals of the least bound
-        self._master = Master(problem.num_users, problem.num_servers, search)
+        self._master = Master(problem.num_users, problem.num_servers, budget)
         for start in starts:
             self.offer(start)
             for s in range(problem.num_servers):
@@ -72,7 +72,7 @@ class Columns:
             relaxation, users, servers = self._master.relax()
             tried = [users] if self.dual is None else [INERTIA * self.dual + (1.0 - INERTIA) * users, users]
             added = any(self._price(pricing, dual, users, servers) for dual in tried)
-            if not added or self.search.over or self.bound - relaxation <= tolerance:
+            if not added or self.budget.exhausted or self.bound - relaxation <= tolerance:
                 return pricing
 
     def _price(self, pricing: Pricing, dual: np.ndarray, users: np.ndarray, servers: np.ndarray) -> bool:
@@ -80,7 +80,7 @@ class Columns:
         bound, found = pricing.bound(dual)
         if bound < self.bound:
             self.bound, self.dual = bound, dual
-            self.search.tell(self.value, self.bound)
+            self.budget.report(self.value, self.bound)
         added = False
         for s, members in found:
             worth = self.problem.worth_on(s, members)
@@ -90,33 +90,33 @@ class Columns:
 
     def choose(self) -> None:
         """Find the best association of the current columns; no column can be added afterwards."""
-        self.offer(self._master.choose(self.search)[0])
+        self.offer(self._master.choose(self.budget)[0])
 
     def close(self, pricing: Pricing) -> None:
         """Close the gap by integer programs over all sets that can still matter; needs at most MOST_USERS users."""
         least = pricing.bound(self.dual)[0]  # may differ from self.bound; its terms are the reference for sets
         step = FIRST_STEP
-        while self.bound - self.value > CERTIFICATE and not self.search.over:
+        while self.bound - self.value > CERTIFICATE and not self.budget.exhausted:
             step = min(step, least - self.value + CERTIFICATE)
             master = self._enough(pricing, step)
             if master is None:
                 return
-            server, bound = master.choose(self.search)
+            server, bound = master.choose(self.budget)
             self.offer(server)
             self.bound = min(self.bound, max(self.value, bound, least - step))
-            self.search.tell(self.value, self.bound)
+            self.budget.report(self.value, self.bound)
             step *= 2.0
 
     def _enough(self, pricing: Pricing, step: float) -> Master | None:
         """Master program of all sets that an association within `step` of the bound can contain; None if too many."""
         problem, dual = self.problem, self.dual
-        master = Master(problem.num_users, problem.num_servers, self.search)
+        master = Master(problem.num_users, problem.num_servers, self.budget)
         bits = np.arange(problem.num_users)
         sets = np.empty(MOST_SETS, np.int64)
         for s in range(problem.num_servers):
             least = max(pricing.top[s], 0.0) - step
             count = sets_above(pricing.prices, s, dual, pricing.multiplier[s], least, sets)
-            if count < 0 or self.search.over:
+            if count < 0 or self.budget.exhausted:
                 return None
             members = (np.unique(sets[:count])[:, None] >> bits) & 1 == 1
             members = members[members.any(axis=1)]

@@ -10,8 +10,8 @@ import numpy as np
 from dtenv.oracle.association.columns import COARSE, Columns
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.slot import FEW_USERS, enumerate_all, load_kernels, solve, starts_of
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.replay import row_of, slots_left
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.association.slot import CERTIFICATE
 from dtenv.tasks.association.task import AssociationTask
@@ -56,43 +56,45 @@ def solve_episode(
     values, bounds, dual = [], [], None
     few = task.scenario.network.num_users <= FEW_USERS
     load_kernels(few)
-    with Search("clairvoyant bound", time_limit, progress) as search:
+    with SolveBudget("clairvoyant bound", time_limit, progress) as budget:
         for ahead in range(slots):
             slot = row.slot()
             if ahead == 0 or plan:
-                myopic = solve(Problem(task.constants[0], slot, penalised=True), search, exact=ahead == 0)
+                myopic = solve(Problem(task.constants[0], slot, penalised=True), budget, exact=ahead == 0)
             if ahead == 0:
                 bounds.append(myopic.bound)
             else:
-                bound, dual = bound_of(Problem(free, slot, penalised=True), search, dual)
+                bound, dual = bound_of(Problem(free, slot, penalised=True), budget, dual)
                 bounds.append(bound)
             if plan:
                 actions.append(play(row, myopic.action))
                 values.append(row.info()["score"])
             else:
-                row.advance(row.state.server)
-            search.tell(np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}")
+                row.step(row.state.server)
+            budget.report(
+                np.mean(values) if plan else -math.inf, float(np.mean(bounds)), f"slot {ahead + 1} of {slots}"
+            )
         value = math.fsum(values) / slots if plan else -math.inf
         bound = max(value, math.fsum(bounds) / slots)
         apart = f"slots apart, with migration free after the first: {'enumeration' if few else 'column generation'}"
         proof = myopic.proof if slots == 1 else apart
-        return Solution(actions if plan else None, value, bound, proof, search.seconds)
+        return Solution(actions if plan else None, value, bound, proof, budget.seconds)
 
 
 def play(row: AssociationTask, server: np.ndarray) -> Any:
     """Step a task of one row with an association (U,); return the environment's action for it."""
     if row.scenario.episode.history != "action":
-        row.advance(server[None])
+        row.step(server[None])
         return server
     history = Problem(row.constants[0], row.slot(), penalised=True).history(server)
-    row.advance(server[None], history[None])
+    row.step(server[None], history[None])
     return {"server": server, "history": history}
 
 
-def bound_of(problem: Problem, search: Search, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+def bound_of(problem: Problem, budget: SolveBudget, dual: np.ndarray | None) -> tuple[float, np.ndarray | None]:
     """Bound of one slot within BOUND_TOLERANCE of its relaxation, and its duals; `dual` are initial duals or None."""
     if problem.num_users <= FEW_USERS:
-        return enumerate_all(problem, search).bound, None
-    columns = Columns(problem, starts_of(problem), search, dual)
+        return enumerate_all(problem, budget).bound, None
+    columns = Columns(problem, starts_of(problem), budget, dual)
     columns.generate(COARSE, BOUND_TOLERANCE)
     return columns.bound + CERTIFICATE, columns.dual

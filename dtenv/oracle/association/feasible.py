@@ -8,15 +8,15 @@ import numpy as np
 
 from dtenv.oracle.association.pricing import MARGIN
 from dtenv.oracle.association.problem import Problem
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.highs import limit_time, new_model
-from dtenv.oracle.search import Search
 from dtenv.tasks.association.slot import fresh_load, link_energy
 
 NEGLIGIBLE = 1e-9
 """Share of a capacity that HiGHS would drop from a row."""
 
 
-def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, str]:
+def find_feasible(problem: Problem, budget: SolveBudget) -> tuple[np.ndarray | None, str]:
     """Find an association (U,) that meets C2 and C3 with no history, γ = 0, by an integer program.
 
     Returns the association, or None, and the proof of infeasibility, empty where it is not proven.
@@ -30,20 +30,20 @@ def find_feasible(problem: Problem, search: Search) -> tuple[np.ndarray | None, 
         return None, f"user {np.flatnonzero(~fits.any(axis=1))[0]} breaks C2 or C3 alone on every server"
     # First without a margin, as the solver's tolerance may use up the environment's.
     for room in (1.0, MARGIN):
-        infeasible, server = _pack(load, energy, fits, room, search)
+        infeasible, server = _pack(load, energy, fits, room, budget)
         if server is not None and problem.worth(server) > -math.inf:
             return server, ""
     return None, "MILP" if infeasible else ""
 
 
 def _pack(
-    load: np.ndarray, energy: np.ndarray, fits: np.ndarray, room: float, search: Search
+    load: np.ndarray, energy: np.ndarray, fits: np.ndarray, room: float, budget: SolveBudget
 ) -> tuple[bool, np.ndarray | None]:
     """Find servers (U,) where no load and no energy (U, S) exceeds `room`; return whether infeasible, and them."""
     from highspy import HighsModelStatus
 
-    model = new_model(search)
-    limit_time(model, search.left)
+    model = new_model(budget)
+    limit_time(model, budget.seconds_left)
     u, s = np.nonzero(fits)
     on = [model.addBinary() for _ in u]
     for user in range(len(load)):

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.highs import limit_time, new_model
-from dtenv.oracle.search import Search
 
 PRIMAL_SIMPLEX = 4
 
@@ -18,8 +18,8 @@ SCALE = 1e4
 class Master:
     """max Σ V_j y_j over sets j of num_users users on num_servers servers, a linear or an integer program in HiGHS."""
 
-    def __init__(self, num_users: int, num_servers: int, search: Search):
-        self._model = new_model(search)
+    def __init__(self, num_users: int, num_servers: int, budget: SolveBudget):
+        self._model = new_model(budget)
         from highspy import ObjSense
 
         self._model.changeObjectiveSense(ObjSense.kMaximize)
@@ -60,7 +60,7 @@ class Master:
         value = self._model.getInfo().objective_function_value / SCALE
         return value, dual[: self.num_users], dual[self.num_users :]
 
-    def choose(self, search: Search) -> tuple[np.ndarray | None, float]:
+    def choose(self, budget: SolveBudget) -> tuple[np.ndarray | None, float]:
         """Solve the integer program, after which no set can be added.
 
         Returns each user's server (U,), or None, and an upper bound on the worth of any choice, -inf if infeasible.
@@ -72,7 +72,7 @@ class Master:
         self._model.changeColsIntegrality(len(columns), columns, integer)
         self._model.setOptionValue("mip_rel_gap", 0.0)
         self._model.setOptionValue("mip_abs_gap", 1e-11 * SCALE)
-        limit_time(self._model, search.left)
+        limit_time(self._model, budget.seconds_left)
         self._model.run()
         info = self._model.getInfo()
         if self._model.getModelStatus() == HighsModelStatus.kInfeasible:

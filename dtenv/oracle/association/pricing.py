@@ -27,7 +27,7 @@ from dtenv.oracle.knapsack import WITHIN, knapsack, relaxed_knapsack
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE, VIOLATION_FIXED, VIOLATION_SLOPE
 from dtenv.physics.energy import normalised_energy
 from dtenv.tasks.association.allocation import HIGH_MARGINAL, Program, demand, prepare
-from dtenv.tasks.association.slot import Constants, Slot, enlist, program_of, unit_load_of
+from dtenv.tasks.association.slot import Constants, Slot, load_user, program_of, unit_load_of
 
 MULTIPLIERS = 14
 """Number of multipliers μ of C2, the first 0."""
@@ -109,7 +109,7 @@ def fill_prices(
         program = program_of(c, num_users, num_servers, 0.0, 0.0, unit_load, q)
         charge, top = VIOLATION_SLOPE / q, 0.0
         for u in range(num_users):
-            enlist(c, slot, u, s, unit_load, users, 0)
+            load_user(c, slot, u, s, unit_load, users, 0)
             prepare(users, 1, program)
             if users[HIGH_MARGINAL, 0] < np.inf:
                 top = max(top, users[HIGH_MARGINAL, 0] / unit_load)
@@ -138,7 +138,7 @@ def price_users(
     """Worth of every user to server s under multiplier j of C2, for every chord."""
     unit_load, b = program.unit_load, program.b
     for u in range(prices.worth.shape[3]):
-        migration, synchronisation, load = enlist(c, slot, u, s, unit_load, users, 0)
+        migration, synchronisation, load = load_user(c, slot, u, s, unit_load, users, 0)
         prices.sync[s, u] = synchronisation
         energy = migration + synchronisation + load
         prepare(users, 1, program)

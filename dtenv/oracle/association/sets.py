@@ -8,7 +8,7 @@ from dtenv.compiled import compiled
 from dtenv.oracle.association.pricing import REGIMES, Prices, items, limits
 from dtenv.oracle.knapsack import WITHIN, relaxed_rest, sort_items
 from dtenv.physics.barrier import is_violated
-from dtenv.tasks.association.slot import Constants, Slot, serve, server_score
+from dtenv.tasks.association.slot import Constants, Slot, serve_server, server_score
 
 
 @compiled
@@ -28,7 +28,7 @@ def worth_of_sets(
             server[u] = s if members[n, u] else -1
         worth[n] = server_score(c, slot, server, s, users, slopes, history, utility)
         if not penalised:
-            _, synchronisation, load, _, _ = serve(c, slot, server, s, users, slopes, history, utility)
+            _, synchronisation, load, _, _ = serve_server(c, slot, server, s, users, slopes, history, utility)
             if is_violated(load, slot.compute_capacity[s]) or is_violated(synchronisation, slot.sync_capacity[s]):
                 worth[n] = -np.inf
     return worth

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.migration.dual import plan_paths
 from dtenv.oracle.migration.focal import tabulate_focal
 from dtenv.oracle.migration.joint import JointSearch, load_kernels
-from dtenv.oracle.migration.row import alone, play, price_rows
+from dtenv.oracle.migration.row import play, price_rows, single_row
 from dtenv.oracle.replay import slots_left
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution, check_bound
 from dtenv.tasks.migration.task import MigrationTask
 
@@ -33,12 +33,12 @@ def solve_slot(task: MigrationTask, b: int = 0, *, time_limit: float = 10.0, pro
     if task.joint:
         found = solve_episode(task, b, horizon=1, time_limit=time_limit, progress=progress)
         return Solution(found.action[0], found.value, found.bound, found.proof, found.seconds)
-    with Search("slot", time_limit, progress) as search:
+    with SolveBudget("slot", time_limit, progress) as budget:
         slots_left(task, b, 1)
         stations = task.scenario.network.num_stations
         scores = [float(play(task, b, np.array([[k]]))[0]) for k in range(stations)]
         best = max(range(stations), key=lambda k: (scores[k], k == task.server(b)))  # ties: the current station
-        return Solution(best, scores[best], scores[best], "enumeration", search.seconds)
+        return Solution(best, scores[best], scores[best], "enumeration", budget.seconds)
 
 
 def solve_episode(
@@ -63,17 +63,17 @@ def solve_episode(
     slots = slots_left(task, b, horizon)
     if task.joint:
         load_kernels()
-    with Search("episode", time_limit, progress) as search:
+    with SolveBudget("episode", time_limit, progress) as budget:
         if task.joint:
-            joint = JointSearch(task, b, slots, search)
+            joint = JointSearch(task, b, slots, budget)
             joint.run()
-            return Solution(joint.plan, joint.value, joint.bound, joint.proof, search.seconds)
+            return Solution(joint.plan, joint.value, joint.bound, joint.proof, budget.seconds)
         stations = task.scenario.network.num_stations
-        batch = alone(task, b)
+        batch = single_row(task, b)
         table, moving = np.empty((slots, stations, 1)), np.empty((price_rows(batch, slots), stations, stations, 1))
-        tabulate_focal(batch.flat(), table, moving)
+        tabulate_focal(batch.flatten(), table, moving)
         choice, path = np.empty((slots, stations, 1), np.int64), np.empty((slots, 1), np.int64)
         total = plan_paths(table, moving, np.array([task.server(b)]), choice, path)
         value = float(play(task, b, path).mean())
         check_bound(value, total / slots, "a focal plan")
-        return Solution(path[:, 0], value, max(value, total / slots), "dynamic programming", search.seconds)
+        return Solution(path[:, 0], value, max(value, total / slots), "dynamic programming", budget.seconds)

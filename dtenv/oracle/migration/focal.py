@@ -6,7 +6,7 @@ import numpy as np
 
 from dtenv.compiled import compiled
 from dtenv.oracle.migration.row import fill_prices
-from dtenv.tasks.migration.batch import TERM, named
+from dtenv.tasks.migration.batch import TERM, unflatten
 from dtenv.tasks.migration.kernels import evaluate
 from dtenv.tasks.migration.slot import add_loads
 
@@ -17,7 +17,7 @@ def tabulate_focal(arrays: tuple[np.ndarray, ...], table: np.ndarray, moving: np
 
     arrays are a flat batch of one, whose state and terms are overwritten. `fill_prices` fills moving (P, M, M, 1).
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     first, server, loads = batch.state.slot[0], batch.state.server[0], batch.state.loads[0]
     for h in range(table.shape[0]):
         server[:] = batch.course.background[0, first + h]

@@ -8,15 +8,15 @@ from functools import cache
 import numpy as np
 
 from dtenv.compiled import compiled
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.migration.dual import relax
 from dtenv.oracle.migration.plan import grant, marginal_worth, replan
-from dtenv.oracle.migration.row import alone, fill_prices, play, price_rows
+from dtenv.oracle.migration.row import fill_prices, play, price_rows, single_row
 from dtenv.oracle.migration.seats import PARTS, load_levels, tabulate
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import check_bound, tolerance
 from dtenv.scenario.edge import SLICE
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.migration.batch import named
+from dtenv.tasks.migration.batch import unflatten
 from dtenv.tasks.migration.task import MigrationTask
 
 MOMENTUM = 0.85
@@ -32,10 +32,10 @@ SHAKES = 100
 class JointSearch:
     """Search for the best plan of the next `slots` slots of row b of a task with control="joint"."""
 
-    def __init__(self, task: MigrationTask, b: int, slots: int, search: Search):
-        batch = alone(task, b)
+    def __init__(self, task: MigrationTask, b: int, slots: int, budget: SolveBudget):
+        batch = single_row(task, b)
         constants, users, stations = batch.constants[0], *batch.mask.shape[1:]
-        self._task, self._b, self._search, self._arrays = task, b, search, batch.flat()
+        self._task, self._b, self._budget, self._arrays = task, b, budget, batch.flatten()
         self._first = int(batch.state.slot[0])
         self._server = batch.state.server[0].copy()
         self._seats = np.array(task.scenario.seats, np.int64)
@@ -92,8 +92,8 @@ class JointSearch:
                 best[:] = self._prices
             if step % REPLANNED_EVERY == 0 and not self.closed:
                 self._replan(self._path, in_order)
-            self._search.tell(self.value, self.bound)
-            if self.closed or self._search.over:
+            self._budget.report(self.value, self.bound)
+            if self.closed or self._budget.exhausted:
                 return
             step += 1
             if idle > PATIENCE:
@@ -119,7 +119,7 @@ class JointSearch:
         rng, (slots, users) = np.random.default_rng(0), self.plan.shape
         stations = len(self._seats)
         for _ in range(SHAKES if users > 1 else 0):
-            if self.closed or self._search.over:
+            if self.closed or self._budget.exhausted:
                 return
             first, second = rng.choice(users, 2, replace=False)
             start = int(rng.integers(slots))
@@ -134,7 +134,7 @@ class JointSearch:
         plan = np.empty_like(requests)
         grant(requests, self._server, self._seats, self._up, plan)
         users, content, turn = plan.shape[1], 0, 0
-        while content < users and not self._search.over:
+        while content < users and not self._budget.exhausted:
             rise = replan(self._arrays, self._first, self._moving, order[turn], plan, self._server, *self._work)
             content = 0 if rise > 0.0 else content + 1
             turn = (turn + 1) % users
@@ -149,9 +149,9 @@ def load_kernels() -> None:
     """Compile or load all kernels, so that no time limit is spent on it."""
     scenario = MigrationScenario().override(control="joint", num_users=2, num_stations=2, num_slots=1)
     task = MigrationTask(scenario)
-    task.begin(0, np.random.default_rng(0))
-    with Search("") as search:
-        JointSearch(task, 0, 1, search).run()
+    task.reset(0, np.random.default_rng(0))
+    with SolveBudget("") as budget:
+        JointSearch(task, 0, 1, budget).run()
 
 
 @compiled
@@ -159,6 +159,6 @@ def prepare(
     arrays: tuple[np.ndarray, ...], first: int, load: np.ndarray, table: np.ndarray, moving: np.ndarray
 ) -> None:
     """Fill worth (H, M, J, N) and prices of moves (P, M, M, N) of a flat batch of one."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     tabulate(batch, first, load, table)
     fill_prices(batch, first, moving)

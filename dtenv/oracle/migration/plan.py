@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration.row import worth
+from dtenv.oracle.migration.row import slot_score
 from dtenv.scenario.edge import SLICE
-from dtenv.tasks.migration.batch import named
+from dtenv.tasks.migration.batch import unflatten
 from dtenv.tasks.migration.slot import seats_of
 
 LEAST_RISE = 1e-12
@@ -87,7 +87,7 @@ def replan(
     before and after. moving (P, M, M, N) are prices of moves, infinite where the environment would refuse them, server
     (N,) the initial stations; enters, stays, gain and choice are work arrays (H, M) of booleans, numbers and integers.
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     slots, users = plan.shape
     stations = gain.shape[1]
     weight, c = batch.course.weight[0], batch.constants[0]
@@ -102,13 +102,15 @@ def replan(
             if u != user:
                 load[plan[h, u]] += weight[u]
         for k in range(stations):
-            gain[h, k] = worth(batch, first + h, user, k, load[k])
+            gain[h, k] = slot_score(batch, first + h, user, k, load[k])
         if c.compute_sharing != SLICE:
             for u in range(users):
                 if u != user:
                     k = plan[h, u]
                     others = load[k] - weight[u]
-                    gain[h, k] += worth(batch, first + h, u, k, others + w) - worth(batch, first + h, u, k, others)
+                    gain[h, k] += slot_score(batch, first + h, u, k, others + w) - slot_score(
+                        batch, first + h, u, k, others
+                    )
     value, ahead = np.zeros(stations), np.empty(stations)
     now, before = 0.0, server[user]
     for h in range(slots):
@@ -140,7 +142,7 @@ def marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray,
 
     arrays are a flat batch of one.
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     weight, c = batch.course.weight[0], batch.constants[0]
     slots, users = plan.shape
     stations = prices.shape[1]
@@ -152,17 +154,17 @@ def marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray,
         for k in range(stations):
             for u in range(users):
                 others = load[k] - weight[u] if plan[h, u] == k else load[k]
-                prices[h, k, u] = worth(batch, first + h, u, k, others)
+                prices[h, k, u] = slot_score(batch, first + h, u, k, others)
         if c.compute_sharing == SLICE:
             continue
         for v in range(users):
             k = plan[h, v]
             beside = load[k] - weight[v]
-            alike = worth(batch, first + h, v, k, beside)
+            alike = slot_score(batch, first + h, v, k, beside)
             for u in range(users):
                 if u == v:
                     continue
                 if plan[h, u] == k:
-                    prices[h, k, u] -= worth(batch, first + h, v, k, beside - weight[u]) - alike
+                    prices[h, k, u] -= slot_score(batch, first + h, v, k, beside - weight[u]) - alike
                 else:
-                    prices[h, k, u] -= alike - worth(batch, first + h, v, k, beside + weight[u])
+                    prices[h, k, u] -= alike - slot_score(batch, first + h, v, k, beside + weight[u])

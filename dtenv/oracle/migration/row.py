@@ -8,21 +8,21 @@ import numpy as np
 
 from dtenv.compiled import as_record, compiled
 from dtenv.physics.barrier import is_violated
-from dtenv.tasks.migration.batch import TERM, Batch, State, Terms, named
-from dtenv.tasks.migration.exogenous import Course
-from dtenv.tasks.migration.kernels import advance
-from dtenv.tasks.migration.lifecycle import is_up, price_of_being
+from dtenv.tasks.migration.batch import TERM, Batch, State, Terms, unflatten
+from dtenv.tasks.migration.exogenous import Exogenous
+from dtenv.tasks.migration.kernels import step
+from dtenv.tasks.migration.lifecycle import hosting_price, is_up
 from dtenv.tasks.migration.slot import Constants, computing_latency, fixed_latency, seats_of, update_latency, utility
 from dtenv.tasks.migration.task import MigrationTask
 from dtenv.world.migration import MigrationTape
 
 
-def alone(task: MigrationTask, b: int) -> Batch:
+def single_row(task: MigrationTask, b: int) -> Batch:
     """Copy of row b as a batch of one, for solvers to step; without the reward's baseline, which costs time."""
     row = slice(b, b + 1)
     return task.batch._replace(
         tape=MigrationTape(*(field[row] for field in task.tape)),
-        course=Course(*(field[row] for field in task.course)),
+        course=Exogenous(*(field[row] for field in task.course)),
         state=State(*(field[row].copy() for field in task.state)),
         terms=Terms(*(field[row].copy() for field in task.terms)),
         obs=task.obs[row].copy(),
@@ -34,21 +34,21 @@ def alone(task: MigrationTask, b: int) -> Batch:
 def play(task: MigrationTask, b: int, actions: np.ndarray) -> np.ndarray:
     """Scores (H,) of the next slots of row b under actions (H, n), by the environment's own kernel."""
     scores = np.empty(len(actions))
-    play_on(alone(task, b).flat(), np.ascontiguousarray(actions, dtype=np.int64), scores)
+    play_plan(single_row(task, b).flatten(), np.ascontiguousarray(actions, dtype=np.int64), scores)
     return scores
 
 
 @compiled
-def play_on(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndarray) -> None:
+def play_plan(arrays: tuple[np.ndarray, ...], actions: np.ndarray, scores: np.ndarray) -> None:
     """Play slots one after another."""
-    totals, row = named(arrays).terms.totals, np.zeros(1, np.int64)
+    totals, row = unflatten(arrays).terms.totals, np.zeros(1, np.int64)
     for h in range(len(actions)):
-        advance(arrays, row, actions[h : h + 1])
+        step(arrays, row, actions[h : h + 1])
         scores[h] = totals[0, TERM.score]
 
 
 @compiled
-def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
+def slot_score(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
     """Score of user u's slot t on station k with `others_weight` of other twins, without the price of a move."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
     if not is_up(c, tape.up[0], t, k):
@@ -63,7 +63,7 @@ def worth(batch: Any, t: int, u: int, k: int, others_weight: float) -> float:
 
 def price_rows(batch: Batch, slots: int) -> int:
     """Number of slots with prices of moves of their own: all with twin lifecycles, else one."""
-    return slots if bool(batch.constants[0]["lives"]) else 1
+    return slots if bool(batch.constants[0]["has_lifecycle"]) else 1
 
 
 @compiled
@@ -78,4 +78,4 @@ def fill_prices(batch: Any, first: int, moving: np.ndarray) -> None:
             for s in range(moving.shape[1]):
                 closed = s != k and (seats_of(c, s) == 0 or not is_up(c, up, first + h, s))
                 for u in range(moving.shape[3]):
-                    moving[h, k, s, u] = np.inf if closed else price_of_being(batch, 0, first + h, u, k, s)
+                    moving[h, k, s, u] = np.inf if closed else hosting_price(batch, 0, first + h, u, k, s)

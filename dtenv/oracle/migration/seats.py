@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.migration.row import worth
+from dtenv.oracle.migration.row import slot_score
 from dtenv.scenario.edge import EQUAL, SLICE
 
 RANGES = 32
@@ -46,7 +46,7 @@ def tabulate(batch: Any, first: int, load: np.ndarray, table: np.ndarray) -> Non
         for k in range(table.shape[1]):
             for j in range(table.shape[2]):
                 for u in range(table.shape[3]):
-                    table[h, k, j, u] = worth(batch, first + h, u, k, load[j] - weight[u])
+                    table[h, k, j, u] = slot_score(batch, first + h, u, k, load[j] - weight[u])
 
 
 @compiled

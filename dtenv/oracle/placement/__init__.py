@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.placement.costs import PENALISED, as_constants, check_slot, costs_of
 from dtenv.oracle.placement.episode import Lookahead
 from dtenv.oracle.placement.milp import Part
 from dtenv.oracle.placement.optimum import solve
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.scenario.placement import PlacementScenario
 from dtenv.tasks.placement.slot import Slot
@@ -57,8 +57,8 @@ def solve_slot(
         gap = EXACT_GAP if slot.gain_db.size <= EXACT_PAIRS else USUAL_GAP
     _check_gap(gap)
     load_kernels()
-    with Search("placement, a slot", time_limit, progress) as search:
-        return solve(record, slot, costs_of(record, slot, deadlines), deadlines, Part(search), gap)
+    with SolveBudget("placement, a slot", time_limit, progress) as budget:
+        return solve(record, slot, costs_of(record, slot, deadlines), deadlines, Part(budget), gap)
 
 
 def solve_episode(
@@ -93,19 +93,19 @@ def solve_episode(
     _check_gap(gap)
     lookahead = Lookahead(task, b, horizon)
     load_kernels()
-    with Search("placement, an episode", time_limit, progress) as search:
-        return lookahead.solve(search, gap)
+    with SolveBudget("placement, an episode", time_limit, progress) as budget:
+        return lookahead.solve(budget, gap)
 
 
 @cache
 def load_kernels() -> None:
     """Compile or load all kernels, so that no time limit is spent on it."""
     task = PlacementTask(PlacementScenario().override(num_users=2, num_stations=2, num_slots=1))
-    task.begin(0, np.random.default_rng(0))
-    with Search("kernels") as search:
+    task.reset(0, np.random.default_rng(0))
+    with SolveBudget("kernels") as budget:
         ahead = Lookahead(task, 0, 1)
-        ahead.solve(search, 0.0)
-        solve(ahead.record, ahead.slots[0], costs_of(ahead.record, ahead.slots[0]), PENALISED, Part(search), 0.0, 0)
+        ahead.solve(budget, 0.0)
+        solve(ahead.record, ahead.slots[0], costs_of(ahead.record, ahead.slots[0]), PENALISED, Part(budget), 0.0, 0)
 
 
 def _check_gap(gap: float) -> None:

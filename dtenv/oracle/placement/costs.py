@@ -34,7 +34,7 @@ DEAREST = 1e100
 PENALISED, IGNORE, HARD = DEADLINES = ("penalised", "ignore", "hard")
 
 
-class Costs(NamedTuple):
+class PairCosts(NamedTuple):
     """Costs of N users on M stations at L levels; level l is l + 1 twins on the station, or any number if L = 1."""
 
     cost: np.ndarray  # (N, M, L), inf where the pair is forbidden
@@ -96,7 +96,7 @@ def check_slot(slot: Slot) -> Slot:
     return Slot(**fields)
 
 
-def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bool = False) -> Costs:
+def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bool = False) -> PairCosts:
     """Costs of a slot.
 
     Args:
@@ -144,7 +144,7 @@ def costs_of(constants: Any, slot: Slot, deadlines: str = PENALISED, settled: bo
     if late == 0.0:
         limit[:] = np.inf
     _settle(cost, limit, weight, capacity, late)
-    return Costs(cost, slope, limit, weight, float(late), host, capacity, by_count, bool(infinite.any()))
+    return PairCosts(cost, slope, limit, weight, float(late), host, capacity, by_count, bool(infinite.any()))
 
 
 def largest_weight(weight: np.ndarray, allowed: np.ndarray, capacity: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ def _settle(cost: np.ndarray, limit: np.ndarray, weight: np.ndarray, capacity: n
 def _fill(
     c: Constants, slot: Slot, settled: bool, cost: np.ndarray, slope: np.ndarray, limit: np.ndarray, weight: np.ndarray
 ) -> float:
-    """Write the arrays of `Costs` under constants without deadline penalty; return the cost of a host."""
+    """Write the arrays of `PairCosts` under constants without deadline penalty; return the cost of a host."""
     num_users, num_stations, levels = cost.shape
     users, loads = np.zeros((len(USER_TERM), num_users)), np.zeros((len(STATION_TERM), num_stations))
     previous = slot.previous_server.copy()

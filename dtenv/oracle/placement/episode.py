@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.placement.costs import PENALISED, as_constants, check_slot, costs_of
+from dtenv.oracle.placement.local_search import LEAST_GAIN, association_cost, local_search
 from dtenv.oracle.placement.milp import Part
 from dtenv.oracle.placement.optimum import solve, solve_relaxed
-from dtenv.oracle.placement.start import LEAST_GAIN, association_cost, search_start
 from dtenv.oracle.replay import row_of, slots_left
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement.kernels import ASSOCIATION
 from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, USER_TERM, Slot, add_loads, twin_score
@@ -36,7 +36,7 @@ class Lookahead:
         self.slots = []  # with twins that never move
         for _ in range(self.horizon):
             self.slots.append(check_slot(Slot(*(field.copy() for field in start.slot()))))
-            start.advance(self.before[None].copy())
+            start.step(self.before[None].copy())
 
     def _copy(self) -> PlacementTask:
         """Copy of the row as a task of one row that takes associations."""
@@ -55,16 +55,16 @@ class Lookahead:
         """Mean score of a plan (horizon, N) in the task itself."""
         task, total = self._copy(), 0.0
         for server in plan:
-            task.advance(server[None].copy())
+            task.step(server[None].copy())
             total += float(task.terms.totals[0, TOTAL.score])
         return total / len(plan)
 
-    def solve(self, search: Search, gap: float) -> Solution:
+    def solve(self, budget: SolveBudget, gap: float) -> Solution:
         """Plan and bound, see `solve_episode`."""
         plan, bounds, proofs = np.empty((self.horizon, len(self.before)), np.int64), [], set()
         total, before = 0.0, self.before
         for t in range(self.horizon):
-            part = Part(search, search.left / (self.horizon - t), f"slot {t + 1} of {self.horizon}")
+            part = Part(budget, budget.seconds_left / (self.horizon - t), f"slot {t + 1} of {self.horizon}")
             slot = self.slot_after(t, before)
             costs = costs_of(self.record, slot)
             if self.coupled and t > 0:
@@ -72,26 +72,26 @@ class Lookahead:
             else:
                 found = solve(self.record, slot, costs, PENALISED, part, gap)
             if found.action is None:
-                return Solution(None, -math.inf, found.bound, found.proof, search.seconds)
+                return Solution(None, -math.inf, found.bound, found.proof, budget.seconds)
             plan[t] = found.action
             if self.coupled and t > 0:
-                plan[t] = search_start(costs, [before, found.action], part.over)[0]
+                plan[t] = local_search(costs, [before, found.action], part.exhausted)[0]
             bounds.append(found.bound)
             proofs.add(found.proof)
             total, before = total - association_cost(costs, plan[t]), plan[t]
-            search.tell(total / (t + 1), float(np.mean(bounds)), part.note)
+            budget.report(total / (t + 1), float(np.mean(bounds)), part.note)
         if self.coupled:
-            self._improve(plan, search)
+            self._improve(plan, budget)
         achieved = self.replay(plan)
         proof = f"sum over slots: {', '.join(sorted(proofs))}"
         if self.coupled and self.horizon > 1:
             proof += "; after the first as if no twin had moved"
-        return Solution(plan, achieved, max(achieved, float(np.mean(bounds))), proof, search.seconds)
+        return Solution(plan, achieved, max(achieved, float(np.mean(bounds))), proof, budget.seconds)
 
-    def _improve(self, plan: np.ndarray, search: Search) -> None:
+    def _improve(self, plan: np.ndarray, budget: SolveBudget) -> None:
         """Improve the slots of the plan in turn, given the slots before and after each."""
         improved, sweep = True, 0
-        while improved and sweep < SWEEPS and not search.over:
+        while improved and sweep < SWEEPS and not budget.exhausted:
             improved, sweep = False, sweep + 1
             for t in range(self.horizon):
                 before = plan[t - 1] if t > 0 else self.before
@@ -104,7 +104,7 @@ class Lookahead:
                     elsewhere = np.arange(costs.slope.shape[1]) != plan[t + 1][:, None]
                     costs = costs._replace(cost=costs.cost + (moving[:, None] * elsewhere)[:, :, None])
                 least = association_cost(costs, plan[t])
-                server, cost = search_start(costs, starts, lambda: search.over, kicks=0)
+                server, cost = local_search(costs, starts, lambda: budget.exhausted, kicks=0)
                 if cost < least - LEAST_GAIN * abs(least):
                     plan[t], improved = server, True
 

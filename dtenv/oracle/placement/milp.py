@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.highs import TOLERANCE, limit_time
-from dtenv.oracle.placement.costs import ROUNDING, Costs
-from dtenv.oracle.placement.program import COST_SCALE, Program
-from dtenv.oracle.search import Search
+from dtenv.oracle.placement.costs import ROUNDING, PairCosts
+from dtenv.oracle.placement.program import COST_SCALE, SlotProgram
 
 MARGIN = 10.0 * TOLERANCE
 """Slack of bounds per column and row of the program, in scaled costs, for HiGHS's tolerances."""
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     bound: float  # lower bound on any cost; inf where infeasible
 
 
-class Relaxed(NamedTuple):
+class RelaxedOptimum(NamedTuple):
     """Optimum of the program's relaxation."""
 
     value: float  # scaled
@@ -42,22 +42,22 @@ class Relaxed(NamedTuple):
 class Part:
     """Part of a search with its own seconds from now on and a note for the bar; over when its time or the search is."""
 
-    def __init__(self, search: Search, seconds: float = math.inf, note: str = ""):
-        self.search, self.note = search, note
-        self._until = search.seconds + seconds
+    def __init__(self, budget: SolveBudget, seconds: float = math.inf, note: str = ""):
+        self.budget, self.note = budget, note
+        self._until = budget.seconds + seconds
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds left."""
-        return max(0.0, min(self.search.left, self._until - self.search.seconds))
+        return max(0.0, min(self.budget.seconds_left, self._until - self.budget.seconds))
 
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether to stop."""
-        return self.left == 0.0
+        return self.seconds_left == 0.0
 
-    def tell(self, cost: float, bound: float) -> None:
+    def report(self, cost: float, bound: float) -> None:
         """Show the least cost and the best bound in the bar."""
-        self.search.tell(-cost, -bound, self.note)
+        self.budget.report(-cost, -bound, self.note)
 
 
 class BranchAndBound:
@@ -68,7 +68,7 @@ class BranchAndBound:
     """
 
     def __init__(
-        self, costs: Costs, found: Found, cost_of: Callable[[np.ndarray], float], gap: float, part: Part
+        self, costs: PairCosts, found: Found, cost_of: Callable[[np.ndarray], float], gap: float, part: Part
     ) -> None:
         self.costs, self.found, self.cost_of, self.gap, self.part = costs, found, cost_of, gap, part
         self._told = -math.inf
@@ -77,19 +77,19 @@ class BranchAndBound:
         """Search until the gap is proven or time is up."""
         while not self.closed():
             before = self.found.cost
-            self._search()
+            self._budget()
             if before < math.inf:
                 break  # a first association gives a tighter program: search again
         return self.found
 
-    def _search(self) -> None:
+    def _budget(self) -> None:
         """Cut at the root, tighten, and branch once."""
         program = self._program(self.costs, None)
         relaxed = self._root(program)
         if relaxed is None or self.closed():
             return
         costs, most = self._tighten(program, relaxed)
-        if self.part.over():
+        if self.part.exhausted():
             return
         program = self._program(costs, most)
         self._grid(program)
@@ -100,10 +100,10 @@ class BranchAndBound:
         """Whether the gap is proven or time is up."""
         _, cost, bound = self.found
         proven = cost - bound <= self.gap * abs(cost) if math.isfinite(cost) else bound == math.inf
-        return self.part.over() or proven
+        return self.part.exhausted() or proven
 
-    def _program(self, costs: Costs, most: np.ndarray | None) -> Program:
-        program = Program(costs, self.found.cost, most)
+    def _program(self, costs: PairCosts, most: np.ndarray | None) -> SlotProgram:
+        program = SlotProgram(costs, self.found.cost, most)
         program.solver.cbMipInterrupt += lambda event: self._listen(event, program)
         program.solver.cbSimplexInterrupt += lambda event: self._listen(event, None)
         if self.found.server is not None:
@@ -115,22 +115,22 @@ class BranchAndBound:
         program.flush()
         return program
 
-    def _listen(self, event: Any, program: Program | None) -> None:
+    def _listen(self, event: Any, program: SlotProgram | None) -> None:
         """Callback from HiGHS: interrupt it if time is up, else show progress."""
-        if self.part.over():
+        if self.part.exhausted():
             event.interrupt()
-        elif program is not None and self.part.search.seconds > self._told + 0.3:
-            self._told = self.part.search.seconds
+        elif program is not None and self.part.budget.seconds > self._told + 0.3:
+            self._told = self.part.budget.seconds
             bound = program.offset + event.data_out.mip_dual_bound / program.scale
-            self.part.tell(self.found.cost, max(bound, self.found.bound))
+            self.part.report(self.found.cost, max(bound, self.found.bound))
 
-    def _run(self, program: Program) -> Any:
+    def _run(self, program: SlotProgram) -> Any:
         """Run the solver for the time left; return its model status."""
-        limit_time(program.solver, self.part.left)
+        limit_time(program.solver, self.part.seconds_left)
         program.solver.run()
         return program.solver.getModelStatus()
 
-    def _raise_bound(self, program: Program, scaled: float) -> None:
+    def _raise_bound(self, program: SlotProgram, scaled: float) -> None:
         """Apply a bound of the program less the margin; what the program excludes costs at least the incumbent."""
         if math.isfinite(scaled):
             slack = MARGIN * (program.num_columns + program.num_rows) / program.scale + ROUNDING * abs(program.offset)
@@ -141,7 +141,7 @@ class BranchAndBound:
         """Close the search: the program is infeasible, so the incumbent is optimal or nothing is feasible."""
         self.found = self.found._replace(bound=self.found.cost)
 
-    def _root(self, program: Program) -> Relaxed | None:
+    def _root(self, program: SlotProgram) -> RelaxedOptimum | None:
         """Solve the relaxation with cuts; None if time is up or it is infeasible."""
         from highspy import HighsModelStatus as Status
 
@@ -156,12 +156,12 @@ class BranchAndBound:
             value = program.solver.getInfo().objective_function_value
             self._raise_bound(program, value)
             before, solution = relaxed, program.solver.getSolution()
-            relaxed = Relaxed(value, np.array(solution.col_value), np.array(solution.col_dual))
+            relaxed = RelaxedOptimum(value, np.array(solution.col_value), np.array(solution.col_dual))
             if (before and value - before.value < 1e-5 * COST_SCALE) or not program.separate(relaxed.x):
                 break
         return relaxed
 
-    def _tighten(self, program: Program, relaxed: Relaxed) -> tuple[Costs, np.ndarray]:
+    def _tighten(self, program: SlotProgram, relaxed: RelaxedOptimum) -> tuple[PairCosts, np.ndarray]:
         """Exclude pairs and weights of stations that no cheaper association can have; return costs and weights."""
         from highspy import HighsModelStatus as Status
 
@@ -186,14 +186,14 @@ class BranchAndBound:
                 solver.changeColCost(column, 0.0)
         return self.costs._replace(cost=cost), most
 
-    def _grid(self, program: Program) -> None:
+    def _grid(self, program: SlotProgram) -> None:
         """Add tangents that approximate the computing cost closely in the tree."""
         for k in range(program.num_stations):
             for weight in np.linspace(0.25, 1.0, TANGENTS) * program.most[k]:
                 program.tangent(k, weight)
         program.flush()
 
-    def _branch(self, program: Program) -> None:
+    def _branch(self, program: SlotProgram) -> None:
         """Solve the whole program, add cuts where it underestimates the computing cost, and repeat."""
         from highspy import HighsModelStatus as Status
 
@@ -227,7 +227,7 @@ class BranchAndBound:
             if not program.flush():
                 return
 
-    def _offer(self, program: Program) -> None:
+    def _offer(self, program: SlotProgram) -> None:
         """Pass the incumbent to the solver as its start."""
         if self.found.server is None:
             return

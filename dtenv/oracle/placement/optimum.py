@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dtenv.oracle.placement.costs import HARD, PENALISED, ROUNDING, Costs
+from dtenv.oracle.placement.costs import HARD, PENALISED, ROUNDING, PairCosts
 from dtenv.oracle.placement.enumeration import enumerate_all, worth
+from dtenv.oracle.placement.local_search import association_cost, local_search
 from dtenv.oracle.placement.milp import BranchAndBound, Found, Part
-from dtenv.oracle.placement.start import association_cost, search_start
 from dtenv.oracle.solution import Solution
 from dtenv.tasks.placement.slot import Slot
 
@@ -20,19 +20,19 @@ ENUMERATED = 20_000
 
 
 def solve(
-    record: Any, slot: Slot, costs: Costs, deadlines: str, part: Part, gap: float, enumerated: int = ENUMERATED
+    record: Any, slot: Slot, costs: PairCosts, deadlines: str, part: Part, gap: float, enumerated: int = ENUMERATED
 ) -> Solution:
     """Best association of a slot within a search; deadlines are as in `solve_slot`.
 
     slot is from `check_slot`, costs from `costs_of` with the same deadlines. part is the time limit, gap the relative
     gap at which to stop, enumerated the most associations to enumerate.
     """
-    search, began = part.search, part.search.seconds
+    budget, began = part.budget, part.budget.seconds
     num_users, num_stations = slot.gain_db.shape
     penalised, hard = deadlines == PENALISED, deadlines == HARD
 
     def solution(server: np.ndarray | None, value: float, bound: float, proof: str) -> Solution:
-        return Solution(server, value, bound, proof, search.seconds - began)
+        return Solution(server, value, bound, proof, budget.seconds - began)
 
     room = int(costs.capacity.sum())
     if room < num_users:
@@ -50,7 +50,7 @@ def solve(
         fits = (np.bincount(server, minlength=num_stations) <= costs.capacity).all()
         return -value if fits and not (hard and late) else math.inf
 
-    found = _search(costs, cost_of, part, gap, [slot.access, slot.previous_server])
+    found = _budget(costs, cost_of, part, gap, [slot.access, slot.previous_server])
     if found.bound == math.inf:
         if costs.infinite:
             raise ValueError("gain_db, wired_m and data_bits must leave an association of finite latency and energy")
@@ -58,37 +58,37 @@ def solve(
     return solution(found.server, -found.cost, -found.bound, _proof(costs))
 
 
-def solve_relaxed(costs: Costs, part: Part, gap: float, starts: list[np.ndarray]) -> Solution:
+def solve_relaxed(costs: PairCosts, part: Part, gap: float, starts: list[np.ndarray]) -> Solution:
     """Best association, and its value, by costs that may be below those of the slot; capacities hold all users.
 
     part is the time limit, gap the relative gap at which to stop, starts the initial associations.
     """
-    began = part.search.seconds
+    began = part.budget.seconds
 
     def cost_of(server: np.ndarray) -> float:
         fits = (np.bincount(server, minlength=len(costs.capacity)) <= costs.capacity).all()
         return float(association_cost(costs, server)) if fits else math.inf
 
-    found = _search(costs, cost_of, part, gap, starts)
-    return Solution(found.server, -found.cost, -found.bound, _proof(costs), part.search.seconds - began)
+    found = _budget(costs, cost_of, part, gap, starts)
+    return Solution(found.server, -found.cost, -found.bound, _proof(costs), part.budget.seconds - began)
 
 
-def _search(
-    costs: Costs, cost_of: Callable[[np.ndarray], float], part: Part, gap: float, starts: list[np.ndarray]
+def _budget(
+    costs: PairCosts, cost_of: Callable[[np.ndarray], float], part: Part, gap: float, starts: list[np.ndarray]
 ) -> Found:
     """Local search, then branch and bound."""
-    server, _ = search_start(costs, starts, part.over)
+    server, _ = local_search(costs, starts, part.exhausted)
     cost = cost_of(server)
     found = Found(server if cost < math.inf else None, cost, min(cost, least_cost(costs)))
-    part.tell(cost, found.bound)
+    part.report(cost, found.bound)
     return BranchAndBound(costs, found, cost_of, gap, part).run()
 
 
-def _proof(costs: Costs) -> str:
+def _proof(costs: PairCosts) -> str:
     return "MILP (HiGHS, perspective cuts)" if (costs.weight > 0.0).any() else "MILP (HiGHS)"
 
 
-def least_cost(costs: Costs) -> float:
+def least_cost(costs: PairCosts) -> float:
     """Lower bound on the cost of any association: every user at its best station, with enough hosts for all.
 
     The computing cost is at least that of each twin alone, and at least Σ_k ρ_k S_k² with the least ρ_k and any split

@@ -1,6 +1,6 @@
 """One slot of DTPlacementMA as a mixed-integer linear program in HiGHS, a relaxation that cuts tighten as needed.
 
-Variables, for user i, station k and level l of `Costs` (the number of twins on a station, where it matters): a_ikl,
+Variables, for user i, station k and level l of `PairCosts` (the number of twins on a station, where it matters): a_ikl,
 whether the twin is there; z_kl, whether the station hosts at that level; S_k = Σ s_i a_ikl, its computing weight;
 late_ik <= a_ik, whether the twin is late there, with Σ_k late_ik binary.
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.oracle.highs import TOLERANCE, new_model
-from dtenv.oracle.placement.costs import Costs, largest_weight
+from dtenv.oracle.placement.costs import PairCosts, largest_weight
 
 COST_SCALE = 1e3
 """Scaled spread of the costs that depend on the association."""
@@ -31,14 +31,14 @@ CUT = 1e-7
 """Least violation of a cut worth adding, in scaled costs or weights."""
 
 
-class Program:
+class SlotProgram:
     """Columns and rows of one slot in `solver`, which minimises (cost - offset) * scale, initially without integrality.
 
     least is the cost of a known association, inf for none: pairs that no cheaper one can contain are excluded. most
     (M,) are the largest weights of stations in a cheaper one, in `unit`, by default what they can hold.
     """
 
-    def __init__(self, costs: Costs, least: float = np.inf, most: np.ndarray | None = None):
+    def __init__(self, costs: PairCosts, least: float = np.inf, most: np.ndarray | None = None):
         self.costs = costs
         self.num_users, self.num_stations, self.levels = costs.cost.shape
         self.unit = float(costs.weight.mean()) or 1.0

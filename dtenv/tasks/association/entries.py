@@ -37,7 +37,7 @@ LINKS = (
 USER, SERVER, LINK = columns(USERS), columns(SERVERS), columns(LINKS)
 
 
-def entries_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+def info_entries(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
     """`info` entries from a slot's totals: of one row, or of a batch with the rows on the last axis."""
     migration, synchronisation = totals[TOTAL.migration], totals[TOTAL.synchronisation]
     computation, transfer = totals[TOTAL.computation], totals[TOTAL.transfer]

@@ -85,8 +85,8 @@ _TAPE, _STATE, _TERMS, _WORK, _RECORDED = ends(AssociationTape, State, Terms, Wo
 
 
 @inlined
-def named(arrays):
-    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
+def unflatten(arrays):
+    """Rebuild a `Batch` from its `flatten` tuple, inside a kernel."""
     return Batch(
         AssociationTape(*arrays[:_TAPE]),
         State(*arrays[_TAPE:_STATE]),
@@ -98,9 +98,9 @@ def named(arrays):
 
 
 @kernel
-def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+def reset(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Reset some rows: draw their next episodes, with κ^0 by Baseline 2 at slot 0, and observe the first slot."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     for b in rows:
         draw_association(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
         server = batch.state.server[b]
@@ -113,12 +113,12 @@ def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 
 
 @kernel
-def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
+def step(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray, history: np.ndarray) -> None:
     """Step some rows of a flat `Batch`: evaluate the action, move the twins, observe the next slot.
 
     The action κ is (B, U), servers in range; the agent's γ `history` is (B, U), or (0, U) if it does not choose it.
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     tape, state, terms, work = batch.tape, batch.state, batch.terms, batch.work
     for b in rows:
         t = state.slot[b]

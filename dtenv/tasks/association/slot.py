@@ -162,7 +162,7 @@ def list_users(server: np.ndarray, s: int, users: np.ndarray) -> int:
 
 
 @kernel
-def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
+def link_users_by_server(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> None:
     """Link every server's users in order: first (S,) is the first user, users[FOLLOWER] the next; -1 for none."""
     for s in range(len(first)):
         first[s] = -1
@@ -174,7 +174,7 @@ def chain_users(server: np.ndarray, first: np.ndarray, users: np.ndarray) -> Non
 
 
 @kernel
-def list_chain(first: int, users: np.ndarray) -> int:
+def list_linked_users(first: int, users: np.ndarray) -> int:
     """Write the users of a chain, in order, into users[USER]; return their number."""
     n, u = 0, first
     while u >= 0:
@@ -185,7 +185,7 @@ def list_chain(first: int, users: np.ndarray) -> int:
 
 
 @kernel
-def enlist(
+def load_user(
     c: Constants, slot: Slot, u: int, s: int, unit_load: float, users: np.ndarray, n: int
 ) -> tuple[float, float, float]:
     """Write user u on server s into column n of the allocation's work array `users`.
@@ -228,7 +228,7 @@ def program_of(
 
 
 @kernel
-def serve(
+def serve_server(
     c: Constants,
     slot: Slot,
     server: np.ndarray,
@@ -244,11 +244,11 @@ def serve(
     if c.mode is GIVEN; ρ (U,) `utility` is written. Returns the energy of migration (13), synchronisation (14),
     computation (15) and the model's transfer, and the allocation's proven gap.
     """
-    return host(c, slot, s, list_users(server, s, users), users, slopes, history, utility)
+    return host_users(c, slot, s, list_users(server, s, users), users, slopes, history, utility)
 
 
 @inlined
-def host(
+def host_users(
     c: Constants,
     slot: Slot,
     s: int,
@@ -258,14 +258,14 @@ def host(
     history: np.ndarray,
     utility: np.ndarray,
 ) -> tuple[float, float, float, float, float]:
-    """`serve` for the first n users in users[USER]."""
+    """`serve_server` for the first n users in users[USER]."""
     given = c.mode == GIVEN
     alpha1, alpha2, alpha3 = c.alpha1, c.alpha2, c.alpha3
     unit_load = unit_load_of(c, slot, s)
     migration = synchronisation = load = gap = 0.0
     transfer = c.transfer if n > 0 else 0.0  # a server without twins has no model to send
     for i in range(n):
-        moving, sending, training = enlist(c, slot, int(users[USER, i]), s, unit_load, users, i)
+        moving, sending, training = load_user(c, slot, int(users[USER, i]), s, unit_load, users, i)
         migration += moving
         synchronisation += sending
         load += training
@@ -308,7 +308,7 @@ def server_score(
     utility: np.ndarray,
 ) -> float:
     """Contribution of server s to the slot's score; the sum over servers equals that of `evaluate`."""
-    migration, synchronisation, load, transfer, _ = serve(c, slot, server, s, users, slopes, history, utility)
+    migration, synchronisation, load, transfer, _ = serve_server(c, slot, server, s, users, slopes, history, utility)
     worth = 0.0
     for u in range(len(server)):
         if server[u] == s:

@@ -10,16 +10,16 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario import AssociationScenario
-from dtenv.tasks.association.entries import LINK, LINKS, SERVER, SERVERS, USER, USERS, entries_of
-from dtenv.tasks.association.kernels import Batch, Scale, State, advance, begin, slot_at
+from dtenv.tasks.association.entries import LINK, LINKS, SERVER, SERVERS, USER, USERS, info_entries
+from dtenv.tasks.association.kernels import Batch, Scale, State, reset, slot_at, step
 from dtenv.tasks.association.slot import Constants, Slot
 from dtenv.tasks.association.terms import TOTAL, new_terms, new_work
-from dtenv.tasks.episodes import Episodes, flat, whole
+from dtenv.tasks.episodes import Task, flatten, whole
 from dtenv.world.association import AssociationRanges, empty_association_tape
 from dtenv.world.walks import Recorded
 
 
-class AssociationTask(Episodes):
+class AssociationTask(Task):
     """Spaces and B independent episodes of one scenario."""
 
     _reward = TOTAL.reward
@@ -37,7 +37,7 @@ class AssociationTask(Episodes):
         self.constants, self.scale = as_record(Constants.of(scenario)), as_record(Scale.of(scenario))
         work, recorded = new_work(batch, users), Recorded.of(scenario.mobility.recording)
         groups, ranges = (self.tape, self.state, self.terms, work, recorded), AssociationRanges.record(scenario)
-        self._arrays = flat(Batch(*groups, self.streams, ranges, self.obs, self.mask, self.constants, self.scale))
+        self._arrays = flatten(Batch(*groups, self.streams, ranges, self.obs, self.mask, self.constants, self.scale))
         self._no_history = np.zeros((0, users))
 
     @property
@@ -49,14 +49,14 @@ class AssociationTask(Episodes):
             return server
         return spaces.Dict({"server": server, "history": spaces.Box(0.0, 1.0, (users,), np.float64)})
 
-    def begin_rows(self, rows: np.ndarray) -> None:
+    def reset_rows(self, rows: np.ndarray) -> None:
         """Reset some rows: draw their next episodes from their streams and observe the first slot."""
-        begin(self._arrays, rows)
+        reset(self._arrays, rows)
 
-    def advance(self, action: np.ndarray, history: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
+    def step(self, action: np.ndarray, history: np.ndarray | None = None, rows: np.ndarray | None = None) -> None:
         """Step all rows, or some, with κ (B, U) and, if the agent chooses it, γ (B, U)."""
         rows = self.rows if rows is None else rows
-        advance(self._arrays, rows, action, self._no_history if history is None else history)
+        step(self._arrays, rows, action, self._no_history if history is None else history)
 
     def slot(self, b: int = 0) -> Slot:
         """Slot that row b decides next, in physical units."""
@@ -64,15 +64,15 @@ class AssociationTask(Episodes):
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """`info` of row b after the last step; the environment's page lists the keys."""
-        infos = entries_of(self.terms.totals[b].tolist(), int)
+        infos = info_entries(self.terms.totals[b].tolist(), int)
         return infos | {"history": self.terms.history[b].copy(), "action_mask": self.mask[b].copy()}
 
-    def entries(self) -> dict[str, np.ndarray]:
+    def infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after the last step: an array (B, …) per key; some are views."""
-        infos = entries_of(self.terms.totals.T, whole)
+        infos = info_entries(self.terms.totals.T, whole)
         return infos | {"history": self.terms.history, "action_mask": self.mask}
 
-    def begun(self) -> dict[str, np.ndarray]:
+    def reset_infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "server": self.state.server}
 

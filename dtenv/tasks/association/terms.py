@@ -20,9 +20,9 @@ from dtenv.tasks.association.slot import (
     SCORE_REWARD,
     Constants,
     Slot,
-    chain_users,
-    host,
-    list_chain,
+    host_users,
+    link_users_by_server,
+    list_linked_users,
 )
 
 
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     utility: np.ndarray  # (B, U) ρ
     energy: np.ndarray  # (B, S, 4) migration, synchronisation, computation, transfer
     totals: np.ndarray  # (B, len(TOTAL))
-    first: np.ndarray  # (B, S) work array: every server's first user, from `chain_users`
+    first: np.ndarray  # (B, S) work array: every server's first user, from `link_users_by_server`
 
 
 class Totals(NamedTuple):
@@ -87,11 +87,13 @@ def evaluate(c: Constants, slot: Slot, server: np.ndarray, users: np.ndarray, sl
     moved = sent = computed = transferred = spent = penalty = barrier = program_barrier = gap = violations = excess = (
         0.0
     )
-    chain_users(server, first, users)
+    link_users_by_server(server, first, users)
     for s in range(num_servers):
         q, p = slot.compute_capacity[s], slot.sync_capacity[s]
-        n = list_chain(first[s], users)
-        migration, synchronisation, load, transfer, server_gap = host(c, slot, s, n, users, slopes, history, utility)
+        n = list_linked_users(first[s], users)
+        migration, synchronisation, load, transfer, server_gap = host_users(
+            c, slot, s, n, users, slopes, history, utility
+        )
         terms.energy[b, s, 0] = migration
         terms.energy[b, s, 1] = synchronisation
         terms.energy[b, s, 2] = load

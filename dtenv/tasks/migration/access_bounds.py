@@ -26,7 +26,7 @@ def octave_db(up: Any) -> float:
 
 
 @kernel
-def rough_losses(
+def loss_bounds(
     up: Any,
     user_xy: np.ndarray,
     station_xy: np.ndarray,
@@ -36,7 +36,7 @@ def rough_losses(
 ) -> None:
     """Fill loss_db (M, N) with lower bounds of losses, up to a common constant, and least_db (N,) with users' least.
 
-    Upper bounds are `slack_db` higher. Between powers of two a float's bits grow linearly with it, so they give its
+    Upper bounds are `bound_gap_db` higher. Between powers of two a float's bits grow linearly with it, so they give its
     binary logarithm to within _EXCESS. Positions user_xy (N, 2) and station_xy (M, 2) in metres; shadowing_db (M, N).
     """
     stations, users = loss_db.shape
@@ -57,7 +57,7 @@ def rough_losses(
 
 
 @compiled
-def slack_db(up: Any) -> float:
+def bound_gap_db(up: Any) -> float:
     """Largest excess of a loss over its lower bound; infinite where bounds are useless."""
     if up.min_distance_m < _LEAST_M:
         return np.inf
@@ -65,13 +65,13 @@ def slack_db(up: Any) -> float:
 
 
 @compiled
-def surely_keeps(margin_db: float, slack: float, least_db: float, access_db: float) -> bool:
+def certainly_keeps(margin_db: float, slack: float, least_db: float, access_db: float) -> bool:
     """Whether a user certainly keeps its access station, from the lower bounds of its loss and of the least loss."""
     return access_db + slack - least_db < margin_db
 
 
 @kernel
-def rough_access(margin_db: float, slack: float, loss_db: np.ndarray, u: int, before: int) -> int:
+def access_from_bounds(margin_db: float, slack: float, loss_db: np.ndarray, u: int, before: int) -> int:
     """User u's access station after `before`, from lower bounds (M, N); -1 where `choose_access` has to decide."""
     best, least, second = before, np.inf, np.inf
     for s in range(len(loss_db)):
@@ -82,7 +82,7 @@ def rough_access(margin_db: float, slack: float, loss_db: np.ndarray, u: int, be
             best, least, second = s, loss, least
         elif loss < second:
             second = loss
-    if surely_keeps(margin_db, slack, least, loss_db[before, u]):
+    if certainly_keeps(margin_db, slack, least, loss_db[before, u]):
         return before
     if least + slack < second and loss_db[before, u] - (least + slack) > margin_db:
         return best

@@ -44,7 +44,7 @@ BACKGROUND_PAYBACK_SLOTS = 10.0
 _ROUNDING = 1e-9  # of a utility and of a time; above the rounding error of either
 
 
-class Looks(NamedTuple):
+class CachedDecisions(NamedTuple):
     """Cached best alternatives of background users in B episodes.
 
     A user certainly stays if `here` < `least` + `spare`. For such users `here` is an upper and `least` a lower bound;
@@ -154,7 +154,7 @@ def pays_within(c: Constants, bits: float, deadline_s: float, least: float, here
 
 
 @kernel
-def look_again(
+def refresh_decisions(
     c: Constants,
     left: int,
     joined: int,
@@ -165,7 +165,7 @@ def look_again(
     compute_hz: np.ndarray,
     wired_m: np.ndarray,
     loads: np.ndarray,
-    looks: Looks,
+    looks: CachedDecisions,
     b: int,
 ) -> None:
     """Update row b of `looks` after a twin moved from station `left` (faster now) to `joined` (slower now).
@@ -198,7 +198,7 @@ def look_again(
 
 @kernel
 def play_background(
-    c: Constants, tape: MigrationTape, course: Any, work: Any, looks: Looks, b: int, t: int, loads: np.ndarray
+    c: Constants, tape: MigrationTape, course: Any, work: Any, looks: CachedDecisions, b: int, t: int, loads: np.ndarray
 ) -> None:
     """Move the twins of users 1 … N - 1 in slot t, one after another, as if user 0 did not exist."""
     path, access, weight, wired_m = course.background[b, t], course.access[b, t], course.weight[b], course.wired_m[b]
@@ -255,7 +255,7 @@ def play_background(
         loads[0, target] += w
         loads[1, target] += 1.0
         stale[u] = True
-        look_again(c, host, target, path, access, update_bits, weight, compute_hz, wired_m, loads, looks, b)
+        refresh_decisions(c, host, target, path, access, update_bits, weight, compute_hz, wired_m, loads, looks, b)
 
 
 @compiled

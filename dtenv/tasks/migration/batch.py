@@ -8,10 +8,10 @@ import numpy as np
 
 from dtenv.compiled import inlined
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.episodes import ends, flat
-from dtenv.tasks.migration.background import Looks
-from dtenv.tasks.migration.exogenous import Course, Work
-from dtenv.tasks.migration.slot import Constants, creation_seconds, migration_price, stop_price
+from dtenv.tasks.episodes import ends, flatten
+from dtenv.tasks.migration.background import CachedDecisions
+from dtenv.tasks.migration.exogenous import Exogenous, Work
+from dtenv.tasks.migration.slot import Constants, creation_seconds, downtime_price, migration_price
 from dtenv.tasks.uplink import gain_range_db
 from dtenv.world.migration import MigrationTape
 from dtenv.world.walks import Recorded
@@ -85,8 +85,8 @@ class Scale(NamedTuple):
         if c.cloud >= 0:
             wire_m = max(wire_m, c.cloud_distance_m)
         dearest = migration_price(c, float(twins.data_bits[1]), wire_m)
-        if c.lives:
-            dearest = max(dearest, stop_price(c, creation_seconds(c, float(twins.data_bits[1]), SLOW_BPS, wire_m)))
+        if c.has_lifecycle:
+            dearest = max(dearest, downtime_price(c, creation_seconds(c, float(twins.data_bits[1]), SLOW_BPS, wire_m)))
         step_m = max(mobility.speed_mps[1] * mobility.slot_seconds, 1e-9)
         bits = max(twins.data_bits[1], 1e-9), max(twins.update_bits[1], 1e-9)
         compute_hz = max(network.compute_hz[1], scenario.deployment.cloud_compute_hz[1] if c.cloud >= 0 else 0.0)
@@ -98,11 +98,11 @@ class Batch(NamedTuple):
     """All arrays of B episodes."""
 
     tape: MigrationTape
-    course: Course
+    course: Exogenous
     state: State
     terms: Terms
     work: Work
-    looks: Looks
+    looks: CachedDecisions
     recorded: Recorded
     streams: np.ndarray  # (B, WORDS) random generators
     ranges: np.ndarray  # (1,) record of EdgeRanges
@@ -113,25 +113,25 @@ class Batch(NamedTuple):
     constants: np.ndarray  # (1,) record of Constants
     scale: np.ndarray  # (1,) record of Scale
 
-    def flat(self) -> tuple[np.ndarray, ...]:
+    def flatten(self) -> tuple[np.ndarray, ...]:
         """Arrays as one plain tuple."""
-        return flat(self)
+        return flatten(self)
 
 
-_GROUPS = MigrationTape, Course, State, Terms, Work, Looks, Recorded
+_GROUPS = MigrationTape, Exogenous, State, Terms, Work, CachedDecisions, Recorded
 _TAPE, _COURSE, _STATE, _TERMS, _WORK, _LOOKS, _RECORDED = ends(*_GROUPS)
 
 
 @inlined
-def named(arrays):
-    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
+def unflatten(arrays):
+    """Rebuild a `Batch` from its `flatten` tuple, inside a kernel."""
     return Batch(
         MigrationTape(*arrays[:_TAPE]),
-        Course(*arrays[_TAPE:_COURSE]),
+        Exogenous(*arrays[_TAPE:_COURSE]),
         State(*arrays[_COURSE:_STATE]),
         Terms(*arrays[_STATE:_TERMS]),
         Work(*arrays[_TERMS:_WORK]),
-        Looks(*arrays[_WORK:_LOOKS]),
+        CachedDecisions(*arrays[_WORK:_LOOKS]),
         Recorded(*arrays[_LOOKS:_RECORDED]),
         *arrays[_RECORDED:],
     )

@@ -24,8 +24,8 @@ STATIONS = (
     ("compute_hz", "F, over the largest possible"),
     ("twins", "twins hosted, over N_k, at most 1"),
 )
-CLOUD_ENTRY = ("cloud", "1 where it is the cloud, else 0")
-UP_ENTRY = ("up", "1 where its server works, else 0")
+IS_CLOUD = ("cloud", "1 where it is the cloud, else 0")
+IS_UP = ("up", "1 where its server works, else 0")
 LINKS = (
     ("gain", "channel gain in dB, -1 … 1 over what the square and six deviations of shadowing give, clipped"),
     ("access", "1 where it is the user's access station, else 0"),
@@ -39,7 +39,7 @@ LINKS = (
 USER, STATION, LINK = columns(USERS), columns(STATIONS), columns(LINKS)
 
 
-def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
+def info_entries(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
     """`info` entries from a slot's totals: of one row, or of a batch with the rows on the last axis."""
     return {
         "score": totals[TERM.score],
@@ -61,6 +61,6 @@ def entries_of(totals: Any, num_users: int, count: Callable[[Any], Any]) -> dict
     }
 
 
-def lives_of(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
+def lifecycle_entries(totals: Any, count: Callable[[Any], Any]) -> dict[str, Any]:
     """Further `info` entries if twins have a lifecycle."""
     return {name: count(totals[getattr(TERM, name)]) for name in ("creations", "isolations", "releases")}

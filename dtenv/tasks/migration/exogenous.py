@@ -8,15 +8,15 @@ import numpy as np
 
 from dtenv.compiled import kernel
 from dtenv.scenario.edge import FARTHEST_DB
-from dtenv.tasks.migration.access_bounds import rough_access, rough_losses, slack_db, surely_keeps
-from dtenv.tasks.migration.background import Looks, play_background, steepest_gain
+from dtenv.tasks.migration.access_bounds import access_from_bounds, bound_gap_db, certainly_keeps, loss_bounds
+from dtenv.tasks.migration.background import CachedDecisions, play_background, steepest_gain
 from dtenv.tasks.migration.slot import Constants, add_loads, computing_weight, seats_of
 from dtenv.tasks.uplink import NEAREST, choose_access, link_gains, link_rate, wired_distances
 from dtenv.world.migration import MigrationTape
-from dtenv.world.shadowing import Fading, shadow_links
+from dtenv.world.shadowing import ShadowingWork, shadow_links
 
 
-class Course(NamedTuple):
+class Exogenous(NamedTuple):
     """Exogenous trajectories of B episodes; n users are the agent's, 1 or N."""
 
     wired_m: np.ndarray  # (B, M, M) between stations
@@ -33,10 +33,10 @@ class Work(NamedTuple):
     """Work arrays of B episodes."""
 
     shadowing_db: np.ndarray  # (B, M, N) of one slot
-    variate: np.ndarray  # (B, M, N) normal variates; then, for the cache's sake, the bounds of `rough_losses`
-    kept: np.ndarray  # (B, N) see `Fading`
-    fresh: np.ndarray  # (B, N) see `Fading`
-    total: np.ndarray  # (B, N) see `Fading`
+    variate: np.ndarray  # (B, M, N) normal variates; then, for the cache's sake, the bounds of `loss_bounds`
+    kept: np.ndarray  # (B, N) see `ShadowingWork`
+    fresh: np.ndarray  # (B, N) see `ShadowingWork`
+    total: np.ndarray  # (B, N) see `ShadowingWork`
     least_loss_db: np.ndarray  # (B, N) least bound of a user's losses
     gain_db: np.ndarray  # (B, 1, M) of one user
     transmitting: np.ndarray  # (B, M) users per access station in one slot
@@ -44,13 +44,20 @@ class Work(NamedTuple):
 
 
 @kernel
-def unfold(
-    c: Constants, r: Any, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, loads: np.ndarray
+def simulate_exogenous(
+    c: Constants,
+    r: Any,
+    tape: MigrationTape,
+    course: Exogenous,
+    work: Work,
+    looks: CachedDecisions,
+    b: int,
+    loads: np.ndarray,
 ) -> None:
     """Compute all slots of row b from its tape; loads (2, M) ends as in the last slot."""
     n, path = c.stations, course.background[b]
     user_xy, shadowing_db = tape.user_xy[b], work.shadowing_db[b, :n]
-    fading = Fading(work.kept[b], work.fresh[b], work.total[b], work.variate[b, :n])
+    fading = ShadowingWork(work.kept[b], work.fresh[b], work.total[b], work.variate[b, :n])
     wired_distances(tape.station_xy[b], course.wired_m[b])
     for k in range(n, course.wired_m.shape[1]):
         for j in range(n):
@@ -65,7 +72,7 @@ def unfold(
         course.weight[b, u] = computing_weight(c, tape.data_bits[b, u], tape.update_bits[b, u])
     for t in range(len(user_xy)):
         shadow_links(r, tape.shadowing_key[b], t, user_xy, fading, shadowing_db)
-        tune(c, tape, course, work, looks, b, t)
+        update_radio(c, tape, course, work, looks, b, t)
         if t == 0:
             associate_first(c, course, b, loads)
             if len(path) > 0:
@@ -78,25 +85,32 @@ def unfold(
 
 
 @kernel
-def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: Looks, b: int, t: int) -> None:
+def update_radio(
+    c: Constants, tape: MigrationTape, course: Exogenous, work: Work, looks: CachedDecisions, b: int, t: int
+) -> None:
     """Update access stations of slot t, and gains and rates of the agent's users."""
     n = c.stations
     now, user_xy, station_xy = course.access[b, t], tape.user_xy[b, t], tape.station_xy[b, :n]
     shadowing_db, gain_db, transmitting = work.shadowing_db[b].T, course.gain_db[b, t], work.transmitting[b]
-    loss_db, least_db, margin_db, slack = work.variate[b, :n], work.least_loss_db[b], c.handover_margin_db, slack_db(c)
+    loss_db, least_db, margin_db, slack = (
+        work.variate[b, :n],
+        work.least_loss_db[b],
+        c.handover_margin_db,
+        bound_gap_db(c),
+    )
     users, own = len(now), len(gain_db)
     rough = t > 0 and own < users and c.access != NEAREST
     if rough:
-        rough_losses(c, user_xy, station_xy, work.shadowing_db[b, :n], loss_db, least_db)
+        loss_bounds(c, user_xy, station_xy, work.shadowing_db[b, :n], loss_db, least_db)
     if t == 0:
         transmitting[:] = 0.0
     for u in range(users):
         before = course.access[b, t - 1, u] if t > 0 else -1
         now[u] = before
         if rough and u >= own:
-            if surely_keeps(margin_db, slack, least_db[u], loss_db[before, u]):
+            if certainly_keeps(margin_db, slack, least_db[u], loss_db[before, u]):
                 continue
-            found = rough_access(margin_db, slack, loss_db, u, before)
+            found = access_from_bounds(margin_db, slack, loss_db, u, before)
         else:
             found = -1
         if found < 0:
@@ -117,7 +131,7 @@ def tune(c: Constants, tape: MigrationTape, course: Course, work: Work, looks: L
 
 
 @kernel
-def associate_first(c: Constants, course: Course, b: int, loads: np.ndarray) -> None:
+def associate_first(c: Constants, course: Exogenous, b: int, loads: np.ndarray) -> None:
     """Place every twin in slot 0 at its user's access station, or the nearest site with room.
 
     One seat per site is kept for the focal user if all others find room without it.

@@ -9,7 +9,7 @@ import numpy as np
 from dtenv.compiled import compiled
 from dtenv.observation import Block
 from dtenv.physics.utility import utility_time
-from dtenv.scenario.forecaster import Forecaster, Foresight, StationForecaster, Unfolded, slots_ahead
+from dtenv.scenario.forecaster import ExogenousEpisode, Forecaster, Foresight, StationForecaster, slots_ahead
 from dtenv.tasks.migration.slot import Constants, computing_latency, update_latency
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def blocks_of(foresight: Foresight | None, own: int, stations: int, horizon: int
     return tuple(blocks)
 
 
-def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
+def write_forecasts(batch: Batch, b: int, foresight: Foresight) -> None:
     """Write the forecast blocks of row b, after its reset, and the most likely stations, which rendering shows.
 
     Raises ValueError if the forecaster returns anything but probabilities of the right shape.
@@ -57,7 +57,7 @@ def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
     course, tape, c = batch.course, batch.tape, batch.constants[0]
     slots, own, horizon = course.forecast.shape[1:]
     stations = tape.station_xy.shape[1]
-    served = chances(foresight, unfolded_of(batch, b), horizon)
+    served = chances(foresight, exogenous_episode(batch, b), horizon)
     chance = np.zeros((*served.shape[:3], stations))
     chance[..., : served.shape[3]] = served  # the cloud serves no user directly
     course.forecast[b] = np.where(chance.any(axis=-1), chance.argmax(axis=-1), -1)
@@ -65,21 +65,21 @@ def foretell(batch: Batch, b: int, foresight: Foresight) -> None:
     ahead = slots_ahead(slots, horizon)
     if foresight.channel:
         channel = np.empty((slots, own))
-        tell_channel(c, tape.update_bits[b], tape.deadline_s[b], course.rate[b], channel)
+        channel_ahead(c, tape.update_bits[b], tape.deadline_s[b], course.rate[b], channel)
         parts.append(channel[ahead].transpose(0, 2, 1))
     if foresight.load:
         load = np.empty((slots, stations))
         bits, deadline = tape.update_bits[b, 0], tape.deadline_s[b, 0]
-        tell_load(c, bits, deadline, tape.compute_hz[b], course.weight[b], course.background[b], load)
+        load_ahead(c, bits, deadline, tape.compute_hz[b], course.weight[b], course.background[b], load)
         parts.append(load[ahead].transpose(0, 2, 1))
     batch.told[b] = np.concatenate([part.reshape(slots, -1) for part in parts], axis=1)
 
 
-def unfolded_of(batch: Batch, b: int) -> Unfolded:
+def exogenous_episode(batch: Batch, b: int) -> ExogenousEpisode:
     """Copies of row b's episode as forecasters see it, without a cloud."""
     course, tape, stations = batch.course, batch.tape, int(batch.constants["stations"][0])
     own = course.gain_db.shape[2]
-    return Unfolded(
+    return ExogenousEpisode(
         user_xy=tape.user_xy[b, :, :own].copy(),
         access=course.access[b, :, :own].astype(np.int64),
         gain_db=course.gain_db[b, ..., :stations].copy(),
@@ -88,7 +88,7 @@ def unfolded_of(batch: Batch, b: int) -> Unfolded:
     )
 
 
-def chances(forecaster: StationForecaster, unfolded: Unfolded, horizon: int) -> np.ndarray:
+def chances(forecaster: StationForecaster, unfolded: ExogenousEpisode, horizon: int) -> np.ndarray:
     """Validated probabilities of stations from the forecaster, (slots, n, H, M)."""
     shape = (*unfolded.access.shape, horizon, len(unfolded.station_xy))
     chance = as_floats(forecaster.stations(unfolded, horizon), "chances of stations")
@@ -110,7 +110,9 @@ def as_floats(given: Any, what: str) -> np.ndarray:
 
 
 @compiled
-def tell_channel(c: Constants, bits: np.ndarray, deadline_s: np.ndarray, rate: np.ndarray, channel: np.ndarray) -> None:
+def channel_ahead(
+    c: Constants, bits: np.ndarray, deadline_s: np.ndarray, rate: np.ndarray, channel: np.ndarray
+) -> None:
     """Fill channel (slots, n) with exp(-wireless latency / τ) of the agent's users, from their rates (slots, n)."""
     for t in range(channel.shape[0]):
         for u in range(channel.shape[1]):
@@ -119,7 +121,7 @@ def tell_channel(c: Constants, bits: np.ndarray, deadline_s: np.ndarray, rate: n
 
 
 @compiled
-def tell_load(
+def load_ahead(
     c: Constants,
     bits: float,
     deadline_s: float,

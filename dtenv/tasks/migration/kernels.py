@@ -9,19 +9,28 @@ import numpy as np
 from dtenv.compiled import compiled, kernel
 from dtenv.physics.barrier import is_violated
 from dtenv.physics.utility import utility_time
-from dtenv.tasks.migration.batch import TERM, USER_TERMS, Batch, named
+from dtenv.tasks.migration.batch import TERM, USER_TERMS, Batch, unflatten
 from dtenv.tasks.migration.entries import LINK, STATION, USER
-from dtenv.tasks.migration.exogenous import unfold
-from dtenv.tasks.migration.lifecycle import CREATED, ISOLATED, KEPT, MOVED, fate, is_up, price_of_being, stopped_seconds
-from dtenv.tasks.migration.position_forecast import foresee
+from dtenv.tasks.migration.exogenous import simulate_exogenous
+from dtenv.tasks.migration.lifecycle import (
+    CREATED,
+    ISOLATED,
+    KEPT,
+    MOVED,
+    downtime_seconds,
+    hosting_price,
+    is_up,
+    twin_event,
+)
+from dtenv.tasks.migration.position_forecast import nearest_stations_ahead
 from dtenv.tasks.migration.slot import (
     Constants,
     add_loads,
     computing_latency,
+    downtime_price,
     fixed_latency,
     migration_price,
     seats_of,
-    stop_price,
     update_energy,
     update_latency,
     utility,
@@ -33,7 +42,7 @@ from dtenv.world.migration import draw_migration
 @kernel
 def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Draw the next episodes of some rows."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     for b in rows:
         draw_migration(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
 
@@ -41,27 +50,31 @@ def draw(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
 @kernel
 def start(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Start the episodes of some rows, after `draw` and the forecast of positions."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     tape, course, state = batch.tape, batch.course, batch.state
     for b in rows:
-        unfold(batch.constants[0], batch.ranges[0], tape, course, batch.work, batch.looks, b, state.loads[b])
+        simulate_exogenous(
+            batch.constants[0], batch.ranges[0], tape, course, batch.work, batch.looks, b, state.loads[b]
+        )
         c, area_m = batch.constants[0], batch.scale[0].area_m
-        foresee(c.forecaster, area_m, tape, tape.station_xy[b, : c.stations], batch.expected[b], course.forecast[b], b)
+        nearest_stations_ahead(
+            c.forecaster, area_m, tape, tape.station_xy[b, : c.stations], batch.expected[b], course.forecast[b], b
+        )
         for u in range(course.first.shape[1]):
             state.server[b, u] = state.previous[b, u] = course.first[b, u]
-        enter(batch, b, 1)
+        begin_slot(batch, b, 1)
 
 
 @kernel
-def look(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+def observe_rows(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Observe the current slot of some rows again, after a change of forecasts."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     for b in rows:
         observe(batch, b)
 
 
 @kernel
-def enter(batch: Batch, b: int, t: int) -> None:
+def begin_slot(batch: Batch, b: int, t: int) -> None:
     """Begin slot t: move the background twins, then observe."""
     state, course = batch.state, batch.course
     state.slot[b] = t
@@ -74,13 +87,13 @@ def enter(batch: Batch, b: int, t: int) -> None:
 
 
 @kernel
-def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
+def step(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray) -> None:
     """Step some rows of a flat `Batch`: move the twins, evaluate the slot, observe the next.
 
     The action holds the stations (B, n) of the agent's users, in range. Requests are served in the users' order; a
     request for a site that is full by then, or down, is refused, and the twin stays.
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     course, state, terms, c, up = batch.course, batch.state, batch.terms, batch.constants[0], batch.tape.up
     for b in rows:
         t, server, previous, loads = state.slot[b], state.server[b], state.previous[b], state.loads[b]
@@ -103,7 +116,7 @@ def advance(arrays: tuple[np.ndarray, ...], rows: np.ndarray, action: np.ndarray
         add_loads(c, server, course.weight[b], loads)
         evaluate(batch, b, t)
         terms.totals[b, TERM.refused] = refused
-        enter(batch, b, t + 1)
+        begin_slot(batch, b, t + 1)
 
 
 @compiled
@@ -158,7 +171,7 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
             tape.update_bits[b, u],
             tape.deadline_s[b, u],
         )
-        what = fate(c, tape.up[b], t, before, k)
+        what = twin_event(c, tape.up[b], t, before, k)
         if what == ISOLATED:  # nothing is sent: no latency or energy
             row[:] = 0.0
             row[TERM.utility], row[TERM.late] = -c.isolation_price, 1.0
@@ -176,8 +189,8 @@ def evaluate(batch: Batch, b: int, t: int) -> None:
             row[TERM.late] = 1.0 if is_violated(latency, deadline) else 0.0
             row[TERM.downtime] = row[TERM.price] = 0.0
             if what != KEPT:
-                row[TERM.downtime] = stopped_seconds(batch, b, t, u, before, k)
-                row[TERM.price] = stop_price(c, row[TERM.downtime])
+                row[TERM.downtime] = downtime_seconds(batch, b, t, u, before, k)
+                row[TERM.price] = downtime_price(c, row[TERM.downtime])
             if what == MOVED:
                 totals[TERM.migrations] += 1.0
             elif what == CREATED:
@@ -249,8 +262,8 @@ def observe(batch: Batch, b: int) -> None:
             for h in range(course.forecast.shape[3]):
                 row[i] = 1.0 if course.forecast[b, t, u, h] == k else 0.0
                 i += 1
-    if c.lives or c.cloud >= 0:
-        amend(batch, b)
+    if c.has_lifecycle or c.cloud >= 0:
+        write_optional_entries(batch, b)
 
 
 @compiled
@@ -260,7 +273,7 @@ def station_entries(c: Constants) -> int:
 
 
 @kernel
-def amend(batch: Batch, b: int) -> None:
+def write_optional_entries(batch: Batch, b: int) -> None:
     """Correct an observation and mask of `observe` for a cloud, failures and lifecycles.
 
     Separate from `observe`, as most scenarios have none of them and need not pay for the checks.
@@ -287,5 +300,5 @@ def amend(batch: Batch, b: int) -> None:
             row[i + LINK.room] = 1.0 if room else 0.0
             row[i + LINK.latency] = min(0.5 * latency / deadline, 1.0)
             row[i + LINK.worth] = math.exp(-latency / utility_time(c.utility_time_s, deadline))
-            row[i + LINK.price] = min(price_of_being(batch, b, t, u, host, k) / scale.price, 1.0)
+            row[i + LINK.price] = min(hosting_price(batch, b, t, u, host, k) / scale.price, 1.0)
             i += len(LINK)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.tasks.migration.slot import Constants, creation_seconds, migration_seconds, stop_price
+from dtenv.tasks.migration.slot import Constants, creation_seconds, downtime_price, migration_seconds
 
 KEPT, MOVED, CREATED, ISOLATED = range(4)
 """Events of a twin in a slot."""
@@ -24,10 +24,10 @@ def is_up(c: Constants, up: np.ndarray, t: int, k: int) -> bool:
 
 
 @compiled
-def fate(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
+def twin_event(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
     """Event KEPT … ISOLATED in slot t of a twin that was on site `before` and is on site k."""
     moved = MOVED if k != before else KEPT
-    if not c.lives:
+    if not c.has_lifecycle:
         return moved
     if not is_up(c, up, t, k):
         return ISOLATED
@@ -37,10 +37,10 @@ def fate(c: Constants, up: np.ndarray, t: int, before: int, k: int) -> int:
 
 
 @compiled
-def stopped_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
+def downtime_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
     """Downtime, in seconds, of moving or creating a twin of the agent in slot t; 0 for neither."""
     tape, course, c = batch.tape, batch.course, batch.constants[0]
-    what = fate(c, tape.up[b], t, before, k)
+    what = twin_event(c, tape.up[b], t, before, k)
     if what == MOVED:
         return migration_seconds(c, tape.data_bits[b, u], course.wired_m[b, before, k])
     if what == CREATED:
@@ -50,6 +50,6 @@ def stopped_seconds(batch: Any, b: int, t: int, u: int, before: int, k: int) -> 
 
 
 @compiled
-def price_of_being(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
+def hosting_price(batch: Any, b: int, t: int, u: int, before: int, k: int) -> float:
     """Price of hosting a twin of the agent on site k in slot t, given its previous host: 0, a move or a creation."""
-    return stop_price(batch.constants[0], stopped_seconds(batch, b, t, u, before, k))
+    return downtime_price(batch.constants[0], downtime_seconds(batch, b, t, u, before, k))

@@ -22,7 +22,7 @@ def nearest_station(x: float, y: float, station_xy: np.ndarray) -> int:
 
 
 @kernel
-def foresee(
+def nearest_stations_ahead(
     kind: int,
     area_m: float,
     tape: MigrationTape,

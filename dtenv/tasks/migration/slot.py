@@ -16,7 +16,7 @@ from dtenv.physics.latency import compute_latency, compute_share, square_root_we
 from dtenv.physics.utility import interaction_utility, utility_time
 from dtenv.scenario.deployment import CLOUD, Rounds
 from dtenv.scenario.edge import COMPUTE_SHARINGS, SLICE, SQRT
-from dtenv.scenario.forecaster import kind_of
+from dtenv.scenario.forecaster import forecaster_code
 from dtenv.scenario.migration import BACKGROUNDS, MigrationScenario
 from dtenv.tasks.uplink import Uplink
 
@@ -45,7 +45,7 @@ class Constants(NamedTuple):
     station_fixed_s: float  # fixed latency of updates to a station: the consensus
     cloud_fixed_s: float  # the same for the cloud
     fails: bool  # whether servers may fail
-    lives: bool  # whether twins have a lifecycle
+    has_lifecycle: bool  # whether twins have a lifecycle
     creation_s: float
     isolation_price: float
     wired_s_per_bit_m: float
@@ -80,7 +80,7 @@ class Constants(NamedTuple):
             station_fixed_s=consensus_s,
             cloud_fixed_s=consensus_s + float(site.cloud_latency_s),
             fails=site.fails,
-            lives=site.lives,
+            has_lifecycle=site.has_lifecycle,
             creation_s=float(site.creation_s),
             isolation_price=float(site.isolation_price),
             wired_s_per_bit_m=float(twins.wired_s_per_bit_m),
@@ -94,7 +94,7 @@ class Constants(NamedTuple):
             utility_energy_j=float(worth.utility_energy_j),
             centred=objective.reward == "centred",
             background=BACKGROUNDS.index(scenario.episode.background),
-            forecaster=kind_of(scenario.episode.forecaster),
+            forecaster=forecaster_code(scenario.episode.forecaster),
         )
 
 
@@ -211,7 +211,7 @@ def creation_seconds(c: Constants, data_bits: float, rate: float, distance_m: fl
 
 
 @compiled
-def stop_price(c: Constants, seconds: float) -> float:
+def downtime_price(c: Constants, seconds: float) -> float:
     """Price of a twin's downtime in units of utility: κ per slot."""
     return c.kappa * seconds / c.slot_seconds
 
@@ -219,4 +219,4 @@ def stop_price(c: Constants, seconds: float) -> float:
 @compiled
 def migration_price(c: Constants, data_bits: float, distance_m: float) -> float:
     """Price of a migration in units of utility: κ per slot of T_mig."""
-    return stop_price(c, migration_seconds(c, data_bits, distance_m))
+    return downtime_price(c, migration_seconds(c, data_bits, distance_m))

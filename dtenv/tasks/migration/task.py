@@ -11,25 +11,25 @@ from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.forecaster import Forecaster
 from dtenv.scenario.migration import MigrationScenario
-from dtenv.tasks.episodes import Episodes, whole
+from dtenv.tasks.episodes import Task, whole
 from dtenv.tasks.migration import entries
-from dtenv.tasks.migration.background import Looks
+from dtenv.tasks.migration.background import CachedDecisions
 from dtenv.tasks.migration.batch import TERM, USER_TERMS, Batch, Scale, State, Terms
 from dtenv.tasks.migration.entries import LINK, USER
-from dtenv.tasks.migration.exogenous import Course, Work
-from dtenv.tasks.migration.foresight import as_floats, as_foresight, blocks_of, foretell
-from dtenv.tasks.migration.kernels import advance, draw, look, offered_latency, start
-from dtenv.tasks.migration.lifecycle import price_of_being
+from dtenv.tasks.migration.exogenous import Exogenous, Work
+from dtenv.tasks.migration.foresight import as_floats, as_foresight, blocks_of, write_forecasts
+from dtenv.tasks.migration.kernels import draw, observe_rows, offered_latency, start, step
+from dtenv.tasks.migration.lifecycle import hosting_price
 from dtenv.tasks.migration.rounds import consensus_of, round_of
 from dtenv.tasks.migration.slot import Constants, Slot
 from dtenv.tasks.uplink import unscaled_gain
 from dtenv.world.edge import EdgeRanges
 from dtenv.world.migration import empty_migration_tape
-from dtenv.world.outages import Servers
+from dtenv.world.outages import OutageRates
 from dtenv.world.walks import Recorded
 
 
-class MigrationTask(Episodes):
+class MigrationTask(Task):
     """Spaces and B independent episodes of one scenario."""
 
     _reward = TERM.reward
@@ -43,8 +43,8 @@ class MigrationTask(Episodes):
         self._foresight = as_foresight(episode.forecaster)
         of_positions = self._foresight is None and isinstance(episode.forecaster, Forecaster)
         self._forecaster: Any = episode.forecaster if of_positions else None
-        optional = (entries.CLOUD_ENTRY,) * scenario.deployment.has_cloud
-        optional += (entries.UP_ENTRY,) * scenario.deployment.fails
+        optional = (entries.IS_CLOUD,) * scenario.deployment.has_cloud
+        optional += (entries.IS_UP,) * scenario.deployment.fails
         blocks = [Block("users", (own,), entries.USERS), Block("stations", (stations,), entries.STATIONS + optional)]
         ahead = blocks_of(self._foresight, own, stations, episode.horizon)
         self.layout = Layout((*blocks, Block("links", (own, stations), entries.LINKS), *ahead))
@@ -54,7 +54,7 @@ class MigrationTask(Episodes):
         access, background = (np.zeros((batch, t, users), np.int16) for t in (slots, 0 if self.joint else slots))
         forecast = np.full((batch, slots, own, episode.horizon), -1, np.int16)
         server, previous, first = (np.zeros((batch, users), np.int64) for _ in range(3))
-        self.course = Course(wired_m, weight, access, rate, gain_db, forecast, first, background)
+        self.course = Exogenous(wired_m, weight, access, rate, gain_db, forecast, first, background)
         self.state = State(server, previous, np.zeros(batch, np.int64), np.zeros((batch, 2, stations)))
         self.terms = Terms(np.zeros((batch, own, USER_TERMS)), np.zeros((batch, len(TERM))))
         self.obs = np.zeros((batch, self.layout.size), np.float32)
@@ -63,7 +63,7 @@ class MigrationTask(Episodes):
         work_shapes = *2 * [(stations, users)], *4 * [(users,)], (1, stations), *2 * [(stations,)]
         work = Work(*(np.zeros((batch, *shape)) for shape in work_shapes))
         dtypes = np.bool_, np.int16, *5 * [np.float64]
-        looks = Looks(*(np.zeros((batch, users), dtype) for dtype in dtypes))
+        looks = CachedDecisions(*(np.zeros((batch, users), dtype) for dtype in dtypes))
         self._expected = np.zeros((batch, 0 if self._forecaster is None else slots, own, episode.horizon, 2))
         forecast_shape = (0, 0) if self._foresight is None else (slots, sum(block.size for block in ahead))
         told = np.zeros((batch, *forecast_shape), np.float32)
@@ -71,10 +71,10 @@ class MigrationTask(Episodes):
         self.batch = Batch(
             *(self.tape, self.course, self.state, self.terms, work, looks, recorded),
             self.streams,
-            EdgeRanges.record(scenario, scenario.objective.update_deadline_s, Servers.of(scenario)),
+            EdgeRanges.record(scenario, scenario.objective.update_deadline_s, OutageRates.of(scenario)),
             *(self._expected, told, self.obs, self.mask, self.constants, self.scale),
         )
-        self._arrays = self.batch.flat()
+        self._arrays = self.batch.flatten()
 
     @property
     def action_space(self) -> spaces.Space:
@@ -82,7 +82,7 @@ class MigrationTask(Episodes):
         users, stations = self.scenario.network.num_users, self.scenario.network.num_stations
         return spaces.MultiDiscrete([stations] * users) if self.joint else spaces.Discrete(stations)
 
-    def begin_rows(self, rows: np.ndarray) -> None:
+    def reset_rows(self, rows: np.ndarray) -> None:
         """Reset some rows: draw their next episodes from their streams and observe the first slot.
 
         Raises ValueError if the scenario's forecaster returns neither finite positions nor probabilities of stations of
@@ -95,8 +95,8 @@ class MigrationTask(Episodes):
         start(self._arrays, rows)
         if self._foresight is not None:
             for b in rows:
-                foretell(self.batch, b, self._foresight)
-            look(self._arrays, rows)
+                write_forecasts(self.batch, b, self._foresight)
+            observe_rows(self._arrays, rows)
 
     def _positions(self, b: int) -> np.ndarray:
         horizon, walks = self.scenario.episode.horizon, self.tape.user_xy[b, :, : self.mask.shape[1]]
@@ -106,9 +106,9 @@ class MigrationTask(Episodes):
             raise ValueError(f"forecaster must give finite positions {shape}, got shape {expected.shape}")
         return expected
 
-    def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
+    def step(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Step all or some rows with stations (B, n) of the agent's users."""
-        advance(self._arrays, self.rows if rows is None else rows, action)
+        step(self._arrays, self.rows if rows is None else rows, action)
 
     def reward(self, b: int = 0) -> float:
         """Row b's reward of the last slot."""
@@ -116,7 +116,7 @@ class MigrationTask(Episodes):
 
     def info(self, b: int = 0) -> dict[str, Any]:
         """`info` of row b after the last step; the environment's page lists the keys."""
-        infos = entries.entries_of(self.terms.totals[b].tolist(), self.mask.shape[1], int)
+        infos = entries.info_entries(self.terms.totals[b].tolist(), self.mask.shape[1], int)
         infos |= {name: value[b].item() for name, value in self._optional_entries().items()}
         return infos | {"server": self.server(b), "action_mask": self.masks()[b].copy()}
 
@@ -124,17 +124,17 @@ class MigrationTask(Episodes):
         """Action masks of all rows, (B, M) or with control="joint" (B, N, M); a view."""
         return self.mask if self.joint else self.mask[:, 0]
 
-    def entries(self) -> dict[str, np.ndarray]:
+    def infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after the last step: an array (B, …) per key; some are views."""
-        infos = entries.entries_of(self.terms.totals.T, self.mask.shape[1], whole)
-        return infos | self._optional_entries() | self.begun()
+        infos = entries.info_entries(self.terms.totals.T, self.mask.shape[1], whole)
+        return infos | self._optional_entries() | self.reset_infos()
 
     def _optional_entries(self) -> dict[str, np.ndarray]:
         """`info` of all rows from options beyond the paper's model: lifecycles, consensus and federated rounds."""
         infos: dict[str, np.ndarray] = {}
         rounds = self.scenario.rounds
-        if self.scenario.deployment.lives:
-            infos |= entries.lives_of(self.terms.totals.T, whole)
+        if self.scenario.deployment.has_lifecycle:
+            infos |= entries.lifecycle_entries(self.terms.totals.T, whole)
         if rounds.consensus != "none":
             infos |= consensus_of(self.scenario, len(self.rows))
         if rounds.aggregation != "none":
@@ -145,7 +145,7 @@ class MigrationTask(Episodes):
             infos |= round_of(self.scenario, update_s, self.state.server, up, self.course.wired_m)
         return infos
 
-    def begun(self) -> dict[str, np.ndarray]:
+    def reset_infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after their resets, in the same form."""
         server = self.state.server if self.joint else self.state.server[:, 0]
         return {"server": server, "action_mask": self.masks()}
@@ -161,7 +161,7 @@ class MigrationTask(Episodes):
         server, wired_m, rate = self.state.server[b, :own], course.wired_m[b], course.rate[b, t, :own]
         places = [(u, k) for u in range(own) for k in range(self.mask.shape[2])]
         latency_s = [offered_latency(self.batch, b, t, u, k) for u, k in places]
-        price = [price_of_being(self.batch, b, t, u, server[u], k) for u, k in places]
+        price = [hosting_price(self.batch, b, t, u, server[u], k) for u, k in places]
         return Slot(
             user_xy=tape.user_xy[b, t, :own],
             step_xy=tape.user_xy[b, t, :own] - tape.user_xy[b, t - 1, :own],

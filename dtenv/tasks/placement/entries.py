@@ -45,7 +45,7 @@ OWN_USERS = (
 USER, STATION, LINK, OWN_USER = columns(USERS), columns(STATIONS), columns(LINKS), columns(OWN_USERS)
 
 
-def entries_of(totals: Any, mean: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
+def info_entries(totals: Any, mean: Any, num_users: int, count: Callable[[Any], Any]) -> dict[str, Any]:
     """`info` entries from a slot's totals and means over users: of one row, or of a batch with rows last."""
     return {
         "score": totals[TOTAL.score],

@@ -92,8 +92,8 @@ _TAPE, _STATE, _TERMS, _FIXED, _RECORDED = ends(PlacementTape, State, Terms, Fix
 
 
 @compiled
-def named(arrays):
-    """Rebuild a `Batch` from its `flat` tuple, inside a kernel."""
+def unflatten(arrays):
+    """Rebuild a `Batch` from its `flatten` tuple, inside a kernel."""
     return Batch(
         PlacementTape(*arrays[:_TAPE]),
         State(*arrays[_TAPE:_STATE]),
@@ -126,7 +126,7 @@ def slot_at(batch: Batch, b: int) -> Slot:
 
 
 @compiled
-def tune(batch: Batch, b: int) -> None:
+def update_radio(batch: Batch, b: int) -> None:
     """Update the gains and access stations of row b's slot."""
     tape, state, t = batch.tape, batch.state, batch.state.slot[b]
     user_xy, station_xy, gain_db = tape.user_xy[b, t], tape.station_xy[b], state.gain_db[b]
@@ -137,36 +137,34 @@ def tune(batch: Batch, b: int) -> None:
 
 
 @compiled
-def begin(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
+def reset(arrays: tuple[np.ndarray, ...], rows: np.ndarray) -> None:
     """Reset some rows: in slot 0 all stations host, and each twin is at the nearest one with room."""
-    batch = named(arrays)
+    batch = unflatten(arrays)
     state = batch.state
     for b in rows:
         draw_placement(batch.streams[b], batch.ranges[0], batch.recorded, batch.tape, b)
         state.access[b] = -1
         state.slot[b] = 0
         wired_distances(batch.tape.station_xy[b], state.wired_m[b])
-        tune(batch, b)
+        update_radio(batch, b)
         state.host[b] = True
         bids_of_association(slot_at(batch, b), state.access[b], batch.host_bid[b], batch.bid[b])
         match(batch.bid[b], state.host[b], batch.fixed.capacity, state.server[b], batch.held[b])
         for u in range(state.server.shape[1]):
             state.previous[b, u] = state.server[b, u]
         state.slot[b] = 1
-        tune(batch, b)
+        update_radio(batch, b)
         observe(batch, b)
 
 
 @compiled
-def advance(
-    arrays: tuple[np.ndarray, ...], rows: np.ndarray, numbers: np.ndarray, server: np.ndarray, mode: int
-) -> None:
+def step(arrays: tuple[np.ndarray, ...], rows: np.ndarray, numbers: np.ndarray, server: np.ndarray, mode: int) -> None:
     """Step some rows of a flat `Batch`: decode the action, place the twins, observe the next slot.
 
     In mode ASSOCIATION the action is server (B, N) and `numbers` is empty. Otherwise `server` is empty and `numbers` is
     finite: bids (B, M, 1 + N) in modes BID and BINARY, hosting bids and prices (B, M, 2) in mode PRICE.
     """
-    batch = named(arrays)
+    batch = unflatten(arrays)
     state, terms, c = batch.state, batch.terms, batch.constants[0]
     for b in rows:
         slot = slot_at(batch, b)
@@ -190,7 +188,7 @@ def advance(
         before = Slot(*slot[:7], state.previous[b], *slot[8:])
         evaluate(c, before, host, hosted_by, terms, b)
         state.slot[b] += 1
-        tune(batch, b)
+        update_radio(batch, b)
         observe(batch, b)
 
 

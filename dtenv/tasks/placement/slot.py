@@ -215,7 +215,7 @@ def host_score(c: Constants, hosts: bool, twins: float) -> float:
 
 
 @compiled
-def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, users: np.ndarray) -> None:
+def write_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, users: np.ndarray) -> None:
     """Write user u's access station and rate (3), with its twin on station k, to column u of users (terms, N)."""
     j = k if c.access == DIRECT else slot.access[u]
     users[USER_TERM.access, u] = j
@@ -223,8 +223,8 @@ def put_rate(c: Constants, slot: Slot, u: int, k: int, transmitting: float, user
 
 
 @compiled
-def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: np.ndarray) -> None:
-    """Write latencies (4)-(13) of user u's twin on station k to column u, rows share to total, after `put_rate`."""
+def write_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: np.ndarray) -> None:
+    """Write latencies (4)-(13) of user u's twin on station k to column u, rows share to total, after `write_rate`."""
     j = k if c.access == DIRECT else slot.access[u]
     data, update, cycles_per_bit, rate = (
         slot.data_bits[u],
@@ -254,8 +254,8 @@ def put_latency(c: Constants, slot: Slot, u: int, k: int, weight: float, users: 
 
 
 @compiled
-def put_worth(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
-    """Return the score contribution of user u's twin on station k and write its other terms, after `put_latency`."""
+def write_score(c: Constants, slot: Slot, u: int, k: int, users: np.ndarray) -> float:
+    """Return the score contribution of user u's twin on station k and write its other terms, after `write_latency`."""
     num_users, num_stations = slot.gain_db.shape
     power, deadline, initial, latency = (
         slot.transmit_power_w[u],
@@ -291,9 +291,9 @@ def twin_score(
 
     `weight` is the sum of computing weights on k, and `transmitting` the users of the access station, u included.
     """
-    put_rate(c, slot, u, k, transmitting, users)
-    put_latency(c, slot, u, k, weight, users)
-    return put_worth(c, slot, u, k, users)
+    write_rate(c, slot, u, k, transmitting, users)
+    write_latency(c, slot, u, k, weight, users)
+    return write_score(c, slot, u, k, users)
 
 
 @compiled
@@ -315,11 +315,11 @@ def evaluate(c: Constants, slot: Slot, host: np.ndarray, server: np.ndarray, ter
     # `twin_score` in three passes: each is small enough to be inlined; a call would pass all arrays for every user.
     for u in range(num_users):
         j = server[u] if c.access == DIRECT else slot.access[u]
-        put_rate(c, slot, u, server[u], stations[STATION_TERM.transmitting, j], users)
+        write_rate(c, slot, u, server[u], stations[STATION_TERM.transmitting, j], users)
     for u in range(num_users):
-        put_latency(c, slot, u, server[u], stations[STATION_TERM.weight, server[u]], users)
+        write_latency(c, slot, u, server[u], stations[STATION_TERM.weight, server[u]], users)
     for u in range(num_users):
-        stations[STATION_TERM.reward, server[u]] += put_worth(c, slot, u, server[u], users)
+        stations[STATION_TERM.reward, server[u]] += write_score(c, slot, u, server[u], users)
         totals[TOTAL.system_latency] += users[USER_TERM.total, u] / num_users
         totals[TOTAL.latency] += users[USER_TERM.charged, u] / num_users
         totals[TOTAL.cost] += users[USER_TERM.energy_initial, u] * (1.0 if c.energy_sum else 1.0 / num_users)

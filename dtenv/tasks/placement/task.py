@@ -10,9 +10,9 @@ from gymnasium import spaces
 from dtenv.compiled import as_record
 from dtenv.observation import Block, Layout
 from dtenv.scenario.placement import ACTIONS, PlacementScenario
-from dtenv.tasks.episodes import Episodes, flat, whole
+from dtenv.tasks.episodes import Task, flatten, whole
 from dtenv.tasks.placement import kernels
-from dtenv.tasks.placement.entries import LINK, LINKS, OWN_USERS, STATION, STATIONS, USER, USERS, entries_of
+from dtenv.tasks.placement.entries import LINK, LINKS, OWN_USERS, STATION, STATIONS, USER, USERS, info_entries
 from dtenv.tasks.placement.kernels import ASSOCIATION, BINARY, PRICE, Batch, Fixed, Scale, State
 from dtenv.tasks.placement.slot import STATION_TERM, TOTAL, Constants, Slot, new_terms
 from dtenv.tasks.uplink import unscaled_gain
@@ -21,7 +21,7 @@ from dtenv.world.placement import empty_placement_tape
 from dtenv.world.walks import Recorded
 
 
-class PlacementTask(Episodes):
+class PlacementTask(Task):
     """Spaces and B independent episodes of one scenario; `stations_observe` adds local observations of the stations."""
 
     _reward = TOTAL.score
@@ -62,7 +62,7 @@ class PlacementTask(Episodes):
             *(bid, host_bid, held, wireless_s, share_hz),
             *(self.obs, self.station_obs, self.mask, self.constants, self.scale),
         )
-        self._arrays = flat(self.batch)
+        self._arrays = flatten(self.batch)
         self._no_numbers, self._no_server = np.zeros((0, 0, 0)), np.zeros((0, 0), np.int64)
 
     @property
@@ -105,14 +105,14 @@ class PlacementTask(Episodes):
         which = np.broadcast_to(np.eye(stations, dtype=np.float32), (*shape, stations))
         return np.concatenate([which, np.broadcast_to(seen[:, None], (*shape, seen.shape[1]))], axis=2)
 
-    def begin_rows(self, rows: np.ndarray) -> None:
+    def reset_rows(self, rows: np.ndarray) -> None:
         """Reset some rows: draw their next episodes from their streams and observe the first slot."""
-        kernels.begin(self._arrays, rows)
+        kernels.reset(self._arrays, rows)
 
-    def advance(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
+    def step(self, action: np.ndarray, rows: np.ndarray | None = None) -> None:
         """Step all or some rows with stations' numbers (B, M, …), float64, or an association (B, N), int64."""
         numbers, server = (self._no_numbers, action) if self.mode == ASSOCIATION else (action, self._no_server)
-        kernels.advance(self._arrays, self.rows if rows is None else rows, numbers, server, self.mode)
+        kernels.step(self._arrays, self.rows if rows is None else rows, numbers, server, self.mode)
 
     def one_hot(self, server: np.ndarray) -> np.ndarray:
         """Hosting and user bids (M, 1 + N), 0 or 1, that decode to the feasible association server (N,)."""
@@ -125,12 +125,12 @@ class PlacementTask(Episodes):
         """Slot that row b decides next, in physical units."""
         return kernels.slot_at(self.batch, b)
 
-    def rewards(self, b: int = 0) -> np.ndarray:
+    def row_station_rewards(self, b: int = 0) -> np.ndarray:
         """Rewards (M,) of row b's stations in the last slot."""
         return self.terms.stations[b, STATION_TERM.reward]
 
     @property
-    def rewards_of_stations(self) -> np.ndarray:
+    def station_rewards(self) -> np.ndarray:
         """Rewards (B, M) of all stations in the last slot; a view."""
         return self.terms.stations[:, STATION_TERM.reward]
 
@@ -142,15 +142,15 @@ class PlacementTask(Episodes):
         """`info` of row b after the last step; the environment's page lists the keys."""
         totals, means = self.terms.totals[b].tolist(), self.terms.users[b].mean(axis=1).tolist()
         host, server, mask = self.state.host[b].copy(), self.state.server[b].copy(), self.mask[b].copy()
-        infos = entries_of(totals, means, self.mask.shape[1], int)
+        infos = info_entries(totals, means, self.mask.shape[1], int)
         return infos | {"host": host, "server": server, "action_mask": mask}
 
-    def entries(self) -> dict[str, np.ndarray]:
+    def infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after the last step: an array (B, …) per key; some are views."""
-        infos = entries_of(self.terms.totals.T, self.terms.users.mean(axis=2).T, self.mask.shape[1], whole)
+        infos = info_entries(self.terms.totals.T, self.terms.users.mean(axis=2).T, self.mask.shape[1], whole)
         return infos | {"host": self.state.host, "server": self.state.server, "action_mask": self.mask}
 
-    def begun(self) -> dict[str, np.ndarray]:
+    def reset_infos(self) -> dict[str, np.ndarray]:
         """`info` of all rows after their resets, in the same form."""
         return {"action_mask": self.mask, "host": self.state.host, "server": self.state.server}
 

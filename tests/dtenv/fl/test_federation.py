@@ -9,7 +9,7 @@ from dtenv.fl.client_round import own_loss
 from dtenv.fl.costs import costs
 from dtenv.fl.data.images import load_images
 from dtenv.fl.federation import Diverged, Recipe, draw_clients, federate
-from dtenv.fl.metrics import METRICS, assess, fine_tune, measure
+from dtenv.fl.metrics import METRICS, evaluate, fine_tune, measure
 from dtenv.fl.parts.aggregation import CoordinateMedian, FairMean, Mean, TrimmedMean
 from dtenv.fl.parts.asynchrony import Asynchrony
 from dtenv.fl.parts.attack import Attack
@@ -118,8 +118,8 @@ def test_a_replicate_does_not_know_who_is_beside_it(digits, name):
     alone, drawn_alone, streams_alone = run(digits, recipe, (8,), clients=10)
     torch.testing.assert_close(both.weights[1], alone.weights[0], atol=2e-5, rtol=1e-3)
     np.testing.assert_allclose(both.accuracy[:, 1], alone.accuracy[:, 0], atol=0.011)
-    a = assess(NETWORK, digits, drawn, both, recipe, streams, test_size=200)
-    b = assess(NETWORK, digits, drawn_alone, alone, recipe, streams_alone, test_size=200)
+    a = evaluate(NETWORK, digits, drawn, both, recipe, streams, test_size=200)
+    b = evaluate(NETWORK, digits, drawn_alone, alone, recipe, streams_alone, test_size=200)
     np.testing.assert_allclose(a.balanced[1], b.balanced[0], atol=0.011)
 
 
@@ -223,7 +223,7 @@ def test_distillation_sends_logits_and_has_no_global_network(digits):
     recipe = Recipe(rounds=3, distillation=Distillation(), fine_tune_epochs=0)
     outcome, drawn, streams = run(digits, recipe)
     assert outcome.weights.shape == (2, 0) and outcome.upload_bytes == 4 * 10 * 7  # seven labels a client
-    found = assess(NETWORK, digits, drawn, outcome, recipe, streams, test_size=200)
+    found = evaluate(NETWORK, digits, drawn, outcome, recipe, streams, test_size=200)
     np.testing.assert_allclose(found.whole, found.balanced.mean(axis=1))
     np.testing.assert_allclose(found.whole, outcome.accuracy[-1], atol=1e-6)
 

@@ -15,9 +15,9 @@ pytest.importorskip("scipy")
 from dtenv.fl.forecast.central import NetworkForecaster, new_network  # noqa: E402
 from dtenv.fl.forecast.channels import Channels, samples_of  # noqa: E402
 from dtenv.fl.forecast.command import Forecast, main  # noqa: E402
-from dtenv.fl.forecast.federation import Federation, Rounds, grouped_users, noise_for  # noqa: E402
+from dtenv.fl.forecast.federation import FederatedRounds, Federation, grouped_users, noise_for  # noqa: E402
 from dtenv.fl.forecast.networks import Shape, probabilities  # noqa: E402
-from dtenv.fl.forecast.rows import Interval, difference, read_rows  # noqa: E402
+from dtenv.fl.forecast.rows import SeedInterval, difference, read_rows  # noqa: E402
 from dtenv.fl.forecast.source import slot_length  # noqa: E402
 from dtenv.fl.forecast.training import Adam, Optimisation, Stack  # noqa: E402
 from dtenv.fl.forecast.trunks import TRUNKS  # noqa: E402
@@ -175,7 +175,7 @@ def test_bad_questions_are_refused(wandering):
 
 # Federations
 
-FEW = Rounds(rounds=3, steps=2, batch=4)
+FEW = FederatedRounds(rounds=3, steps=2, batch=4)
 
 
 def trained(wandering, rounds=FEW, seed=0, **changes):
@@ -215,7 +215,7 @@ def test_without_penalty_v_knows_nothing_of_others(wandering):
 def test_the_penalty_draws_v_to_the_global_model(wandering):
     apart = [
         (f.personal - f.shared).norm(dim=1).max()
-        for f in (trained(wandering, Rounds(rounds=15, steps=4, batch=4, penalty=p)) for p in (0.0, 10.0))
+        for f in (trained(wandering, FederatedRounds(rounds=15, steps=4, batch=4, penalty=p)) for p in (0.0, 10.0))
     ]
     assert apart[1] < 0.7 * apart[0]
     garbage = trained(wandering, dataclasses.replace(FEW, penalty=1.0), garbage=True)
@@ -250,14 +250,14 @@ def test_noise_is_told_beside_the_clip(wandering):
 
 def test_privacy_costs_what_was_asked_for():
     upload, download = noise_for(8.0, 79, 150)
-    cost = Rounds(rounds=79, upload_noise=upload, download_noise=download).cost(150)
+    cost = FederatedRounds(rounds=79, upload_noise=upload, download_noise=download).cost(150)
     assert cost.of_broadcasts == pytest.approx(8.0, rel=1e-6)
     assert math.sqrt(150 * upload**2 + download**2) == pytest.approx(5.33, rel=1e-2)
     assert cost.of_uploads > 8.0
-    louder = Rounds(rounds=79, upload_noise=upload, download_noise=2 * download).cost(150)
+    louder = FederatedRounds(rounds=79, upload_noise=upload, download_noise=2 * download).cost(150)
     assert louder.of_uploads == cost.of_uploads and louder.of_broadcasts < 8.0
-    assert Rounds(download_noise=5.0).cost(10).of_uploads == math.inf
-    assert Rounds().cost(10).of_broadcasts == math.inf
+    assert FederatedRounds(download_noise=5.0).cost(10).of_uploads == math.inf
+    assert FederatedRounds().cost(10).of_broadcasts == math.inf
 
 
 def test_clients_are_users_or_neighbours():
@@ -288,7 +288,7 @@ def test_a_client_without_windows_is_named(wandering):
 )
 def test_bad_rounds_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        Rounds(**changes)
+        FederatedRounds(**changes)
 
 
 def test_adam_is_that_of_torch(wandering):
@@ -316,7 +316,7 @@ def settings_of(tmp_path, **changes):
         "seeds": (1, 2),
         "models": ("trs-pre", "lstm-class", "local", "federated", "private"),
         "central": QUICK,
-        "rounds": Rounds(rounds=2, steps=1, batch=4),
+        "rounds": FederatedRounds(rounds=2, steps=1, batch=4),
         "out": tmp_path / "table",
     }
     return Forecast(**(TINY | small | changes))
@@ -407,8 +407,8 @@ def test_sessions_are_read_at_their_own_stations(tmp_path):
         ({"slots": "daily"}, "slots must be 'hourly', 'sessions' or a positive number of seconds, got 'daily'"),
         ({"sites": "own"}, "sites must be 'grid' or a file where data is 'epr', got 'own'"),
         ({"federated_trunk": "gru"}, "federated_trunk must be one of trs-pre"),
-        ({"rounds": Rounds(upload_noise=1.0)}, "upload_noise and download_noise must be 0 here"),
-        ({"rounds": Rounds(clients=9)}, "clients must be at most users=3, got 9"),
+        ({"rounds": FederatedRounds(upload_noise=1.0)}, "upload_noise and download_noise must be 0 here"),
+        ({"rounds": FederatedRounds(clients=9)}, "clients must be at most users=3, got 9"),
         ({"epsilons": ()}, "epsilons must hold at least one"),
         ({"users": 0}, "users must be at least 1, got 0"),
         ({"train_share": 1.0}, "share must lie between 0 and 1, got 1.0"),
@@ -430,10 +430,10 @@ def test_rows_that_are_none_are_named(tmp_path):
 
 
 def test_intervals_over_seeds():
-    found = Interval.of([1.0, 2.0, 3.0])
+    found = SeedInterval.of([1.0, 2.0, 3.0])
     assert found.mean == 2.0
     assert found.half == pytest.approx(4.302653 / math.sqrt(3.0), rel=1e-5)  # t of two degrees of freedom
     assert f"{found:.2f}" == "2.00 ± 2.48"
-    assert f"{Interval.of([0.5]):.2f}" == "0.50"
+    assert f"{SeedInterval.of([0.5]):.2f}" == "0.50"
     rows = [{"seed": s, "model": m, "accuracy": [a]} for s, m, a in [(1, "a", 0.5), (2, "a", 0.7), (2, "b", 0.4)]]
     assert difference(rows, "a", "b", "accuracy", 0).mean == pytest.approx(0.3)

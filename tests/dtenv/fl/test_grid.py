@@ -8,7 +8,7 @@ import json
 import pytest
 
 from dtenv.fl.calibration import grid as grids
-from dtenv.fl.calibration.grid import Grid, Job, described, jobs, read_rows, train_grid, train_job
+from dtenv.fl.calibration.grid import Grid, GridJob, described, jobs, read_rows, train_grid, train_job
 from dtenv.fl.data.images import load_images
 from dtenv.fl.metrics import METRICS
 from dtenv.fl.recipe import Recipe
@@ -74,7 +74,7 @@ def test_finished_cells_are_not_trained_again(trained, digits, tmp_path, monkeyp
 
 def test_a_replicate_does_not_depend_on_who_is_beside_it(trained, digits):
     rows, *_ = trained
-    alone = train_job(SMALL, digits, Job(20, 1, (0.4,)))
+    alone = train_job(SMALL, digits, GridJob(20, 1, (0.4,)))
     beside = [row for row in rows if (row["samples"], row["emd"], row["seed"]) == (20, 0.4, 1)]
     for metric in METRICS:
         assert alone[0][metric] == pytest.approx(beside[0][metric], abs=0.011)  # two test images of 200
@@ -128,17 +128,17 @@ def test_one_that_diverges_leaves_the_others(digits, monkeypatch):
         return outcome
 
     monkeypatch.setattr(grids, "federate", federate)
-    rows = train_job(SMALL, digits, Job(20, 0, (0.0, 0.2, 0.4)))
+    rows = train_job(SMALL, digits, GridJob(20, 0, (0.0, 0.2, 0.4)))
     assert calls == [3, 2]
     assert [(row["emd"], row["diverged"]) for row in rows] == [(0.2, True), (0.0, False), (0.4, False)]
 
 
 def test_costs_are_the_recipes(digits):
     private = dataclasses.replace(SMALL, recipe=dataclasses.replace(recipe_of("client-dp", 2)), variant="client-dp")
-    row = train_job(private, digits, Job(20, 0, (0.0,)))[0]
+    row = train_job(private, digits, GridJob(20, 0, (0.0,)))[0]
     assert row["epsilon"] > 0.0 and row["protects"] == "client"
     sparse = dataclasses.replace(SMALL, recipe=recipe_of("top-k-1", 2), variant="top-k-1")
-    assert train_job(sparse, digits, Job(20, 0, (0.0,)))[0]["upload_bytes"] < 0.03 * 4 * 610
+    assert train_job(sparse, digits, GridJob(20, 0, (0.0,)))[0]["upload_bytes"] < 0.03 * 4 * 610
 
 
 def test_impossible_grids_are_refused_before_training(digits, tmp_path):
@@ -156,7 +156,7 @@ def test_impossible_grids_are_refused_before_training(digits, tmp_path):
 def test_the_largest_jobs_come_first():
     assert [job.samples for job in jobs(SMALL, {})] == [20, 20, 10, 10]
     held = {(20, emd, 0): {} for emd in SMALL.emds} | {(10, 0.0, 1): {}}
-    assert list(jobs(SMALL, held)) == [Job(20, 1, (0.0, 0.4)), Job(10, 0, (0.0, 0.4)), Job(10, 1, (0.4,))]
+    assert list(jobs(SMALL, held)) == [GridJob(20, 1, (0.0, 0.4)), GridJob(10, 0, (0.0, 0.4)), GridJob(10, 1, (0.4,))]
 
 
 def test_recipes_are_described_with_their_classes():

@@ -19,9 +19,9 @@ from dtenv.oracle.association import solve_episode, solve_slot
 from dtenv.oracle.association.columns import COARSE, Columns, Pricing
 from dtenv.oracle.association.problem import Problem
 from dtenv.oracle.association.sets import best_partition, sets_above, worth_of_sets
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.knapsack import WITHIN, knapsack, relaxed_knapsack
 from dtenv.oracle.replay import replay
-from dtenv.oracle.search import Search
 from dtenv.oracle.solution import tolerance
 from dtenv.tasks.association.allocation import work_arrays
 from dtenv.tasks.association.slot import OPTIMAL
@@ -46,7 +46,7 @@ def random_task(seed: int, users: int | None = None, servers: int | None = None,
         migrate_current_data=bool(rng.integers(2)),
     )
     task = AssociationTask(scenario)
-    task.begin(0, rng)
+    task.reset(0, rng)
     task.state.server[0] = rng.integers(scenario.num_sites, size=scenario.network.num_users)
     return task
 
@@ -132,8 +132,8 @@ def test_every_bound_on_the_way_holds(monkeypatch):
         task = random_task(600 + seed, users=6, servers=2)
         best = solve_slot(task.constants[0], task.slot())
         reported = []
-        with Search("steps") as search:
-            search.tell = lambda value, bound, note="", reported=reported: reported.append((value, bound))
+        with SolveBudget("steps") as search:
+            search.report = lambda value, bound, note="", reported=reported: reported.append((value, bound))
             columns = Columns(Problem(task.constants[0], task.slot(), True), [task.slot().previous_server], search)
             columns.close(columns.generate(6))
         assert columns.value == pytest.approx(best.value, abs=1e-9)
@@ -237,7 +237,7 @@ def test_the_optimum_of_a_full_slot_replays_and_no_heuristic_beats_it(full_size)
 
 def test_more_users_than_bits_still_have_a_bound():
     task = AssociationTask(presets.resolve("balanced", num_users=70, num_servers=4, num_slots=2))
-    task.begin(0, np.random.default_rng(0))
+    task.reset(0, np.random.default_rng(0))
     solution = solve_slot(task.constants[0], task.slot(), time_limit=20.0)
     assert solution.value <= solution.bound < 1.0
     assert replay(task, 0, [solution.action])[0] == pytest.approx(solution.value, abs=1e-12)
@@ -257,9 +257,9 @@ def test_an_interrupt_ends_the_search_with_what_it_has(full_size):
     free = env.task.constants[0].copy()
     timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
     timer.start()
-    with Search("endless") as search:
+    with SolveBudget("endless") as search:
         columns = Columns(Problem(free, env.task.slot(), True), [env.task.slot().previous_server], search)
-        while not search.over:
+        while not search.exhausted:
             columns.generate(COARSE)
     timer.join()
     assert search.seconds < 20.0

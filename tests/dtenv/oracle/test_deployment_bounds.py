@@ -53,9 +53,9 @@ def instance(rng, control):
 def begun(seed, control):
     rng = np.random.default_rng([seed, control == "joint"])
     task = MigrationTask(resolve(None, ID, **instance(rng, control)))
-    task.begin(0, np.random.default_rng(seed))
+    task.reset(0, np.random.default_rng(seed))
     for _ in range(int(rng.integers(task.scenario.episode.num_slots))):
-        task.advance(rng.integers(task.mask.shape[2], size=(1, task.mask.shape[1])))
+        task.step(rng.integers(task.mask.shape[2], size=(1, task.mask.shape[1])))
     return task, task.scenario.episode.num_slots - int(task.state.slot[0]) + 1
 
 

@@ -24,7 +24,7 @@ HEURISTICS = ("never", "best-latency", "best-latency-literal", "payback", "looka
 def begun(seed=0, batch=1, **settings):
     task = MigrationTask(resolve("balanced", ENV_ID, **settings), batch)
     for b in range(batch):
-        task.begin(b, np.random.default_rng([seed, b]))
+        task.reset(b, np.random.default_rng([seed, b]))
     return task
 
 
@@ -80,7 +80,7 @@ def random_focal(seed):
     task = begun(seed, **random_settings(rng, "focal"))
     stations, slots = task.mask.shape[2], task.scenario.episode.num_slots
     for _ in range(int(rng.integers(slots))):
-        task.advance(rng.integers(stations, size=(1, 1)))
+        task.step(rng.integers(stations, size=(1, 1)))
     left = slots - int(task.state.slot[0]) + 1
     found, slot = solve_episode(task), solve_slot(task)
     assert found.action.shape == (left,)
@@ -195,7 +195,7 @@ def test_the_best_of_fewer_slots_is_no_worse_than_the_start_of_a_longer_plan():
 def test_a_horizon_ends_with_the_episode():
     task = begun(3, num_slots=10)
     for _ in range(4):
-        task.advance(np.zeros((1, 1), np.int64))
+        task.step(np.zeros((1, 1), np.int64))
     assert len(solve_episode(task, horizon=99).action) == 6 == len(solve_episode(task).action)
 
 
@@ -212,7 +212,7 @@ def test_misuse_raises_errors_that_name_it(control):
         with pytest.raises(ValueError, match="time_limit"):
             solve(task, time_limit=0)
     for _ in range(2):
-        task.advance(np.zeros((1, task.mask.shape[1]), np.int64))
+        task.step(np.zeros((1, task.mask.shape[1]), np.int64))
     for solve in (solve_slot, solve_episode):
         with pytest.raises(ValueError, match="over"):
             solve(task)
@@ -226,8 +226,8 @@ def test_solving_leaves_the_task_as_it_is_and_gives_the_same_again(control):
         """Rows in their third, first and third slot."""
         task = begun(1, batch=3, control=control, num_users=6, num_stations=3, num_slots=5)
         for _ in range(2):
-            task.advance(np.ones((3, task.mask.shape[1]), np.int64))
-        task.begin(1, np.random.default_rng(7))
+            task.step(np.ones((3, task.mask.shape[1]), np.int64))
+        task.reset(1, np.random.default_rng(7))
         return task
 
     task, before = under_way(), under_way().batch
@@ -238,7 +238,7 @@ def test_solving_leaves_the_task_as_it_is_and_gives_the_same_again(control):
             assert np.array_equal(first.action, again.action) and np.array_equal(first.action, other.action)
             assert (first.value, first.bound) == (again.value, again.bound) == (other.value, other.bound)
         assert len(first.action) == (5 if b == 1 else 3)
-    for now, was in zip(task.batch.flat(), before.flat(), strict=True):
+    for now, was in zip(task.batch.flatten(), before.flatten(), strict=True):
         assert np.array_equal(now, was)
 
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dtenv.oracle.migration.row import alone
+from dtenv.oracle.migration.row import single_row
 from dtenv.oracle.migration.seats import PARTS, RANGES, load_levels, sell_by_load, sell_by_number, tabulate
 from dtenv.presets import resolve
 from dtenv.scenario.edge import COMPUTE_SHARINGS
@@ -24,8 +24,8 @@ def station(sharing, seed):
     settings = {"num_users": USERS, "num_stations": 2, "num_slots": 1, "twin_capacity": SEATS, "control": "joint"}
     computing = {"compute_sharing": sharing, "cycles_per_bit": 2000.0, "deadline_penalty": PENALTY}
     task = MigrationTask(resolve("balanced", "DTMigration-v0", **settings, **computing))
-    task.begin(0, np.random.default_rng(seed))
-    batch = alone(task, 0)
+    task.reset(0, np.random.default_rng(seed))
+    batch = single_row(task, 0)
     sets = []
     for size in range(1, SEATS + 1):
         for members in itertools.combinations(range(USERS), size):

@@ -17,7 +17,7 @@ import agents
 import dtenv
 from dtenv.oracle import BoundExceeded, Solution, check_bound, episode_bound, tolerance
 from dtenv.oracle.association import slot as slot_module
-from dtenv.oracle.search import Search
+from dtenv.oracle.budget import SolveBudget
 from dtenv.physics.barrier import FEASIBILITY_TOLERANCE
 
 SMALL = {
@@ -132,14 +132,14 @@ def test_gap_of_a_solution():
 
 def test_a_search_ends_with_its_time_or_an_interrupt_and_gives_the_handler_back():
     before = signal.getsignal(signal.SIGINT)
-    with Search("a", time_limit=0.05) as search:
-        assert not search.over
+    with SolveBudget("a", time_limit=0.05) as search:
+        assert not search.exhausted
         time.sleep(0.06)
-        assert search.over and search.left == 0.0
-    with Search("b") as search:
-        assert search.left == math.inf
+        assert search.exhausted and search.seconds_left == 0.0
+    with SolveBudget("b") as search:
+        assert search.seconds_left == math.inf
         signal.raise_signal(signal.SIGINT)
-        assert search.over
+        assert search.exhausted
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
@@ -163,7 +163,7 @@ def test_without_highs_small_instances_are_solved_and_others_say_what_is_missing
 
 
 def test_a_progress_bar_shows_best_and_bound(capsys):
-    with Search("thing", progress=True) as search:
-        search.tell(1.0, 2.0, "slot 3")
+    with SolveBudget("thing", progress=True) as search:
+        search.report(1.0, 2.0, "slot 3")
     shown = capsys.readouterr().err
     assert "thing" in shown and "best 1, bound 2, slot 3" in shown

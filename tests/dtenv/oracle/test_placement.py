@@ -15,11 +15,11 @@ from reference_placement import random_placement, terms
 import agents
 from dtenv.instance import placement as instance
 from dtenv.oracle import tolerance
+from dtenv.oracle.budget import SolveBudget
 from dtenv.oracle.placement import solve_slot
 from dtenv.oracle.placement.costs import as_constants, check_slot, costs_of
 from dtenv.oracle.placement.milp import Part
 from dtenv.oracle.placement.optimum import solve, solve_relaxed
-from dtenv.oracle.search import Search
 from dtenv.presets import PLACEMENT
 from dtenv.scenario import PlacementScenario
 from dtenv.tasks.placement.slot import TOTAL, Constants, evaluate, new_terms
@@ -46,7 +46,7 @@ CHOICES = {
 
 def task_of(seed=0, **settings):
     task = PlacementTask(PlacementScenario().override(**settings))
-    task.begin(0, np.random.default_rng(seed))
+    task.reset(0, np.random.default_rng(seed))
     return task
 
 
@@ -96,7 +96,7 @@ def worth(constants, slot, server, deadlines):
 def program(constants, slot, deadlines, gap=1e-9, time_limit=60.0):
     """`solve_slot` by the program, whatever the size of the slot."""
     record, slot = as_constants(constants), check_slot(slot)
-    with Search("", time_limit) as search:
+    with SolveBudget("", time_limit) as search:
         return solve(record, slot, costs_of(record, slot, deadlines), deadlines, Part(search), gap, enumerated=0)
 
 
@@ -306,7 +306,7 @@ def test_constants_of_both_kinds():
 def test_a_settled_past_is_a_relaxation(seed):
     task = random_task(seed, 300)
     record, slot = as_constants(task.constants[0]), check_slot(task.slot())
-    with Search("", 60.0) as search:
+    with SolveBudget("", 60.0) as search:
         relaxed = solve_relaxed(costs_of(record, slot, settled=True), Part(search), 1e-9, [slot.access])
     assert relaxed.bound >= brute_force(record, slot, "penalised") - tolerance(relaxed.bound)
 
@@ -318,7 +318,7 @@ def test_a_settled_past_is_a_relaxation(seed):
 def test_no_heuristic_beats_the_bound(preset):
     task = PlacementTask(PLACEMENT[preset].override(action="association"))
     for seed in range(2):
-        task.begin(0, np.random.default_rng(seed))
+        task.reset(0, np.random.default_rng(seed))
         slot, obs = task.slot(), task.obs[0].copy()
         solution = solve_slot(task.constants[0], slot, time_limit=20.0)
         assert solution.gap <= 2e-5 * abs(solution.value)
@@ -327,9 +327,9 @@ def test_no_heuristic_beats_the_bound(preset):
             policy = agents.load(name, "DTPlacementMA-v0", scenario=task.scenario)
             policy.reset(seed)
             one = PlacementTask(task.scenario.override(**policy.overrides))
-            one.begin(0, np.random.default_rng(seed))
+            one.reset(0, np.random.default_rng(seed))
             action = np.asarray(policy.act(obs))
-            one.advance(action[None] if one.mode == 3 else action.astype(float).reshape(1, slot.gain_db.shape[1], -1))
+            one.step(action[None] if one.mode == 3 else action.astype(float).reshape(1, slot.gain_db.shape[1], -1))
             assert one.reward() <= solution.bound + tolerance(solution.bound), name
 
 
@@ -371,7 +371,7 @@ def test_large_slots_are_proven(preset, deadlines):
     task = PlacementTask(PLACEMENT[preset])
     gaps = []
     for seed in range(3):
-        task.begin(0, np.random.default_rng(seed))
+        task.reset(0, np.random.default_rng(seed))
         solution = solve_slot(task.constants[0], task.slot(), deadlines=deadlines)
         gaps.append(0.0 if solution.infeasible else solution.gap / abs(solution.value))
     assert np.median(gaps) <= 1e-4 and max(gaps) <= 2e-3

@@ -29,7 +29,7 @@ PASTS = (
 def task_of(seed=0, batch=1, **settings):
     task = PlacementTask(PlacementScenario().override(**settings), batch)
     for b in range(batch):
-        task.begin(b, np.random.default_rng([seed, b]))
+        task.reset(b, np.random.default_rng([seed, b]))
     return task
 
 
@@ -39,12 +39,12 @@ def best_plan(settings, seed, num_slots):
     task.mode = ASSOCIATION
     users, stations = task.state.gain_db.shape[1:]
     for plan in itertools.product(itertools.product(range(stations), repeat=users), repeat=num_slots):
-        task.begin(0, np.random.default_rng([seed, 0]))
+        task.reset(0, np.random.default_rng([seed, 0]))
         total = 0.0
         for server in plan:
             if (np.bincount(server, minlength=stations) > task.fixed.capacity).any():
                 break
-            task.advance(np.array([server]))
+            task.step(np.array([server]))
             total += task.reward()
         else:
             best = max(best, total / num_slots)
@@ -88,7 +88,7 @@ def test_it_looks_ahead_from_any_row_and_slot():
     for task in (batch, alone):
         task.mode = ASSOCIATION
         for _ in range(2):
-            task.advance(np.tile(np.arange(8) % 3, (3, 1)))
+            task.step(np.tile(np.arange(8) % 3, (3, 1)))
     batch.mode = 0
     one, other = solve_episode(batch, 1), solve_episode(alone, 1)
     assert one.action.shape == (4, 8)
@@ -119,7 +119,7 @@ def test_horizons_out_of_range_are_refused():
         solve_episode(task, gap=-1.0)
     task.mode = ASSOCIATION
     for _ in range(3):
-        task.advance(task.state.server.copy())
+        task.step(task.state.server.copy())
     with pytest.raises(ValueError, match="its episode is over"):
         solve_episode(task)
 

@@ -28,12 +28,12 @@ class Played:
         self.begin(seed)
 
     def begin(self, seed: int) -> None:
-        self.task.begin(0, np.random.default_rng(seed))
+        self.task.reset(0, np.random.default_rng(seed))
         self.infos: list[dict] = []
 
     def go(self, *stations: int) -> Played:
         for k in stations:
-            self.task.advance(np.full((1, self.task.mask.shape[1]), k))
+            self.task.step(np.full((1, self.task.mask.shape[1]), k))
             self.infos.append(self.task.info())
         return self
 

@@ -10,21 +10,23 @@ from dtenv.compiled import kernel
 from dtenv.world.pcg64 import random
 from dtenv.world.waypoints import hypotenuse, random_waypoints, walk_slot
 
-_KEPT = 3  # last rows of xy, which `walk_abreast` uses as a work array
+_KEPT = 3  # last rows of xy, which `random_waypoints_vectorised` uses as a work array
 
 
 @kernel
 def waypoints_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> None:
-    """`random_waypoints` with the same bits: by `walk_abreast`, or plainly where that fails."""
+    """`random_waypoints` with the same bits: by `random_waypoints_vectorised`, or plainly where that fails."""
     high, low = stream[0], stream[1]
-    if len(xy) > 2 * _KEPT and fastest > 0.0 and walk_abreast(stream, area_m, slowest, fastest, xy):
+    if len(xy) > 2 * _KEPT and fastest > 0.0 and random_waypoints_vectorised(stream, area_m, slowest, fastest, xy):
         return
     stream[0], stream[1] = high, low
     random_waypoints(stream, area_m, slowest, fastest, xy)
 
 
 @kernel
-def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray) -> bool:
+def random_waypoints_vectorised(
+    stream: np.ndarray, area_m: float, slowest: float, fastest: float, xy: np.ndarray
+) -> bool:
     """`random_waypoints` slot by slot, vectorised over users; returns whether it succeeded.
 
     A user's draws start where the previous user's end, so legs are counted beforehand in floating point; the count is
@@ -36,7 +38,7 @@ def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: flo
     for u in range(users):
         x, y = random(stream) * area_m, random(stream) * area_m
         xy[0, u, 0], xy[0, u, 1], xy[goal, u, 0], xy[goal, u, 1] = x, y, x, y
-        keep(stream, xy, bits, u)
+        save_rng(stream, xy, bits, u)
         legs, time = 0, 0.0
         while time <= slots - 1:
             goal_x, goal_y = random(stream) * area_m, random(stream) * area_m
@@ -51,15 +53,15 @@ def walk_abreast(stream: np.ndarray, area_m: float, slowest: float, fastest: flo
                 continue
             x, y, speed = xy[t - 1, u, 0], xy[t - 1, u, 1], xy[pace, u, 0]
             goal_x, goal_y = xy[goal, u, 0], xy[goal, u, 1]
-            take(stream, xy, bits, u)
+            restore_rng(stream, xy, bits, u)
             x, y, goal_x, goal_y, speed, legs = walk_slot(stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed)
             xy[t, u, 0], xy[t, u, 1], xy[goal, u, 0], xy[goal, u, 1] = x, y, goal_x, goal_y
             xy[pace, u, 0], xy[pace, u, 1] = speed, xy[pace, u, 1] - legs
-            keep(stream, xy, bits, u)
+            save_rng(stream, xy, bits, u)
     right = True
     for u in range(users):
         goal_x, goal_y, speed, legs_left = xy[goal, u, 0], xy[goal, u, 1], xy[pace, u, 0], xy[pace, u, 1]
-        take(stream, xy, bits, u)
+        restore_rng(stream, xy, bits, u)
         x, y = xy[bits - 1, u, 0], xy[bits - 1, u, 1]
         for t in range(slots - _KEPT, slots):
             x, y, goal_x, goal_y, speed, legs = walk_slot(stream, area_m, slowest, fastest, x, y, goal_x, goal_y, speed)
@@ -88,12 +90,12 @@ def walk_straight(before: np.ndarray, goal: np.ndarray, pace: np.ndarray, now: n
 
 
 @kernel
-def keep(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
+def save_rng(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
     """Save a stream's state as the bits of two floats."""
     xy[row, u, 0], xy[row, u, 1] = np.uint64(stream[0]).view(np.float64), np.uint64(stream[1]).view(np.float64)
 
 
 @kernel
-def take(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
+def restore_rng(stream: np.ndarray, xy: np.ndarray, row: int, u: int) -> None:
     """Restore a stream's saved state."""
     stream[0], stream[1] = np.float64(xy[row, u, 0]).view(np.uint64), np.float64(xy[row, u, 1]).view(np.uint64)

@@ -24,7 +24,7 @@ LARGEST = 5.0
 """Bound on the absolute value of features."""
 
 
-class Outlook(NamedTuple):
+class StationFeatures(NamedTuple):
     """Features of B observations, K users and M stations; for a focal user only `host` depends on its past choices."""
 
     station: Tensor  # (B, K, M, FEATURES), independent of the twin's host
@@ -36,7 +36,7 @@ class Outlook(NamedTuple):
     walked_m: Tensor  # (B, K) distance since the last slot
 
 
-class Reader:
+class FeatureExtractor:
     """Reads observations of a scenario, with the same features for any number of stations.
 
     Stations are evaluated ahead at the user's constant velocity: path loss follows the position, shadowing fades to its
@@ -59,8 +59,8 @@ class Reader:
         )
 
     @torch.no_grad()
-    def __call__(self, obs: Tensor) -> Outlook:
-        """Outlook of observations (B, size)."""
+    def __call__(self, obs: Tensor) -> StationFeatures:
+        """StationFeatures of observations (B, size)."""
         view = self.layout.split(obs)
         users, stations, links = view["users"], view["stations"], view["links"]
         c, area_m = self.constants, self.scale.area_m
@@ -120,7 +120,7 @@ class Reader:
         bits = (users[..., USER.data_bits] * self.scale.data_bits)[..., None, None]
         price = c.kappa * (c.downtime_s + c.wired_s_per_bit_m * bits * wired_m) / c.slot_seconds
         price = price * (1.0 - torch.eye(now.shape[-1]))
-        return Outlook(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])
+        return StationFeatures(station, torch.stack(worth, -1), price, wired_m / area_m, host, room, walked_m[..., 0])
 
     def loss_db(self, distance_m: Tensor) -> Tensor:
         """Path loss, dB, as in dtenv.physics.radio."""
@@ -128,7 +128,7 @@ class Reader:
         return c.path_loss_km_db + c.path_loss_decade_db * torch.log10(distance_m.clamp(min=c.min_distance_m) / 1000.0)
 
 
-def from_host(outlook: Outlook) -> Tensor:
+def from_host(outlook: StationFeatures) -> Tensor:
     """Features (B, K, M, PAIR_FEATURES) of moving from the twin's host to every station."""
     host = outlook.host[..., None]
     here = (outlook.worth * host).sum(-2, keepdim=True)
@@ -136,7 +136,7 @@ def from_host(outlook: Outlook) -> Tensor:
     return _features(outlook.worth - here, price, wired)
 
 
-def from_any(outlook: Outlook) -> Tensor:
+def from_any(outlook: StationFeatures) -> Tensor:
     """Features (B, K, M, M, PAIR_FEATURES) of moving from every station (axis -3) to every station (axis -2)."""
     gained = outlook.worth[..., None, :, :] - outlook.worth[..., :, None, :]
     return _features(gained, outlook.price, outlook.wired.expand_as(outlook.price))

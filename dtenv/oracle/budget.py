@@ -11,11 +11,11 @@ from typing import Any
 from dtenv.validation import positive_number
 
 
-class Search:
+class SolveBudget:
     """Time limit, Ctrl-C and progress bar of one solver run.
 
-    Inside the `with` block a first Ctrl-C sets `over`, so that the solver returns its best solution and bound; a second
-    one interrupts as usual. Outside the main thread Ctrl-C is not handled.
+    Inside the `with` block a first Ctrl-C sets `exhausted`, so that the solver returns its best solution and bound; a
+    second one interrupts as usual. Outside the main thread Ctrl-C is not handled.
 
     Args:
         what: label of the bar.
@@ -37,7 +37,7 @@ class Search:
             self._bar = tqdm(bar_format="{desc}{postfix} [{elapsed}]", desc=what)
         self._start = time.perf_counter()
 
-    def __enter__(self) -> Search:
+    def __enter__(self) -> SolveBudget:
         self._in_main = threading.current_thread() is threading.main_thread()
         if self._in_main:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -60,16 +60,16 @@ class Search:
         return time.perf_counter() - self._start
 
     @property
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the time limit; 0 once the search is over."""
         return 0.0 if self._interrupted else max(0.0, self._limit - self.seconds)
 
     @property
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether to stop and return the best found."""
-        return self.left == 0.0
+        return self.seconds_left == 0.0
 
-    def tell(self, value: float, bound: float, note: str = "") -> None:
+    def report(self, value: float, bound: float, note: str = "") -> None:
         """Show the best value and the best bound in the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"best {value:.6g}, bound {bound:.6g}{', ' + note if note else ''}")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dtenv.compiled import compiled
-from dtenv.oracle.placement.costs import Costs
+from dtenv.oracle.placement.costs import PairCosts
 
 KICKS = 8
 """Default number of descents from the best association with some twins moved at random."""
@@ -21,8 +21,8 @@ LEAST_GAIN = 1e-12
 """Least gain of a change, as a share of the costs."""
 
 
-def search_start(
-    costs: Costs, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
+def local_search(
+    costs: PairCosts, starts: list[np.ndarray], over: Callable[[], bool], kicks: int = KICKS
 ) -> tuple[np.ndarray, float]:
     """Locally optimal association (N,) within capacities, which hold all users, and its cost, inf if forbidden.
 
@@ -50,7 +50,7 @@ def search_start(
 
 
 @compiled
-def association_cost(costs: Costs, server: np.ndarray) -> float:
+def association_cost(costs: PairCosts, server: np.ndarray) -> float:
     """Cost of an association (N,)."""
     total = 0.0
     for k in range(costs.slope.shape[1]):
@@ -59,7 +59,7 @@ def association_cost(costs: Costs, server: np.ndarray) -> float:
 
 
 @compiled
-def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
+def station_cost(costs: PairCosts, server: np.ndarray, k: int) -> float:
     """Cost of station k under an association (N,), where -1 is no station."""
     load, slope, twins = 0.0, 0.0, 0
     for u in range(len(server)):
@@ -80,7 +80,7 @@ def station_cost(costs: Costs, server: np.ndarray, k: int) -> float:
 
 
 @compiled
-def _descend(costs: Costs, server: np.ndarray, kick: np.ndarray) -> float:
+def _descend(costs: PairCosts, server: np.ndarray, kick: np.ndarray) -> float:
     """Improve `server` in place, after moves (…, 2) of users to stations with room; return its cost."""
     num_users, num_stations = costs.slope.shape
     held, worth = np.zeros(num_stations, np.int64), np.zeros(num_stations)
@@ -100,7 +100,7 @@ def _descend(costs: Costs, server: np.ndarray, kick: np.ndarray) -> float:
 
 
 @compiled
-def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) -> None:
+def _fill_in(costs: PairCosts, server: np.ndarray, held: np.ndarray, banned: int) -> None:
     """Place twins that have no station (-1), each where it costs least but not on `banned`; held (M,) is written."""
     held[:] = 0
     for u in range(len(server)):
@@ -124,7 +124,7 @@ def _fill_in(costs: Costs, server: np.ndarray, held: np.ndarray, banned: int) ->
 
 
 @compiled
-def _settle(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
+def _settle(costs: PairCosts, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
     """Move, open, close and swap until nothing gains; return the cost."""
     trial = server.copy()
     best = _move_all(costs, server, held, worth)
@@ -146,7 +146,7 @@ def _settle(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarra
 
 
 @compiled
-def _open_or_close(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, k: int) -> bool:
+def _open_or_close(costs: PairCosts, server: np.ndarray, held: np.ndarray, worth: np.ndarray, k: int) -> bool:
     """Close station k, or open it for all twins that gain by it at no hosting cost; return whether possible."""
     held[:] = 0
     for u in range(len(server)):
@@ -169,7 +169,7 @@ def _open_or_close(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np
 
 
 @compiled
-def _move_all(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
+def _move_all(costs: PairCosts, server: np.ndarray, held: np.ndarray, worth: np.ndarray) -> float:
     """Move single twins until none gains; held and worth (M,) are written; return the cost."""
     held[:] = 0
     for u in range(len(server)):
@@ -182,7 +182,7 @@ def _move_all(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndar
 
 
 @compiled
-def _move(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray, only: int) -> bool:
+def _move(costs: PairCosts, server: np.ndarray, held: np.ndarray, worth: np.ndarray, only: int) -> bool:
     """One pass of single moves, to the station `only` or, if -1, to any; return whether one gained."""
     num_users, num_stations = costs.slope.shape
     least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
@@ -210,7 +210,7 @@ def _move(costs: Costs, server: np.ndarray, held: np.ndarray, worth: np.ndarray,
 
 
 @compiled
-def _swap(costs: Costs, server: np.ndarray, worth: np.ndarray) -> bool:
+def _swap(costs: PairCosts, server: np.ndarray, worth: np.ndarray) -> bool:
     """One pass of swaps of two twins; return whether one gained."""
     least_gain, any_moved = LEAST_GAIN * np.abs(worth).sum(), False
     for u in range(len(server)):
