@@ -1,4 +1,4 @@
-"""Access stations from bounds without a logarithm are those of the plain rule, wherever the bounds decide."""
+"""Access stations from path-loss bounds equal those of the plain rule wherever the bounds decide."""
 
 import numpy as np
 import pytest
@@ -34,6 +34,6 @@ def test_bounds_decide_as_the_plain_rule(margin_db, spread_db, area_m):
     fast = np.array([rough_access(margin_db, slack, loss_db, u, before[u]) for u in range(USERS)])
     decided = fast >= 0
     assert np.array_equal(fast[decided], plain[decided])
-    assert area_m < 10.0 or decided.mean() > 0.5  # or the bounds would gain nothing
+    assert area_m < 10.0 or decided.mean() > 0.5  # otherwise the bounds would be useless
     keeps = np.array([surely_keeps(margin_db, slack, least_db[u], loss_db[before[u], u]) for u in range(USERS)])
     assert np.array_equal(plain[keeps], before[keeps])
