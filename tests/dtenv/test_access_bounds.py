@@ -1,4 +1,4 @@
-"""Access stations from bounds without a logarithm are those of the plain rule, wherever the bounds decide."""
+"""Access stations from path-loss bounds equal those of the plain rule wherever the bounds decide."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ from dtenv.tasks.association import allocation
 
 NEVER_WORSE = 1e-8
 MODES = ("optimal", "optimal-barrier")
-ROOM = (9.0, 0.7, 0.3, 0.02)  # C2 slack, and binding more and more
+ROOM = (9.0, 0.7, 0.3, 0.02)  # C2 slack, then ever tighter
 
 
 class Model:
@@ -113,7 +113,7 @@ def solve(instance, mode="optimal"):
 
 
 def check_solution(instance, mode="optimal"):
-    """What must hold for every solution; returns our value."""
+    """Check a solution's invariants and return our value."""
     history, report = solve(instance, mode)
     model, certificate = Model(instance, mode == "optimal-barrier"), report["certificate"]
     assert ((history >= 0) & (history <= model.box)).all()
@@ -125,7 +125,7 @@ def check_solution(instance, mode="optimal"):
 
 
 def starts(rng, count, more):
-    """0, 1/2 and 1, then random corners and random points."""
+    """Starts 0, 1/2 and 1, then random corners and random points."""
     fixed = [np.full(count, share) for share in (0.0, 0.5, 1.0)]
     return fixed + [rng.integers(0, 2, count).astype(float) for _ in range(more)] + list(rng.random((more, count)))
 
@@ -179,7 +179,7 @@ def test_no_point_of_a_fine_grid_beats_it(users, mode):
 
 
 def two_on_one_server(samples, previous, before, apart, **params):
-    """Both users 15 m from server 0; server 1 stands `apart` metres from it; φ = 0, ε = 55."""
+    """Two users 15 m from server 0; server 1 is `apart` metres from it; φ = 0, ε = 55."""
     return {
         "model": "association",
         "params": TABLE_II | params,
@@ -219,7 +219,7 @@ def test_a_local_solver_stays_at_the_bad_minimum_and_ours_does_not(instance, goo
     stuck = model.climb(np.array(bad, float))
     assert stuck == pytest.approx(bad, abs=1e-6)
     nearby = [np.clip(bad + step, 0, 1) for step in np.random.default_rng(0).uniform(-0.05, 0.05, (50, 2))]
-    assert model.value(stuck) >= max(map(model.value, nearby))  # truly a minimum of -e
+    assert model.value(stuck) >= max(map(model.value, nearby))  # a minimum of -e indeed
     assert solve(instance)[0] == pytest.approx(good, abs=1e-9)
     assert solve(instance)[1]["objective"] == pytest.approx(-values[0], abs=6e-6)
 
@@ -238,7 +238,7 @@ MIDDLE = np.full(2, 0.5)
 
 
 def hessian_of_loss(model, at, step=1e-3):
-    """Of -e, by central differences."""
+    """Hessian of -e, by central differences."""
     corner = step * np.eye(2)
     return -np.array(
         [
@@ -282,7 +282,7 @@ def test_theorem_2_as_printed_is_refuted():
     assert true == pytest.approx(hessian[0, 0], abs=1e-6)
 
 
-# CVXPY: tanh linearised at the last γ, solved, and again
+# CVXPY: successive linearisation of tanh at the last γ
 
 
 def linearise_and_repeat(model, start, cp):
@@ -307,7 +307,7 @@ def linearise_and_repeat(model, start, cp):
 
 
 def compare_with_cvxpy(seeds, migrants):
-    """How much better ours is than linearising from 0, 1/2 and 1, (seeds, 3)."""
+    """Advantage of ours over linearising from 0, 1/2 and 1, (seeds, 3)."""
     cp = pytest.importorskip("cvxpy")
     gaps = []
     for seed in seeds:
@@ -357,7 +357,7 @@ EXTREMES = {
     "one user without data": {"samples": [0, 300], "previous_samples": [0, 200]},
     "one sample each": {"samples": [1, 1], "previous_samples": [1, 1]},
     "a million samples": {"samples": [10**6, 100], "previous_samples": [10**6, 100]},
-    "labels in common with nobody": {"emd": [2.0, 2.0]},
+    "no labels in common": {"emd": [2.0, 2.0]},
     "mixed labels": {"emd": [0.0, 2.0]},
     "tiny f0": {"f0": 1e-6},
     "huge f0": {"f0": 1e12},
@@ -388,7 +388,7 @@ def test_extreme_inputs(name, mode):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("excess", [-1e-12, 0.0, 1e-12, 0.5])
 def test_capacity_at_the_fresh_load(excess, mode):
-    """No room at all, or none worth the name: γ is 0 (to what little room there is) and nothing breaks."""
+    """With no or almost no room γ is 0 (up to that room) and nothing breaks."""
     instance = two_on_one_server([200, 150], [300, 250], [0, 1], 40.0)
     load = terms(instance, [0, 0])["energy"]["computation"][0]
     instance["servers"]["compute_capacity"][0] = load * (1 - excess)

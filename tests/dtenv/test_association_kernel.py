@@ -1,4 +1,4 @@
-"""What DTAssociation's kernel puts off, links and inlines changes nothing of what it computes."""
+"""Lazy evaluation, linked lists and inlining in DTAssociation's kernel change no result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_users_are_listed_by_server_and_in_order(users, servers):
 
 
 def wild_program(rng, n):
-    """Users from next to no data to much more than there is any use for, and the scalars of their server."""
+    """Users with almost no to far too much data, and the scalars of their server."""
     users, _ = allocation.work_arrays(n)
     scale = 10 ** rng.uniform(-3, 5.5)
     users[FRESH] = rng.uniform(0, scale, n) * rng.integers(0, 2, n)
@@ -51,7 +51,7 @@ def test_marginal_utilities_put_off_are_those_computed_at_once():
         waits = np.isnan(users[LOW_MARGINAL])
         waiting += waits.sum()
         assert (at_once[LOW_MARGINAL][waits] > at_once[HIGH_MARGINAL][waits] * (1 + 1e-9)).all()
-        # Costs at which somebody takes all, nobody anything, or one is undecided to the last bit.
+        # Costs at which some user takes all, none takes anything, or one is indifferent to the last bit.
         slopes = [
             0.0,
             *(at_once[[LOW_MARGINAL, HIGH_MARGINAL], rng.integers(8)] / users[COST, 0]),
@@ -68,7 +68,7 @@ def test_marginal_utilities_put_off_are_those_computed_at_once():
 
 @pytest.mark.parametrize("history", ["optimal", "optimal-barrier", "none"])
 def test_the_kernels_terms_are_the_sums_of_its_servers(history):
-    """Server by server from Python, with references counted, as in the kernel, without."""
+    """Calls from Python, with reference counting, equal the kernel, without it."""
     task = AssociationTask(resolve("balanced", history=history, num_slots=5))
     task.reset(0, np.random.default_rng(1))
     rng = np.random.default_rng(2)
@@ -86,7 +86,7 @@ def test_the_kernels_terms_are_the_sums_of_its_servers(history):
 
 
 def test_what_python_is_handed_after_the_kernel_ran_is_a_view_of_one_slot():
-    """A function that returns arrays, compiled within a kernel that counts no references, would return whole tapes."""
+    """A function that returns arrays, compiled within a kernel without reference counting, would return whole tapes."""
     task = AssociationTask(resolve("balanced", num_slots=3), batch=2)
     for b in range(2):
         task.reset(b, np.random.default_rng(b))

@@ -1,4 +1,4 @@
-"""DTMigration-v0 computes its model: `info`, background twins, forecasts, observations against reference_edge."""
+"""DTMigration-v0 against reference_edge: `info`, background twins, forecasts, observations."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def make(**settings):
 
 
 class Drawn:
-    """What an episode drew, in the reference's words, and what follows from it whatever the agent does."""
+    """Draws of an episode in the reference's terms, and its exogenous part."""
 
     def __init__(self, env):
         task, tape = env.task, env.task.tape
@@ -71,7 +71,7 @@ class Drawn:
             self.server[1:] = self.path[self.t][1:]
 
     def play(self, action):
-        """`info` of the slot, and on to the next."""
+        """Return the slot's `info` and go to the next slot."""
         wanted = action if self.joint else [action]
         self.server, refused = move(self.p, self.server, wanted)
         found = migration_slot(self.p, self.tape, self.course, self.t, self.before, self.server, self.users)
@@ -102,7 +102,7 @@ def test_info_is_the_reference_models(options, control):
             wanted = rng.integers(4, size=12 if drawn.joint else None)
             obs, reward, _, _, info = env.step(wanted)
             other, baseline, *_ = centred.step(wanted)
-            assert env.task.state.previous[0].tolist() == drawn.before  # what pictures show as moves
+            assert env.task.state.previous[0].tolist() == drawn.before  # rendered as moves
             expected = drawn.play(wanted.tolist())
             check(info, expected)
             assert env.task.state.server[0].tolist() == drawn.server
@@ -138,7 +138,7 @@ def test_background_twins_move_as_the_reference_says_and_leave_a_seat(kind, shar
             for row in path:
                 fullest = max(fullest, np.bincount(row[1:], minlength=4).max() - (drawn.p["twin_capacity"] or 6))
             moves += (np.diff(path[:, 1:], axis=0) != 0).sum()
-    assert fullest == -1  # at times, and never more
+    assert fullest == -1  # reached, and never exceeded
     assert (moves > 0) == (kind != "never")
 
 

@@ -1,4 +1,4 @@
-"""The energy of models that (Zhou 2025) neglects: of every server with twins, in every term, and in the optimum."""
+"""Energy of models, neglected by (Zhou 2025): per server with twins, in every term, and in the optimum."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sending(**settings) -> AssociationScenario:
 
 
 def sending_task(seed: int, users: int = 4, servers: int = 3, slots: int = 3, n_agg: float | None = None):
-    """A small episode in which hosting a twin costs next to nothing, as much as a twin does, or all that Norm can."""
+    """A small episode in which hosting costs almost nothing, as much as a twin, or the most that Norm can."""
     rng = np.random.default_rng(seed)
     scenario = sending(
         num_users=users,
@@ -227,7 +227,7 @@ def test_an_episodes_bound_holds_for_every_plan():
 
 
 def test_local_search_pays_for_it():
-    """What it plays is better, in the environment's own sum, than moving one twin and than not knowing of transfer."""
+    """Its plan scores higher in the environment than moving one twin, and than a plan that ignores transfer."""
     size = {"num_users": 12, "num_servers": 8, "n_agg": 5e-3}
     for seed in (1, 3):
         found, scores = [], []
@@ -252,7 +252,7 @@ def compressed_by(factor: float) -> UtilityProfile:
 
 
 def test_compression_changes_the_best_association_where_models_are_charged_and_nowhere_else():
-    """The same curve, bytes alone apart: twins gather on few servers while models are dear, and spread when cheap."""
+    """Curves that differ in bytes only: twins gather on few servers if models are expensive, and spread if cheap."""
     hosts, plain = {}, {}
     for factor in (1.0, 1000.0):
         settings = {"utility": compressed_by(factor), "num_users": 6, "num_servers": 4, "n_agg": 1e-3}
@@ -266,7 +266,7 @@ def test_compression_changes_the_best_association_where_models_are_charged_and_n
 
 
 def test_the_network_sees_what_a_server_costs_once_it_hosts_anybody():
-    """Deciding and judging agree, and the price of a model changes the scores."""
+    """Deciding and scoring agree, and the price of a model changes the scores."""
     torch = pytest.importorskip("torch")
     from agents.networks import build
 

@@ -1,4 +1,4 @@
-"""The compiled generator is NumPy's, bit for bit, and its normal variates are normal."""
+"""The compiled generator equals NumPy's, bit for bit, and its normal variates are normal."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def pairs(key, count):
 def test_a_stream_draws_what_numpy_draws_and_hands_the_generator_on(seed):
     row, rng = stream_of(seed), np.random.default_rng(seed)
     for low, high in RANGES:
-        for count in (1, 2, 501):  # an odd number leaves half a word over
+        for count in (1, 2, 501):  # an odd count leaves half a word buffered
             np.testing.assert_array_equal(
                 integers(row, low, high, count), rng.integers(low, high, count, endpoint=True)
             )

@@ -1,4 +1,4 @@
-"""Every formula is the paper's: hand-computed numbers, shapes and limits."""
+"""Formulas against the paper: hand-computed numbers, shapes and limits."""
 
 import math
 
@@ -72,7 +72,7 @@ def test_uplink_rate_of_table_ii():
 
 @pytest.mark.parametrize(
     ("data", "computation", "synchronisation", "migration"),
-    [  # D, then (15) at 55 cycles a bit, (14) at 15, 40, 80 m and (13) at 20, 40, 80 m
+    [  # D, then (15) at 55 cycles per bit, (14) at 15, 40, 80 m and (13) at 20, 40, 80 m
         (200, 51.7, (0.24, 0.64, 1.28), (323, 645, 1290)),
         (500, 129, (0.60, 1.6, 3.2), (793, 1586, 3172)),
         (1000, 259, (1.2, 3.2, 6.4), (1577, 3154, 6308)),
@@ -141,7 +141,7 @@ def test_utility_limits():
     assert rho(0, 0.0231) == pytest.approx(0.9172 - 0.8862)  # without data, v - α1
     assert rho(1e7, 0.2) == pytest.approx(utility_ceiling(0.2, A4, A5, A6), abs=1e-15)
     assert utility_ceiling(0.0231, A4, A5, A6) == A4  # the peak lies at φ = -α5
-    assert rho(157_000, 0.0) == pytest.approx(rho(1_570_000, 0.0), abs=1e-12)  # in bits it would be constant
+    assert rho(157_000, 0.0) == pytest.approx(rho(1_570_000, 0.0), abs=1e-12)  # with D in bits it would be constant
 
 
 @given(emds, samples, samples)
@@ -172,7 +172,7 @@ def test_marginal_utility_without_data_is_infinite():
     [
         ([3, 1], [1, 1], 0.5),  # |.75 - .5| + |.25 - .5|
         ([5, 0], [0, 7], 2.0),  # nothing in common
-        ([2, 4, 6], [1, 2, 3], 0.0),  # the same shares
+        ([2, 4, 6], [1, 2, 3], 0.0),  # equal distributions
         ([[10, 0], [0, 10]], None, [1.0, 1.0]),  # each against (.5, .5)
         ([[30, 0], [0, 10]], None, [0.5, 1.5]),  # each against (.75, .25)
     ],

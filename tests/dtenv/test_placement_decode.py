@@ -1,4 +1,4 @@
-"""Whatever stations bid, twins find exactly one host each with room: the decode against sorting all pairs."""
+"""Decoder of bids against sorting all pairs: every twin gets exactly one host with room."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bids(rng, kind, stations, users):
 
 
 def capacities(rng, stations, users):
-    """Random ones that hold all users, at times exactly."""
+    """Random capacities with room for all users, sometimes exactly."""
     room = rng.integers(0, users + 1, size=stations)
     kind = rng.integers(3)
     if kind == 0:
@@ -96,9 +96,9 @@ def test_hosts_bid_more_than_half_and_the_next_highest_join_until_all_twins_have
 
     assert hosts([0.9, 0.5, 0.51, 0.1], [5, 5, 5, 5], 1) == [0, 2]  # half is not more than half
     assert hosts([0.9, 0.5, 0.4, 0.45], [5, 5, 5, 5], 12) == [0, 1, 3]
-    assert hosts([0.0, 0.0, 0.0], [5, 5, 5], 6) == [0, 1]  # ties by number
-    assert hosts([0.0, 0.2, 0.1], [5, 0, 5], 10) == [0, 2]  # who has no room is no help
-    assert hosts([1.0, 1.0, 1.0], [5, 5, 5], 1) == [0, 1, 2]  # nobody is dismissed
+    assert hosts([0.0, 0.0, 0.0], [5, 5, 5], 6) == [0, 1]  # ties by index
+    assert hosts([0.0, 0.2, 0.1], [5, 0, 5], 10) == [0, 2]  # stations without room are skipped
+    assert hosts([1.0, 1.0, 1.0], [5, 5, 5], 1) == [0, 1, 2]  # no host is dismissed
     assert hosts([0.2, 0.1], [3, 3], 6) == [0, 1]
 
 
@@ -132,4 +132,4 @@ def test_bids_of_an_association():
     assert host_bid.tolist() == [1.0, 0.0, 1.0]
     assert bid.T.tolist() == [[1, -300, -100], [1, -300, -100], [-100, -200, 1], [1, -300, -100]]
     _, server, _ = decoded(host_bid, bid, np.array([2, 2, 2]))
-    assert server.tolist() == [0, 0, 2, 2]  # the last of station 0's finds it full
+    assert server.tolist() == [0, 0, 2, 2]  # station 0 is full for its last user

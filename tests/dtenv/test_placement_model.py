@@ -1,4 +1,4 @@
-"""DTPlacementMA-v0 computes the paper's model: `info`, observations and masks against plain loops of reference_edge."""
+"""DTPlacementMA-v0 against plain loops of reference_edge: `info`, observations and masks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reference_edge import (
 import dtenv
 
 ID = "DTPlacementMA-v0"
-LATE = {"deadline_s": (0.4, 1.2)}  # half of the users miss theirs
+LATE = {"deadline_s": (0.4, 1.2)}  # half of the users are late
 LITERAL = {
     "bandwidth_sharing": "full",
     "rate_logarithm": "ln",
@@ -66,7 +66,7 @@ def make(scenario="small-20x5", **settings):
 
 
 class Drawn:
-    """What an episode drew, in the reference's words, and the slots that follow from it."""
+    """Draws of an episode in the reference's terms, and the slots that follow from them."""
 
     def __init__(self, env):
         tape = env.task.tape
@@ -101,7 +101,7 @@ class Drawn:
         }
 
     def play(self, host, server):
-        """`info` of the slot, and on to the next."""
+        """Return the slot's `info` and go to the next slot."""
         found = placement_slot(self.p, self.slot, host, server)
         self.server = list(server)
         self.slot = self.next()
@@ -129,7 +129,7 @@ def test_info_is_the_reference_models(options):
             host = choose_hosts([row[0] for row in bid], drawn.room, 20)
             server = greedy([row[1:] for row in bid], host, drawn.room)
             assert info["server"].tolist() == server and info["host"].tolist() == host
-            assert env.task.state.previous[0].tolist() == drawn.server  # what pictures show as moves
+            assert env.task.state.previous[0].tolist() == drawn.server  # rendered as moves
             check(info, drawn.play(host, server))
             assert reward == info["score"]
             late, moved = late + info["violations"], moved + info["migrations"]
@@ -159,7 +159,7 @@ def test_prices_are_the_references_over_whole_episodes(options):
         host = choose_hosts(action[:, 0].tolist(), drawn.room, 20)
         server = greedy(bids_of_prices(drawn.p, drawn.slot, action[:, 1].tolist()), host, drawn.room)
         assert info["host"].tolist() == host and info["server"].tolist() == server
-        if drawn.t < 26:  # of slot 27 nothing is drawn
+        if drawn.t < 26:  # slot 27 is not drawn
             check(info, drawn.play(host, server))
 
 
@@ -202,7 +202,7 @@ def test_local_rewards_are_the_references_and_add_up_to_the_score_exactly(option
         expected = drawn.play(host, greedy(bid[:, 1:].tolist(), host, drawn.room))
         assert list(rewards.values()) == pytest.approx(expected["local"], rel=1e-9, abs=1e-12)
         total = 0.0
-        for worth in rewards.values():  # in the stations' order; sum() may compensate
+        for worth in rewards.values():  # in the stations' order, as sum() may compensate
             total += worth
         assert {total} == {info["score"] for info in infos.values()}
         assert len(set(rewards.values())) > 1
@@ -221,7 +221,7 @@ WATCHED = [
 
 
 def expected_observation(drawn, server):
-    """The network's blocks, and the mask, in words of the tables in dtenv.tasks.placement.task."""
+    """Blocks of the network's observation, and the mask, by the tables in dtenv.tasks.placement.entries."""
     p, slot, n, m = drawn.p, drawn.slot, 20, 5
     users, stations, links = np.zeros((n, 6)), np.zeros((m, 6)), np.zeros((n, m, 4))
     mask = np.zeros((n, m), bool)

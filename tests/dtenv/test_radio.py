@@ -1,4 +1,4 @@
-"""Lu 2021's formulas (3)-(20), one by one: hand-computed numbers, shapes and limits."""
+"""Formulas (3)-(20) of Lu 2021: hand-computed numbers, shapes and limits."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_path_loss_by_hand():
     assert loss(1000.0) == pytest.approx(128.1, abs=1e-12)
     assert loss(10.0) == pytest.approx(52.9, abs=1e-12)  # two decades less
     assert loss(100.0) == pytest.approx(90.5, abs=1e-12)
-    assert loss(0.0) == loss(3.0) == loss(10.0)  # no nearer than min_distance_m
+    assert loss(0.0) == loss(3.0) == loss(10.0)  # clipped at min_distance_m
 
 
 @given(metres, metres)
@@ -72,7 +72,7 @@ def test_gain_range_holds_six_deviations_over_the_square():
     assert least == pytest.approx(-128.1 - 37.6 * math.log10(1.5 * math.sqrt(2)) - 48 - 1)
     assert most == pytest.approx(-52.9 + 48 + 1)
     flat = gain_range_db(Radio(shadowing_db=0.0), Network(area_m=5.0, separation_m=0.0))
-    assert flat == pytest.approx((-53.9, -51.9))  # a range even where all gains are alike
+    assert flat == pytest.approx((-53.9, -51.9))  # a range even if all gains are equal
 
 
 # The rate (3)
@@ -82,7 +82,7 @@ def test_rate_by_hand():
     up = Uplink.of(Radio())
     snr = 0.2 * 10**-12 / (20e6 * NOISE)
     assert link_rate(up, 0.2, -120.0, 1.0) == pytest.approx(20e6 * math.log2(1 + snr), rel=1e-12)
-    # Four users: a quarter of the band, and of the noise.
+    # Four users: a quarter of the bandwidth and of the noise.
     assert link_rate(up, 0.2, -120.0, 4.0) == pytest.approx(5e6 * math.log2(1 + 4 * snr), rel=1e-12)
     full = Uplink.of(Radio(bandwidth_sharing="full"))
     assert link_rate(full, 0.2, -120.0, 4.0) == link_rate(up, 0.2, -120.0, 1.0)  # as (3) is printed
@@ -171,7 +171,7 @@ def test_square_root_shares_use_all_cycles_and_make_the_sum_of_latencies_least(b
 
 def test_equal_shares_and_slices():
     assert [compute_share(12e9, 1.0, 3.0) for _ in range(3)] == [4e9] * 3
-    assert compute_share(12e9, 1.0, 20.0) == 6e8  # F_k / N_k whoever is there
+    assert compute_share(12e9, 1.0, 20.0) == 6e8  # F_k / N_k, independent of the load
     assert compute_share(12e9, 0.0, 0.0) == 0.0
 
 

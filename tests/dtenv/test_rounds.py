@@ -96,7 +96,7 @@ def test_rounds_by_hand():
     assert seconds.tolist() == [0.4, 0.5, 0.5] and staleness.tolist() == [0.0] * 3
     assert share == pytest.approx([1.0, 2 / 3, 0.0])
     seconds, share, staleness = asynchronous_round(ready, 0.5)
-    # 10, 5 and 2.5 updates a second: three take 3 / 17.5 s. Others' meanwhile: .1 · 7.5, .2 · 12.5, .4 · 15.
+    # 10, 5 and 2.5 updates per second: three take 3 / 17.5 s. Others' meanwhile: .1 · 7.5, .2 · 12.5, .4 · 15.
     assert seconds == pytest.approx([3 / 17.5, 3 / 15, 0.5])
     assert share == pytest.approx([1.0, 2 / 3, 0.0])
     assert staleness == pytest.approx([(0.75 + 2.5 + 6.0) / 3, (0.5 + 2.0) / 2, 0.0])
@@ -129,7 +129,7 @@ def test_info_tells_the_round_of_the_slots_own_latencies(deployment):
         assert infos[0]["round"] == pytest.approx(min(ready.max(), 0.5))
         assert infos[0]["round_share"] == (ready <= 0.5).mean()
         assert infos[1]["round"] <= infos[0]["round"] and infos[0]["staleness"] == 0.0 < infos[1]["staleness"]
-        assert infos[0]["score"] == infos[1]["score"]  # it is told, and decides nothing
+        assert infos[0]["score"] == infos[1]["score"]  # reported only, without effect
 
 
 def test_a_synchronous_round_waits_in_vain_for_a_twin_whose_host_is_down():
@@ -144,5 +144,5 @@ def test_a_synchronous_round_waits_in_vain_for_a_twin_whose_host_is_down():
         info = env.step(host)[4]
         assert info["isolations"] == lost * 6 and info["round_share"] == pytest.approx(1 - lost)
         assert (info["round"] == 0.5) == (env is envs[0])
-    env.task.tape.up[0, 2, centre] = False  # and nobody gets through to an aggregator that is down
+    env.task.tape.up[0, 2, centre] = False  # no update reaches a failed aggregator
     assert env.step(host)[4]["round_share"] == 0.0

@@ -1,4 +1,4 @@
-"""What an episode draws: walks inside the square at their speeds, stations apart, shadowing that correlates as it says.
+"""Draws of an episode: walks inside the square at their speeds, separated stations, correlated shadowing.
 
 Tolerances of statistics are five standard errors.
 """
@@ -54,12 +54,12 @@ def shadowing(user_xy, stations, seed=0, **radio):
 
 
 def drawn_by(task, seed):
-    """The tape of row 1 of two, and that row's shadowing, drawn slot by slot."""
+    """Tape of row 1 of two, and that row's shadowing, slot by slot."""
     for field in task.tape:
         field[:] = 0 if field.dtype == np.uint64 else np.nan
     task.reset(1, np.random.default_rng(seed))
     tape = type(task.tape)(*(field[1] for field in task.tape))
-    assert all(not np.nan_to_num(field[0]).any() for field in task.tape)  # the other row is left alone
+    assert all(not np.nan_to_num(field[0]).any() for field in task.tape)  # the other row is unchanged
     return tape, shadowing_along(task.scenario.radio, tape.shadowing_key, tape.user_xy, len(tape.station_xy))
 
 
@@ -83,7 +83,7 @@ def test_walks_stay_in_the_square_and_keep_the_speed_limit(walk, speed, slot_sec
     assert xy.min() >= 0 and xy.max() <= 1500
     steps = np.linalg.norm(np.diff(xy, axis=0), axis=-1)
     assert steps.max() <= speed[1] * slot_seconds * (1 + 1e-12)
-    if speed[1] * slot_seconds < 100:  # corners and edges are seldom
+    if speed[1] * slot_seconds < 100:  # corners and edges are rare
         assert np.quantile(steps, 0.2) >= speed[0] * slot_seconds * (1 - 1e-9)
         assert steps.max() > (0.9 * speed[1] + 0.1 * speed[0]) * slot_seconds
 
@@ -140,7 +140,7 @@ def test_an_episode_of_recorded_walks_gives_every_user_a_segment_of_its_own():
     assert sorted(xy[0, :, 0]) == [0, 10, 20, 30, 40]
     np.testing.assert_array_equal(np.diff(xy, axis=0)[..., 0], 1)
     drawn = {tuple(map(tuple, sites(seed, 2, 900.0, recording))) for seed in range(40)}
-    assert len(drawn) == 6  # ordered pairs of three sites; recorded ones stand where they stand
+    assert len(drawn) == 6  # ordered pairs of three sites; recorded sites stay in place
 
 
 # Stations
@@ -183,7 +183,7 @@ def test_shadowing_has_its_deviation_and_its_correlation_between_stations(deviat
         for a, b in ((0, 1), (0, 2), (1, 2)):
             allowed = 5 * (1 - site_correlation**2) / math.sqrt(users) + 1e-12
             assert corr(slot[:, a], slot[:, b]) == pytest.approx(site_correlation, abs=allowed)
-    assert abs(corr(drawn[0, :-1], drawn[0, 1:])) < 5 / math.sqrt(users)  # users' apart
+    assert abs(corr(drawn[0, :-1], drawn[0, 1:])) < 5 / math.sqrt(users)  # of different users
 
 
 @pytest.mark.parametrize("site_correlation", [0.0, 0.3, 1.0])
@@ -216,7 +216,7 @@ def test_shadowing_along_a_walk_falls_by_e_each_decorrelation_distance(site_corr
             assert corr(drawn[s, :, 0], drawn[t, :, 0]) == pytest.approx(expected, abs=allowed)
             crossed = site_correlation * expected  # to the other station
             assert corr(drawn[s, :, 0], drawn[t, :, 1]) == pytest.approx(crossed, abs=5 / math.sqrt(users))
-    assert np.array_equal(drawn[4], drawn[5])  # nobody moved
+    assert np.array_equal(drawn[4], drawn[5])  # no user moved
     assert drawn[6].std() == pytest.approx(8.0, rel=5 / math.sqrt(4 * users))
 
 
@@ -245,7 +245,7 @@ def test_placement_draws_lie_in_their_ranges_and_fill_them():
         assert drawn.mean() == pytest.approx(middle, abs=0.25 * spread), name
     assert tape.data_bits.mean() == pytest.approx(3e6, abs=5 * 4e6 / math.sqrt(12 * 6200))
     assert shadowing_db.std() == pytest.approx(8.0, rel=5 / math.sqrt(2 * 62_000))
-    assert len(np.unique(tape.compute_hz)) == 620  # anew in every slot
+    assert len(np.unique(tape.compute_hz)) == 620  # redrawn in every slot
 
 
 def test_migration_draws_lie_in_their_ranges_and_hold_for_the_episode():
