@@ -1,1 +1,1 @@
-"""What learners share: rollouts, advantages, replay, runs, checkpoints."""
+"""Shared parts of the learners: set-up, rollouts, advantages, replay, runs, checkpoints."""
