@@ -218,7 +218,7 @@ def _name(folder: Path, about: dict[str, Any], others: Path | None) -> Iterator[
     if name.casefold() in known | {"optimum", "bound"}:
         yield f"name: {quoted(name)} is the name of one of dtenv's own agents"
     for other in _folders(others):
-        if other.name.casefold() == name.casefold() and not _same(other, folder):
+        if other.name.casefold() == name.casefold() and other.resolve() != folder.resolve():
             yield f"name: {quoted(name)} is taken by the submission {quoted(other.name)}"
 
 
@@ -228,7 +228,7 @@ def _policy(folder: Path, data: bytes, about: dict[str, Any], others: Path | Non
     if isinstance(claimed, str) and re.fullmatch("[0-9a-f]{64}", claimed) and claimed != digest:
         yield f"its SHA-256 must be the manifest's policy_sha256, {claimed}, got {digest}"
     for other in _folders(others):
-        if _same(other, folder):
+        if other.resolve() == folder.resolve():
             continue
         try:
             if (other / POLICY).lstat().st_size != len(data) or _bytes(other / POLICY, MAX_BYTES[POLICY]) != data:
@@ -242,7 +242,3 @@ def _folders(others: Path | None) -> list[Path]:
     if others is None or not others.is_dir():
         return []
     return sorted(path for path in others.iterdir() if path.is_symlink() or path.is_dir())
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()

@@ -62,11 +62,8 @@ def main(settings: Validate) -> None:
     valid = True
     for folder in settings.folders:
         problems = validate(folder, settings.others)
-        if not problems:
-            print(f"{quoted(str(folder), 300)} is valid")
-            continue
-        valid = False
-        print(f"{quoted(str(folder), 300)} is not valid:")
+        print(quoted(str(folder), 300), "is not valid:" if problems else "is valid")
+        valid &= not problems
         files: dict[str, list[str]] = {}
         for file, _, problem in (each.partition(": ") for each in problems):
             files.setdefault(file, []).append(problem)
