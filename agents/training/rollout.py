@@ -36,7 +36,7 @@ class Rollout(NamedTuple):
         return [field.flatten(0, 1)[keep] for field in fields]
 
 
-TOLD = ("reward", "score", "objective", "utility", "energy", "system_cost")
+TRACKED = ("reward", "score", "objective", "utility", "energy", "system_cost")
 """The reward and the info entries that are reported, where the environment has them."""
 
 
@@ -54,7 +54,7 @@ class Charts:
 
     def add(self, valid: np.ndarray, info: Mapping[str, Any]) -> None:
         """Add one step of a batch, of which the rows `valid` (B,) count."""
-        entries = {name: np.asarray(info[name], np.float64) for name in TOLD if name in info}
+        entries = {name: np.asarray(info[name], np.float64) for name in TRACKED if name in info}
         if "feasible" in info:
             entries["infeasible"] = ~np.asarray(info["feasible"], np.bool_)
         for name, values in entries.items():

@@ -89,7 +89,7 @@ def html(results: Results) -> str:
     """A self-contained HTML page."""
     found = {PAPERS[name][0]: findings(results, name) for name in papers(results)}
     summaries = {citation: summary(claims) for citation, claims in found.items()}
-    return render("claims.html", papers=found, told=summaries, provenance=provenance(results))
+    return render("claims.html", papers=found, summaries=summaries, provenance=provenance(results))
 
 
 def write(results: Results, folder: Path, as_html: bool = False) -> list[Path]:

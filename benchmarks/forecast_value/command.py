@@ -225,7 +225,7 @@ def planned(
     case: Case, made: Made, settings: ForecastValue, seeds: Sequence[int], episodes: list[Any], done: set[Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield the missing rows of the planner with a forecaster, by horizon, each with the forecaster's accuracy."""
-    scenario = case.scored.override(forecaster=made.forecaster.told())
+    scenario = case.scored.override(forecaster=made.forecaster.served())
     about = accuracy(made.forecaster, episodes, STEPS) | {"epsilon": made.epsilon}
     for horizon in settings.horizons:
         if ("planner", made.name, horizon, made.seed) in done:
@@ -242,7 +242,7 @@ def learned(case: Case, made: Made, steps: int, seed: int, seeds: Sequence[int])
     from agents.hindsight import Args, train
 
     torch.set_num_threads(1)
-    start, forecaster = time.perf_counter(), made.forecaster.told()
+    start, forecaster = time.perf_counter(), made.forecaster.served()
     args = Args(network="foreseeing", total_steps=steps, num_envs=RECORDED, seed=seed, threads=1)
     policy = train(args, scenario=case.training.override(forecaster=forecaster))
     scores, moves = played(policy, case.scored.override(forecaster=forecaster), seeds)

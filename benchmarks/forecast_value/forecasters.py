@@ -122,7 +122,7 @@ class CachedForecaster:
             self._found[key] = self.forecaster.stations(unfolded, horizon).astype(np.float32)
         return self._found[key]
 
-    def told(self) -> StationForecaster:
+    def served(self) -> StationForecaster:
         """This forecaster, as the value of a scenario's field `forecaster`."""
         inner = self.forecaster
         if isinstance(inner, Foresight):

@@ -83,7 +83,7 @@ class Calibrate:
             raise ValueError(f"out must end in .json, got {str(self.out)!r}")
         self.grid()  # checks the other fields
 
-    def beside(self, suffix: str) -> Path:
+    def sibling(self, suffix: str) -> Path:
         """Return a file of the evidence."""
         return (self.evidence or self.out.parent) / f"{self.out.stem}{suffix}"
 
@@ -122,7 +122,7 @@ def main(settings: Calibrate) -> int:
     images, grid = load_images(settings.data), settings.grid()
     started = time.perf_counter()
     with tqdm(total=len(grid.sizes) * len(grid.emds) * len(grid.seeds), desc=settings.out.stem, unit="cell") as bar:
-        file = settings.rows or settings.beside(".rows.jsonl")
+        file = settings.rows or settings.sibling(".rows.jsonl")
         rows = train_grid(grid, images, file, processes=settings.processes, tick=bar.update)
         trained = int(bar.n)
         bar.update(len(rows) - trained)
@@ -142,7 +142,7 @@ def main(settings: Calibrate) -> int:
         "fits": {metric: described_fit(found, rows, metric) for metric, found in fits.items()},
         "provenance": provenance(settings, images, rows),
     }
-    settings.beside(".fit.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    settings.sibling(".fit.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     picture(settings, images, rows, chosen)
     print("\n".join(summary(report)))
     if profile is None or refused is not None:
@@ -265,7 +265,7 @@ def picture(settings: Calibrate, images: Images, rows: list[Row], found: Fit | s
     parts = [images.name, settings.skew, settings.variant]
     title = ", ".join([*parts, *(f"{name} {value}" for name, value in settings.changed().items())])
     published, label = load("zhou-2025").utility, f"accuracy, {settings.metric}"
-    draw(settings.beside(".png"), title, samples, emd, accuracy, fitted, published, label)
+    draw(settings.sibling(".png"), title, samples, emd, accuracy, fitted, published, label)
 
 
 def summary(report: dict[str, Any]) -> list[str]:

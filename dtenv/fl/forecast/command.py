@@ -96,7 +96,7 @@ def main(settings: Forecast) -> None:
     order = [row for model in names for row in recipe.rows_of(model)]
     rows = [row for row in rows if row["model"] in order and row["seed"] in settings.seeds]
     rows.sort(key=lambda row: order.index(row["model"]))
-    title = told(settings)
+    title = title_of(settings)
     text = table(rows, title)
     (settings.out / "table.md").write_text(text, encoding="utf-8")
     draw(settings.out / "accuracy.png", rows, title)
@@ -157,7 +157,7 @@ def rows_of(recipe: ForecastRecipe, model: str, train: CellTraces, seen: Any, se
     return made
 
 
-def told(settings: Forecast) -> str:
+def title_of(settings: Forecast) -> str:
     """Return a one-line title of the settings."""
     where = {"grid": "a hexagonal grid", "own": "the sessions' own"}.get(settings.sites, Path(settings.sites).name)
     who = "explore and return" if settings.data == "epr" else Path(settings.data).name

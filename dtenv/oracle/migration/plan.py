@@ -159,12 +159,12 @@ def marginal_worth(arrays: tuple[np.ndarray, ...], first: int, plan: np.ndarray,
             continue
         for v in range(users):
             k = plan[h, v]
-            beside = load[k] - weight[v]
-            alike = slot_score(batch, first + h, v, k, beside)
+            others_load = load[k] - weight[v]
+            alike = slot_score(batch, first + h, v, k, others_load)
             for u in range(users):
                 if u == v:
                     continue
                 if plan[h, u] == k:
-                    prices[h, k, u] -= slot_score(batch, first + h, v, k, beside - weight[u]) - alike
+                    prices[h, k, u] -= slot_score(batch, first + h, v, k, others_load - weight[u]) - alike
                 else:
-                    prices[h, k, u] -= alike - slot_score(batch, first + h, v, k, beside + weight[u])
+                    prices[h, k, u] -= alike - slot_score(batch, first + h, v, k, others_load + weight[u])

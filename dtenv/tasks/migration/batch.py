@@ -107,7 +107,9 @@ class Batch(NamedTuple):
     streams: np.ndarray  # (B, WORDS) random generators
     ranges: np.ndarray  # (1,) record of EdgeRanges
     expected: np.ndarray  # (B, T + 2, n, H, 2) positions from a user-defined forecaster; else (B, 0, …)
-    told: np.ndarray  # (B, T + 2, ·) float32, forecast blocks of the observation for forecast stations; else (B, 0, 0)
+    forecast_obs: (
+        np.ndarray
+    )  # (B, T + 2, ·) float32, forecast blocks of the observation for forecast stations; else (B, 0, 0)
     obs: np.ndarray  # (B, layout.size) float32
     mask: np.ndarray  # (B, n, M) bool
     constants: np.ndarray  # (1,) record of Constants

@@ -72,7 +72,7 @@ def write_forecasts(batch: Batch, b: int, foresight: Foresight) -> None:
         bits, deadline = tape.update_bits[b, 0], tape.deadline_s[b, 0]
         load_ahead(c, bits, deadline, tape.compute_hz[b], course.weight[b], course.background[b], load)
         parts.append(load[ahead].transpose(0, 2, 1))
-    batch.told[b] = np.concatenate([part.reshape(slots, -1) for part in parts], axis=1)
+    batch.forecast_obs[b] = np.concatenate([part.reshape(slots, -1) for part in parts], axis=1)
 
 
 def exogenous_episode(batch: Batch, b: int) -> ExogenousEpisode:

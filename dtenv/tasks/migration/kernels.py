@@ -253,9 +253,9 @@ def observe(batch: Batch, b: int) -> None:
                 0.0 if k == host else migration_price(c, tape.data_bits[b, u], wired_m[host, k]) / scale.price
             )
             i += len(LINK)
-    if batch.told.shape[1] > 0:
-        for j in range(batch.told.shape[2]):
-            row[i + j] = batch.told[b, t, j]
+    if batch.forecast_obs.shape[1] > 0:
+        for j in range(batch.forecast_obs.shape[2]):
+            row[i + j] = batch.forecast_obs[b, t, j]
         return
     for u in range(shown):
         for k in range(num_stations):

@@ -66,13 +66,13 @@ class MigrationTask(Task):
         looks = CachedDecisions(*(np.zeros((batch, users), dtype) for dtype in dtypes))
         self._expected = np.zeros((batch, 0 if self._forecaster is None else slots, own, episode.horizon, 2))
         forecast_shape = (0, 0) if self._foresight is None else (slots, sum(block.size for block in ahead))
-        told = np.zeros((batch, *forecast_shape), np.float32)
+        forecast_obs = np.zeros((batch, *forecast_shape), np.float32)
         recorded = Recorded.of(scenario.mobility.recording)
         self.batch = Batch(
             *(self.tape, self.course, self.state, self.terms, work, looks, recorded),
             self.streams,
             EdgeRanges.record(scenario, scenario.objective.update_deadline_s, OutageRates.of(scenario)),
-            *(self._expected, told, self.obs, self.mask, self.constants, self.scale),
+            *(self._expected, forecast_obs, self.obs, self.mask, self.constants, self.scale),
         )
         self._arrays = self.batch.flatten()
 
