@@ -106,7 +106,7 @@ def test_forecasters_are_asked_once_an_episode():
     assert kept.stations(one, 5) is first and counts.asked == 1
     kept.stations(two, 5)
     assert counts.asked == 2 and not np.array_equal(kept.stations(two, 5), first)
-    foresight = table_or_oracle(habits(), "oracle: all").forecaster.told()
+    foresight = table_or_oracle(habits(), "oracle: all").forecaster.served()
     assert foresight.channel and foresight.load and isinstance(foresight.forecast, CachedForecaster)
 
 
