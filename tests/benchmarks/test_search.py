@@ -55,7 +55,7 @@ FIELDS = {
     "q_uniform": {"min", "max", "q"},
     "log_uniform_values": {"min", "max"},
 }
-"""Fields of a parameter in W&B\'s schema; its package, sweeps 0.3, cannot be installed with NumPy 2."""
+"""Fields of a parameter in W&B's schema; its package, sweeps 0.3, cannot be installed with NumPy 2."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -172,15 +172,9 @@ def test_a_search_repeats_continues_and_is_ranked(toy, method, capsys):
     best = min(whole.values(), key=lambda row: -float(row["score"]))
     assert said[1] == "| trial | learning_rate | num_minibatches | score |"
     assert said[3].split()[1] == best["trial"]
-    best_file = yaml.safe_load((toy.folder / "other/best.yaml").read_text())
-    assert (
-        best_file["trial"] == int(best["trial"])
-        and str(best_file["parameters"]["learning_rate"]) == best["learning_rate"]
-    )
-    assert (
-        f"--learning_rate={best['learning_rate']}" in best_file["command"]
-        and best_file["parameters"]["num_servers"] == 3
-    )
+    kept = yaml.safe_load((toy.folder / "other/best.yaml").read_text())
+    assert kept["trial"] == int(best["trial"]) and str(kept["parameters"]["learning_rate"]) == best["learning_rate"]
+    assert f"--learning_rate={best['learning_rate']}" in kept["command"] and kept["parameters"]["num_servers"] == 3
     assert json.loads((toy.folder / "out/search.json").read_text())["commit"]
 
 
