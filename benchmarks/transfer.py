@@ -154,8 +154,8 @@ def lines(rows: Sequence[Mapping[str, Any]], stations: int) -> list[str]:
     for m in sorted({row["stations"] for row in rows if row["learner"] == "moved"}):
         moved.append([m])
         for name in ("moved", "trained there"):
-            grades = [row["grade"] for row in rows if (row["learner"], row["stations"]) == (name, m)]
-            moved[-1].append(f"{mean_interval(grades):.3f}")
+            reached = [row["grade"] for row in rows if (row["learner"], row["stations"]) == (name, m)]
+            moved[-1].append(f"{mean_interval(reached):.3f}")
     return [
         "Grade: the greedy policy's score on held-out episodes, 0 for never moving, 1 for the clairvoyant bound; "
         "mean over training seeds [95 %].",

@@ -107,7 +107,7 @@ def verdicts(claim: Claim, values: Measured) -> dict[tuple[str, str], str]:
 
 
 def verdict(claim: Claim, values: Measured | None) -> str:
-    """Verdict on a row: "agrees" if all pairs do, "contradicts" if any does, else "cannot tell"."""
+    """Verdict on a row: AGREES if all pairs agree, CONTRADICTS if any contradicts, else OPEN."""
     if values is None:
         return OPEN
     found = set(verdicts(claim, values).values())

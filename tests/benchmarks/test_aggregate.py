@@ -1,4 +1,4 @@
-"""Aggregate metrics of a folder of results."""
+"""Tables and plots of aggregate metrics of a folder of results."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ COSTS = {"local-search": -1.0, "mappo": -1.2, "maddpg (Proposed)": -2.0, "greedy
 
 @pytest.fixture(scope="module")
 def results():
-    """Four scenarios, 5 agents that are far apart and random."""
+    """Results of four scenarios, with random and five agents that score far apart."""
     return made("lu2021-quick", lambda cell, agent: {"score": COSTS.get(agent, -4.0)}, noise=1e-6)
 
 
@@ -22,20 +22,20 @@ def lines(results):
 
 
 def test_without_bounds_agents_are_compared_by_how_often_one_is_better(results):
-    told = lines(results)
-    assert list(told)[2:] == ["local-search", "mappo", "greedy-add", "maddpg (Proposed)", "nearest", "random"]
-    assert "IQM" not in told["agent"] and told["mappo"] == "| mappo | 1.000 [1.000, 1.000] |"
-    assert told["greedy-add"] == "| greedy-add |  |"
-    assert told["nearest"] == "| nearest | 0.000 [0.000, 0.000] |"
+    by_agent = lines(results)
+    assert list(by_agent)[2:] == ["local-search", "mappo", "greedy-add", "maddpg (Proposed)", "nearest", "random"]
+    assert "IQM" not in by_agent["agent"] and by_agent["mappo"] == "| mappo | 1.000 [1.000, 1.000] |"
+    assert by_agent["greedy-add"] == "| greedy-add |  |"
+    assert by_agent["nearest"] == "| nearest | 0.000 [0.000, 0.000] |"
 
 
 def test_with_bounds_scores_are_between_the_zero_and_the_bound(results, tmp_path):
     bounded = dataclasses.replace(results, rows=[{**row, "bound": -1.0} for row in results.rows])
-    told = lines(bounded)
-    assert told["local-search"].startswith("| local-search | 1.000 [1.000, 1.000] | 1.000 ")
-    assert told["mappo"].count("0.900 [0.900, 0.900]") == 3 and "0.100 [0.100, 0.100]" in told["mappo"]
-    assert "0.000 [-0.000, 0.000]" in told["nearest"] or "0.000 [0.000, 0.000]" in told["nearest"]
-    assert "-0.100 [-0.100, -0.100]" not in told["mappo"] and "+0.150 [+0.150, +0.150]" in told["mappo"]
+    by_agent = lines(bounded)
+    assert by_agent["local-search"].startswith("| local-search | 1.000 [1.000, 1.000] | 1.000 ")
+    assert by_agent["mappo"].count("0.900 [0.900, 0.900]") == 3 and "0.100 [0.100, 0.100]" in by_agent["mappo"]
+    assert "0.000 [-0.000, 0.000]" in by_agent["nearest"] or "0.000 [0.000, 0.000]" in by_agent["nearest"]
+    assert "-0.100 [-0.100, -0.100]" not in by_agent["mappo"] and "+0.150 [+0.150, +0.150]" in by_agent["mappo"]
     profiles = aggregate.profiles(bounded, "DTPlacementMA-v0")
     assert profiles["mappo"].y[aggregate.THRESHOLDS < 0.85].tolist() == pytest.approx([1.0] * 54)
     assert profiles["mappo"].y[-1] == 0.0

@@ -1,4 +1,4 @@
-"""Aggregate metrics: hand-made values, slow plain references, properties, seeds, and coverage."""
+"""Aggregate metrics: known values, slow plain references, properties, seeds and coverage."""
 
 import statistics
 from math import sqrt
@@ -32,7 +32,7 @@ BY_HAND = {"IQM": 2.75 / 4, "mean": 10.25 / 8, "median": (0.5625 + 2.0) / 2, "op
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_metrics_of_a_hand_made_matrix(name):
+def test_metrics_of_a_known_matrix(name):
     assert METRICS[name](HAND) == pytest.approx(BY_HAND[name], abs=1e-15)
 
 
@@ -77,7 +77,7 @@ def test_metrics_equal_plain_references(shape):
 
 
 def test_metrics_keep_leading_axes():
-    """As the bootstrap asks of them."""
+    """The bootstrap passes them."""
     scores, other = np.random.default_rng(0).normal(size=(2, 7, 6, 3))
     for metric in METRICS.values():
         np.testing.assert_allclose(metric(scores), [metric(matrix) for matrix in scores])
@@ -116,7 +116,7 @@ def test_seeds():
 
 
 def test_runs_are_resampled_within_tasks():
-    """What differs between tasks alone is not uncertain; variances of tasks add."""
+    """Differences between tasks add no uncertainty; variances of tasks add up."""
     assert interval(mean, np.array([[0.0, 100.0], [0.0, 100.0]])) == (50.0, 50.0, 50.0)
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(60, 2)) * [1.0, 3.0] + [0.0, 100.0]
@@ -124,7 +124,7 @@ def test_runs_are_resampled_within_tasks():
     assert high - low == pytest.approx(2 * 1.96 * sqrt((scores.var(axis=0) / 60).sum()) / 2, rel=0.05)
 
 
-def test_differences_in_pairs_are_free_of_what_seeds_share():
+def test_paired_differences_remove_shared_seed_effects():
     rng = np.random.default_rng(0)
     shared = rng.normal(size=(10, 4))
     apart = interval(lambda a, b: iqm(a) - iqm(b), shared + 0.1, shared)
@@ -135,7 +135,7 @@ def test_differences_in_pairs_are_free_of_what_seeds_share():
 
 TRIALS = 300
 BAND = stats.binom.ppf([0.001, 0.999], TRIALS, 0.94) / TRIALS
-"""What 300 intervals that hold the truth 94 % of the time may show: 20 runs cost percentile intervals about 1 %."""
+"""99.8 % range of the coverage of 300 intervals at 94 %: with 20 runs, percentile intervals lose about 1 %."""
 
 
 def coverage(metric, truth, draw, repeats=1):
@@ -164,8 +164,8 @@ def test_coverage(case):
     assert BAND[0] <= coverage(*COVERED[case]) <= BAND[1]
 
 
-def test_the_band_of_coverage_refuses_intervals_that_are_too_narrow():
-    """Every run counted twice: as if there were twice as many, so that widths shrink by the root of 2."""
+def test_too_narrow_intervals_fail_the_coverage_test():
+    """Every run is counted twice, so that widths shrink by the root of 2."""
     assert coverage(*COVERED["IQM"], repeats=2) < BAND[0]
 
 

@@ -1,4 +1,4 @@
-"""Every command is found, by its name and by the spellings that stored manifests have."""
+"""Every command is found by its name and by the former names in stored manifests."""
 
 import importlib.util
 import subprocess

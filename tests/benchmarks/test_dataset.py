@@ -1,4 +1,4 @@
-"""Minari datasets: they load back, replay bit for bit, and give their environment back."""
+"""Minari datasets: they load, replay bit for bit, and restore their environment."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ SMALL = {"DTPlacementMA-v0": "small-20x5"}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A place of its own, without Minari's largest extra, and with several batches of episodes."""
+    """A folder of datasets, without Minari's largest extra, and with several batches of episodes."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     for name in ("jax", "jax.tree_util"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -35,9 +35,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def tiny(env_id, kind, **settings):
-    return Dataset(
-        env_id, kind, fields={"num_slots": SLOTS} | settings.pop("fields", {}), episodes=EPISODES, **settings
-    )
+    return Dataset(env_id, kind, fields={"num_slots": SLOTS}, episodes=EPISODES, **settings)
 
 
 def check_as_minari_does(dataset):
@@ -74,9 +72,8 @@ def test_datasets_load_and_replay(env_id, kind):
         for t, action in enumerate(episode.actions):
             obs, reward, terminated, truncated, info = env.step(action)
             np.testing.assert_array_equal(episode.observations[t + 1], obs)
-            assert (episode.rewards[t], episode.terminations[t], episode.truncations[t]) == (
-                *(reward, terminated, truncated),
-            )
+            ends = episode.terminations[t], episode.truncations[t]
+            assert (episode.rewards[t], *ends) == (reward, terminated, truncated)
             assert [episode.infos[name][t + 1] for name in INFOS] == [info[name] for name in INFOS]
     env.close()
 
@@ -99,7 +96,7 @@ def test_experts_act_as_agents_do(env_id, preset, played):
         np.testing.assert_array_equal(episode.actions, policy.act(episode.observations[:-1]))
 
 
-def test_a_price_setting_expert_is_kept_as_the_association_that_comes_of_it():
+def test_a_price_setting_expert_is_stored_by_its_association():
     import gymnasium as gym
 
     settings = tiny("DTPlacementMA-v0", "expert")
@@ -113,15 +110,15 @@ def test_a_price_setting_expert_is_kept_as_the_association_that_comes_of_it():
             np.testing.assert_array_equal(action, info["server"])
 
 
-def test_what_is_told_of_a_dataset():
+def test_metadata_of_a_dataset():
     settings = tiny("DTMigration-v0", "mixed", seed=1)
     about = create(settings).storage.metadata
     assert about["author"] == {"The dtenv authors"} and "code_permalink" not in about
-    told = about["provenance"]
-    assert told["scenario"] == json.loads(json.dumps(settings.resolve().as_dict()))
-    assert {"command", "dtenv", "commit", "packages", "scenario_sha256"} <= set(told)
-    assert told["policies"] == ["random", "payback", "hindsight"]
-    assert told["first_seed"] == settings.seeds[0] and told["settings"]["episodes"] == EPISODES
+    provenance = about["provenance"]
+    assert provenance["scenario"] == json.loads(json.dumps(settings.resolve().as_dict()))
+    assert {"command", "dtenv", "commit", "packages", "scenario_sha256"} <= set(provenance)
+    assert provenance["policies"] == ["random", "payback", "hindsight"]
+    assert provenance["first_seed"] == settings.seeds[0] and provenance["settings"]["episodes"] == EPISODES
     assert about["ref_min_score"] < about["ref_max_score"]
     assert about["num_episodes_average_score"] == EPISODES
 
@@ -132,7 +129,7 @@ def test_reference_scores_normalise_experts_to_one():
     assert minari.get_normalized_score(dataset, returns).mean() == pytest.approx(1.0)
 
 
-def test_who_plays_a_mixed_dataset_is_seeded():
+def test_policies_of_a_mixed_dataset_are_seeded():
     one, same, other = (Dataset("DTMigration-v0", "mixed", episodes=300, seed=s) for s in (0, 0, 1))
     assert one.players() == same.players() != other.players()
     shares = [one.players().count(player) / 300 for player in ("random", "heuristic", "expert")]
@@ -144,14 +141,14 @@ def test_who_plays_a_mixed_dataset_is_seeded():
 
 
 def test_datasets_combine():
-    """Minari combines only what agrees in environment and spaces."""
+    """Minari combines only datasets of equal environments and spaces."""
     both = [create(tiny("DTMigration-v0", kind)) for kind in ("heuristic", "expert")]
     combined = minari.combine_datasets(both, "dtenv/migration/combined-v0")
     check_as_minari_does(combined)
     assert combined.total_episodes == 2 * EPISODES
 
 
-def test_seeds_are_no_others():
+def test_seeds_differ_from_all_others():
     last = Dataset("DTMigration-v0", episodes=10**6, seed=999_999).seeds
     assert last[-1] == OFFLINE_SEEDS[-1]
     assert OFFLINE_SEEDS.start > EVALUATION_SEEDS[-1] and OFFLINE_SEEDS.start > TRAINING_SEEDS * (2 + 999_998) - 1
@@ -175,7 +172,7 @@ def test_names(settings, name):
     assert settings.dataset_id == name
 
 
-def test_nothing_is_overwritten_and_nothing_left_in_halves(folder):
+def test_nothing_is_overwritten_and_nothing_left_incomplete(folder):
     settings = tiny("DTMigration-v0", "heuristic")
 
     def stop(episodes):

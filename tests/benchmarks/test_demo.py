@@ -1,4 +1,4 @@
-"""The main job end to end, small: it trains, compares, draws, and says where."""
+"""Small runs of the demo: it trains, compares, plots and prints the files."""
 
 import csv
 import importlib
@@ -27,7 +27,7 @@ BRIEF = {
     "mappo": {"num_envs": 8, "num_minibatches": 2},
     "hindsight": {"num_envs": 4, "updates": 2},
 }
-"""Settings that end a training at once."""
+"""Settings of very short trainings."""
 
 
 def run(tmp_path, monkeypatch, env_id="DTAssociation-v0", **settings):
@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch, env_id="DTAssociation-v0", **settings):
 
 def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
     out = run(tmp_path, monkeypatch)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     rows = list(csv.DictReader((out / "rows.csv").open()))
     heuristics = HEURISTICS["DTAssociation-v0"]
     assert {row["agent"] for row in rows} == {*heuristics, "ppo"} and len(rows) == 3 * (len(heuristics) + 1)
@@ -54,14 +54,14 @@ def test_demo_writes_what_it_says(tmp_path, monkeypatch, capsys):
     assert Image.open(out / "policy.gif").n_frames == 6
     assert list((out / "wandb").glob("offline-run-*/*.wandb"))
     for name in [p.name for p in out.iterdir() if p.name != "ppo.json"]:
-        assert name in said
-    assert "hysteresis" in said and "95 %" in said
+        assert name in printed
+    assert "hysteresis" in printed and "95 %" in printed
 
 
 def recorded():
     sites, trace = DATA / "eua" / "site-optus-melbCBD.csv", DATA / "kaist" / "kaist_30s.csv.gz"
     if not sites.exists() or not trace.exists():
-        pytest.skip("the recorded sites and walks are not beside this checkout")
+        pytest.skip("this checkout has no recorded sites and walks")
     return {"sites": str(sites), "trace": str(trace)}
 
 
@@ -73,27 +73,26 @@ def test_demo_on_real_sites_and_walks(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
 def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatch, capsys, env_id):
     out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, total_steps=0)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     report = ENV_SETTINGS[env_id]
     rows = list(csv.DictReader((out / "rows.csv").open()))
     assert {row["agent"] for row in rows} == {*HEURISTICS[env_id]} and len(rows) == 3 * len(HEURISTICS[env_id])
     assert {(row["num_users"], row["num_servers"], row["slots"]) for row in rows} == {("8", "4", "5")}
-    assert set(report.columns) < set(rows[0]) and f"minus {report.reference}" in said
-    assert all(figure.head in said for figure in report.figures)
+    assert set(report.columns) < set(rows[0]) and f"minus {report.reference}" in printed
+    assert all(figure.head in printed for figure in report.figures)
     score = {name: sum(float(row["score"]) for row in rows if row["agent"] == name) for name in HEURISTICS[env_id]}
-    assert f"{max(score, key=score.get)} playing held-out seed 100000" in said
+    assert f"{max(score, key=score.get)} playing held-out seed 100000" in printed
     assert Image.open(out / "policy.gif").n_frames == 5
     assert Image.open(out / "comparison.png").size[0] > 600
     for name in [p.name for p in out.iterdir()]:
-        assert name in said
+        assert name in printed
 
 
 @pytest.mark.parametrize("env_id", ["DTPlacementMA-v0", "DTMigration-v0"])
 def test_the_others_learn_on_real_sites_and_walks(tmp_path, monkeypatch, capsys, env_id):
     out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, **recorded())
-    said = capsys.readouterr().out
-    learner = ENV_SETTINGS[env_id].demo_learner
-    assert "different places" in said and f"{learner} playing held-out seed" in said
+    printed = capsys.readouterr().out
+    report = ENV_SETTINGS[env_id]
     assert (out / f"{learner}.safetensors").exists() and (out / "learning_curve.png").exists()
 
 

@@ -1,4 +1,4 @@
-"""The cross-evaluation of utility profiles: its rows are paired, its losses are what rows say, and it goes on."""
+"""Cross-evaluation of utility profiles: paired rows, losses computed from rows, and continued runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _number(value):
         return value
 
 
-def test_rows_hold_what_was_played_and_whose_it_was(run, files):
+def test_rows_hold_the_profile_played_and_the_policy_s_own(run, files):
     rows, decided = read(run / "rows.csv"), read(run / "decisions.csv")
     plain, charged = FREE, "uplink at 1e-05 a bit"
     assert len(rows) == 3 * (3 * 3 + 3 * len(RULES) + 2 * 2 + 2 * len(RULES))
@@ -77,11 +77,8 @@ def test_rows_hold_what_was_played_and_whose_it_was(run, files):
 def test_a_loss_is_the_mean_difference_of_the_same_episodes(run):
     rows = read(run / "rows.csv")
     own = [row["score"] for row in rows if (row["arm"], row["agent"], row["native"]) == (FREE, NATIVE, "dear")][-3:]
-    other = [
-        row["score"]
-        for row in rows
-        if (row["arm"], row["agent"], row["native"], row["profile"]) == (FREE, NATIVE, "compressed", "dear")
-    ]
+    wanted = (FREE, NATIVE, "compressed", "dear")
+    other = [r["score"] for r in rows if (r["arm"], r["agent"], r["native"], r["profile"]) == wanted]
     found = loss(rows, FREE, NATIVE, "compressed", "dear")
     assert found.mean == pytest.approx(np.mean(np.array(own) - other), abs=1e-12)
     assert found.low <= found.mean <= found.high
@@ -89,7 +86,7 @@ def test_a_loss_is_the_mean_difference_of_the_same_episodes(run):
     assert scores(rows, FREE, NATIVE, "dear", "dear").shape == (1, 3)
 
 
-def test_a_run_that_was_cut_off_goes_on_to_the_same_rows(run, files, tmp_path, monkeypatch):
+def test_an_interrupted_run_continues_to_the_same_rows(run, files, tmp_path, monkeypatch):
     (tmp_path / "settings.json").write_text((run / "settings.json").read_text())
     text = (run / "parts.jsonl").read_text()
     (tmp_path / "parts.jsonl").write_text(text[: len(text) * 2 // 3])
@@ -103,7 +100,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_rows(run, files, tmp_path, m
     assert (tmp_path / "decisions.csv").read_text() == (run / "decisions.csv").read_text()
 
 
-def test_what_is_refused(files, tmp_path):
+def test_refused_settings(files, tmp_path):
     with pytest.raises(ValueError, match="profiles must be two or more of different names, got zhou-2025"):
         load_profiles(settings_of(files, tmp_path, profiles=("zhou-2025",)))
     with pytest.raises(ValueError, match="different names, got dear, dear"):

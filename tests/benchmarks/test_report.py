@@ -1,4 +1,4 @@
-"""A run's report holds all that it should in one file, and asks for nothing else."""
+"""The report of a run is one complete, self-contained file."""
 
 import base64
 import dataclasses
@@ -39,7 +39,7 @@ def page(results):
 
 
 class Page(HTMLParser):
-    """Elements with their attributes, and the text; every element must be closed in its turn."""
+    """Elements with their attributes, and the text; elements must be closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -63,7 +63,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.found if name == tag]
 
 
-def test_the_page_is_whole_and_asks_for_nothing_else(page):
+def test_the_page_is_self_contained(page):
     read = Page(page)
     assert read.all("html") == [{"lang": "en"}] and len(read.all("h1")) == 1
     assert all(image["src"].startswith("data:image/") for image in read.all("img"))
@@ -101,7 +101,7 @@ def test_an_episode_is_played(page):
     assert "hysteresis playing held-out episode 100" in page  # the best: made results have no policies
 
 
-def test_films_are_made_small(monkeypatch):
+def test_films_are_shrunk(monkeypatch):
     monkeypatch.setattr(report, "FILM_BYTES", 12_000)
     ramp = np.linspace(0, 255, 900).astype(np.uint8)
     frames = [Image.fromarray(np.tile(np.roll(ramp, 90 * k), (100, 1))) for k in range(8)]
@@ -114,13 +114,13 @@ def test_films_are_made_small(monkeypatch):
     assert len(film) <= 12_000 and Image.open(io.BytesIO(still)).size == (720, 80)
 
 
-def test_what_is_shown_is_escaped(results):
+def test_texts_are_escaped(results):
     suite = dataclasses.replace(results.suite, about="<script>alert(1)</script>", cells=())
     text = report.page(dataclasses.replace(results, suite=suite))
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
-def test_a_table_is_taken_apart():
+def test_a_table_is_parsed():
     lines = [
         "`a`, 2 held-out episodes:",
         "",
@@ -128,15 +128,11 @@ def test_a_table_is_taken_apart():
         "|---|---:|",
         "| ppo | 0.1 [0.0, 0.2] |",
         "",
-        "Said.",
+        "Note.",
     ]
     table = report.read_table(lines)
-    assert (table["title"], table["heads"], table["rest"]) == (
-        "`a`, 2 held-out episodes",
-        ["agent", "score"],
-        ["Said."],
-    )
-    assert table["rows"] == [[("ppo", ""), ("0.1", "[0.0, 0.2]")]]
+    assert (table["title"], table["rest"]) == ("`a`, 2 held-out episodes", ["Note."])
+    assert table["heads"] == ["agent", "score"] and table["rows"] == [[("ppo", ""), ("0.1", "[0.0, 0.2]")]]
 
 
 def test_pictures_show_means_spreads_and_curves():
@@ -148,15 +144,15 @@ def test_pictures_show_means_spreads_and_curves():
     assert axes.get_xlim()[1] > 6.0
     axes = spread({"a": np.arange(101.0), "b": np.arange(101.0) / 2}, ["a"]).axes[0]
     assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(25.0, 50.0), (12.5, 25.0)]
-    told = {"ppo": [[{"steps": s, "score": k + s / 100} for s in range(0, 101, 10)] for k in (0.0, 1.0)]}
-    figure = curves(told, {"nearest": 0.3})
+    found = {"ppo": [[{"steps": s, "score": k + s / 100} for s in range(0, 101, 10)] for k in (0.0, 1.0)]}
+    figure = curves(found, {"nearest": 0.3})
     line = figure.axes[0].lines[0]
     assert line.get_ydata()[20] == pytest.approx(0.5 + line.get_xdata()[20] / 100)
     text = svg(figure, "name")
-    assert text == svg(curves(told, {"nearest": 0.3}), "name") and b"environment steps" in text
+    assert text == svg(curves(found, {"nearest": 0.3}), "name") and b"environment steps" in text
     plt.close("all")
 
 
-def test_the_command_names_what_is_wrong(tmp_path):
+def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r"no results, manifest\.json is missing"):
         report.main(report.WriteReport(tmp_path))

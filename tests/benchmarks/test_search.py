@@ -1,4 +1,4 @@
-"""Sweep files: W&B takes them, its agents' command lines fit our learners, and the search without an account."""
+"""Sweep files: W&B and our learners accept them; the search without an account."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ parameters:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_wandb_and_our_learners_take_the_sweep_files(path):
+def test_wandb_and_our_learners_accept_the_sweep_files(path):
     utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils")
     config, sweep = utils.load_sweep_config(str(path)), sweep_files.read(path)
     assert config["metric"] == {"name": "charts/score", "goal": "maximize"} and config["project"] == "dtenv"
@@ -55,11 +55,11 @@ FIELDS = {
     "q_uniform": {"min", "max", "q"},
     "log_uniform_values": {"min", "max"},
 }
-"""Of a parameter, in W&B's schema; the package that has it, sweeps 0.3, cannot be installed beside NumPy 2."""
+"""Fields of a parameter in W&B's schema; its package, sweeps 0.3, cannot be installed with NumPy 2."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_sweep_files_have_the_fields_that_wandb_knows(path):
+def test_the_sweep_files_have_fields_of_wandb_s_schema(path):
     config = yaml.safe_load(path.read_text())
     known = {"project", "name", "program", "command", "method", "metric", "parameters", "run_cap", "early_terminate"}
     assert {*config} <= known
@@ -92,7 +92,7 @@ DISTRIBUTIONS = {
 
 
 @pytest.mark.parametrize("kind", DISTRIBUTIONS)
-def test_draws_are_as_the_distribution_says(kind):
+def test_draws_follow_the_distribution(kind):
     of, holds = DISTRIBUTIONS[kind]
     checked = sweep_files._checked("it", "random", {"distribution": kind, **of})
     drawn = [sweep_files.draw(np.random.default_rng(seed), checked) for seed in range(200)]
@@ -103,10 +103,10 @@ def test_draws_are_as_the_distribution_says(kind):
         assert {*drawn} == {*sweep_files._levels(checked)}
 
 
-def test_distributions_not_said_are_guessed_as_wandb_does():
+def test_missing_distributions_are_inferred_as_by_wandb():
     guessed = [{"min": 1, "max": 2}, {"min": 1, "max": 2.0}, {"value": None}, {"values": [1]}]
-    told = [sweep_files._checked("it", "random", of)["distribution"] for of in guessed]
-    assert told == ["int_uniform", "uniform", "constant", "categorical"]
+    found = [sweep_files._checked("it", "random", of)["distribution"] for of in guessed]
+    assert found == ["int_uniform", "uniform", "constant", "categorical"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_distributions_not_said_are_guessed_as_wandb_does():
         ("{value: 3}", "{value: three}", "agents.ppo does not take .*--num_servers=three"),
     ],
 )
-def test_what_cannot_be_searched_is_said(tmp_path, old, new, match):
+def test_refused_sweep_files(tmp_path, old, new, match):
     path = tmp_path / "toy.yaml"
     assert old in TOY
     path.write_text(TOY.replace(old, new).replace("METHOD", "random"))
@@ -135,7 +135,7 @@ def test_what_cannot_be_searched_is_said(tmp_path, old, new, match):
 
 @dataclass(frozen=True)
 class Quick(search.Trial):
-    """A toy: best where the learning rate is .01."""
+    """Toy trial, best at a learning rate of .01."""
 
     def run(self):
         score = -abs(np.log10(self.parameters["learning_rate"]) + 2)
@@ -144,7 +144,7 @@ class Quick(search.Trial):
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """Searches by a method, and gives the rows by trial."""
+    """Function that searches by a method and returns the rows by trial."""
     monkeypatch.setattr(search, "Trial", Quick)
 
     def run(method="random", out="out", **settings):
@@ -158,7 +158,7 @@ def toy(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["random", "bayes"])
-def test_a_search_is_repeated_gone_on_with_and_ranked(toy, method, capsys):
+def test_a_search_repeats_continues_and_is_ranked(toy, method, capsys):
     if method == "bayes":
         pytest.importorskip("optuna")
     whole = toy(method)
@@ -172,9 +172,9 @@ def test_a_search_is_repeated_gone_on_with_and_ranked(toy, method, capsys):
     best = min(whole.values(), key=lambda row: -float(row["score"]))
     assert said[1] == "| trial | learning_rate | num_minibatches | score |"
     assert said[3].split()[1] == best["trial"]
-    told = yaml.safe_load((toy.folder / "other/best.yaml").read_text())
-    assert told["trial"] == int(best["trial"]) and str(told["parameters"]["learning_rate"]) == best["learning_rate"]
-    assert f"--learning_rate={best['learning_rate']}" in told["command"] and told["parameters"]["num_servers"] == 3
+    kept = yaml.safe_load((toy.folder / "other/best.yaml").read_text())
+    assert kept["trial"] == int(best["trial"]) and str(kept["parameters"]["learning_rate"]) == best["learning_rate"]
+    assert f"--learning_rate={best['learning_rate']}" in kept["command"] and kept["parameters"]["num_servers"] == 3
     assert json.loads((toy.folder / "out/search.json").read_text())["commit"]
 
 
@@ -217,8 +217,8 @@ def test_a_trial_trains_and_is_scored_on_tuning_episodes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(search, "run_episodes", run_episodes)
     trial = search.Trial(1, sweep, {**short, "num_servers": 3, "learning_rate": 1e-3, "num_minibatches": 2}, 2)
-    told = trial.run()
-    assert told["score"] == 1.5 and told["training_score"] > -10 and told["seconds"] > 0
+    result = trial.run()
+    assert result["score"] == 1.5 and result["training_score"] > -10 and result["seconds"] > 0
     seeds = range(EVALUATION_SEEDS.start - 2, EVALUATION_SEEDS.start)
     assert played == [("ppo", "DTAssociation-v0", 3, 60, seeds)]
     monkeypatch.setattr(ppo, "train", lambda args, report: report({"charts/progress": 0.5}))

@@ -44,7 +44,7 @@ def rows(agent, scores):
     ]
 
 
-def test_pairing_removes_what_seeds_share():
+def test_pairing_removes_shared_seed_effects():
     base = np.linspace(0.0, 10.0, 20)
     both = rows("a", base + 0.1) + rows("b", base)
     assert paired_difference(both, "a", "b").low == pytest.approx(0.1)
@@ -53,7 +53,7 @@ def test_pairing_removes_what_seeds_share():
         paired_difference(both[1:], "a", "b")
 
 
-def test_the_way_to_the_bound():
+def test_gap_to_bound():
     scores = {"nearest": [1.0, 2.0, 3.0], "half": [1.5, 3.0, 4.5], "best": [2.0, 4.0, 6.0]}
     rows = [
         {"agent": agent, "seed": seed, "score": score, "bound": 2.0 * (seed + 1) if seed < 3 else None}
@@ -79,15 +79,15 @@ def test_a_ratio_of_means_has_an_interval_around_it():
 
 
 def test_scores_of_several_trainings_line_up():
-    told = [(2, 8, 4.0), (1, 7, 1.0), (2, 7, 3.0), (1, 8, 2.0)]
-    own = [{"agent": "a", "training_seed": t, "seed": e, "score": score} for t, e, score in told]
+    entries = [(2, 8, 4.0), (1, 7, 1.0), (2, 7, 3.0), (1, 8, 2.0)]
+    own = [{"agent": "a", "training_seed": t, "seed": e, "score": score} for t, e, score in entries]
     np.testing.assert_array_equal(score_matrix(own, "a"), [[1.0, 2.0], [3.0, 4.0]])
     with pytest.raises(ValueError, match="not run on the same seeds"):
         score_matrix(own[1:], "a")
 
 
-def test_two_way_intervals_are_as_wide_as_both_kinds_of_seeds_ask_for():
-    """Trainings and episodes add: Var = σ_t² / T + σ_e² / E for scores that are a sum of both."""
+def test_two_way_intervals_cover_both_kinds_of_seeds():
+    """Variances add: Var = σ_t² / T + σ_e² / E for scores that are a sum of training and episode effects."""
     rng = np.random.default_rng(3)
     trainings, episodes = rng.normal(size=(12, 1)), 2.0 * rng.normal(size=(1, 60))
     interval = two_way_interval(trainings + episodes)
@@ -104,7 +104,7 @@ def test_two_way_ratio_of_equal_matrices_is_certain():
     assert ratio == pytest.approx((3.0, 3.0, 3.0))
 
 
-def test_resamples_with_nothing_to_divide_by_have_no_end():
+def test_resamples_with_a_zero_denominator_have_an_infinite_end():
     part, whole = np.array([[1.0, 2.0, 3.0]]), np.array([[1e-17, 1e-17, 1.0]])
     ratio = two_way_ratio(part, whole)
     assert ratio.mean == pytest.approx(6.0) and ratio.high == np.inf and np.isfinite(ratio.low)

@@ -1,4 +1,4 @@
-"""Commands that write tables: small runs of each."""
+"""Small runs of the commands that write tables."""
 
 import csv
 import dataclasses
@@ -63,7 +63,7 @@ def test_rows_hold_the_bounds_of_their_seeds():
         add_bounds(rows, [8], [Solution(None, 0.0, 0.5, "MILP", 0.0)])
 
 
-def test_bounds_that_were_proven_before_stand(tmp_path, capsys):
+def test_known_bounds_are_reused(tmp_path, capsys):
     settings = table.Table(
         env_id="DTMigration-v0",
         scenarios=("balanced",),
@@ -115,7 +115,7 @@ def test_a_table_of_optima(tmp_path, capsys):
     assert "| `balanced`, S = 9 | score | 3 |" in capsys.readouterr().out
 
 
-def test_falsification_counts_its_tries_and_ends_well(tmp_path, capsys):
+def test_falsification_counts_its_plans(tmp_path, capsys):
     settings = falsify.Falsify(minutes=0.002, env_id="DTMigration-v0", seed=2_000_001, tries_seconds=0.2, out=tmp_path)
     assert falsify.main(settings) == 0
     record = json.loads((tmp_path / "falsify.json").read_text())

@@ -1,4 +1,4 @@
-"""Jobs are played once each, whoever does the work, also when workers and nodes are killed."""
+"""Every executor runs each job once, also when workers and nodes are killed."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ def squares(folder, count, **settings):
 
 
 def check(jobs, played):
-    """Nothing lost, nothing doubled, nothing mixed up, one thread each."""
+    """No job is lost, doubled or mixed up, and each has one thread."""
     assert sorted(job.number for job, _ in played) == sorted(job.number for job in jobs)
     assert all(result == (job.number**2, "1") for job, result in played)
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Ray on three local nodes of a core each."""
+    """Ray cluster of three local nodes with one core each."""
     pytest.importorskip("ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray import cloudpickle
@@ -69,9 +69,9 @@ def test_a_job_that_always_kills_its_process_is_given_up(tmp_path, monkeypatch):
 @pytest.mark.parametrize("many", [1, 2])
 def test_a_job_that_raises_is_named(tmp_path, many):
     jobs = [Square(0, tmp_path, raises=True), *squares(tmp_path, 1000, seconds=0.05)[1:]]
-    with pytest.raises(JobFailed, match="job 'square 0' failed: ZeroDivisionError: on purpose") as told:
+    with pytest.raises(JobFailed, match="job 'square 0' failed: ZeroDivisionError: on purpose") as raised:
         list(play(jobs, workers=many))
-    assert isinstance(told.value.__cause__, ZeroDivisionError)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert len(list(tmp_path.iterdir())) < 100  # the others are not waited for
 
 
@@ -91,7 +91,7 @@ def test_ray_survives_a_killed_worker_and_a_killed_node(tmp_path, cluster):
 
 
 def kill_a_node(cluster, jobs):
-    """Not the head, and its worker with it; which job was at work there."""
+    """Kill a node other than the head, with its worker; return the job that was running there."""
     nodes = {node.all_processes["raylet"][0].process.pid: node for node in cluster.worker_nodes}
     while True:
         for job in jobs:
