@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from dtenv.forecasting.cell_traces import CellTraces
-from dtenv.traces.files import DAY_S
+from dtenv.traces.clocks import DAY_S
 from dtenv.validation import (
     at_least,
     in_unit_interval,

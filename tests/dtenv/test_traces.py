@@ -1,7 +1,12 @@
+import bz2
 import gzip
 import hashlib
+import io
 import json
+import lzma
 import sys
+import warnings
+import zipfile
 from datetime import datetime
 from types import SimpleNamespace
 
@@ -12,7 +17,7 @@ from paths import SHARED
 
 from dtenv.presets import resolve
 from dtenv.scenario.recording import Recording
-from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces
+from dtenv.traces import Sites, project, read_sites, read_trace, scenario_from_traces, tables
 from dtenv.world.walks import Recorded, recorded_walks
 
 DATA = SHARED / "data"
@@ -72,8 +77,16 @@ def walk(rows, trace=1):
 
 def build(write, trace, sites=SQUARE, **kwargs):
     """Scenario of a five-site square of 100 m around (50, 50)."""
-    kwargs = {"num_users": 2, "num_servers": 5} | kwargs
+    kwargs = {"num_users": 2, "num_servers": 5, "window_m": 100.0} | kwargs
     return scenario_from_traces(write("sites.csv", sites), write("walks.csv", trace), **kwargs)
+
+
+def workbook():
+    """An archive that stands for a workbook."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    return data.getvalue()
 
 
 # Sites
@@ -132,7 +145,8 @@ def test_xlsx_is_read_through_openpyxl(write, monkeypatch):
     sheet = SimpleNamespace(iter_rows=lambda values_only: iter(cells))
     book = SimpleNamespace(load_workbook=lambda file, **options: SimpleNamespace(active=sheet))
     monkeypatch.setitem(sys.modules, "openpyxl", book)
-    path = write("data_6.1~6.15.xlsx", "stands for a workbook")
+    path = write("data_6.1~6.15.xlsx", "")
+    path.write_bytes(workbook())
     np.testing.assert_array_equal(read_sites(path).coordinates, [[31.2, 121.4], [31.201, 121.401]])
     np.testing.assert_array_equal(read_trace(path).time_s, read_trace(write("s.csv", SHANGHAI)).time_s)
 
@@ -150,8 +164,10 @@ def test_real_xlsx(tmp_path):
 
 def test_xlsx_without_openpyxl_says_what_to_install(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
+    path = write("shanghai.xlsx", "")
+    path.write_bytes(workbook())
     with pytest.raises(ImportError, match="pip install openpyxl"):
-        read_sites(write("shanghai.xlsx", ""))
+        read_sites(path)
 
 
 # Traces
@@ -242,6 +258,203 @@ def test_digest_of_a_folder_is_of_names_and_contents(write):
     assert one != digest("four", "new_a.txt", "1 2 0 4\n")
 
 
+# Recordings of one's own: recognised by names, or as the caller says
+
+MOVERS = [("a", 0, -37.80, 144.90), ("b", 0, -37.81, 144.91), ("a", 60, -37.82, 144.92), ("b", 60, -37.83, 144.93)]
+
+
+@pytest.mark.parametrize(
+    "header", ["taxi,t,latitude,longitude", "Vehicle ID,TimeStamp,Lat,Lng", "uid,unix_time,LAT,long"]
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_movers_are_read_whatever_their_header_is_spelt(write, header, delimiter):
+    rows = [header.split(","), *[map(str, row) for row in reversed(MOVERS)]]
+    walks = read_trace(write("walks.csv", "".join(delimiter.join(row) + "\n" for row in rows)))
+    np.testing.assert_array_equal(walks.walk, [0, 0, 1, 1])
+    np.testing.assert_array_equal(walks.time_s, [0, 60, 0, 60])
+    assert np.isfinite(walks.until_s).all() and not walks.stepwise
+    assert walks.remarks["teleports"] == 0 and walks.remarks["repeated"] == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "kind"),
+    [
+        (["2014-06-01 08:00:00", "2014-06-01 08:01:00"], "local time"),
+        (["2014-06-01T08:00:00+08:00", "2014-06-01T00:01:00Z"], "UTC+08:00"),
+        (["1401580800", "1401580860"], "s"),
+        (["1401580800000", "1401580860000"], "ms"),
+        (["2014-06-01T08:00:00.000", "2014-06-01T08:01:00.000"], "local time"),
+    ],
+)
+def test_times_of_any_clock(write, times, kind):
+    walks = read_trace(write("w.csv", "user,when,x_m,y_m\n" + "".join(f"1,{t},{i},0\n" for i, t in enumerate(times))))
+    np.testing.assert_array_equal(walks.time_s - walks.time_s[0], [0, 60])
+    assert walks.remarks["clock"] == kind
+    if kind != "local time" and "U" not in kind:
+        assert walks.time_s[0] == 1401580800.0
+    else:
+        assert walks.time_s[0] == seconds("2014-06-01 08:00:00")
+
+
+def test_dates_and_times_in_two_columns(write):
+    walks = read_trace(write("w.csv", "bus,date,time,x_m,y_m\n1,2014-06-01,08:00:00,0,0\n1,2014-06-01,08:00:10,1,0\n"))
+    np.testing.assert_array_equal(walks.time_s - walks.time_s[0], [0, 10])
+
+
+def test_columns_say_what_names_do_not(write):
+    path = write("w.csv", "a,b,c,d\n1,0,10,20\n1,5,11,20\n")
+    columns = {"user": "a", "time": "b", "x": "c", "y": "d"}
+    np.testing.assert_array_equal(read_trace(path, columns).time_s, [0, 5])
+    still = read_trace(path, {"x": "c", "y": "d", "time": None})
+    assert np.isinf(still.until_s).all() and len(still.walk) == 2
+    one = read_trace(write("one.csv", "t,lat,lon\n0,1,2\n5,1,2\n"), {"user": None})
+    np.testing.assert_array_equal(one.walk, [0, 0])
+    with pytest.raises(ValueError, match=r"columns\['time'\] must be one of a, b, c, d, got 'z'"):
+        read_trace(path, {**columns, "time": "z"})
+    with pytest.raises(ValueError, match="columns: roles are user, time, lat, lon, x, y, got 'when'"):
+        read_trace(path, {"when": "b"})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("taxi,lat,lon\n1,2,3\n1,2,4\n", "taxi repeats, and no column names the time"),
+        ("taxi,k,lat,lon\n1,0,2,3\n1,1,2,4\n", r"no column names the time \(k unknown\)"),
+        ("t,lat,lon\n0,2,3\n1,2,4\n", "no column names the user"),
+        ("taxi,bus,t,lat,lon\n1,1,0,2,3\n", "taxi, bus could be the user"),
+        ("taxi,t,timestamp,lat,lon\n1,1,0,2,3\n", "t, timestamp could be the time"),
+        ("taxi,t,x,y\n1,0,2,3\n1,1,2,4\n", "x and y could be metres or degrees"),
+        ("taxi,t,lat\n1,0,2\n", "no two columns name latitude and longitude"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused_with_the_layouts_known(write, text, why):
+    with pytest.raises(ValueError, match=rf"w\.csv:1: unknown header (.|\n)*cabspotting(.|\n)*Here: {why}"):
+        read_trace(write("w.csv", text))
+
+
+def test_odd_rows_are_counted_and_reported(write):
+    rows = [("a", 0, 0, 0), ("a", 0, 5, 5), ("a", 1, 9000, 0), ("a", 2, 9001, 0), *(("b", t, 7, 7) for t in range(9))]
+    path = write("w.csv", "user,t,x_m,y_m\n" + "".join(f"{u},{t},{x},{y}\n" for u, t, x, y in rows))
+    walks = read_trace(path)
+    assert {name: walks.remarks[name] for name in ("repeated", "teleports", "motionless walks")} == {
+        "repeated": 1,
+        "teleports": 1,
+        "motionless walks": 1,
+    }
+    with pytest.warns(UserWarning, match=r"w\.csv: 1 repeated, 1 teleports, 1 motionless walks"):
+        made = scenario_from_traces(write("s.csv", SQUARE), path, num_servers=5, num_slots=3, num_users=1, window_m=600)
+    assert "1 teleports" in made.mobility.recording.provenance["note"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_archives_are_recognised_by_content(write, compress):
+    text = walk([(0, 1, 2), (5, 3, 4)])
+    path = write("walks.dat", "")
+    path.write_bytes(compress(text.encode()))
+    np.testing.assert_array_equal(read_trace(path).coordinates, [[1, 2], [3, 4]])
+    long = (text + "".join(f"1,{t},{t * 7 % 1013},{t * t % 997}\n" for t in range(6, 20_000))).encode()
+    path.write_bytes(compress(long)[:-3000])
+    with pytest.raises(ValueError, match=r"^walks\.dat:\d+: the archive is truncated or corrupt here"):
+        read_trace(path)
+
+
+def test_zip_archives_hold_one_file(write):
+    path = write("walks.csv", "")
+    for names, message in (
+        (["w.csv"], None),
+        (["a", "b"], r"walks\.csv:1: must hold one file or a workbook, holds a, b"),
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, walk([(0, 1, 2)]))
+        if message is None:
+            np.testing.assert_array_equal(read_trace(path).coordinates, [[1, 2]])
+        else:
+            with pytest.raises(ValueError, match=message):
+                read_trace(path)
+
+
+@pytest.mark.parametrize("data", [b"no workbook", b"PK\x03\x04 cut short", b"\xd0\xcf\x11\xe0 of old"])
+def test_false_workbooks_are_refused_by_file_and_line(write, data):
+    path = write("sites.xlsx", "")
+    path.write_bytes(data + b"\nx\n")
+    with pytest.raises(ValueError, match=r"^sites\.xlsx:1: "):
+        read_sites(path)
+
+
+# Longitudes wrap, and meridians meet at the poles
+
+
+@pytest.mark.parametrize("turn", [lambda lon: lon, lambda lon: lon % 360.0])
+def test_a_window_across_the_date_line_is_that_of_the_same_places_elsewhere(write, turn):
+    rng = np.random.default_rng(0)
+    away = rng.uniform(-0.004, 0.004, (12, 2))
+
+    def made(longitude):
+        sites = "".join(f"{-17 + a:.7f},{turn((longitude + b + 180) % 360 - 180):.7f}\n" for a, b in away)
+        walks = "".join(
+            f"u,{t},{-17 + 1e-5 * t:.7f},{turn((longitude + 1e-5 * t + 180) % 360 - 180):.7f}\n" for t in range(-20, 21)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return scenario_from_traces(
+                write("s.csv", "lat,lon\n" + sites),
+                write("w.csv", "user,t,lat,lon\n" + walks),
+                num_servers=12,
+                num_slots=30,
+                num_users=1,
+                window_m=1200.0,
+            ).mobility.recording
+
+    here, there = made(30.0), made(180.0)
+    assert there.provenance["overlaid"] is False and there.area_m == here.area_m
+    np.testing.assert_allclose(there.site_xy, here.site_xy[np.argsort(here.site_xy[:, 0] * 0)], atol=0.1)
+    np.testing.assert_allclose(there.walk_xy, here.walk_xy, atol=0.1)
+    assert -180.0 <= there.provenance["centre"][1] < 180.0
+
+
+def test_a_window_around_a_pole(write):
+    sites = "lat,lon\n" + "".join(f"89.995,{lon}\n" for lon in range(-180, 180, 36))
+    walks = "user,t,lat,lon\n" + "".join(
+        f"u,{t},{90 - abs(t - 20) * 1e-5:.6f},{0 if t < 20 else 179}\n" for t in range(41)
+    )
+    made = scenario_from_traces(
+        write("s.csv", sites), write("w.csv", walks), num_servers=10, num_slots=30, num_users=1, window_m=2400.0
+    ).mobility.recording
+    assert len(made.site_xy) == 10 and made.provenance["overlaid"] is False
+    away = np.linalg.norm(made.site_xy[:, None] - made.site_xy, axis=2)
+    assert away.max() == pytest.approx(2 * 558, rel=0.01)  # 0.005 degrees of latitude either side of the pole
+    assert np.linalg.norm(np.diff(made.walk_xy, axis=0), axis=1).max() < 1.5  # no jump where the longitude turns
+
+
+@pytest.mark.parametrize("longitudes", [(-179.9, 190.0), (-181.0, 10.0)])
+def test_longitudes_of_two_conventions_are_refused(write, longitudes):
+    with pytest.raises(ValueError, match=r"lon must lie in \[-180, 180\], got"):
+        read_sites(write("s.csv", "lat,lon\n" + "".join(f"0,{lon}\n" for lon in longitudes)))
+
+
+def test_the_default_window_is_that_of_a_radio_network(write):
+    rng = np.random.default_rng(1)
+    sites = "x_m,y_m\n" + "".join(f"{x:.1f},{y:.1f}\n" for x, y in rng.uniform(0, 3000, (400, 2)))
+    walks = "user,t,x_m,y_m\n" + "".join(f"{u},{t},{1500 + u},{1400 + t}\n" for u in range(3) for t in range(150))
+    given = write("s.csv", sites), write("w.csv", walks)
+    made = scenario_from_traces(*given, env_id="DTMigration-v0", num_stations=10, num_slots=100)
+    assert made.network.area_m == np.ceil(500 * np.sqrt(10))
+    assert "1,582 m x 1,582 m" in made.mobility.recording.provenance["note"]
+    with pytest.warns(UserWarning, match="the window of 400 m x 400 m is small for a radio network"):
+        scenario_from_traces(*given, env_id="DTMigration-v0", num_stations=5, num_slots=10, window_m=400.0)
+
+
+def test_a_million_rows_are_read_by_a_library():
+    """The fast path, not the row-by-row one, reads a plain file; benchmarks/speed measures it."""
+    text = "user,t,lat,lon\n" + "".join(f"{i // 100},{i % 100},{i % 80},{i % 170}\n" for i in range(20_000))
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dtenv.traces.tables._of_rows", lambda *args: calls.append(args))
+        table = tables.read_table("w.csv", text.encode())
+    assert not calls and len(table.columns[0]) == 20_000
+
+
 # Errors
 
 
@@ -260,17 +473,17 @@ def test_digest_of_a_folder_is_of_names_and_contents(write):
             read_sites,
             "s.csv",
             "name,place\na,b\n",
-            r"s\.csv: unknown header 'name,place'; understood are(.|\n)*OpenCelliD",
+            r"s\.csv:1: unknown header 'name,place'; understood are(.|\n)*OpenCelliD",
         ),
-        (read_sites, "s.csv", walk([(0, 0, 0)]), r"s\.csv: unknown header 'trace,time_s,x_m,y_m'"),
+        (read_sites, "s.csv", walk([(0, 0, 0)]), r"s\.csv:1: unknown header 'trace,time_s,x_m,y_m'"),
         (read_sites, "s.csv", "lat,lng\n", r"s\.csv: holds no rows"),
         (read_sites, "s.csv", "", r"s\.csv: holds no rows"),
         (read_sites, "s.csv", SHANGHAI.splitlines()[0] + "\n,,,,,,a\n", r"s\.csv: holds no rows"),
         (read_trace, "w.csv", walk([(0, 0, 0), ("x", 0, 0)]), r"w\.csv:3: time_s must be a number, got 'x'"),
-        (read_trace, "w.csv", "time_s,x_m,y_m\n1,2,3\n", r"w\.csv: unknown header(.|\n)*GeoLife"),
-        (read_trace, "w.csv", "timestamp,lat,lon\n1,2,3\n", r"w\.csv: unknown header"),
-        (read_trace, "w.csv", "name\nx\n", r"w\.csv: unknown header 'name'"),
-        (read_trace, "w.csv", "start time,end time,user id\n1,2,3\n", r"w\.csv: unknown header"),
+        (read_trace, "w.csv", "time_s,x_m,y_m\n1,2,3\n", r"w\.csv:1: unknown header(.|\n)*GeoLife"),
+        (read_trace, "w.csv", "timestamp,lat,lon\n1,2,3\n", r"w\.csv:1: unknown header"),
+        (read_trace, "w.csv", "name\nx\n", r"w\.csv:1: unknown header 'name'"),
+        (read_trace, "w.csv", "start time,end time,user id\n1,2,3\n", r"w\.csv:1: unknown header"),
         (read_trace, "w.csv", SHANGHAI.replace("2014-05-31 23:59:00", "noon"), r"w\.csv:6: start time .* got 'noon'"),
         (read_trace, "w.csv", SHANGHAI_OLD.replace("31/05/14 23:59", "99/05/14 23:59"), r"w\.csv:6: start time must"),
         (read_trace, "w.csv", SHANGHAI_OLD.replace("31.2010/121", "31.2010-121"), r"w\.csv:2: location\(.*must be"),
@@ -297,7 +510,7 @@ def test_errors_in_a_folder_name_the_file(write):
 def test_a_truncated_download_is_named(write):
     path = write("walks.csv.gz", walk([(0, 0, 0)]))
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(ValueError, match=r"^walks\.csv\.gz: "):
+    with pytest.raises(ValueError, match=r"^walks\.csv\.gz:1: the archive is truncated"):
         read_trace(path)
 
 
@@ -344,14 +557,14 @@ def test_centre_and_window_choose_the_sites(write):
     users = "x_m,y_m\n10,10\n"
     made = build(write, users, num_servers=1, num_slots=3, window_m=40, centre=(10, 10)).mobility.recording
     np.testing.assert_array_equal(made.site_xy, [[10, 10]])
-    made = build(write, users, num_servers=3, num_slots=3, centre=(0, 0)).mobility.recording
-    assert made.area_m == 200.0  # (50, 50) and then three at 100 m
+    made = build(write, users, num_servers=3, num_slots=3, centre=(0, 0), window_m=200).mobility.recording
     np.testing.assert_array_equal(made.site_xy, [[100, 100], [100, 200], [150, 150], [200, 100], [200, 200]])
 
 
 def test_one_server_still_has_a_square_to_serve(write):
     made = build(write, "x_m,y_m\n10,10\n", num_servers=1, num_slots=3).mobility.recording
     assert made.area_m == 100.0 and len(made.site_xy) == 2  # a corner, and the middle on its window's edge
+    assert build(write, "x_m,y_m\n10,10\n", num_servers=1, num_slots=3, window_m=None).network.area_m == 500.0
 
 
 def test_too_few_sites(write):
@@ -361,7 +574,7 @@ def test_too_few_sites(write):
     ):
         build(write, still, window_m=60.0, num_slots=3)
     with pytest.raises(ValueError, match=r"holds 5 sites, num_servers needs 9"):
-        build(write, still, num_servers=9, num_slots=3)
+        build(write, still, num_servers=9, num_slots=3, centre=(50, 50))
 
 
 @pytest.mark.parametrize(
@@ -386,14 +599,14 @@ def test_bad_arguments(write, kwargs, error, message):
 
 
 def test_walks_are_resampled_in_straight_lines(write):
-    made = build(write, walk([(0, 10, 50), (10, 20, 40), (20, 40, 40)]), slot_seconds=5, num_slots=3)
+    made = build(write, walk([(0, 10, 50), (10, 20, 40), (20, 40, 40)]), slot_seconds=5, num_slots=3, centre=(50, 50))
     recording = made.mobility.recording
     np.testing.assert_allclose(recording.walk_xy, [[10, 50], [15, 45], [20, 40], [30, 40], [40, 40]], atol=1e-9)
     np.testing.assert_array_equal(recording.segment_start, [0])
     assert (recording.area_m, recording.slot_seconds, recording.segment_slots) == (100.0, 5.0, 5)
     assert (made.network.area_m, made.mobility.slot_seconds, made.network.num_users) == (100.0, 5.0, 2)
     assert recording.provenance["overlaid"] is False
-    assert recording.provenance["note"] == "sites and walks share one window"
+    assert recording.provenance["note"] == "sites and walks share one window of 100 m x 100 m with 5 sites, 1 walks"
 
 
 def test_the_slot_is_the_median_interval(write):
@@ -485,7 +698,8 @@ def test_a_trace_of_another_city_is_laid_over(write):
     recording = made.mobility.recording
     assert recording.provenance["overlaid"] is True
     assert recording.provenance["note"] == (
-        "sites and walkers come from different places: walks from walks.csv are laid over the window of sites.csv"
+        "sites and walkers come from different places: walks from walks.csv are laid over the window of sites.csv "
+        "of 100 m x 100 m with 5 sites, 1 walks; in the trace: 1 motionless walks"
     )
     half = recording.area_m / 2
     np.testing.assert_allclose(recording.provenance["walks_centre"], np.median(np.array(crowd)[:, 1:], axis=0))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dtenv.forecasting import CellTraces, History, Windows, windows
-from dtenv.traces.files import DAY_S
+from dtenv.traces.clocks import DAY_S
 
 CHANNELS = 3
 
