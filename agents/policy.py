@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
 
+from dtenv.envs.threads import ThreadPool
 from dtenv.scenario import AssociationScenario, PlacementScenario, Scenario
 from dtenv.tasks.association import slot as association_slot
 from dtenv.tasks.migration import slot as migration_slot
@@ -74,7 +73,7 @@ class SlotPolicy:
             for b in range(len(servers)):
                 decide(b)
         else:
-            list(_threads().map(decide, range(len(servers)), chunksize=1))  # kernels release the GIL
+            THREADS.apply(decide, range(len(servers)))  # kernels release the GIL
         return servers.reshape(obs.shape[:-1] if self._scalar else (*obs.shape[:-1], -1))
 
 
@@ -113,7 +112,4 @@ SERVED: dict[type, int] = {
 }
 """Index of the field of a slot that has the shape of a decision."""
 
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count())
+THREADS = ThreadPool(os.cpu_count() or 1)

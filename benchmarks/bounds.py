@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import math
 import multiprocessing
@@ -19,6 +20,7 @@ from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.evaluate import cores
 from benchmarks.statistics import mean_interval
 from dtenv.oracle import Solution, check_bound, episode_bound
+from dtenv.reporting.compressed import read_text
 from dtenv.scenario import Scenario
 
 FEW = 3
@@ -61,8 +63,8 @@ def known_bounds(path: Path, scenario: Scenario, seeds: Sequence[int]) -> list[S
         ValueError: the file has no bound for the first seed.
     """
     sizes = [str(scenario.value("num_users")), str(scenario.num_sites), str(scenario.value("num_slots"))]
-    with path.open(newline="") as file:
-        own = [row for row in csv.DictReader(file) if row["scenario"] == scenario.name and row.get("bound")]
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    own = [row for row in rows if row["scenario"] == scenario.name and row.get("bound")]
     own = [row for row in own if [row["num_users"], row["num_servers"], row["slots"]] == sizes]
     bounds = {int(row["seed"]): float(row["bound"]) for row in own}
     first = list(itertools.takewhile(bounds.__contains__, seeds))

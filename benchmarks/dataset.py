@@ -137,7 +137,7 @@ class Episode:
     seed: int
     observations: np.ndarray
     actions: np.ndarray
-    row_station_rewards: np.ndarray
+    rewards: np.ndarray
     infos: dict[str, np.ndarray]
     """(T + 1,): zeros and feasible for the reset, then one entry per slot"""
 

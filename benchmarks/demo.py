@@ -55,6 +55,8 @@ class Demo:
     """file of station sites, together with --trace"""
     trace: str | None = None
     """file or folder of recorded walks, together with --sites"""
+    columns: tuple[str, ...] = ()
+    """columns of the trace by role, such as user=taxi time=t lat=y lon=x; by default recognised by name"""
     episodes: int | None = None
     """held-out episodes for every agent; by default 24, in DTMigration-v0 96"""
     total_steps: int | None = None
@@ -72,7 +74,7 @@ class Demo:
         given = {"num_users": self.num_users, sites: self.num_servers, "num_slots": self.num_slots}
         fields = {name: value for name, value in given.items() if value is not None}
         fields = {**ENV_SETTINGS[self.env_id].overrides, **fields}
-        return scenario_from_options(self.scenario, self.sites, self.trace, self.env_id, **fields)
+        return scenario_from_options(self.scenario, self.sites, self.trace, self.env_id, self.columns, **fields)
 
 
 def main(demo: Demo) -> None:

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--scenario", help="a preset's name (default: the environment's first)")
         command.add_argument("--sites", help="file of station sites, with --trace")
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
+        command.add_argument("--columns", nargs="*", default=(), help="columns of the trace, such as user=taxi time=t")
     options = parser.parse_args(arguments)
     try:
         run: Any = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
@@ -68,7 +69,7 @@ def _list(_: argparse.Namespace) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id)
+    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id, options.columns)
     env: Any = gym.make(options.id, scenario=scenario).unwrapped
     print(f"{options.id}, scenario {scenario.name}\n\naction       {env.action_space}")
     print(f"observation  {_short(env.observation_space)}\n")
@@ -128,7 +129,9 @@ def _render(options: argparse.Namespace) -> None:
     from PIL import Image
 
     resting = RESTING.get(options.id, {})
-    scenario = traces.scenario_from_options(options.scenario, options.sites, options.trace, options.id, **resting)
+    scenario = traces.scenario_from_options(
+        options.scenario, options.sites, options.trace, options.id, options.columns, **resting
+    )
     env = gym.make(options.id, scenario=scenario, render_mode="rgb_array")
     _, info = env.reset(seed=options.seed)
     frames: list[Image.Image] = []

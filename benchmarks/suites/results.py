@@ -27,6 +27,7 @@ from benchmarks.env_settings import ENV_SETTINGS
 from benchmarks.suites.catalogue import SUITES
 from benchmarks.suites.suite import Cell, Suite
 from dtenv.oracle import Solution
+from dtenv.reporting.compressed import read_text, stored, unpack
 
 FORMAT = 1
 """Version of the folder's format."""
@@ -76,7 +77,8 @@ def columns(suite: Suite) -> list[str]:
 
 
 def append(path: Path, text: str) -> None:
-    """Append whole lines to a file in one write, and wait until they are on the disk."""
+    """Append whole lines to a file in one write, and wait until they are on the disk; unpack a compressed file."""
+    unpack(path)
     with path.open("ab") as file:
         file.write(text.encode())
         file.flush()
@@ -87,6 +89,7 @@ def append_rows(path: Path, names: Sequence[str], rows: Sequence[Mapping[str, An
     """Append rows, if any, to a CSV file whose last column is a checksum of the others; a new file gets a header."""
     if not rows:
         return
+    unpack(path)
     lines = [] if path.exists() and path.stat().st_size else [[*names, "check"]]
     for row in rows:
         texts = ["" if row.get(name) is None else str(row[name]) for name in names]
@@ -114,7 +117,7 @@ def read_rows(
     Raises:
         ResultsError: the header differs, a row is cut, or its checksum is wrong.
     """
-    head, *lines = path.read_text().splitlines(keepends=True) or [""]
+    head, *lines = read_text(path).splitlines(keepends=True) or [""]
     if head != ",".join([*names, "check"]) + "\n":
         raise ResultsError(f"{path} line 1: columns must be {', '.join([*names, 'check'])}, got {head.strip()!r}")
     offset = len(head.encode())
@@ -195,7 +198,7 @@ def load(folder: Path | str) -> Results:
     folder = Path(folder)
     manifest, suite = read_manifest(folder)
     path = folder / "rows.csv"
-    if not path.exists():
+    if not stored(path):
         raise ResultsError(f"{folder}: no results yet, {path.name} is missing")
     rows = unique(path, read_rows(path, columns(suite)), KEY)
     complete(path, suite, rows)
@@ -212,14 +215,14 @@ def load(folder: Path | str) -> Results:
 def read_bounds(folder: Path) -> list[dict[str, Any]]:
     """Bounds of a folder, none without bounds.csv; raises ResultsError if the file is broken."""
     path = folder / "bounds.csv"
-    return unique(path, read_rows(path, BOUND_COLUMNS), ("cell", "seed")) if path.exists() else []
+    return unique(path, read_rows(path, BOUND_COLUMNS), ("cell", "seed")) if stored(path) else []
 
 
 def read_trainings(folder: Path) -> list[dict[str, Any]]:
     """Summaries of all trainings, none without trainings.jsonl; raises ResultsError if the file is broken."""
     path = folder / "trainings.jsonl"
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+    for number, line in enumerate(read_text(path).splitlines() if stored(path) else [], 1):
         try:
             summary = json.loads(line)
             key = block_of(summary)

@@ -30,6 +30,7 @@ from benchmarks.suites.results import ResultsError
 from benchmarks.suites.suite import Suite
 from benchmarks.suites.tables import write_tables
 from benchmarks.workers import JobFailed, RayAddress, play
+from dtenv.reporting.compressed import unpack
 
 
 @dataclass
@@ -136,7 +137,8 @@ def _blocks(path: Path, suite: Suite, due: dict[tuple[Any, ...], int]) -> set[tu
 
 
 def _cut_line(path: Path) -> None:
-    """Remove an incomplete last line."""
+    """Remove an incomplete last line; a compressed file, which may be appended to, is unpacked."""
+    unpack(path)
     data = path.read_bytes() if path.exists() else b""
     if data and not data.endswith(b"\n"):
         print(f"{path}: its last line was cut short and is made again")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
+from dtenv.envs.threads import ThreadPool
 from dtenv.tasks.episodes import Task
 from dtenv.validation import integer
 from dtenv.world.pcg64 import load
@@ -49,7 +49,7 @@ class BatchRunner:
         self.ended = np.zeros(count, np.bool_)  # episodes that are over
         self._started = np.zeros(count, np.bool_)
         self._seeded = np.zeros(count, np.bool_)
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPool(self.threads - 1)
 
     def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Infos:
         """Reset all rows, or those in options["reset_mask"], and return the infos of these resets.
@@ -127,13 +127,7 @@ class BatchRunner:
 
     def close(self) -> None:
         """Shut down the thread pool."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """State without the thread pool: a copy creates its own."""
-        return {**self.__dict__, "_pool": None}
+        self._pool.close()
 
     def _current_obs(self) -> Any:
         return self.task.obs
@@ -143,17 +137,7 @@ class BatchRunner:
 
     def _share(self, work: Callable[[np.ndarray], None], rows: np.ndarray) -> None:
         """Apply `work` to the rows, split over the threads including the caller's."""
-        threads = min(self.threads, max(len(rows) // ROWS_A_THREAD, 1))
-        if threads == 1:
-            work(rows)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="dtenv")
-        first, *others = np.array_split(rows, threads)
-        pending = [self._pool.submit(work, part) for part in others]
-        work(first)
-        for part in pending:
-            part.result()
+        self._pool.apply(work, np.array_split(rows, min(self.threads, max(len(rows) // ROWS_A_THREAD, 1))))
 
     def _final_obs(self, truncated: np.ndarray) -> Any:
         """Final observations in Gymnasium's form: an object array with None for rows that are not truncated."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dtenv.reporting.compressed import read_text, stored, unpack
+
 Row = dict[str, Any]
 
 
@@ -15,9 +17,9 @@ def read(path: Path) -> list[Row]:
 
     Raises ValueError for any other line that is not a JSON object.
     """
-    if not path.exists():
+    if not stored(path):
         return []
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     whole = text[: text.rfind("\n") + 1]  # split only at newlines, as texts may contain other line breaks
     rows = []
     for number, line in enumerate(whole.split("\n")[:-1], start=1):
@@ -29,12 +31,14 @@ def read(path: Path) -> list[Row]:
             raise ValueError(f"{path}:{number}: must be a JSON object, got {line[:60]!r}")
         rows.append(row)
     if whole != text:
+        unpack(path)
         path.write_text(whole, encoding="utf-8")
     return rows
 
 
 def append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append rows to a file."""
+    """Append rows to a file, which is unpacked if it is compressed."""
+    unpack(path)
     with path.open("a", encoding="utf-8") as file:
         file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 

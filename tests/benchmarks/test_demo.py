@@ -92,7 +92,8 @@ def test_without_training_the_heuristics_are_compared_alone(tmp_path, monkeypatc
 def test_the_others_learn_on_real_sites_and_walks(tmp_path, monkeypatch, capsys, env_id):
     out = run(tmp_path, monkeypatch, env_id, num_users=8, num_servers=4, num_slots=5, **recorded())
     printed = capsys.readouterr().out
-    report = ENV_SETTINGS[env_id]
+    learner = ENV_SETTINGS[env_id].demo_learner
+    assert "different places" in printed and f"{learner} playing held-out seed" in printed
     assert (out / f"{learner}.safetensors").exists() and (out / "learning_curve.png").exists()
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 
 import numpy as np
 import pytest
-from paths import ROOT
+from paths import RESULTS, ROOT
 
 from benchmarks.deployment import command as deployment
 from benchmarks.deployment.claims import AGREES, CLAIMS, CONTRADICTS, MODES, OPEN, Claim, verdict, verdicts
 from benchmarks.deployment.episodes import begun, busiest, play, scenario_of
 from benchmarks.deployment.page import crossing
+from dtenv.reporting.compressed import read_text
 
 SEEDS = range(3)
 
@@ -112,8 +114,7 @@ def test_the_page_runs_and_agrees_with_the_committed_table():
     page = (ROOT / "docs/deployment.md").read_text()
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(block, "docs/deployment.md", "exec"), {})
-    with (ROOT / "benchmarks/results/deployment/rows.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(io.StringIO(read_text(RESULTS / "deployment/rows.csv"), newline="")))
 
     def mean(mode, name, **where):
         own = [float(row[name]) for row in rows if row["mode"] == mode and all(row[k] == v for k, v in where.items())]
@@ -130,5 +131,5 @@ def test_the_page_runs_and_agrees_with_the_committed_table():
         by_users = [mean(mode, "latency", users=str(n), outage="", speed="") for n in deployment.USERS]
         slopes.append(f"{1e4 * np.polyfit(deployment.USERS, by_users, 1)[0]:.2f}")
     assert f"cost {', '.join(slopes)} ms" in page
-    for link in re.findall(r"\]\((results/.*?)\)", page):
+    for link in re.findall(r"\]\((\.\./benchmarks/results/.*?)\)", page):
         assert (ROOT / "docs" / link).exists()

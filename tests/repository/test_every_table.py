@@ -17,7 +17,7 @@ TABLES = (
     "agents.networks.NETWORKS",
     "agents.sb3.RECIPES",
     "benchmarks.dataset.BEST",
-    "benchmarks.env_settings.REPORTS",
+    "benchmarks.env_settings.ENV_SETTINGS",
     "benchmarks.falsify.VARIED",
     "leaderboards.entries.ABOUT",
     "leaderboards.page.SUITES",

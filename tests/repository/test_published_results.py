@@ -1,6 +1,7 @@
 """What the published rows say is what the paper and our notes claim; their tables are made of them, not by hand."""
 
 import csv
+import io
 import itertools
 
 import pytest
@@ -12,6 +13,7 @@ from benchmarks.statistics import mean_interval, paired_difference
 from benchmarks.suites.results import load
 from benchmarks.table import markdown
 from dtenv.oracle import check_bound
+from dtenv.reporting.compressed import read_text, stored
 
 FOLDERS = {"DTAssociation-v0": "balanced", "DTPlacementMA-v0": "placement", "DTMigration-v0": "migration"}
 WORDS = ("agent", "env_id", "scenario")
@@ -20,10 +22,10 @@ WORDS = ("agent", "env_id", "scenario")
 def published(env_id):
     """Rows by scenario and number of servers, or skip."""
     file = RESULTS / FOLDERS[env_id] / "rows.csv"
-    if not file.exists():
+    if not stored(file):
         pytest.skip(f"{file.parent.name} has not been generated")
-    with file.open(newline="") as lines:
-        rows = [{k: v if k in WORDS else _number(v) for k, v in row.items()} for row in csv.DictReader(lines)]
+    lines = csv.DictReader(io.StringIO(read_text(file), newline=""))
+    rows = [{k: v if k in WORDS else _number(v) for k, v in row.items()} for row in lines]
     cells = {}
     for row in rows:
         cells.setdefault((row["scenario"], int(row["num_servers"])), []).append(row)
