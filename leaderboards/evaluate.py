@@ -16,7 +16,7 @@ from leaderboards import entries
 from leaderboards import season as seasons
 from leaderboards.board import Board, track_board
 from leaderboards.play import Played, play
-from leaderboards.results import SeasonResults, load, settle
+from leaderboards.results import SeasonResults, fill_failed_episodes, load
 from leaderboards.submission import Submission, read
 from leaderboards.tables import tables
 from leaderboards.tracks import FAILED_EPISODE_AGENT
@@ -63,7 +63,7 @@ def standing(submission: Submission, played: Played) -> Board:
     others = [entry for entry in entries.all_entries(tracks=[track.name]) if entry.name != submission.name]
     names = {entry.name for entry in others}
     rows = [row for row in stored.of(track) if row["entry"] in names]
-    settle(played.rows, [row for row in rows if row["entry"] == FAILED_EPISODE_AGENT])
+    fill_failed_episodes(played.rows, [row for row in rows if row["entry"] == FAILED_EPISODE_AGENT])
     ranked = [row for row in stored.entries if row["track"] == track.name and row["entry"] in names]
     ranked.append({**played.entry, "machine": ""})
     results = SeasonResults(stored.season, stored.folder, rows + played.rows, stored.bounds, ranked, [])

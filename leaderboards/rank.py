@@ -28,7 +28,7 @@ from leaderboards import season as seasons
 from leaderboards.jobs import PlayEntry, Prove, proofs
 from leaderboards.open_season import read_secret
 from leaderboards.play import Played
-from leaderboards.results import COLUMNS, SeasonResults, line, load, settle
+from leaderboards.results import COLUMNS, SeasonResults, fill_failed_episodes, line, load
 from leaderboards.submission import SUBMISSIONS, submissions
 from leaderboards.tracks import FAILED_EPISODE_AGENT, TRACKS
 
@@ -155,7 +155,9 @@ def record_result(results: SeasonResults, job: PlayEntry | Prove, given: Any) ->
         new: dict[str, list[dict[str, Any]]] = {"bounds": [given]}
     else:
         track = job.entry.track
-        settle(given.rows, [r for r in results.rows if r["track"] == track and r["entry"] == FAILED_EPISODE_AGENT])
+        fill_failed_episodes(
+            given.rows, [r for r in results.rows if r["track"] == track and r["entry"] == FAILED_EPISODE_AGENT]
+        )
         entry = {**given.entry, "machine": manifest()["machine"]}
         new = {"films": given.films, "rows": given.rows, "entries": [entry]}
     for name, rows in new.items():

@@ -40,7 +40,7 @@ NETWORKS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     },
     "DTMigration-v0": {
         "equivariant": migration.Equivariant,
-        "forecast_features": forecast_features,
+        "foreseeing": forecast_features,
         **PERCEPTRON,
         **RELAXED,
     },

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 from torch.nn.functional import one_hot
 
-from agents.networks import market as markets
+import agents.networks.market as markets
 from agents.networks.decision import Decision
 from agents.networks.market import Choices, Market, as_action, choices, equilibrium
 from agents.networks.perceptron import stack

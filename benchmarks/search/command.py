@@ -87,7 +87,7 @@ class Trial:
         curve = [row for row in reports if "charts/progress" in row]
         if curve[-1]["charts/progress"] < 1.0:  # Ctrl-C ends a training early
             raise KeyboardInterrupt
-        scenario = dataclasses.replace(args, num_slots=None).resolve(**ENV_SETTINGS[args.env_id].overrides)
+        scenario = dataclasses.replace(args, num_slots=None).resolve().override(**ENV_SETTINGS[args.env_id].overrides)
         rows = run_episodes(policy, args.env_id, scenario, TUNING_SEEDS[-self.episodes :])
         last = curve[-max(1, len(curve) // 10) :]
         return {

@@ -97,7 +97,7 @@ class RandomActions:
 
 def bytes_of(env: Any) -> tuple[int, float]:
     """Bytes of a row, and the least bytes that a step of it moves."""
-    task, slots = env.task.one, env.scenario.episode.num_slots
+    task, slots = env.task.host_task, env.scenario.episode.num_slots
     held, moved = 0, 0.0
     for array, ours in zip(task._arrays, env.task._arrays, strict=True):
         if ours.shape != array.shape or env.num_envs == 1:

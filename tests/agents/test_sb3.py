@@ -97,7 +97,7 @@ def test_masks_read_back_are_the_environments(env_id, fields):
     envs = gym.make_vec(env_id, num_envs=16, vectorization_mode="vector_entry_point", scenario=scenario)
     envs.action_space.seed(0)
     obs, _ = envs.reset(seed=0)
-    marked, read = [], sb3.Masks(scenario)
+    marked, read = [], sb3.MaskWrapper(scenario)
     for _ in range(5):
         masks = envs.action_masks().reshape(16, -1)
         np.testing.assert_array_equal(read(obs), masks)

@@ -151,7 +151,7 @@ def test_env_steps_are_slots_times_rows(name):
     ours = BY_NAME[name]
     env = ours.batch(3, num_slots=4)
     begun = []
-    env.task.begin_rows, begin_rows = (lambda rows: (begun.append(len(rows)), begin_rows(rows))), env.task.begin_rows
+    env.task.reset_rows, reset_rows = (lambda rows: (begun.append(len(rows)), reset_rows(rows))), env.task.reset_rows
     slots = 4
     assert speed_players.many(env, slots, ours._choose(env))(0.0).steps == 3 * slots
     assert begun == [3, 3]  # before the clock, and at its end

@@ -80,7 +80,7 @@ def play(env):
 
 
 def streams_of(env):
-    return on_host(env.task.of(env.task.one.streams)) if hasattr(env.task, "of") else env.task.streams.copy()
+    return on_host(env.task.of(env.task.host_task.streams)) if hasattr(env.task, "of") else env.task.streams.copy()
 
 
 def refused(env, actions):

@@ -220,7 +220,7 @@ def test_alpha_beside_a_profile_has_to_be_the_profiles():
         with pytest.raises(ValueError, match=r"alpha must be omitted with utility 'own'.*0\.5"):
             wrong()
     held = resolve("balanced", utility=own)
-    with pytest.raises(ValueError, match="alpha must be left out"):
+    with pytest.raises(ValueError, match="alpha must be omitted"):
         held.override(alpha=mine)
     assert held.override(num_users=3).learning.alpha == own.alpha
     assert held.override(utility=profile(name="b", alpha=FLAT)).learning.alpha == FLAT  # another brings its own

@@ -115,7 +115,7 @@ def test_rows_reset_by_a_mask_are_the_single_environments(name, mode):
 @pytest.mark.parametrize("name", ["association", "placement bid", "migration"])
 def test_a_row_depends_neither_on_the_batch_nor_on_the_threads(name):
     few, many = vector(name, 3, threads=1), vector(name, 100, threads=3)
-    assert (few.rows.threads, many.rows.threads) == (1, 3)
+    assert (few.runner.threads, many.runner.threads) == (1, 3)
     np.testing.assert_array_equal(few.reset(seed=11)[0], many.reset(seed=11)[0][:3])
     many.action_space.seed(0)
     for _ in range(12):

@@ -150,7 +150,7 @@ def test_rows_of_other_settings_are_not_mixed(tmp_path):
         main(settings_of(tmp_path, rounds=3))
     with pytest.raises(ValueError, match="variant must be one of"):
         main(settings_of(tmp_path, variants=("fedsgd",)))
-    with pytest.raises(ValueError, match="seeds must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="seeds must be at least 2 for an interval, got 1"):
         main(settings_of(tmp_path, seeds=1))
     assert (tmp_path / "rows.jsonl").read_bytes() == before
 
