@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from agents.networks.placement import SequentialMarket
 from agents.training.checkpoint import NetworkPolicy, load_policy
+from agents.training.files import sibling
 from dtenv import presets
 from dtenv.scenario import Scenario
 from dtenv.tasks.registry import task_of
@@ -129,7 +130,7 @@ def scenario_of(about: dict[str, Any]) -> Scenario:
 
 def main(args: Export) -> None:
     """Export a checkpoint and print a summary; raises ValueError for one of a Stable-Baselines3 learner."""
-    about = json.loads(args.checkpoint.with_suffix(".json").read_text())
+    about = json.loads(sibling(args.checkpoint, ".json").read_text())
     if about["name"] == "sb3":
         raise ValueError(f"{str(args.checkpoint)!r} is a policy of Stable-Baselines3, which has an export of its own")
     scenario = scenario_of(about)

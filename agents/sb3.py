@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 import dtenv
 from agents.networks.association import Equivariant
 from agents.training.checkpoint import load_weights, read_about
+from agents.training.files import sibling, write_durably
 from agents.training.run import Report, Run, RunArgs, main, silent
 from dtenv.envs.sb3 import SB3VecEnv
 from dtenv.scenario import AssociationScenario, MigrationScenario, Scenario
@@ -251,8 +252,8 @@ def save_policy(path: Path, policy: SB3Policy, args: Args, scenario: Scenario, o
 
     `options` are the policy_kwargs as completed by the learner; `scenario` and `args` are those of the training.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in policy.policy.state_dict().items()}, path)
+    weights = {name: value.contiguous() for name, value in policy.policy.state_dict().items()}
+    write_durably(path, lambda partial: save_file(weights, partial))
     built = {name: v for name, v in options.items() if not name.startswith("optimizer")}
     if "activation_fn" in built:
         built["activation_fn"] = built["activation_fn"].__name__
@@ -269,7 +270,8 @@ def save_policy(path: Path, policy: SB3Policy, args: Args, scenario: Scenario, o
         "dtenv": dtenv.__version__,
         "stable_baselines3": stable_baselines3.__version__,
     }
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1, default=str) + "\n")
+    text = json.dumps(about, indent=1, default=str) + "\n"
+    write_durably(sibling(path, ".json"), lambda partial: partial.write_text(text))
 
 
 def load_policy(env_id: str, scenario: Scenario, checkpoint: str | Path | None) -> SB3Policy:

@@ -46,6 +46,7 @@ import dtenv
 from agents import export
 from agents.networks.association import Equivariant
 from agents.training.checkpoint import NetworkPolicy, load_policy
+from agents.training.files import sibling
 from benchmarks.evaluate import TUNING_SEEDS
 from dtenv.wrappers import Relaxation
 from leaderboards import policy_io as interface
@@ -258,7 +259,7 @@ def main(settings: Pack) -> None:
     """Export a checkpoint as a submission."""
     path = settings.checkpoint
     try:
-        about = json.loads(path.with_suffix(".json").read_text())
+        about = json.loads(sibling(path, ".json").read_text())
         args = about.get("args", {"seed": about.get("seed"), "total_steps": about.get("total_steps")})
         folder = pack(
             _load(about, path, tracks.find(settings.track)),

@@ -17,6 +17,7 @@ from torch import nn
 import dtenv
 from agents.networks import build
 from agents.shipped import CHECKPOINTS
+from agents.training.files import sibling, write_durably
 from agents.training.run import MAY_CHANGE, RunArgs
 from dtenv.scenario import Scenario
 
@@ -54,8 +55,7 @@ def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario
         scenario: the scenario it was trained on.
         **options: further arguments with which the network is built.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(policy.network.state_dict(), path)
+    write_durably(path, lambda partial: save_file(policy.network.state_dict(), partial))
     about = {
         "name": policy.name,
         "env_id": args.env_id,
@@ -66,7 +66,8 @@ def save_policy(path: Path, policy: NetworkPolicy, args: Any, scenario: Scenario
         "scenario": scenario.as_dict(),
         "dtenv": dtenv.__version__,
     }
-    path.with_suffix(".json").write_text(json.dumps(about, indent=1, default=str) + "\n")
+    text = json.dumps(about, indent=1, default=str) + "\n"
+    write_durably(sibling(path, ".json"), lambda partial: partial.write_text(text))
 
 
 def finish(
@@ -107,7 +108,7 @@ def read_about(path: Path, env_id: str) -> dict[str, Any]:
     """
     if not path.exists():
         raise FileNotFoundError(f"checkpoint {str(path)!r} does not exist")
-    about = json.loads(path.with_suffix(".json").read_text())
+    about = json.loads(sibling(path, ".json").read_text())
     if about["env_id"] != env_id:
         raise ValueError(f"checkpoint {str(path)!r} is for {about['env_id']}, not for {env_id}")
     return about

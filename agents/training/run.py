@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from agents.training.files import check_target, sibling
 from agents.training.saved_state import load_state, save_state
 from agents.training.tracking import Tracker
 from dtenv import presets
@@ -111,6 +113,7 @@ class Run:
 
     Attributes:
         interrupted: whether to stop.
+        complete: whether all iterations are done.
         resumed: whether this run continues from a saved state.
         total: number of iterations.
     """
@@ -118,8 +121,10 @@ class Run:
     def __init__(self, args: RunArgs, report: Report = silent):
         if args.resume and args.save is None:
             raise ValueError("resume=True needs save: the state is kept in the policy's folder")
+        if args.save is not None:
+            check_target(args.save)
         self.args, self._report = args, report
-        self.interrupted, self.total = False, 0
+        self.interrupted, self.complete, self.total = False, False, 0
         self._settings = {
             name: value if isinstance(value, int | float | str | None) else str(value)
             for name, value in dataclasses.asdict(args).items()
@@ -132,7 +137,7 @@ class Run:
     @property
     def state_path(self) -> Path | None:
         """File of the run's state, None for a run that is not saved."""
-        return None if self.args.save is None else self.args.save.with_suffix(".state.safetensors")
+        return None if self.args.save is None else sibling(self.args.save, ".state.safetensors")
 
     @property
     def seconds(self) -> float:
@@ -158,12 +163,16 @@ class Run:
             yield iteration
             due = time.perf_counter() - kept > 60.0 * self.args.checkpoint_minutes
             if self.state_path is not None and iteration + 1 < iterations and (due or self.interrupted):
-                self._keep(iteration + 1, parts)
+                try:
+                    self._keep(iteration + 1, parts)
+                except OSError as error:  # a full disk, say: the last good state stays
+                    warnings.warn(f"the state was not saved: {error}", stacklevel=2)
                 kept = time.perf_counter()
             if self.interrupted:
                 return
         if self.state_path is not None:
-            self.state_path.unlink(missing_ok=True)
+            self._keep(iterations, parts)  # until the policy is safely saved
+        self.complete = True
 
     def report(self, row: dict[str, Any]) -> None:
         """Report a row, with the run's seconds and speed."""
@@ -197,9 +206,11 @@ class Run:
             self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)
+        if self.complete and error is None and self.state_path is not None:
+            self.state_path.unlink(missing_ok=True)
 
     def _interrupt(self, *_: Any) -> None:
         if self.interrupted:
@@ -273,6 +284,6 @@ def main(train: Callable[..., Any], settings: type[RunArgs]) -> None:
             if find_spec("pygame") and find_spec("PIL"):
                 from agents.training.gif import record_gif  # needs an extra
 
-                picture = args.save.with_suffix(".gif")
+                picture = sibling(args.save, ".gif")
                 tracker.log_table("episode", record_gif(picture, args.env_id, policy, args.resolve(), FILMED_SEED))
                 tracker.log_media("film", picture)

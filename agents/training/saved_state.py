@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from agents.training.files import write_durably
 
 
 class Stateful:
@@ -32,10 +33,7 @@ def save_state(path: Path, tree: Any) -> None:
     """Write a tree of dicts, lists, tensors, arrays and JSON values atomically."""
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_apart(tree, tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"tree": json.dumps(skeleton)})
-    os.replace(partial, path)
+    write_durably(path, lambda partial: save_file(tensors, partial, metadata={"tree": json.dumps(skeleton)}))
 
 
 def load_state(path: Path) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dtenv
+from agents.training.files import sibling
 from dtenv.reporting.source import commit
 
 
@@ -91,7 +92,7 @@ class Tracker:
             name = f"{about['exp_name']}-{about['env_id']}-{about['scenario']}"
             artifact = self._wandb.Artifact(re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII), type="model")
             artifact.add_file(str(path))
-            artifact.add_file(str(path.with_suffix(".json")))
+            artifact.add_file(str(sibling(path, ".json")))
             self._run.log_artifact(artifact)
 
     def __enter__(self) -> Tracker:

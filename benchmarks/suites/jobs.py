@@ -18,6 +18,7 @@ import numpy as np
 
 import agents
 from agents.training.checkpoint import load_policy
+from agents.training.files import sibling
 from agents.training.gif import record_gif
 from agents.training.tracking import Tracker
 from benchmarks.env_settings import ENV_SETTINGS
@@ -109,7 +110,7 @@ class Train:
     @property
     def summary(self) -> Path:
         """File of the finished training's seconds and learning curve."""
-        return self.policy.with_suffix(".training.json")
+        return sibling(self.policy, ".training.json")
 
     @property
     def _learner(self) -> Any:
@@ -138,16 +139,16 @@ class Train:
             tracker.log_policy(self.policy)
             tracker.log_table("held-out episodes", rows)
             if tracker.enabled:
-                record_gif(self.policy.with_suffix(".gif"), cell.env_id, policy, scenario, self.seeds[0])
-                tracker.log_media("film", self.policy.with_suffix(".gif"))
-        files = (self.policy, self.policy.with_suffix(".json"), self.summary)
+                record_gif(sibling(self.policy, ".gif"), cell.env_id, policy, scenario, self.seeds[0])
+                tracker.log_media("film", sibling(self.policy, ".gif"))
+        files = (self.policy, sibling(self.policy, ".json"), self.summary)
         training = {**about, **json.loads(self.summary.read_text())}
         return Result(rows, training, {path.name: path.read_bytes() for path in files})
 
     def _train(self, tracker: Tracker) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        resume = self.policy.with_suffix(".state.safetensors").exists()
-        path = self.policy.with_suffix(".curve.jsonl")
+        resume = sibling(self.policy, ".state.safetensors").exists()
+        path = sibling(self.policy, ".curve.jsonl")
         before = path.read_text().splitlines(keepends=True) if resume and path.exists() else []
         with path.open("w", buffering=1) as file:
             file.writelines(line for line in before if line.endswith("\n"))  # a kill may have cut the last one

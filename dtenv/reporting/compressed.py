@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def compressed(path: Path) -> Path:
-    """Where a file is when it is compressed."""
+    """Path of the compressed file."""
     return path.with_name(path.name + ".gz")
 
 

@@ -1,4 +1,4 @@
-"""Which column of a recording is the user, the time and the place: by its name, or as the caller says."""
+"""Roles of the columns of a recording (user, time, place): recognised by name, or given by the caller."""
 
 from __future__ import annotations
 

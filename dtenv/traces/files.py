@@ -311,7 +311,7 @@ def _clock(table: Table, roles: dict[str, int]) -> tuple[np.ndarray, Sequence[An
 
 
 def _oddities(walk: np.ndarray, time: np.ndarray, places: np.ndarray, geographic: bool) -> dict[str, int]:
-    """How many steps are faster than any vehicle, and how many walks never move."""
+    """Number of steps faster than any vehicle, and of walks that never move."""
     same = np.diff(walk) == 0
     step = np.diff(places, axis=0)
     moved = np.bincount(walk[1:], same & step.any(axis=1), minlength=walk[-1] + 1) > 0

@@ -191,3 +191,61 @@ def test_the_second_interrupt_stops_at_once(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         ppo.train(args, scenario=SMALL, report=report)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_the_first_step(tmp_path):
+    learner, scenario, settings = RUNS["ppo"]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "p.json").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in (
+        ("folder", "got the folder .*folder"),
+        ("p", "got the folder .*p.json"),
+        ("file/p", "file/p"),
+    ):
+        rows: list[dict] = []
+        with pytest.raises(ValueError, match=f"save must be a file.*{message}"):
+            learner.train(learner.Args(**settings, save=tmp_path / name), scenario=scenario, report=rows.append)
+        assert rows == []
+
+
+def test_a_save_that_fails_leaves_a_state_to_resume(tmp_path, monkeypatch):
+    learner, scenario, settings = RUNS["ppo"]
+    args = learner.Args(**settings, save=tmp_path / "p.safetensors")
+    expected = learner.train(dataclasses.replace(args, save=None), scenario=scenario)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("agents.training.checkpoint.save_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            learner.train(args, scenario=scenario)
+    assert {path.name for path in tmp_path.iterdir()} == {"p.state.safetensors"}
+    resumed = learner.train(dataclasses.replace(args, resume=True), scenario=scenario)
+    assert same(expected.network.state_dict(), resumed.network.state_dict())
+    assert {path.name for path in tmp_path.iterdir()} == {"p.safetensors", "p.json"}
+
+
+def test_a_full_disk_keeps_the_last_good_state(tmp_path, monkeypatch):
+    path = tmp_path / "p.state.safetensors"
+    save_state(path, {"iteration": 1})
+
+    def cut(tensors, file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("agents.training.saved_state.save_file", cut)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(path, {"iteration": 2})
+    assert load_state(path) == {"iteration": 1} and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_names_with_dots_have_files_of_their_own(tmp_path):
+    learner, scenario, settings = RUNS["ppo"]
+    for rate in (0.1, 0.5):
+        args = learner.Args(**settings, save=tmp_path / f"lr-{rate}", learning_rate=rate)
+        learner.train(args, scenario=scenario)
+    names = {"lr-0.1", "lr-0.1.json", "lr-0.5", "lr-0.5.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert agents.load("ppo", args.env_id, scenario=scenario, checkpoint=tmp_path / "lr-0.1").name == "ppo"
