@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,8 +22,7 @@ OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 
 def compiled(function: F) -> F:
     """Compile a scalar function or kernel: float64 without fast-math, cached on disk, IEEE division."""
-    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(**OPTIONS)(function))
+    return _jit(function)
 
 
 def kernel(function: F) -> F:
@@ -33,14 +33,30 @@ def kernel(function: F) -> F:
     loops over arrays explicitly. Numba refuses kernels that allocate. Functions that return arrays must be `inlined`:
     compiled without counting, they would return arrays that a counting caller does not own.
     """
-    _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(**OPTIONS | {"_nrt": False})(function))
+    return _jit(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
     """`compiled` into its caller: for functions that return arrays, or that take many and are called often."""
+    return _jit(function, inline="always")
+
+
+def _jit(function: F, **options: Any) -> F:
+    """Compile with the cache, or without it where no folder for it can be written to."""
     _drop_stale_kernels(Path(inspect.getfile(function)).parent)
-    return cast(F, numba.njit(**OPTIONS | {"inline": "always"})(function))
+    try:
+        return cast(F, numba.njit(**OPTIONS | options)(function))
+    except RuntimeError as error:
+        if "no locator available" not in str(error):
+            raise
+    _warn_of_no_cache()
+    return cast(F, numba.njit(**OPTIONS | options | {"cache": False})(function))
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    text = "dtenv: neither its folder nor HOME can be written to, so kernels are compiled again in every process"
+    warnings.warn(f"{text}; set NUMBA_CACHE_DIR to a folder that can be", stacklevel=4)
 
 
 def as_record(*groups: Any) -> np.ndarray:

@@ -49,6 +49,7 @@ class BatchRunner:
         self.ended = np.zeros(count, np.bool_)  # episodes that are over
         self._started = np.zeros(count, np.bool_)
         self._seeded = np.zeros(count, np.bool_)
+        self.seeds: list[int | None] = [None] * count
         self._pool = ThreadPool(self.threads - 1)
 
     def reset(self, seed: int | Sequence[int | None] | None, options: dict[str, Any] | None) -> Infos:
@@ -177,13 +178,31 @@ class BatchRunner:
         return mask
 
     def _seed(self, seed: int | Sequence[int | None] | None, mask: np.ndarray) -> None:
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds: Sequence[int | None] = [None if seed is None else int(seed) + i for i in range(len(mask))]
-        elif len(seed) != len(mask):
-            raise ValueError(f"seed must hold {len(mask)} seeds, one per row, got {len(seed)}")
-        else:
-            seeds = seed
+        seeds = row_seeds(seed, len(mask))  # all checked before any row is seeded
         for b in np.flatnonzero(mask).tolist():
             if seeds[b] is not None or not self._seeded[b]:
-                load(seeding.np_random(seeds[b])[0], self.task.streams[b])
+                rng, self.seeds[b] = seeding.np_random(seeds[b])
+                load(rng, self.task.streams[b])
                 self._seeded[b] = True
+
+
+def row_seeds(seed: int | Sequence[int | None] | np.ndarray | None, count: int) -> list[int | None]:
+    """Return one seed per row: seed + i for an integer, the entries of a list or an integer array, or None for all.
+
+    Raises:
+        ValueError: another type, another length, or an entry that is neither a non-negative integer nor None.
+    """
+    if seed is None:
+        return [None] * count
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        seeds: list[Any] = [int(seed) + i for i in range(count)]
+    elif (isinstance(seed, np.ndarray) and seed.ndim == 1) or isinstance(seed, list | tuple):
+        seeds = list(seed)
+    else:
+        raise ValueError(f"seed must be an integer, a list or array of integers, or None, got {seed!r}")
+    if len(seeds) != count:
+        raise ValueError(f"seed must hold {count} seeds, one per row, got {len(seeds)}")
+    for i, value in enumerate(seeds):
+        if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0):
+            raise ValueError(f"seed[{i}] must be a non-negative integer or None, got {value!r}")
+    return [None if value is None else int(value) for value in seeds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -74,8 +75,9 @@ class PlacementParallelEnv(RenderMixin, OptimumMixin, ParallelEnv[str, np.ndarra
         self.layout = self.task.layout
         self.layouts = dict.fromkeys(self.possible_agents, self.task.observed_layout)
         self.state_space = self.task.layout.space
-        self.action_spaces = dict.fromkeys(self.possible_agents, self.task.station_action_space)
-        self.observation_spaces = dict.fromkeys(self.possible_agents, self.task.observed_layout.space)
+        # An object each: seeding one agent's space leaves the others alone.
+        self.action_spaces = {agent: deepcopy(self.task.station_action_space) for agent in self.possible_agents}
+        self.observation_spaces = {agent: deepcopy(self.task.observed_layout.space) for agent in self.possible_agents}
         self._read_actions = read_bits if self.task.mode == BINARY else read_numbers
         self._rng: np.random.Generator | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -70,16 +71,20 @@ class PlacementParallelVectorEnv:
         self.possible_agents = [f"station_{k}" for k in range(self.scenario.network.num_stations)]
         self.layout = self.task.observed_layout
         self.single_observation_space, self.single_action_space = self.layout.space, self.task.station_action_space
+        self._spaces = {  # an object each: seeding one agent's space leaves the others alone
+            agent: (deepcopy(self.single_observation_space), deepcopy(self.single_action_space))
+            for agent in self.possible_agents
+        }
         self.state_space = self.task.layout.space
         self._read_actions = read_bits if self.task.mode == BINARY else read_numbers
 
     def observation_space(self, agent: str) -> gym.spaces.Space:
-        """Observation space of a station, the same for all."""
-        return self.single_observation_space
+        """Observation space of a station."""
+        return self._spaces[agent][0]
 
     def action_space(self, agent: str) -> gym.spaces.Space:
-        """Action space of a station, the same for all."""
-        return self.single_action_space
+        """Action space of a station."""
+        return self._spaces[agent][1]
 
     def reset(self, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None):
         """Start new episodes, as `TaskVectorEnv.reset` does."""

@@ -54,6 +54,7 @@ class TaskVectorEnv(VectorEnv):
         self.task, self.copy = task, copy
         self.num_envs = len(task.rows)
         self.scenario, self.layout = task.scenario, task.layout
+        self.autoreset_mode = self.runner.mode  # as TorchRL looks it up
         self.metadata = {"autoreset_mode": self.runner.mode, "render_modes": []}
         self.single_observation_space, self.single_action_space = task.layout.space, task.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -64,8 +65,8 @@ class TaskVectorEnv(VectorEnv):
 
         Row i is seeded with seed + i, or with a list seed[i]; None continues with the row's own generator.
         """
-        if isinstance(seed, int):
-            super().reset(seed=seed)
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))
         infos = self.runner.reset(seed, options)
         return self.runner.obs(), infos
 
@@ -81,6 +82,11 @@ class TaskVectorEnv(VectorEnv):
         played, truncated, infos = self.runner.step(lambda rows: self.task.step(*given, rows=rows), due)
         rewards = np.where(played, self.task.rewards, 0.0)
         return self.runner.obs(), rewards, np.zeros(self.num_envs, np.bool_), truncated, infos
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """Last seed of each row, None before its first reset."""
+        return tuple(self.runner.seeds)
 
     def action_masks(self) -> np.ndarray:
         """Action masks of the current slots, one per row."""

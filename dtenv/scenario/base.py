@@ -49,7 +49,7 @@ class Scenario:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f" (did you mean {near[0]!r}?)" if near else ""
-                raise TypeError(f"unknown keyword {name!r}{hint}; known: {', '.join(sorted(known))}")
+                raise TypeError(f"unexpected keyword argument {name!r}{hint}; known: {', '.join(sorted(known))}")
             grouped.setdefault(known[name], {})[name] = value
         groups = {g: dataclasses.replace(getattr(self, g), **fields) for g, fields in grouped.items()}
         return dataclasses.replace(self, **groups)  # type: ignore[type-var]

@@ -20,7 +20,7 @@ GEOLIFE_PREAMBLE = 6  # lines
 CABSPOTTING = ["latitude", "longitude", "occupancy", "unixtime"]
 OPENCELLID = ["radio", "mcc", "net", "area", "cell", "unit", "lon", "lat"]
 RADIOS = ("GSM", "CDMA", "UMTS", "LTE", "NR", "NBIOT")
-ARCHIVES = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+ARCHIVES: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 

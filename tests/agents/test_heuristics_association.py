@@ -77,7 +77,7 @@ def test_loading():
         agents.load("stay", "CartPole-v1")
     with pytest.raises(ValueError, match=r"checkpoint must be None for the heuristic 'stay', got 'x\.safetensors'"):
         agents.load("stay", checkpoint="x.safetensors")
-    with pytest.raises(TypeError, match="unknown keyword 'num_user'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'num_user'"):
         agents.load("stay", num_user=3)
 
 

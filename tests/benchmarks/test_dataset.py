@@ -194,7 +194,7 @@ def test_nothing_is_overwritten_and_nothing_left_incomplete(folder):
         ({"env_id": "DTSomething-v0"}, "'DTSomething-v0' is unknown"),
         ({"kind": "medium"}, "kind must be one of heuristic, expert, mixed, got 'medium'"),
         ({"scenario": "balancd"}, "'balancd' is unknown .did you mean 'balanced'"),
-        ({"fields": {"num_slot": 3}}, "unknown keyword 'num_slot' .did you mean 'num_slots'"),
+        ({"fields": {"num_slot": 3}}, "unexpected keyword argument 'num_slot' .did you mean 'num_slots'"),
         ({"env_id": "DTPlacementMA-v0", "fields": {"action": "bid"}}, "action must be 'association' .* got 'bid'"),
         ({"episodes": 0}, "episodes must be in 1..1000000, got 0"),
         ({"seed": -1}, "seed must be in 0..999999, got -1"),

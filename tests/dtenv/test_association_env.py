@@ -150,7 +150,9 @@ def test_whole_numbers_of_any_kind_are_actions(kind):
 
 
 def test_unknown_keywords_list_the_known_ones():
-    with pytest.raises(TypeError, match=r"unknown keyword 'num_user' .*'num_users'\?\); known: .*num_slots, num_users"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'num_user' .*'num_users'\?\); known: .*num_slots, num_users"
+    ):
         make(num_user=3)
     with pytest.raises(ValueError, match=r"scenario 'balance' is unknown .*'balanced'\?\); known: balanced, paper"):
         make(scenario="balance")

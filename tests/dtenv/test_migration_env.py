@@ -150,7 +150,8 @@ def test_whole_numbers_of_any_kind_are_actions(kind):
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(
-        TypeError, match=r"unknown keyword 'kapa' .*'kappa'\?\); known: access, aggregation, area_m, background"
+        TypeError,
+        match=r"unexpected keyword argument 'kapa' .*'kappa'\?\); known: access, aggregation, area_m, background",
     ):
         make(kapa=3)
     with pytest.raises(ValueError, match=r"scenario 'pingpong' is unknown .*'ping-pong'\?\); known: balanced, ping-p"):

@@ -83,3 +83,15 @@ def test_bad_actions_are_named():
         dtenv.parallel_vector_env("DTMigration-v0", num_envs=2)
     with pytest.raises(ValueError, match="action must be 'bid', 'price' or 'binary' for stations"):
         dtenv.parallel_vector_env("DTPlacementMA-v0", num_envs=2, action="association")
+
+
+@pytest.mark.parametrize("make", [dtenv.parallel_env, lambda *args, **kw: dtenv.parallel_vector_env(*args, 2, **kw)])
+def test_seeding_one_agents_space_leaves_the_others_alone(make):
+    env = make("DTPlacementMA-v0", scenario="small-20x5")
+    first, second = (env.action_space(agent) for agent in env.possible_agents[:2])
+    second.seed(3)
+    expected = second.sample()
+    second.seed(3)
+    first.seed(5)
+    first.sample()
+    np.testing.assert_array_equal(second.sample(), expected)

@@ -101,7 +101,9 @@ def test_a_bad_action_of_a_station_is_named_and_changes_nothing(mode, action, me
 
 @pytest.mark.parametrize("door", [make, stations])
 def test_unknown_names_list_the_known_ones(door):
-    with pytest.raises(TypeError, match=r"unknown keyword 'num_station' .*'num_stations'\?\); known: access, action"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'num_station' .*'num_stations'\?\); known: access, action"
+    ):
         door(num_station=3)
     with pytest.raises(ValueError, match=r"scenario 'small' is unknown.*; known: paper-100x10, paper-100x5"):
         door("small")

@@ -196,7 +196,9 @@ def test_a_bad_value_is_named_with_its_field(field, value, shown):
 
 
 def test_unknown_names_come_with_a_suggestion_and_the_known_ones():
-    with pytest.raises(TypeError, match=r"unknown keyword 'num_server' \(did you mean 'num_servers'\?\); known: alpha"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'num_server' \(did you mean 'num_servers'\?\); known: alpha"
+    ):
         resolve("balanced", num_server=9)
     with pytest.raises(ValueError, match=r"scenario 'papers' is unknown \(did you mean 'paper'\?\); known: .*paper"):
         resolve("papers")

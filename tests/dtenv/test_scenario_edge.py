@@ -256,9 +256,11 @@ def test_what_is_nearly_nonsense_is_taken():
 
 @pytest.mark.parametrize("env_id", [P, G])
 def test_unknown_names_come_with_a_suggestion(env_id):
-    with pytest.raises(TypeError, match=r"unknown keyword 'num_server'.*known: access, "):
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'num_server'.*known: access, "):
         resolve(None, env_id, num_server=9)
-    with pytest.raises(TypeError, match=r"unknown keyword 'wired_s_per_bit' \(did you mean 'wired_s_per_bit_m'\?\)"):
+    with pytest.raises(
+        TypeError, match=r"unexpected keyword argument 'wired_s_per_bit' \(did you mean 'wired_s_per_bit_m'\?\)"
+    ):
         resolve(None, env_id, wired_s_per_bit=9)
     with pytest.raises(ValueError, match=r"env_id 'DTSomething-v0' is unknown; known: DTAssociation-v0, DTPlac"):
         resolve(None, "DTSomething-v0")
@@ -281,7 +283,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("env_id", [P, G])
 def test_stations_stand_on_the_sites_and_users_follow_the_walks(files, env_id):
-    made = scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=4, num_slots=12)
+    made = scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=4, num_slots=12, window_m=400.0)
     assert made.name == DEFAULT[env_id].name and type(made) is type(DEFAULT[env_id])
     assert (made.network.area_m, made.mobility.slot_seconds, made.network.separation_m) == (400.0, 20.0, 0.0)
     env = gym.make(env_id, scenario=made).unwrapped
@@ -309,10 +311,12 @@ def test_stations_stand_on_the_sites_and_users_follow_the_walks(files, env_id):
 @pytest.mark.parametrize("env_id", [P, G])
 def test_keep_tradeoff_divides_the_price_of_a_metre_by_the_growth_of_the_window(files, env_id):
     settings = {"env_id": env_id, "num_users": 8, "num_stations": 4, "num_slots": 12}
-    kept = scenario_from_traces(*files, **settings)
+    kept = scenario_from_traces(*files, **settings, window_m=400.0)
     assert kept.twins.wired_s_per_bit_m == pytest.approx(5e-10 * 1500 / 400)
-    assert scenario_from_traces(*files, **settings, keep_tradeoff=False).twins.wired_s_per_bit_m == 5e-10
-    given = scenario_from_traces(*files, **settings, wired_s_per_bit_m=1e-9)
+    assert (
+        scenario_from_traces(*files, **settings, window_m=400.0, keep_tradeoff=False).twins.wired_s_per_bit_m == 5e-10
+    )
+    given = scenario_from_traces(*files, **settings, window_m=400.0, wired_s_per_bit_m=1e-9)
     assert given.twins.wired_s_per_bit_m == 1e-9
     wide = scenario_from_traces(*files, **settings, window_m=3000.0, centre=(200.0, 200.0))
     assert wide.twins.wired_s_per_bit_m == pytest.approx(2.5e-10)
@@ -325,8 +329,8 @@ def test_too_few_sites_and_too_short_walks_are_named(files, env_id):
     with pytest.raises(ValueError, match=r"holds 6 sites, num_stations needs 7"):
         scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=7, num_slots=12, window_m=18_000.0)
     with pytest.raises(ValueError, match=r"walks\.csv: no walk stays in its window of 400 m for the 92 slots"):
-        scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=5, num_slots=90)
-    made = scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=4, num_slots=12)
+        scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=5, num_slots=90, window_m=400.0)
+    made = scenario_from_traces(*files, env_id=env_id, num_users=8, num_stations=4, num_slots=12, window_m=400.0)
     with pytest.raises(ValueError, match="num_stations must be at most the window's 5 sites, got 6"):
         made.override(num_stations=6)
     with pytest.raises(ValueError, match="num_slots must be at most 12 for these walks, got 13"):

@@ -248,6 +248,11 @@ def test_bad_resets_are_named_and_steps_need_one():
         vector("association", 0)
     for seed, options, message in (
         ([1, 2], None, "seed must hold 3 seeds, one per row, got 2"),
+        (np.array([1, 2]), None, "seed must hold 3 seeds, one per row, got 2"),
+        ([1, 2, 0.5], None, r"seed\[2\] must be a non-negative integer or None, got 0.5"),
+        ([1, -2, 3], None, r"seed\[1\] must be a non-negative integer or None, got -2"),
+        (0.5, None, "seed must be an integer, a list or array of integers, or None, got 0.5"),
+        ("123", None, "seed must be an integer, a list or array of integers, or None, got '123'"),
         (None, {"mask": 1}, 'one entry "reset_mask"'),
         (None, {"reset_mask": [True, False, True]}, "must be an array of 3 booleans"),
         (None, {"reset_mask": np.zeros(3, bool)}, "at least one True"),
@@ -336,3 +341,17 @@ def test_a_seed_repeats_across_processes_and_another_differs():
         return subprocess.run([sys.executable, "-c", SCRIPT.format(seed=seed)], capture_output=True, check=True).stdout
 
     assert total(4) == total(4) != total(5)
+
+
+def test_seeds_of_rows_are_arrays_too_and_are_all_checked_before_any_is_used():
+    env = vector("association", 3)
+    env.reset(seed=[4, 5, 6])
+    assert env.np_random_seed == (4, 5, 6)
+    before = env.snapshot()
+    with pytest.raises(ValueError, match=r"seed\[2\]"):
+        env.reset(seed=[7, 8, -1])
+    assert all(np.array_equal(a, b) for a, b in zip(before, env.snapshot(), strict=True))
+    obs, _ = env.reset(seed=np.array([4, 5, 6]))
+    again, _ = vector("association", 3).reset(seed=4)
+    np.testing.assert_array_equal(obs, again)
+    assert env.np_random_seed == (4, 5, 6)
