@@ -13,6 +13,7 @@ import gymnasium as gym
 
 import dtenv
 from dtenv import instance, traces
+from dtenv.cli import report
 from dtenv.instance.reading import finite
 from dtenv.observation import Layout
 from dtenv.presets import PRESETS
@@ -51,12 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--trace", help="file or folder of recorded walks, with --sites")
         command.add_argument("--columns", nargs="*", default=(), help="columns of the trace, such as user=taxi time=t")
     options = parser.parse_args(arguments)
-    try:
-        run: Any = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
-        return run[options.command](options) or 0
-    except (ValueError, OSError) as error:
-        print(f"{type(error).__name__}: {error}" if isinstance(error, OSError) else error, file=sys.stderr)
-        return 2
+    run: Any = {"list": _list, "describe": _describe, "score": _score, "optimum": _optimum, "render": _render}
+    return report(lambda: run[options.command](options))
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -125,22 +122,23 @@ def _optimum(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> None:
     if options.out.suffix not in (".png", ".gif"):
         raise ValueError(f"--out must end in .png or .gif, got {str(options.out)!r}")
-    integer("--slot", options.slot)
-    from PIL import Image
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError("render needs Pillow and pygame: pip install 'dtenv[render]'") from None
 
     resting = RESTING.get(options.id, {})
     scenario = traces.scenario_from_options(
         options.scenario, options.sites, options.trace, options.id, options.columns, **resting
     )
+    integer("--slot", options.slot, 1, scenario.episode.num_slots)
     env = gym.make(options.id, scenario=scenario, render_mode="rgb_array")
     _, info = env.reset(seed=options.seed)
     frames: list[Image.Image] = []
     for _ in range(options.slot):
-        *_, truncated, _ = env.step(info["server"])
+        env.step(info["server"])
         if options.out.suffix == ".gif":
             frames.append(Image.fromarray(env.render()))  # type: ignore[arg-type]
-        if truncated:
-            break
     frames = frames or [Image.fromarray(env.render())]  # type: ignore[arg-type]
     if options.out.suffix == ".png":
         frames[-1].save(options.out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dtenv.cli import dispatch
+from dtenv.cli import dispatch, report
 
 COMMANDS = {
     "tracks": ("list_tracks", "List", "list the tracks"),
@@ -20,4 +20,4 @@ COMMANDS = {
 """Module, settings class and description of each command."""
 
 if __name__ == "__main__":
-    sys.exit(dispatch("leaderboards", COMMANDS, sys.argv[1:]))
+    sys.exit(report(lambda: dispatch("leaderboards", COMMANDS, sys.argv[1:])))

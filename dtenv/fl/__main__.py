@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from dtenv.cli import dispatch
+from dtenv.cli import dispatch, report
 
 COMMANDS = {
     "variants": ("variants.command", "VariantsTable", "compare variants of federated training (Liu 2020)"),
@@ -23,4 +23,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(report(lambda: main(sys.argv[1:])))
